@@ -1,0 +1,100 @@
+# vlrm: builds the programs and runs their tests. config.mk is the only file to edit.
+#
+#   make            the programs, into bin/
+#   make test       installs what is missing, builds every variant, runs every test
+#   make demo       the main job on the bundled miniature
+#   make bench      speeds, as ratios against a peer measured in the same run
+#
+# A variant is a way to compile: release, asan (address and undefined behaviour), double (real = double, for gradient
+# checks), cuda. Its objects and programs lie under build/<variant>/.
+
+include config.mk
+
+# make V=1 prints whole commands.
+ifndef V
+.SILENT:
+endif
+
+VERSION  = 0.1.0
+VARIANT ?= release
+B       := build/$(VARIANT)
+
+WARNINGS = -Wall -Wextra -Wpedantic -Wstrict-prototypes -Wmissing-prototypes -Wshadow -Wvla -Wno-format-truncation $(WERROR)
+PACKAGES = libavformat libavcodec libavutil libswscale libturbojpeg libpng libwebp libzstd msgpack jansson libpcre2-8 libutf8proc libarchive libxxhash openblas libprotobuf-c
+CPPFLAGS = -Ilib -Isrc -D_GNU_SOURCE -DVLRM_VERSION='"$(VERSION)"' $(shell pkg-config --cflags $(PACKAGES) 2>/dev/null)
+LIBS     = -Wl,--as-needed $(shell pkg-config --libs $(PACKAGES) 2>/dev/null) -lm -lpthread
+DEPFLAGS = -MMD -MP
+
+ALL_CFLAGS = -std=c17 $(CFLAGS) $(WARNINGS) $(VARIANT_FLAGS)
+ifeq ($(VARIANT),asan)
+VARIANT_FLAGS = -O1 -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+endif
+ifeq ($(VARIANT),double)
+VARIANT_FLAGS = -DVLRM_DOUBLE
+endif
+
+# A file named *_avx2.c, *_avx512.c, ... is a kernel compiled for that processor and chosen at run time, never at build time.
+%_avx2.o: VARIANT_FLAGS += -mavx2 -mfma -mf16c
+%_avx512.o: VARIANT_FLAGS += -mavx2 -mfma -mf16c -mavx512f -mavx512bw -mavx512dq -mavx512vl
+%_avx512bf16.o: VARIANT_FLAGS += -mavx2 -mfma -mf16c -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512bf16
+%_amx.o: VARIANT_FLAGS += -mavx2 -mfma -mf16c -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512bf16 -mamx-tile -mamx-bf16
+
+LIB_SOURCES  := $(wildcard lib/*/*.c lib/tensor/cpu/*.c)
+ifneq ($(VARIANT),cuda)
+LIB_SOURCES  += $(wildcard lib/tensor/cuda/absent/*.c)
+else
+LIB_SOURCES  += $(wildcard lib/tensor/cuda/*.c)
+CUDA_SOURCES := $(wildcard lib/tensor/cuda/*.cu)
+endif
+MAINS        := $(wildcard src/*/vlrm-*.c world/vlrm-*.c)
+PARTS        := $(filter-out $(MAINS),$(wildcard src/*/*.c world/*.c))
+TEST_MAINS   := $(wildcard tests/unit/test_*.c tests/ops/test_*.c tests/models/test_*.c)
+BENCH_MAINS  := $(wildcard tests/bench/bench_*.c)
+PROGRAMS     := $(notdir $(MAINS:.c=))
+
+LIBRARY   := $(B)/libvlrm.a
+BINS      := $(addprefix $(B)/bin/,$(PROGRAMS))
+TESTS     := $(TEST_MAINS:%.c=$(B)/%)
+BENCHES   := $(BENCH_MAINS:%.c=$(B)/%)
+
+.PHONY: all programs tests benches install clean
+all: programs
+ifeq ($(VARIANT),release)
+	for p in $(PROGRAMS); do ln -sf ../$(B)/bin/$$p bin/$$p; done
+endif
+
+programs: $(BINS)
+tests: $(TESTS)
+benches: $(BENCHES)
+
+$(LIBRARY): $(LIB_SOURCES:%.c=$(B)/%.o) $(CUDA_SOURCES:%.cu=$(B)/%.cu.o)
+	rm -f $@
+	ar rcs $@ $^
+
+$(B)/%.o: %.c config.mk Makefile
+	mkdir -p $(@D)
+	echo '  CC    $@'
+	$(CC) $(CPPFLAGS) $(ALL_CFLAGS) $(DEPFLAGS) -c -o $@ $<
+
+$(B)/%.cu.o: %.cu config.mk Makefile
+	mkdir -p $(@D)
+	echo '  NVCC  $@'
+	$(NVCC) -Ilib -O3 -arch=sm_$(CUDA_ARCH) -Xcompiler -Wall -c -o $@ $<
+
+# A program is its own file, the other files of its folder, and what it needs of the library.
+.SECONDEXPANSION:
+folder_parts = $(patsubst %.c,$(B)/%.o,$(filter $(dir $(1))%,$(PARTS)))
+main_of = $(filter %/$(1).c,$(MAINS))
+$(BINS): $(B)/bin/%: $$(B)/$$(basename $$(call main_of,%)).o $$(call folder_parts,$$(call main_of,%)) $(LIBRARY)
+	mkdir -p $(@D)
+	echo '  LINK  $@'
+	$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $(filter %.o,$^) $(LIBRARY) $(LIBS)
+
+$(TESTS) $(BENCHES): $(B)/tests/%: $(B)/tests/%.o $(LIBRARY)
+	echo '  LINK  $@'
+	$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $< $(LIBRARY) $(LIBS) -lcmocka
+
+clean:
+	rm -rf build $(addprefix bin/,$(PROGRAMS))
+
+-include $(shell find build -name '*.d' 2>/dev/null)

@@ -1,0 +1,11 @@
+# The only file to edit. Every value can also be given on make's command line.
+
+PREFIX  = /usr/local
+CC      = gcc
+NVCC    = nvcc
+CUDA_ARCH = 90
+
+# -fno-math-errno lets the compiler use sqrt instructions; never -ffast-math (doc/style: numbers must be the same everywhere).
+CFLAGS  = -O3 -g -fno-math-errno
+LDFLAGS =
+WERROR  =

@@ -1,0 +1,13 @@
+/* What nearly every file of the suite needs. */
+#ifndef BASE_BASE_H
+#define BASE_BASE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/file.h"
+#include "base/memory.h"
+#include "base/msg.h"
+
+#endif

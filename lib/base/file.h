@@ -1,0 +1,45 @@
+/*
+ * Files that appear whole or not at all: written under a temporary name beside the target, fsync'ed, renamed.
+ */
+#ifndef BASE_FILE_H
+#define BASE_FILE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
+
+#include "base/msg.h"
+
+typedef struct AtomicFile {
+    FILE *stream;         /* write here; NULL once committed or aborted */
+    char *path, *writing; /* owned: the final name and the temporary one */
+} AtomicFile;
+
+/* Opens path for writing under a temporary name in the same folder. */
+__attribute__((warn_unused_result)) bool atomic_open(AtomicFile *f, const char *path, Error *err);
+
+/* Flush, fsync, rename, fsync the folder. On failure the temporary is removed and what stood at path is untouched. */
+__attribute__((warn_unused_result)) bool atomic_commit(AtomicFile *f, Error *err);
+
+/* Drop what was written. Harmless after atomic_commit. */
+void atomic_abort(AtomicFile *f);
+
+/* Write size bytes to path, whole or not at all. */
+__attribute__((warn_unused_result)) bool file_write(const char *path, const void *data, size_t size, Error *err);
+
+/* The whole file as a new zero-terminated string (*size without the zero); NULL on failure. The caller frees it. */
+char *file_read(const char *path, size_t *size, Error *err);
+
+/* mkdir -p. */
+__attribute__((warn_unused_result)) bool folder_make(const char *path, Error *err);
+
+/* Makes renames and new names in this folder durable. */
+__attribute__((warn_unused_result)) bool folder_sync(const char *path, Error *err);
+
+/* "a/b" from "a" and "b"; the caller frees it. */
+char *path_join(const char *folder, const char *name);
+
+/* share/NAME of the installation or of the source tree this program was built in; the caller frees it. VLRM_SHARE overrides. */
+char *share_path(const char *name);
+
+#endif

@@ -1,0 +1,73 @@
+/*
+ * One table of options is a program's parser, defaults, ranges, --help, manual page and the params of its stream header.
+ *
+ * Where a value comes from, strongest first: the flag, the environment (VLRM_NAME_WITH_UNDERSCORES), --config FILE
+ * (a JSON object of option names, a run's config.json among them), the default in the table.
+ * Every program also has --help (-h), --version, --config, --verbose (-v) and the hidden --help-man; the table does not list
+ * those.
+ */
+#ifndef BASE_OPTIONS_H
+#define BASE_OPTIONS_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef enum OptionType {
+    OPTION_FLAG,   /* bool: --name, --no-name; a flag whose name begins with "no-" is turned off by the name without it */
+    OPTION_INT,    /* int64_t in [min, max] */
+    OPTION_REAL,   /* double in [min, max] */
+    OPTION_STRING, /* const char *; NULL when not given and fallback is NULL */
+    OPTION_CHOICE, /* int: index into choices ("a|b|c") */
+    OPTION_LIST,   /* StringList: may be given several times, or with commas */
+} OptionType;
+
+typedef struct StringList {
+    const char **items; /* owned by the options, live until exit */
+    size_t count;
+} StringList;
+
+typedef struct Option {
+    const char *name; /* long name without dashes; NULL ends the table; "" starts a group, titled by help */
+    char letter;      /* short name, or 0 */
+    OptionType type;
+    void *value;          /* where the value is stored; its type is said above */
+    const char *fallback; /* default, as the user would type it; NULL for false, empty, none */
+    double min, max;      /* INT and REAL: the range, both ends allowed; min == max == 0 for any */
+    const char *argument; /* what help calls the value: "DIR", "N"; CHOICE: "a|b|c" */
+    const char *help;     /* one sentence; "paper: ..." facts belong here too */
+} Option;
+
+typedef struct Program {
+    const char *name;        /* "vlrm-extract" */
+    const char *summary;     /* one line, also the manual page's NAME */
+    const char *operands;    /* "[file|-]..." */
+    const char *input;       /* record groups read: "frame", "caption, reward"; NULL when none */
+    const char *output;      /* record groups written */
+    const char *description; /* paragraphs separated by an empty line */
+    const char *examples;    /* commands, one a line; "# text" lines are said as prose. Every one is run by a test */
+    const Option *options;
+} Program;
+
+/*
+ * Reads argv. On wrong usage prints what is wrong and exits with STATUS_USAGE; --help, --version and --help-man print
+ * and exit 0. Sets progname and verbosity. Returns the operands (argv's own strings, count in *n_operands); "--" ends the
+ * options.
+ */
+char **options_parse(const Program *program, int argc, char **argv, int *n_operands);
+
+/* Every option in force as a JSON object (a new reference): what a stream's header carries as params. */
+json_t *options_json(const Program *program);
+
+/* Whether the option was given by flag, environment or file rather than by default. */
+bool option_given(const Program *program, const char *name);
+
+/* Print "name: format" for wrong combinations of options, point to --help, and exit with STATUS_USAGE. */
+_Noreturn void usage_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* Strict numbers: the whole string must be one within [min, max]. */
+bool parse_int(const char *s, int64_t min, int64_t max, int64_t *out);
+bool parse_real(const char *s, double min, double max, double *out);
+
+#endif

@@ -1,0 +1,244 @@
+/* --help and manual page, both from the option table; see options_help.h. */
+#include "base/options_help.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { HELP_COLUMN = 34, LINE_WIDTH = 118 };
+
+static const Option common[] = {
+    {"", 0, OPTION_FLAG, NULL, NULL, 0, 0, NULL, "Common"},
+    {"config", 0, OPTION_STRING, NULL, NULL, 0, 0, "FILE",
+     "JSON object of options by name; weaker than flags and the environment (VLRM_OPTION_NAME)"},
+    {"verbose", 'v', OPTION_FLAG, NULL, NULL, 0, 0, NULL, "say more on stderr"},
+    {"help", 'h', OPTION_FLAG, NULL, NULL, 0, 0, NULL, "this text"},
+    {"version", 0, OPTION_FLAG, NULL, NULL, 0, 0, NULL, "print the version"},
+    {0},
+};
+
+static const char *statuses[][2] = {
+    {"0", "clean"},
+    {"1", "failure"},
+    {"2", "wrong usage"},
+    {"3", "finished, but some records failed"},
+    {"4", "empty input where input was required"},
+    {"5", "input truncated or corrupt, or upstream failed"},
+    {"6", "mismatch (schema, tokenizer, model digest, stale policy)"},
+    {"7", "a check failed"},
+    {"8", "out of memory"},
+    {"75", "interrupted after a good checkpoint"},
+};
+
+/* Prints text from column `at` on, wrapped, with further lines indented by `indent`. */
+static void print_wrapped(const char *text, int at, int indent)
+{
+    int column = at;
+    while (*text) {
+        int n = (int)strcspn(text, " ");
+        if (column + n > LINE_WIDTH && column > indent) {
+            printf("\n%*s", indent, "");
+            column = indent;
+        }
+        printf("%.*s", n, text);
+        column += n;
+        text += n;
+        if (*text == ' ') {
+            putchar(' ');
+            column++;
+            text++;
+        }
+    }
+    putchar('\n');
+}
+
+/* "default 6, 1 to 100": what the table says beyond the sentence. */
+static void facts(const Option *o, char *out, size_t size)
+{
+    out[0] = '\0';
+    size_t n = 0;
+    if (o->fallback && (o->type != OPTION_FLAG || strcmp(o->fallback, "true") == 0))
+        n = (size_t)snprintf(out, size, "default %s", o->type == OPTION_FLAG ? "on" : o->fallback);
+    bool numeric = o->type == OPTION_INT || o->type == OPTION_REAL;
+    if (numeric && (o->min != 0 || o->max != 0) && n < size) {
+        if (o->max >= 9e15)
+            snprintf(out + n, size - n, "%sfrom %.15g", n ? ", " : "", o->min);
+        else
+            snprintf(out + n, size - n, "%s%.15g to %.15g", n ? ", " : "", o->min, o->max);
+    }
+}
+
+static void print_option(const Option *o)
+{
+    char text[2048], range[256], left[128];
+    if (!*o->name) {
+        printf("\n%s:\n", o->help);
+        return;
+    }
+    facts(o, range, sizeof range);
+    snprintf(text, sizeof text, "%s%s%s%s", o->help, *range ? " (" : "", range, *range ? ")" : "");
+    char letter[8] = "    ";
+    if (o->letter)
+        snprintf(letter, sizeof letter, "-%c, ", o->letter);
+    int n = snprintf(left, sizeof left, "  %s--%s%s%s", letter, o->name, o->argument ? " " : "", o->argument ? o->argument : "");
+    if (n >= HELP_COLUMN - 1)
+        printf("%s\n%*s", left, HELP_COLUMN, "");
+    else
+        printf("%-*s", HELP_COLUMN, left);
+    print_wrapped(text, HELP_COLUMN, HELP_COLUMN);
+}
+
+static void print_paragraphs(const char *text)
+{
+    while (*text) {
+        const char *end = strstr(text, "\n\n");
+        int n = (int)(end ? (size_t)(end - text) : strlen(text));
+        char paragraph[8192];
+        snprintf(paragraph, sizeof paragraph, "%.*s", n, text);
+        for (char *c = paragraph; *c; c++)
+            if (*c == '\n')
+                *c = ' ';
+        print_wrapped(paragraph, 0, 0);
+        text += n + (end ? 2 : 0);
+        if (end)
+            putchar('\n');
+    }
+}
+
+void help_print(const Program *p)
+{
+    printf("usage: %s [options] %s\n\n%s.\n", p->name, p->operands, p->summary);
+    if (p->input || p->output)
+        printf("\nstdin: %s  stdout: %s\n", p->input ? p->input : "-", p->output ? p->output : "-");
+    putchar('\n');
+    print_paragraphs(p->description);
+    if (p->options[0].name && *p->options[0].name)
+        printf("\nOptions:\n");
+    for (const Option *o = p->options; o->name; o++)
+        print_option(o);
+    for (const Option *o = common; o->name; o++)
+        print_option(o);
+    if (p->examples)
+        printf("\nExamples:\n");
+    for (const char *c = p->examples; c && *c;) {
+        int n = (int)strcspn(c, "\n");
+        printf("  %.*s\n", n, c);
+        c += n + (c[n] == '\n');
+    }
+}
+
+/* Roff: a leading dot or quote is a request, a backslash an escape, a hyphen a minus only if escaped. */
+static void man_text(const char *text, size_t n)
+{
+    bool start = true;
+    for (size_t i = 0; i < n; i++) {
+        char c = text[i];
+        if (start && (c == '.' || c == '\''))
+            printf("\\&");
+        start = c == '\n';
+        if (c == '\\')
+            printf("\\e");
+        else if (c == '-')
+            printf("\\-");
+        else
+            putchar(c);
+    }
+}
+
+static void man_string(const char *text)
+{
+    man_text(text, strlen(text));
+}
+
+static void man_option(const Option *o)
+{
+    if (!*o->name) {
+        printf(".SS \"");
+        man_string(o->help);
+        printf("\"\n");
+        return;
+    }
+    char range[256];
+    facts(o, range, sizeof range);
+    printf(".TP\n");
+    if (o->letter)
+        printf("\\fB\\-%c\\fR, ", o->letter);
+    printf("\\fB\\-\\-");
+    man_string(o->name);
+    printf("\\fR");
+    if (o->argument) {
+        printf(" \\fI");
+        man_string(o->argument);
+        printf("\\fR");
+    }
+    putchar('\n');
+    man_string(o->help);
+    if (*range) {
+        printf(" (");
+        man_string(range);
+        putchar(')');
+    }
+    printf(".\n");
+}
+
+static void man_paragraphs(const char *text)
+{
+    for (const char *c = text; *c;) {
+        const char *end = strstr(c, "\n\n");
+        size_t n = end ? (size_t)(end - c) : strlen(c);
+        man_text(c, n);
+        printf("\n");
+        c += n + (end ? 2 : 0);
+        if (end)
+            printf(".PP\n");
+    }
+}
+
+static void man_examples(const char *c)
+{
+    printf(".SH EXAMPLES\n");
+    while (*c) {
+        size_t n = strcspn(c, "\n");
+        bool prose = n > 1 && c[0] == '#' && c[1] == ' ';
+        printf(prose ? ".PP\n" : ".PP\n.nf\n.RS 4\n");
+        man_text(prose ? c + 2 : c, prose ? n - 2 : n);
+        printf(prose ? "\n" : "\n.RE\n.fi\n");
+        c += n + (c[n] == '\n');
+    }
+}
+
+void help_print_man(const Program *p)
+{
+    char upper[64];
+    snprintf(upper, sizeof upper, "%s", p->name);
+    for (char *c = upper; *c; c++)
+        *c = (char)toupper((unsigned char)*c);
+    printf(".TH %s 1 \"\" \"vlrm %s\" \"vlrm\"\n.SH NAME\n", upper, VLRM_VERSION);
+    man_string(p->name);
+    printf(" \\- ");
+    man_string(p->summary);
+    printf("\n.SH SYNOPSIS\n\\fB");
+    man_string(p->name);
+    printf("\\fR [options] ");
+    man_string(p->operands);
+    printf("\n.SH DESCRIPTION\n");
+    man_paragraphs(p->description);
+    if (p->input || p->output) {
+        printf(".PP\nReads: ");
+        man_string(p->input ? p->input : "nothing");
+        printf(". Writes: ");
+        man_string(p->output ? p->output : "nothing");
+        printf(".\n");
+    }
+    printf(".SH OPTIONS\n");
+    for (const Option *o = p->options; o->name; o++)
+        man_option(o);
+    for (const Option *o = common; o->name; o++)
+        man_option(o);
+    printf(".SH EXIT STATUS\n");
+    for (size_t i = 0; i < sizeof statuses / sizeof statuses[0]; i++)
+        printf(".TP\n%s\n%s\n", statuses[i][0], statuses[i][1]);
+    if (p->examples)
+        man_examples(p->examples);
+    printf(".SH SEE ALSO\nvlrm(7)\n");
+}

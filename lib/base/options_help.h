@@ -1,0 +1,13 @@
+/* --help and the manual page of an option table (base/options.h). */
+#ifndef BASE_OPTIONS_HELP_H
+#define BASE_OPTIONS_HELP_H
+
+#include "base/options.h"
+
+/* Prints the help to stdout: usage, what it reads and writes, options with defaults and ranges, examples. */
+void help_print(const Program *program);
+
+/* Prints the manual page (roff, section 1) to stdout: doc/<name>.1 is made so, and a test compares them. */
+void help_print_man(const Program *program);
+
+#endif

@@ -1,0 +1,119 @@
+/* The pool of threads; see pool.h. Idle threads spin briefly, then sleep: decode steps follow one another within microseconds. */
+#include "base/pool.h"
+
+#include <immintrin.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <unistd.h>
+
+#include "base/memory.h"
+#include "base/msg.h"
+
+enum { SPINS = 4000 };
+
+static struct {
+    int threads;
+    pthread_mutex_t lock;
+    pthread_cond_t wake;
+    atomic_uint round;  /* raised for each pool_run */
+    atomic_size_t next; /* next part to take */
+    atomic_int busy;    /* helpers still in this round */
+    int sleeping;       /* helpers waiting on `wake`, under lock */
+    void (*work)(void *, size_t);
+    void *context;
+    size_t parts;
+} pool = {.threads = 1, .lock = PTHREAD_MUTEX_INITIALIZER, .wake = PTHREAD_COND_INITIALIZER};
+
+void flush_denormals(void)
+{
+    _mm_setcsr(_mm_getcsr() | 0x8040); /* FTZ | DAZ */
+}
+
+static void take_parts(void)
+{
+    size_t part;
+    while ((part = atomic_fetch_add(&pool.next, 1)) < pool.parts)
+        pool.work(pool.context, part);
+}
+
+static void wait_for_round(unsigned seen)
+{
+    for (int i = 0; i < SPINS; i++) {
+        if (atomic_load_explicit(&pool.round, memory_order_acquire) != seen)
+            return;
+        _mm_pause();
+    }
+    pthread_mutex_lock(&pool.lock);
+    pool.sleeping++;
+    while (atomic_load(&pool.round) == seen)
+        pthread_cond_wait(&pool.wake, &pool.lock);
+    pool.sleeping--;
+    pthread_mutex_unlock(&pool.lock);
+}
+
+static void *helper(void *unused)
+{
+    (void)unused;
+    flush_denormals();
+    for (unsigned seen = 0;; seen++) {
+        wait_for_round(seen);
+        take_parts();
+        atomic_fetch_sub(&pool.busy, 1);
+    }
+    return NULL;
+}
+
+static int usable_cpus(void)
+{
+    cpu_set_t set;
+    if (sched_getaffinity(0, sizeof set, &set) == 0)
+        return CPU_COUNT(&set);
+    return (int)sysconf(_SC_NPROCESSORS_ONLN);
+}
+
+void pool_init(int threads)
+{
+    if (pool.threads > 1)
+        bug("pool_init called twice");
+    flush_denormals();
+    if (threads <= 0)
+        threads = usable_cpus();
+    for (int i = 1; i < threads; i++) {
+        pthread_t t;
+        if (pthread_create(&t, NULL, helper, NULL) != 0)
+            die("start thread %d of %d:", i + 1, threads);
+        pthread_detach(t);
+    }
+    pool.threads = threads;
+}
+
+int pool_threads(void)
+{
+    return pool.threads;
+}
+
+void pool_run(void (*work)(void *, size_t), void *context, size_t parts)
+{
+    if (pool.threads == 1 || parts <= 1) {
+        for (size_t i = 0; i < parts; i++)
+            work(context, i);
+        return;
+    }
+    pool.work = work;
+    pool.context = context;
+    pool.parts = parts;
+    atomic_store(&pool.next, 0);
+    atomic_store(&pool.busy, pool.threads - 1);
+    pthread_mutex_lock(&pool.lock);
+    atomic_fetch_add(&pool.round, 1);
+    if (pool.sleeping > 0)
+        pthread_cond_broadcast(&pool.wake);
+    pthread_mutex_unlock(&pool.lock);
+    take_parts();
+    for (int i = 0; atomic_load_explicit(&pool.busy, memory_order_acquire) > 0; i++) {
+        _mm_pause();
+        if (i > SPINS)
+            sched_yield();
+    }
+}

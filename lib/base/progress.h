@@ -1,0 +1,25 @@
+/* The progress line on stderr, only when that is a terminal: count, rate, ETA, and the stage's own figure. */
+#ifndef BASE_PROGRESS_H
+#define BASE_PROGRESS_H
+
+#include <stdint.h>
+
+typedef struct Progress {
+    const char *unit;        /* "frames" */
+    double started, printed; /* seconds, monotonic */
+    uint64_t total;          /* 0 when unknown */
+    int shown;               /* 0 when stderr is no terminal */
+} Progress;
+
+void progress_init(Progress *p, const char *unit, uint64_t total);
+
+/* Says that `done` units are done; prints at most ten times a second. extra is the stage's own figure, or NULL. */
+void progress_update(Progress *p, uint64_t done, const char *extra);
+
+/* Clears the line. */
+void progress_end(Progress *p);
+
+/* Seconds on the monotonic clock. */
+double seconds_now(void);
+
+#endif

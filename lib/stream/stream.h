@@ -1,0 +1,159 @@
+/*
+ * Streams of records: what every stage of the suite reads and writes. formats/envelope.md says every byte.
+ *
+ * A stream is one or more segments: header, data and batch records, end. A Reader is sticky: after the first failure every
+ * call returns RECORD_FAILED and reader_error says why, naming file, record and byte offset. Input that ends before its end
+ * record, or whose digest or count is wrong, is a failure (STATUS_CORRUPT), never an end.
+ *
+ * Groups a stage does not know are forwarded byte for byte. Nothing here copies an image that is only passed on.
+ */
+#ifndef STREAM_STREAM_H
+#define STREAM_STREAM_H
+
+#include <jansson.h>
+
+#include "base/base.h"
+
+/* Borrowed bytes; not zero-terminated. */
+typedef struct Slice {
+    const void *data;
+    size_t size;
+} Slice;
+
+bool slice_equal(Slice a, const char *text);
+
+/* ---- records ---- */
+
+typedef enum RecordKind {
+    RECORD_HEADER, /* a segment begins; reader_header has it */
+    RECORD_DATA,
+    RECORD_BATCH,  /* {"batch": {"index", "records", "step"}}: closes batch index */
+    RECORD_END,    /* a segment ended, digest and count agree; reader_end has it. More may follow */
+    RECORD_NONE,   /* the stream ended where it may */
+    RECORD_FAILED, /* reader_error says why */
+} RecordKind;
+
+typedef struct Group {
+    Slice name, value; /* value: the msgpack bytes of the group, key excluded */
+} Group;
+
+/* One record as it lies in the reader's buffer: valid until the next reader_next. */
+typedef struct Record {
+    RecordKind kind;
+    Slice id;      /* DATA: the unique key, UTF-8 */
+    Group *groups; /* DATA: every key but id, in order */
+    size_t n_groups;
+    struct {
+        int64_t index, records, step;
+    } batch;         /* BATCH; step is -1 where the record names none */
+    uint64_t offset; /* of the record's first byte in the uncompressed stream */
+} Record;
+
+/* The end record of a segment. */
+typedef struct StreamEnd {
+    int64_t records, failed, filtered;
+    int status;
+} StreamEnd;
+
+/* Whether a field could be read. */
+typedef enum Field {
+    FIELD_OK,
+    FIELD_MISSING, /* no such group or key, or nil */
+    FIELD_WRONG,   /* another type, or out of range */
+} Field;
+
+/* A field by path, "caption.text" or "frame.time_base". What they give points into the record or into arena `a`. */
+Field record_string(const Record *r, const char *path, Slice *out);
+Field record_bin(const Record *r, const char *path, Slice *out);
+Field record_int(const Record *r, const char *path, int64_t *out);
+Field record_real(const Record *r, const char *path, double *out); /* accepts integers */
+Field record_bool(const Record *r, const char *path, bool *out);
+Field record_ints(const Record *r, const char *path, Arena *a, int64_t **out, size_t *n);
+Field record_reals(const Record *r, const char *path, Arena *a, double **out, size_t *n);
+
+/* The msgpack bytes of any field; {NULL, 0} when missing. */
+Slice record_raw(const Record *r, const char *path);
+
+/* A msgpack value as JSON; binary becomes {"$bin": base64}. NULL for bytes that are no value. */
+json_t *slice_json(Slice value);
+
+/* ---- reading ---- */
+
+typedef struct Reader Reader;
+
+/* Opens a file, or stdin for "-". zstd is told by its magic. NULL on failure (err names the file). */
+Reader *reader_open(const char *path, Error *err);
+Reader *reader_open_fd(int fd, const char *name, Error *err);
+void reader_free(Reader *r);
+
+/* The next record. A signal that interrupts a blocking read ends nothing: see reader_next_or_interrupt. */
+RecordKind reader_next(Reader *r, Record *record);
+
+/* As reader_next, but when `interrupted()` becomes true while waiting it returns RECORD_NONE early (reader_cut() is then true).
+ */
+RecordKind reader_next_or_interrupt(Reader *r, Record *record);
+bool reader_cut(const Reader *r);
+
+/* Whether a reader_next would have to wait for input: time to flush the output. */
+bool reader_would_block(const Reader *r);
+
+json_t *reader_header(const Reader *r); /* borrowed: the header of the segment being read, as JSON; NULL before the first */
+Slice reader_header_raw(const Reader *r);
+StreamEnd reader_end(const Reader *r); /* valid after RECORD_END */
+const Error *reader_error(const Reader *r);
+const char *reader_name(const Reader *r);
+
+/* ---- building a group ---- */
+
+/* msgpack under construction. `= {0}` is empty; counts given to pack_map and pack_array are checked by pack_done. */
+typedef struct Packer {
+    char *data;
+    size_t size, capacity;
+} Packer;
+
+void pack_reset(Packer *p);
+void pack_release(Packer *p);
+void pack_map(Packer *p, size_t pairs);
+void pack_array(Packer *p, size_t items);
+void pack_string(Packer *p, const char *text);
+void pack_string_n(Packer *p, const char *text, size_t n);
+void pack_int(Packer *p, int64_t v);
+void pack_real(Packer *p, double v);  /* float 64 */
+void pack_real32(Packer *p, float v); /* float 32 */
+void pack_bool(Packer *p, bool v);
+void pack_nil(Packer *p);
+void pack_bin(Packer *p, const void *data, size_t n);
+void pack_ints(Packer *p, const int64_t *v, size_t n);
+void pack_reals(Packer *p, const double *v, size_t n);
+void pack_raw(Packer *p, Slice value);          /* one whole value, already packed */
+void pack_json(Packer *p, const json_t *value); /* {"$bin": base64} becomes binary */
+
+/* ---- writing ---- */
+
+typedef struct Writer Writer;
+
+/* Writes to fd (stdout: 1). zstd_level 0 for plain. Dies on nothing: failures are sticky, writer_error. Refuses a terminal. */
+Writer *writer_new(int fd, const char *name, int zstd_level);
+void writer_free(Writer *w);
+
+/*
+ * Begins a segment: {"vlrm": 1, "stage", "version", "params", "inputs", "upstream"}. params and inputs are taken (stolen
+ * references, NULL allowed); upstream is the raw upstream header, or {NULL, 0}. extra (stolen, may be NULL): further header keys.
+ */
+bool writer_header(Writer *w, const char *stage, json_t *params, json_t *inputs, Slice upstream, json_t *extra);
+
+/* A data record with `id` and the groups of `from` (NULL for none); `name`=`value` replaces or follows. Repeat for more groups
+ * with n > 1. */
+bool writer_record(Writer *w, Slice id, const Record *from, const Group *groups, size_t n);
+
+/* A record, or batch record, exactly as it came. */
+bool writer_forward(Writer *w, const Record *record);
+bool writer_batch(Writer *w, int64_t index, int64_t records, int64_t step);
+
+/* Ends the segment; records are counted by the writer. */
+bool writer_end(Writer *w, int64_t failed, int64_t filtered, int status);
+bool writer_flush(Writer *w);
+const Error *writer_error(const Writer *w); /* text empty when all is well */
+uint64_t writer_records(const Writer *w);
+
+#endif
