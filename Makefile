@@ -19,7 +19,7 @@ VERSION  = 0.1.0
 VARIANT ?= release
 B       := build/$(VARIANT)
 
-WARNINGS = -Wall -Wextra -Wpedantic -Wstrict-prototypes -Wmissing-prototypes -Wshadow -Wvla -Wno-format-truncation $(WERROR)
+WARNINGS = -Wall -Wextra -Wpedantic -Wstrict-prototypes -Wmissing-prototypes -Wshadow -Wvla $(WERROR)
 PACKAGES = libavformat libavcodec libavutil libswscale libturbojpeg libpng libwebp libzstd msgpack jansson libpcre2-8 libutf8proc libarchive libxxhash openblas libprotobuf-c
 CPPFLAGS = -Ilib -Isrc -D_GNU_SOURCE -DVLRM_VERSION='"$(VERSION)"' $(shell pkg-config --cflags $(PACKAGES) 2>/dev/null)
 LIBS     = -Wl,--as-needed $(shell pkg-config --libs $(PACKAGES) 2>/dev/null) -lm -lpthread
