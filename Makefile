@@ -60,7 +60,7 @@ BENCHES   := $(BENCH_MAINS:%.c=$(B)/%)
 .PHONY: all programs tests benches install clean
 all: programs
 ifeq ($(VARIANT),release)
-	for p in $(PROGRAMS); do ln -sf ../$(B)/bin/$$p bin/$$p; done
+	mkdir -p bin; for p in $(PROGRAMS); do ln -sf ../$(B)/bin/$$p bin/$$p; done
 endif
 
 programs: $(BINS)
