@@ -1,0 +1,73 @@
+/*
+ * The ops: about a dozen, each as large as a layer, each a forward and a backward written side by side (lib/tensor/op_*.c).
+ *
+ * They check shapes (a wrong one is a bug() naming both), compute through tape_kernels(t), and note their backward step.
+ * Weights are Tensors too: frozen ones have no gradient and may be f32, f16 or bf16; trained ones are `real` with a gradient.
+ * Index arrays given to ops are copied.
+ */
+#ifndef TENSOR_OPS_H
+#define TENSOR_OPS_H
+
+#include "tensor/tape.h"
+
+/* A low-rank adapter (Hu et al. 2021): y += scale * (x A^T) B^T, scale = alpha / r. */
+typedef struct Lora {
+    Tensor a; /* [r, in] */
+    Tensor b; /* [out, r] */
+    double scale;
+} Lora;
+
+/* The adapters that a linear layer may carry; which one is in force is the tape's choice (tape_adapter). */
+typedef enum Adapter { ADAPTER_NONE = -1, ADAPTER_POLICY, ADAPTER_VALUE, N_ADAPTERS } Adapter;
+
+typedef struct Linear {
+    Tensor weight;          /* [out, in] */
+    Tensor bias;            /* [1, out], real; data NULL where the layer has none */
+    Lora *lora[N_ADAPTERS]; /* borrowed; NULL where there is none */
+} Linear;
+
+typedef struct Norm {
+    Tensor gamma, beta; /* [1, d], real */
+    double eps;
+} Norm;
+
+/* Which adapter linear layers apply from now on; ADAPTER_NONE in a new tape. Segments remember it. */
+void tape_adapter(Tape *t, Adapter adapter);
+Adapter tape_adapter_in_force(const Tape *t);
+
+/* y[m, out] = x W^T + b + adapter. */
+Tensor *op_linear(Tape *t, const Tensor *x, const Linear *layer);
+
+/* Row-wise layer normalisation (Ba et al. 2016). */
+Tensor *op_layernorm(Tape *t, const Tensor *x, const Norm *norm);
+
+Tensor *op_gelu(Tape *t, const Tensor *x); /* erf form */
+Tensor *op_relu(Tape *t, const Tensor *x);
+Tensor *op_add(Tape *t, const Tensor *a, const Tensor *b);
+
+/*
+ * Multi-head attention over ragged sequences: q [.., d]; k, v [.., d]; out like q. Scale: head dimension ^ -0.5. Rows of q in no
+ * span give zeros; rows of q are in at most one span, rows of k and v may be in several.
+ */
+Tensor *op_attention(Tape *t, const Tensor *q, const Tensor *k, const Tensor *v, const Span *spans, size_t n_spans, size_t heads,
+                     bool causal);
+
+/* Rows of a table (any type): [n, cols]. Ids outside the table are a bug. */
+Tensor *op_embed(Tape *t, const Tensor *table, const int32_t *ids, size_t n);
+
+/* Rows picked from several matrices of the same width, in any order, repeats allowed: joining, selecting, spreading. */
+Tensor *op_gather(Tape *t, const Tensor *const *sources, size_t n_sources, const RowRef *refs, size_t n);
+
+/* [n, cols]: the mean of count[i] rows from first[i] on. */
+Tensor *op_mean_rows(Tape *t, const Tensor *x, const size_t *first, const size_t *count, size_t n);
+
+/* Rows of unit length. */
+Tensor *op_normalise(Tape *t, const Tensor *x);
+
+/*
+ * logp [n, 1] of targets under softmax(x table^T), x [n, d], table [vocabulary, d]. Logits exist for a block of rows at a time
+ * and are computed again in the backward pass. A table with a gradient gets one. entropy: host array [n], or NULL.
+ */
+Tensor *op_token_logp(Tape *t, const Tensor *x, const Tensor *table, const int32_t *targets, double *entropy);
+
+#endif

@@ -1,0 +1,64 @@
+/*
+ * The tape: what is computed is computed at once; while recording, each op also leaves a note how to run backwards.
+ *
+ *   tape_record(t, true);
+ *   ... ops ...                        forward, results on the tape's stack
+ *   seed the results' gradients        RL losses are plain C on the host: download, compute, upload into ->grad
+ *   tape_backward(t);                  adds to the gradients of everything that has one
+ *   tape_reset(t);
+ *
+ * Only what leads to a gradient is recorded: an op none of whose inputs has a gradient buffer leaves no note and its result has
+ * none. Without recording the same ops serve inference; a mark and a release around each layer keep the stack flat.
+ * The stack keeps its blocks: a loop that has warmed up allocates nothing (tape_forbid_growth enforces it).
+ */
+#ifndef TENSOR_TAPE_H
+#define TENSOR_TAPE_H
+
+#include "tensor/kernels.h"
+
+typedef struct Tape Tape;
+
+typedef struct TapeMark {
+    uint64_t at[6];
+} TapeMark;
+
+Tape *tape_new(const Kernels *kernels);
+void tape_free(Tape *t);
+const Kernels *tape_kernels(const Tape *t);
+
+/* Recording is off in a new tape. */
+void tape_record(Tape *t, bool on);
+bool tape_recording(const Tape *t);
+
+/* A new uninitialised matrix on the stack. wants_grad while recording: with a zeroed gradient. */
+Tensor *tape_tensor(Tape *t, size_t rows, size_t cols, bool wants_grad);
+
+/* The same, filled from host memory. */
+Tensor *tape_input(Tape *t, size_t rows, size_t cols, const real *host, bool wants_grad);
+
+/* Host memory that lives as long as the stack's top: index arrays of ops, contexts of segments. */
+void *tape_alloc(Tape *t, size_t bytes);
+
+TapeMark tape_mark(Tape *t);
+void tape_release(Tape *t, TapeMark mark); /* everything since the mark, notes included */
+void tape_reset(Tape *t);
+
+/* Called by ops: note a backward step. context must come from tape_alloc. Ignored while not recording. */
+void tape_note(Tape *t, void (*backward)(Tape *t, void *context), void *context);
+
+/* Runs the notes backwards and forgets them. The stack is untouched: gradients can be read until the release. */
+void tape_backward(Tape *t);
+
+/*
+ * y = f(t, context, x), without keeping what f computed in between: the backward pass computes it again (gradient
+ * checkpointing). x and y have the same shape. context must live until the backward pass. Gradients are the same to the last bit
+ * as without. When the tape does not record, it only frees what f left on the stack. With segments off it just calls f.
+ */
+Tensor *tape_segment(Tape *t, Tensor *(*f)(Tape *t, void *context, Tensor *x), void *context, Tensor *x);
+void tape_segments(Tape *t, bool on); /* on in a new tape */
+
+/* After this, growing the stack is a bug and aborts: called once the decode loop has warmed up. */
+void tape_forbid_growth(Tape *t, bool forbid);
+size_t tape_peak(const Tape *t); /* bytes, the most the stack ever held */
+
+#endif
