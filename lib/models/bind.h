@@ -1,0 +1,88 @@
+/*
+ * The binder: turns names of a checkpoint into fields of a model's structs, once, with strict shapes; and remembers which fields
+ * came from which name, so that later a tensor can be trained, replaced by a delta, or given an adapter.
+ *
+ * Errors stick: after the first one every bind_* does nothing, and binder_ok says so. Matrices point into the mapping in the type
+ * they are stored in; vectors (biases, norms, query tokens) become private `real` copies.
+ * Fields must not move while the binder lives. Names are printf formats.
+ */
+#ifndef MODELS_BIND_H
+#define MODELS_BIND_H
+
+#include "models/safetensors.h"
+#include "tensor/ops.h"
+
+typedef struct BindTarget {
+    Tensor *tensor; /* borrowed: a field of a model */
+    size_t row;     /* its first row in the stored tensor (a fused matrix feeds several fields) */
+} BindTarget;
+
+typedef struct Binding {
+    char *name; /* owned */
+    Shape shape;
+    DType type;         /* of data as stored */
+    bool vector;        /* fields hold real copies */
+    size_t rows, cols;  /* as a matrix */
+    const void *stored; /* in the mapping */
+    void *copy;         /* owned: the real copy of a vector, or of a matrix that the file does not align; else NULL */
+    BindTarget targets[4];
+    size_t n_targets;
+    bool trained; /* the fields belong to a set of parameters now */
+} Binding;
+
+typedef struct BoundModule { /* a linear layer, by the name an adapter calls it */
+    char *name;              /* owned: "language_model.model.decoder.layers.0.self_attn.q_proj" */
+    size_t out, in;
+    struct {
+        Linear *linear;
+        size_t row; /* first of its outputs in the module's */
+    } parts[3];
+    size_t n_parts;
+} BoundModule;
+
+typedef struct Binder {
+    const Kernels *kernels;       /* borrowed */
+    const Checkpoint *checkpoint; /* borrowed */
+    Error err;
+    Binding *bindings; /* owned, in order of binding */
+    size_t n_bindings, bindings_capacity;
+    BoundModule *modules; /* owned */
+    size_t n_modules, modules_capacity;
+} Binder;
+
+void binder_init(Binder *b, const Kernels *kernels, const Checkpoint *checkpoint);
+void binder_release(Binder *b);
+
+/* False with err set (if not NULL) if any binding failed. */
+__attribute__((warn_unused_result)) bool binder_ok(const Binder *b, Error *err);
+
+/* The stored tensor must have exactly this shape; *out becomes [rows, cols], rows * cols = its size. Binding a name again is
+ * fine. */
+void bind_matrix(Binder *b, Tensor *out, size_t rows, size_t cols, Shape shape, const char *name, ...) PRINTF_LIKE(6, 7);
+void bind_vector(Binder *b, Tensor *out, size_t rows, size_t cols, Shape shape, const char *name, ...) PRINTF_LIKE(6, 7);
+
+/* NAME.weight [out, in] and, if has_bias, NAME.bias [out]; registers the module NAME. */
+void bind_linear(Binder *b, Linear *layer, size_t out, size_t in, bool has_bias, const char *name, ...) PRINTF_LIKE(6, 7);
+/* One fused NAME.weight [n * out, in] and bias as n layers of [out, in] each. */
+void bind_fused(Binder *b, Linear *const *layers, size_t n, size_t out, size_t in, bool has_bias, const char *name, ...)
+    PRINTF_LIKE(7, 8);
+/* NAME.weight and NAME.bias [d]. */
+void bind_norm(Binder *b, Norm *norm, size_t d, double eps, const char *name, ...) PRINTF_LIKE(5, 6);
+
+Binding *binder_find(const Binder *b, const char *name); /* NULL if no such tensor is bound */
+BoundModule *binder_find_module(const Binder *b, const char *name);
+
+/* Whether name is prefix or lies below it ("a.b" matches "a.b" and "a.b.c", not "a.bc"). */
+bool name_within(const char *name, const char *prefix);
+
+/* Points every field of the binding at data [rows, cols] of this type, with this gradient (may be NULL). */
+void binding_point(Binding *binding, void *data, DType type, real *grad);
+
+/*
+ * Replaces bound tensors by those of a delta (a published policy): every tensor of delta must be bound and have the same shape.
+ * Matrices then lie in delta's mapping, so it must outlive them; binder_restore goes back to the checkpoint.
+ */
+__attribute__((warn_unused_result)) bool binder_overlay(Binder *b, const Checkpoint *delta, Error *err);
+void binder_restore(Binder *b);
+
+#endif

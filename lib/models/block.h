@@ -1,0 +1,36 @@
+/*
+ * The pre-norm transformer block that EVA's ViT, CLIP's two towers and OPT share:
+ *
+ *   x += out(attention(q, k, v of norm1 x));  x += fc2(activation(fc1(norm2 x)))
+ */
+#ifndef MODELS_BLOCK_H
+#define MODELS_BLOCK_H
+
+#include "tensor/ops.h"
+
+typedef enum Activation { ACTIVATION_GELU, ACTIVATION_RELU } Activation;
+
+typedef struct Block {
+    Norm norm1, norm2;
+    Linear q, k, v, out, fc1, fc2;
+} Block;
+
+/* What is the same for every block of one forward pass. Lives on the tape while it records. */
+typedef struct BlockPass {
+    const Span *spans; /* borrowed: must live until the backward pass */
+    size_t n_spans, heads;
+    bool causal;
+    Activation activation;
+} BlockPass;
+
+/* x [rows, d] to [rows, d]; one tape_segment. */
+Tensor *block_forward(Tape *t, const Block *block, const BlockPass *pass, Tensor *x);
+
+/*
+ * The same with a cache: the new rows' keys and values first go to rows `at` of cache_k and cache_v, over which the spans speak.
+ * Not recorded.
+ */
+Tensor *block_cached(Tape *t, const Block *block, const BlockPass *pass, Tensor *x, Tensor *cache_k, Tensor *cache_v,
+                     const size_t *at);
+
+#endif

@@ -1,0 +1,61 @@
+/*
+ * config.json of the three model families, with the defaults of Hugging Face's configuration classes for fields that a file
+ * leaves out. What these models never use (quick_gelu, post-norm OPT, projections inside OPT) is refused by name, not ignored.
+ */
+#ifndef MODELS_CONFIG_H
+#define MODELS_CONFIG_H
+
+#include <jansson.h>
+
+#include "base/base.h"
+
+typedef struct VisionConfig { /* of the EVA encoder in BLIP-2, or of CLIP's */
+    size_t hidden, layers, heads, mlp, image, patch;
+    double eps;
+    bool qkv_bias;
+} VisionConfig;
+
+typedef struct QformerConfig {
+    size_t hidden, layers, heads, mlp, encoder_hidden, cross_frequency;
+    double eps;
+    size_t vocabulary, positions; /* of the text branch */
+    bool text_input;
+} QformerConfig;
+
+typedef struct OptConfig {
+    size_t hidden, layers, heads, ffn, positions, vocabulary;
+    int32_t bos, eos, pad;
+} OptConfig;
+
+typedef struct ClipTextConfig {
+    size_t hidden, layers, heads, mlp, vocabulary, positions;
+    double eps;
+    int32_t bos, eos;
+} ClipTextConfig;
+
+typedef struct Blip2Config { /* Blip2ForConditionalGeneration, Blip2ForImageTextRetrieval */
+    VisionConfig vision;
+    QformerConfig qformer;
+    OptConfig text; /* for the retrieval model: unused */
+    size_t queries;
+    size_t image_text_hidden;
+    int32_t image_token; /* id of <image>; -1 in checkpoints from before it existed */
+    int32_t eos;         /* ends a caption: generation_config.json, else the text configuration */
+} Blip2Config;
+
+typedef struct ClipConfig {
+    VisionConfig vision;
+    ClipTextConfig text;
+    size_t projection;
+} ClipConfig;
+
+/* FOLDER/config.json (and generation_config.json). */
+__attribute__((warn_unused_result)) bool blip2_config_read(Blip2Config *out, const char *folder, Error *err);
+__attribute__((warn_unused_result)) bool clip_config_read(ClipConfig *out, const char *folder, Error *err);
+/* Of an OPT folder or of the language model inside a BLIP-2 folder (*inside). */
+__attribute__((warn_unused_result)) bool opt_config_read(OptConfig *out, bool *inside, const char *folder, Error *err);
+
+/* A JSON object from a file, with a bound on depth; NULL with err set. The caller owns the reference. */
+json_t *json_file_read(const char *path, Error *err);
+
+#endif

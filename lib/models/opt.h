@@ -1,0 +1,98 @@
+/*
+ * OPT (Zhang et al. 2022), as a language model alone and behind an image prefix: teacher-forced over ragged sequences for
+ * log-probabilities and learning, and with a cache of keys and values for decoding. models.md section 3.6.
+ *
+ * A sequence is [prefix rows] BOS t_1 .. t_n; positions count from 0 with the first row, prefix included (row p + 2 of the
+ * table).
+ */
+#ifndef MODELS_OPT_H
+#define MODELS_OPT_H
+
+#include "models/bind.h"
+#include "models/block.h"
+#include "models/config.h"
+
+typedef struct Opt {
+    OptConfig config;
+    Tensor tokens;    /* [vocabulary, hidden]: embedding, and the logits' matrix (tied) */
+    Tensor positions; /* [positions + 2, hidden] */
+    Block *blocks;    /* owned */
+    Norm norm;        /* after the last block */
+    Linear head;      /* tokens again, as a layer without bias */
+} Opt;
+
+/* Binds `prefix`.* ("language_model.model.decoder", "model.decoder"). lm_head is ignored: it is tied. */
+void opt_bind(Opt *o, Binder *b, const OptConfig *config, const char *prefix);
+void opt_release(Opt *o);
+
+/* A language model from its own folder, or the one inside a BLIP-2 folder. */
+typedef struct LanguageModel {
+    Checkpoint *checkpoint; /* owned; NULL if lent */
+    Binder binder;
+    Opt opt;
+} LanguageModel;
+
+LanguageModel *language_model_open(const char *folder, const Kernels *kernels, Error *err); /* NULL with err set */
+void language_model_free(LanguageModel *m);
+
+/* One caption under teacher forcing. Neighbours with the same prefix rows share the work on them. */
+typedef struct OptSequence {
+    size_t prefix, n_prefix; /* rows of `prefixes`; n_prefix 0: text alone */
+    const int32_t *tokens;   /* t_1 .. t_n, without BOS */
+    size_t n;
+} OptSequence;
+
+/*
+ * Final-norm hidden rows that predict t_1 .. t_n of each sequence, in order: [sum of n, hidden]. The input rows are
+ * [prefix, BOS, t_1 .. t_{n-1}]. prefixes [.., hidden] may be NULL if nobody has one; gradients reach it. Uses the adapter in
+ * force (tape_adapter). n_prefix + n must not exceed the positions (opt_fits).
+ */
+Tensor *opt_hidden(Tape *t, const Opt *o, const Tensor *prefixes, const OptSequence *sequences, size_t n);
+bool opt_fits(const Opt *o, size_t n_prefix, size_t n);
+
+/* logp [rows, 1] of targets, hidden as opt_hidden gives it; entropy: host [rows] or NULL. */
+Tensor *opt_logp(Tape *t, const Opt *o, const Tensor *hidden, const int32_t *targets, double *entropy);
+
+/* ---- decoding: never recorded ---- */
+
+/*
+ * Keys and values of `rows` rows, in every layer. Which row belongs to whom is the caller's business, by Spans: a prompt (image
+ * prefix and BOS) takes n_prefix + 1 rows once, each continuation rows of its own, and a step of a continuation with j rows is
+ * Span{.q = i, .nq = 1, .prefix = prompt's first row, .n_prefix = its rows, .k = own first row, .nk = j}.
+ */
+typedef struct KvCache {
+    const Kernels *kernels;
+    size_t layers, rows, cols;
+    Tensor *k, *v; /* [layers] of [rows, cols], real, the device's */
+} KvCache;
+
+KvCache *kv_cache_new(const Kernels *kernels, const Opt *o, size_t rows);
+void kv_cache_free(KvCache *c);
+size_t kv_cache_bytes(const Opt *o, size_t rows);
+
+/*
+ * Rows dst[i] become what rows src[i] were, all at once (so beams may swap): i = 0 .. n-1. Scratch comes from the tape's stack.
+ * Pairs with dst == src cost nothing.
+ */
+void kv_cache_move(KvCache *c, Tape *t, const size_t *dst, const size_t *src, size_t n);
+
+/* Input rows of tokens at positions (from 0): [n, hidden]. */
+Tensor *opt_embed(Tape *t, const Opt *o, const int32_t *ids, const int32_t *positions, size_t n);
+
+/*
+ * Input rows of prompts, each [its prefix rows, BOS], n of them: [n * (n_prefix + 1), hidden]. Prompt i takes rows
+ * i * n_prefix .. of prefixes [n * n_prefix, hidden].
+ */
+Tensor *opt_prompts(Tape *t, const Opt *o, const Tensor *prefixes, size_t n_prefix, size_t n);
+
+/*
+ * Runs input rows x [m, hidden] through the blocks: keys and values of row i go to row at[i] of the cache, spans (over x's rows
+ * and the cache's) say who sees what, causally. Returns [m, hidden] before the final norm. A prompt's prefill and a step of
+ * decoding are both this.
+ */
+Tensor *opt_advance(Tape *t, const Opt *o, KvCache *c, Tensor *x, const size_t *at, const Span *spans, size_t n_spans);
+
+/* Logits [n, vocabulary] of rows `rows` of x (as opt_advance gives it), through the final norm. */
+Tensor *opt_logits(Tape *t, const Opt *o, const Tensor *x, const size_t *rows, size_t n);
+
+#endif

@@ -1,0 +1,66 @@
+/*
+ * The Q-Former (Li et al. 2023, BLIP-2): query rows that read an image by cross-attention in every second layer, alone or
+ * together with text. BERT-style post-norm. models.md sections 3.5 and 4.4.
+ */
+#ifndef MODELS_QFORMER_H
+#define MODELS_QFORMER_H
+
+#include "models/bind.h"
+#include "models/config.h"
+
+typedef struct QformerAttention {
+    Linear query, key, value, dense;
+    Norm norm;
+} QformerAttention;
+
+typedef struct QformerFfn {
+    Linear up, down;
+    Norm norm;
+} QformerFfn;
+
+typedef struct QformerLayer {
+    QformerAttention self, cross; /* cross: only where has_cross */
+    bool has_cross;
+    QformerFfn ffn_query, ffn_text; /* ffn_text: only with text input */
+} QformerLayer;
+
+typedef struct Qformer {
+    QformerConfig config;
+    size_t queries;
+    bool text;
+    Tensor query;                      /* [queries, hidden], real: `query_tokens` */
+    Tensor word_table, position_table; /* text only: [vocabulary, hidden], [positions, hidden] */
+    Norm norm;                         /* of the embeddings */
+    QformerLayer *layers;              /* owned */
+} Qformer;
+
+/* Binds query_tokens, qformer.* and, with text, embeddings.*. */
+void qformer_bind(Qformer *q, Binder *b, const QformerConfig *config, size_t queries, bool text);
+void qformer_release(Qformer *q);
+
+/* Keys and values of images for every cross-attention layer, computed once however many captions an image has. */
+typedef struct QformerMemory {
+    Tensor **k, **v;     /* [layers]: [images * rows, hidden], on the tape's stack; NULL where a layer has no cross-attention */
+    size_t images, rows; /* rows: of one image */
+} QformerMemory;
+
+/* features [images * rows, encoder_hidden], after the final norm of the vision encoder. */
+QformerMemory qformer_memory(Tape *t, const Qformer *q, const Tensor *features, size_t images);
+
+/* Queries alone, one set per image: [images * queries, hidden]. */
+Tensor *qformer_queries(Tape *t, const Qformer *q, const QformerMemory *memory);
+
+/* One text about one image: ids with [CLS] and [SEP], 1 .. positions of them. */
+typedef struct QformerText {
+    size_t image;
+    const int32_t *ids;
+    size_t n;
+} QformerText;
+
+/*
+ * Queries together with text, n pairs: the queries' rows [n * queries, hidden]. Self-attention runs over a pair's queries and its
+ * text, both ways.
+ */
+Tensor *qformer_pairs(Tape *t, const Qformer *q, const QformerMemory *memory, const QformerText *texts, size_t n);
+
+#endif

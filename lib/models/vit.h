@@ -1,0 +1,46 @@
+/*
+ * Vision transformers: EVA (in BLIP-2 and its scorer: fused qkv, patch bias, norm after the blocks) and CLIP (separate q, k, v,
+ * no patch bias, a norm before the blocks). models.md sections 3.4 and 5.4.
+ */
+#ifndef MODELS_VIT_H
+#define MODELS_VIT_H
+
+#include "models/bind.h"
+#include "models/block.h"
+#include "models/config.h"
+
+typedef enum VitFlavour { VIT_EVA, VIT_CLIP } VitFlavour;
+
+typedef struct Vit {
+    VisionConfig config;
+    VitFlavour flavour;
+    size_t patches;   /* (image / patch)^2 */
+    Linear patch;     /* [hidden, 3 * patch * patch] */
+    Tensor class_row; /* [1, hidden], real */
+    Tensor positions; /* [patches + 1, hidden] */
+    Norm before;      /* CLIP only */
+    Block *blocks;    /* owned */
+    Norm after;       /* EVA: over all rows; CLIP: over the class row */
+} Vit;
+
+/* Binds `prefix`.* ("vision_model"). Faults stick in the binder. */
+void vit_bind(Vit *v, Binder *b, const VisionConfig *config, VitFlavour flavour, const char *prefix);
+void vit_release(Vit *v);
+
+/* Rows of one image: patches + 1, the class row first. */
+size_t vit_rows(const Vit *v);
+
+/*
+ * pixels: host, [n, 3, image, image], normalised. Returns [n * (patches + 1), hidden] after the blocks and before the final norm:
+ * what the `features` group carries. Records if the tape does and anything in it is trained.
+ */
+Tensor *vit_blocks(Tape *t, const Vit *v, const float *pixels, size_t n);
+
+/* The final norm, row by row: [rows, hidden]. */
+Tensor *vit_norm(Tape *t, const Vit *v, const Tensor *x);
+
+/* Digest of patch embedding, class row, positions and blocks, without the final norm: equal for models that can share features.
+ */
+uint64_t vit_digest(const Checkpoint *c);
+
+#endif
