@@ -2,8 +2,11 @@
 #
 #   make            the programs, into bin/
 #   make test       installs what is missing, builds every variant, runs every test
-#   make demo       the main job on the bundled miniature
+#   make demo       extraction on a clip that it makes itself
+#   make install    programs, recipes, word lists, formats and manual pages, under PREFIX (and DESTDIR)
 #   make bench      speeds, as ratios against a peer measured in the same run
+#   make format     clang-format on every C file
+#   make CUDA=1     the programs with CUDA kernels, under build/cuda/; fails where there is no nvcc
 #
 # A variant is a way to compile: release, asan (address and undefined behaviour), double (real = double, for gradient
 # checks), cuda. Its objects and programs lie under build/<variant>/.
@@ -17,6 +20,9 @@ endif
 
 VERSION  = 0.1.0
 VARIANT ?= release
+ifeq ($(CUDA),1)
+VARIANT := cuda
+endif
 B       := build/$(VARIANT)
 
 WARNINGS = -Wall -Wextra -Wpedantic -Wstrict-prototypes -Wmissing-prototypes -Wshadow -Wvla $(WERROR)
@@ -40,6 +46,11 @@ endif
 %_amx.o: VARIANT_FLAGS += -mavx2 -mfma -mf16c -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512bf16 -mamx-tile -mamx-bf16
 
 LIB_SOURCES  := $(wildcard lib/*/*.c lib/tensor/cpu/*.c)
+ifeq ($(VARIANT),cuda)
+ifeq ($(shell command -v $(NVCC)),)
+$(error CUDA kernels need nvcc: "$(NVCC)" was not found. Set NVCC to its path, or build without CUDA=1)
+endif
+endif
 ifneq ($(VARIANT),cuda)
 LIB_SOURCES  += $(wildcard lib/tensor/cuda/absent/*.c)
 else
@@ -49,6 +60,9 @@ endif
 MAINS        := $(wildcard src/*/vlrm-*.c world/vlrm-*.c)
 PARTS        := $(filter-out $(MAINS),$(wildcard src/*/*.c world/*.c))
 TEST_MAINS   := $(wildcard tests/unit/test_*.c tests/ops/test_*.c tests/models/test_*.c)
+ifeq ($(VARIANT),double)
+TEST_MAINS   := $(filter-out tests/unit/%,$(TEST_MAINS))
+endif
 BENCH_MAINS  := $(wildcard tests/bench/bench_*.c)
 PROGRAMS     := $(notdir $(MAINS:.c=))
 
@@ -57,7 +71,7 @@ BINS      := $(addprefix $(B)/bin/,$(PROGRAMS))
 TESTS     := $(TEST_MAINS:%.c=$(B)/%)
 BENCHES   := $(BENCH_MAINS:%.c=$(B)/%)
 
-.PHONY: all programs tests benches install clean
+.PHONY: all programs tests benches test build-all bench demo cuda install flags format clean
 all: programs
 ifeq ($(VARIANT),release)
 	mkdir -p bin; for p in $(PROGRAMS); do ln -sf ../$(B)/bin/$$p bin/$$p; done
@@ -93,6 +107,50 @@ $(BINS): $(B)/bin/%: $$(B)/$$(basename $$(call main_of,%)).o $$(call folder_part
 $(TESTS) $(BENCHES): $(B)/tests/%: $(B)/tests/%.o $(LIBRARY)
 	echo '  LINK  $@'
 	$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $< $(LIBRARY) $(LIBS) -lcmocka
+
+# make reads pkg-config's answers when it starts, so what needs packages runs in a second make, after they are there.
+JOBS ?= $(shell nproc)
+AGAIN = +$(MAKE) --no-print-directory -j$(JOBS)
+
+test:
+	tests/install-packages.sh
+	$(AGAIN) build-all
+	tests/run.sh
+
+# Every variant that the tests use, without a warning from gcc; and everything once through clang, which warns of other things.
+build-all:
+	+$(MAKE) --no-print-directory VARIANT=release WERROR=-Werror all tests benches
+	+$(MAKE) --no-print-directory VARIANT=asan WERROR=-Werror programs tests
+	+$(MAKE) --no-print-directory VARIANT=double WERROR=-Werror tests
+	+$(MAKE) --no-print-directory VARIANT=clang CC=clang CFLAGS='-O1 -fno-math-errno' WERROR=-Werror programs tests benches
+
+bench: all benches
+	for b in $(BENCHES); do echo "== $$b"; $$b || exit 1; done
+
+demo:
+	tests/install-packages.sh
+	$(AGAIN) all
+	bin/vlrm demo
+
+cuda:
+	$(AGAIN) VARIANT=cuda all
+
+SHARE = $(DESTDIR)$(PREFIX)/share
+install: programs
+	install -d $(DESTDIR)$(PREFIX)/bin $(SHARE)/vlrm/pipelines $(SHARE)/man/man1 $(SHARE)/man/man7 $(SHARE)/doc/vlrm
+	install $(BINS) bin/vlrm $(DESTDIR)$(PREFIX)/bin/
+	install pipelines/*.sh $(SHARE)/vlrm/pipelines/
+	cp -R share/. $(SHARE)/vlrm/
+	[ ! -d formats ] || cp -R formats $(SHARE)/doc/vlrm/
+	for page in $(wildcard doc/*.1); do install -m 644 $$page $(SHARE)/man/man1/; done
+	for page in $(wildcard doc/*.7); do install -m 644 $$page $(SHARE)/man/man7/; done
+
+# The preprocessor's flags, for tests that compile a file by themselves.
+flags:
+	echo '$(CPPFLAGS)'
+
+format:
+	clang-format -i $$(git ls-files '*.c' '*.h')
 
 clean:
 	rm -rf build $(addprefix bin/,$(PROGRAMS))
