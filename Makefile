@@ -27,7 +27,7 @@ B       := build/$(VARIANT)
 
 WARNINGS = -Wall -Wextra -Wpedantic -Wstrict-prototypes -Wmissing-prototypes -Wshadow -Wvla $(WERROR)
 PACKAGES = libavformat libavcodec libavutil libswscale libturbojpeg libpng libwebp libzstd msgpack jansson libpcre2-8 libutf8proc libarchive libxxhash openblas libprotobuf-c
-CPPFLAGS = -Ilib -Isrc -D_GNU_SOURCE -DVLRM_VERSION='"$(VERSION)"' $(shell pkg-config --cflags $(PACKAGES) 2>/dev/null)
+CPPFLAGS = -Ilib -Isrc -I$(B)/src -D_GNU_SOURCE -DVLRM_VERSION='"$(VERSION)"' $(shell pkg-config --cflags $(PACKAGES) 2>/dev/null)
 LIBS     = -Wl,--as-needed $(shell pkg-config --libs $(PACKAGES) 2>/dev/null) -lm -lpthread
 DEPFLAGS = -MMD -MP
 
@@ -58,7 +58,8 @@ LIB_SOURCES  += $(wildcard lib/tensor/cuda/*.c)
 CUDA_SOURCES := $(wildcard lib/tensor/cuda/*.cu)
 endif
 MAINS        := $(wildcard src/*/vlrm-*.c world/vlrm-*.c)
-PARTS        := $(filter-out $(MAINS),$(wildcard src/*/*.c world/*.c))
+PROTOS       := $(wildcard src/*/*.proto)
+PARTS        := $(filter-out $(MAINS),$(wildcard src/*/*.c world/*.c)) $(PROTOS:.proto=.pb-c.c)
 TEST_MAINS   := $(wildcard tests/unit/test_*.c tests/ops/test_*.c tests/models/test_*.c)
 ifeq ($(VARIANT),double)
 TEST_MAINS   := $(filter-out tests/unit/%,$(TEST_MAINS))
@@ -89,6 +90,16 @@ $(B)/%.o: %.c config.mk Makefile
 	mkdir -p $(@D)
 	echo '  CC    $@'
 	$(CC) $(CPPFLAGS) $(ALL_CFLAGS) $(DEPFLAGS) -c -o $@ $<
+
+# Protocol buffers: src/x/y.proto gives build/<variant>/src/x/y.pb-c.{c,h}, included as "x/y.pb-c.h".
+$(PROTOS:%.proto=$(B)/%.pb-c.c): $(B)/%.pb-c.c: %.proto
+	mkdir -p $(@D)
+	protoc-c --c_out=$(B) $<
+
+$(PROTOS:%.proto=$(B)/%.pb-c.o): $(B)/%.pb-c.o: $(B)/%.pb-c.c
+	$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -c -o $@ $<
+
+$(patsubst %.c,$(B)/%.o,$(filter src/%,$(PARTS) $(MAINS))): | $(PROTOS:%.proto=$(B)/%.pb-c.c)
 
 $(B)/%.cu.o: %.cu config.mk Makefile
 	mkdir -p $(@D)

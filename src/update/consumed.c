@@ -1,0 +1,119 @@
+/* The ids that a run has consumed; see consumed.h. */
+#include "update/consumed.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/random.h"
+
+static uint64_t key_of(const void *id, size_t size)
+{
+    uint64_t h = hash_id(id, size);
+    return h ? h : 1;
+}
+
+static uint64_t *slot_of(const Consumed *c, uint64_t key)
+{
+    size_t i = key & (c->slots - 1);
+    while (c->table[i] && c->table[i] != key)
+        i = (i + 1) & (c->slots - 1);
+    return &c->table[i];
+}
+
+static void table_grow(Consumed *c)
+{
+    Consumed old = *c;
+    c->slots = old.slots ? 2 * old.slots : 1024;
+    c->table = xcalloc(c->slots, sizeof *c->table);
+    for (size_t i = 0; i < old.slots; i++)
+        if (old.table[i])
+            *slot_of(c, old.table[i]) = old.table[i];
+    free(old.table);
+}
+
+static bool key_add(Consumed *c, uint64_t key)
+{
+    if (2 * (c->count + 1) > c->slots)
+        table_grow(c);
+    uint64_t *slot = slot_of(c, key);
+    if (*slot)
+        return false;
+    *slot = key;
+    c->count++;
+    return true;
+}
+
+bool consumed_has(const Consumed *c, const void *id, size_t size)
+{
+    return c->slots > 0 && *slot_of(c, key_of(id, size)) != 0;
+}
+
+bool consumed_add(Consumed *c, const void *id, size_t size)
+{
+    uint64_t key = key_of(id, size);
+    if (!key_add(c, key))
+        return false;
+    c->fresh = array_reserve(c->fresh, &c->fresh_capacity, c->n_fresh + 1, sizeof *c->fresh);
+    c->fresh[c->n_fresh++] = key;
+    return true;
+}
+
+static bool read_keys(Consumed *c, int fd, size_t count, Error *err)
+{
+    for (size_t i = 0; i < count; i++) {
+        uint64_t key;
+        ssize_t n = pread(fd, &key, sizeof key, (off_t)(i * sizeof key));
+        if (n < 0)
+            return error_set(err, "read %s:", c->path);
+        if (n != (ssize_t)sizeof key)
+            return error_set(err, "%s: found %zu consumed ids, the checkpoint expects %zu", c->path, i, count);
+        key_add(c, key);
+    }
+    return true;
+}
+
+bool consumed_open(Consumed *c, const char *path, size_t count, Error *err)
+{
+    *c = (Consumed){.path = xstrdup(path)};
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    if (fd < 0)
+        return error_set(err, "open %s:", path);
+    bool ok = read_keys(c, fd, count, err);
+    if (ok && ftruncate(fd, (off_t)(count * sizeof(uint64_t))) != 0)
+        ok = error_set(err, "cut %s:", path);
+    close(fd);
+    return ok;
+}
+
+void consumed_release(Consumed *c)
+{
+    free(c->table);
+    free(c->fresh);
+    free(c->path);
+    *c = (Consumed){0};
+}
+
+bool consumed_save(Consumed *c, Error *err)
+{
+    int fd = open(c->path, O_WRONLY | O_APPEND | O_CLOEXEC);
+    if (fd < 0)
+        return error_set(err, "open %s:", c->path);
+    size_t bytes = c->n_fresh * sizeof *c->fresh, done = 0;
+    while (done < bytes) {
+        ssize_t n = write(fd, (const char *)c->fresh + done, bytes - done);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            break;
+        done += (size_t)n;
+    }
+    bool ok = done == bytes && fsync(fd) == 0;
+    if (!ok)
+        error_set(err, "write %s:", c->path);
+    ok = close(fd) == 0 && ok;
+    if (ok)
+        c->n_fresh = 0;
+    return ok;
+}

@@ -1,0 +1,33 @@
+/*
+ * Which record ids a run has consumed: each at most once, kills and resumes included.
+ *
+ * A set of xxh3-64 hashes in memory, and the same hashes appended to RUN/consumed (8 bytes each, little endian). A checkpoint
+ * says how many of them are vouched for; what a killed run appended beyond that is cut off on resume.
+ */
+#ifndef UPDATE_CONSUMED_H
+#define UPDATE_CONSUMED_H
+
+#include "base/base.h"
+
+typedef struct Consumed {
+    uint64_t *table; /* owned: open addressing, 0 is free */
+    size_t slots, count;
+    uint64_t *fresh; /* owned: ids of the batch in hand, not yet on disk */
+    size_t n_fresh, fresh_capacity;
+    char *path; /* owned */
+} Consumed;
+
+/* Reads the first `count` ids of path and cuts the file there; count 0 starts it anew. */
+__attribute__((warn_unused_result)) bool consumed_open(Consumed *c, const char *path, size_t count, Error *err);
+void consumed_release(Consumed *c);
+
+/* Whether the id is new to this run; a new one is added. */
+bool consumed_add(Consumed *c, const void *id, size_t size);
+
+/* Whether the id has been consumed; adds nothing. */
+bool consumed_has(const Consumed *c, const void *id, size_t size);
+
+/* Appends the ids added since the last save and syncs. c->count is then what a checkpoint may vouch for. */
+__attribute__((warn_unused_result)) bool consumed_save(Consumed *c, Error *err);
+
+#endif

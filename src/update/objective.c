@@ -1,0 +1,70 @@
+/* The actor-critic arithmetic of one batch; see objective.h. */
+#include "update/objective.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+Moments moments(const double *x, size_t n)
+{
+    Moments m = {0, 0};
+    if (n == 0)
+        return m;
+    for (size_t i = 0; i < n; i++)
+        m.mean += x[i];
+    m.mean /= (double)n;
+    double squares = 0;
+    for (size_t i = 0; i < n; i++)
+        squares += (x[i] - m.mean) * (x[i] - m.mean);
+    m.std = n > 1 ? sqrt(squares / (double)(n - 1)) : 0;
+    return m;
+}
+
+double value_loss(double *dv, const double *returns, const double *values, size_t tokens, size_t captions)
+{
+    double weight = 1 / ((double)tokens * (double)captions), loss = 0;
+    for (size_t k = 0; k < tokens; k++) {
+        double error = returns[k] - values[k];
+        loss += weight * error * error;
+        dv[k] = -2 * weight * error;
+    }
+    return loss;
+}
+
+void advantages(double *a, double *m, const double *returns, const double *values, size_t n)
+{
+    for (size_t k = 0; k < n; k++)
+        a[k] = returns[k] - values[k];
+    Moments s = moments(a, n);
+    for (size_t k = 0; k < n; k++)
+        m[k] = s.std > 0 ? (a[k] - s.mean) / s.std : 0;
+}
+
+double policy_loss(double *dlogp, const double *logp, const double *m, size_t tokens, size_t captions)
+{
+    double weight = 1 / ((double)tokens * (double)captions), loss = 0;
+    for (size_t k = 0; k < tokens; k++) {
+        dlogp[k] = -weight * m[k] * exp(logp[k]);
+        loss += dlogp[k];
+    }
+    return loss;
+}
+
+double cross_entropy(double *dlogp, const double *logp, size_t tokens, size_t captions)
+{
+    double weight = 1 / ((double)tokens * (double)captions), loss = 0;
+    for (size_t k = 0; k < tokens; k++) {
+        dlogp[k] = -weight;
+        loss -= weight * logp[k];
+    }
+    return loss;
+}
+
+double explained_variance(const double *returns, const double *values, size_t n)
+{
+    double *error = xmalloc((n ? n : 1) * sizeof *error);
+    for (size_t k = 0; k < n; k++)
+        error[k] = returns[k] - values[k];
+    Moments e = moments(error, n), r = moments(returns, n);
+    free(error);
+    return r.std > 0 ? 1 - e.std * e.std / (r.std * r.std) : 0;
+}
