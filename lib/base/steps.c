@@ -1,0 +1,130 @@
+/* Folders of numbered steps; see steps.h. */
+#include "base/steps.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <ftw.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/options.h"
+
+char *step_folder(const char *dir, int64_t step)
+{
+    return xasprintf("%s/step-%06lld", dir, (long long)step);
+}
+
+int64_t step_number(const char *name)
+{
+    int64_t step;
+    if (strncmp(name, "step-", 5) != 0 || strlen(name) < 11 || !parse_int(name + 5, 0, INT64_MAX, &step))
+        return -1;
+    return step;
+}
+
+static int remove_one(const char *path, const struct stat *info, int type, struct FTW *at)
+{
+    (void)info;
+    (void)type;
+    (void)at;
+    return remove(path);
+}
+
+bool folder_remove(const char *path, Error *err)
+{
+    if (nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS) != 0 && errno != ENOENT)
+        return error_set(err, "remove %s:", path);
+    return true;
+}
+
+bool folder_replace(const char *writing, const char *folder, Error *err)
+{
+    if (!folder_sync(writing, err))
+        return false;
+    if (rename(writing, folder) != 0) {
+        if (errno != ENOTEMPTY && errno != EEXIST)
+            return error_set(err, "rename %s to %s:", writing, folder);
+        if (!folder_remove(folder, err))
+            return false;
+        if (rename(writing, folder) != 0)
+            return error_set(err, "rename %s to %s:", writing, folder);
+    }
+    char *parent = xstrdup(folder), *slash = strrchr(parent, '/');
+    if (slash)
+        *slash = '\0';
+    bool ok = folder_sync(slash ? parent : ".", err);
+    free(parent);
+    return ok;
+}
+
+/* Step numbers of dir in descending order; left-overs of writers go to `stale` (may be NULL). */
+typedef struct StepList {
+    int64_t *steps;
+    char **stale;
+    size_t n, capacity, n_stale, stale_capacity;
+} StepList;
+
+static int newest_first(const void *a, const void *b)
+{
+    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+    return (x < y) - (x > y);
+}
+
+static StepList steps_list(const char *dir)
+{
+    StepList l = {0};
+    DIR *d = opendir(dir);
+    for (struct dirent *e; d && (e = readdir(d)) != NULL;) {
+        int64_t step = step_number(e->d_name);
+        if (step >= 0) {
+            l.steps = array_reserve(l.steps, &l.capacity, l.n + 1, sizeof *l.steps);
+            l.steps[l.n++] = step;
+        } else if (strstr(e->d_name, ".writing-")) {
+            l.stale = array_reserve(l.stale, &l.stale_capacity, l.n_stale + 1, sizeof *l.stale);
+            l.stale[l.n_stale++] = path_join(dir, e->d_name);
+        }
+    }
+    if (d)
+        closedir(d);
+    if (l.n > 0)
+        qsort(l.steps, l.n, sizeof *l.steps, newest_first);
+    return l;
+}
+
+static void steps_list_release(StepList *l)
+{
+    for (size_t i = 0; i < l->n_stale; i++)
+        free(l->stale[i]);
+    free(l->stale);
+    free(l->steps);
+}
+
+int64_t steps_newest(const char *dir)
+{
+    StepList l = steps_list(dir);
+    int64_t newest = l.n > 0 ? l.steps[0] : -1;
+    steps_list_release(&l);
+    return newest;
+}
+
+bool steps_prune(const char *dir, size_t keep, int64_t every, int64_t but, int64_t after, Error *err)
+{
+    StepList l = steps_list(dir);
+    bool ok = true;
+    size_t kept = 0;
+    for (size_t i = 0; i < l.n && ok; i++) {
+        int64_t step = l.steps[i];
+        bool beyond = after >= 0 && step > after;
+        if (!beyond && (kept < keep || step == but || (every > 0 && step % every == 0))) {
+            kept++;
+            continue;
+        }
+        char *path = step_folder(dir, step);
+        ok = folder_remove(path, err);
+        free(path);
+    }
+    for (size_t i = 0; i < l.n_stale && ok; i++)
+        ok = folder_remove(l.stale[i], err);
+    steps_list_release(&l);
+    return ok;
+}

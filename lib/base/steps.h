@@ -1,0 +1,32 @@
+/*
+ * Folders of numbered steps: DIR/step-000042. Each appears whole (written as step-000042.writing-PID, renamed); what a killed
+ * writer left behind is removed by the next one.
+ */
+#ifndef BASE_STEPS_H
+#define BASE_STEPS_H
+
+#include "base/base.h"
+
+/* DIR/step-NNNNNN, at least six digits; the caller frees it. */
+char *step_folder(const char *dir, int64_t step);
+
+/* The number in a name "step-NNNNNN"; -1 for any other name. */
+int64_t step_number(const char *name);
+
+/* The newest complete step folder in dir; -1 when there is none. */
+int64_t steps_newest(const char *dir);
+
+/*
+ * Removes step folders of dir but for the newest `keep`, every `every`-th (0: none) and step `but` (-1: none); and left-overs of
+ * writers. With after >= 0 also removes all steps past `after` (a killed run had got further than its checkpoint).
+ */
+__attribute__((warn_unused_result)) bool steps_prune(const char *dir, size_t keep, int64_t every, int64_t but, int64_t after,
+                                                     Error *err);
+
+/* Renames `writing` to `folder`, in place of one already there; both are then synced. */
+__attribute__((warn_unused_result)) bool folder_replace(const char *writing, const char *folder, Error *err);
+
+/* rm -r; missing is fine. */
+__attribute__((warn_unused_result)) bool folder_remove(const char *path, Error *err);
+
+#endif

@@ -1,0 +1,172 @@
+/* Publishing and following a policy; see policy.h. */
+#include "models/policy.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/random.h"
+
+bool policy_latest(const char *dir, int64_t *step, Error *err)
+{
+    char target[PATH_MAX];
+    char *link = path_join(dir, "latest");
+    ssize_t n = readlink(link, target, sizeof target - 1);
+    bool missing = n < 0 && errno == ENOENT;
+    bool ok = n >= 0 || missing || error_set(err, "read link %s:", link);
+    *step = -1;
+    if (ok && !missing) {
+        target[n] = '\0';
+        *step = step_number(target);
+        ok = *step >= 0 || error_set(err, "%s: names '%s', expected step-NNNNNN", link, target);
+    }
+    free(link);
+    return ok;
+}
+
+static bool digest_field(const json_t *root, const char *key, char out[static 17])
+{
+    const char *text = json_string_value(json_object_get(root, key));
+    if (!text || strlen(text) != 16)
+        return false;
+    memcpy(out, text, 17);
+    return true;
+}
+
+bool policy_info(const char *folder, PolicyInfo *out, Error *err)
+{
+    char *path = path_join(folder, "config.json");
+    json_error_t e;
+    json_t *root = json_load_file(path, 0, &e);
+    bool ok = root != NULL || error_set(err, "%s: %s", path, e.text);
+    const json_t *step = json_object_get(root, "step");
+    if (ok && (!json_is_integer(step) || !digest_field(root, "base", out->base) || !digest_field(root, "policy", out->digest)))
+        ok = error_set(err, "%s: expected step (integer), base and policy (16 hexadecimal digits)", path);
+    if (ok) {
+        out->step = json_integer_value(step);
+        out->lag = json_integer_value(json_object_get(root, "lag"));
+    }
+    json_decref(root);
+    free(path);
+    return ok;
+}
+
+/* Digest over the tensors of the written files: model.safetensors and the adapters'. */
+static bool folder_digest(const char *folder, char out[static 17], Error *err)
+{
+    static const char *const files[] = {"model.safetensors", "adapter/adapter_model.safetensors"};
+    uint64_t sums[2] = {0, 0};
+    for (size_t i = 0; i < 2; i++) {
+        char *path = path_join(folder, files[i]);
+        if (access(path, F_OK) == 0) {
+            Checkpoint *c = checkpoint_open(path, err);
+            if (c)
+                sums[i] = checkpoint_digest(c, NULL, 0);
+            checkpoint_free(c);
+        }
+        free(path);
+    }
+    digest_text(hash_id(sums, sizeof sums), out);
+    return !err->text[0];
+}
+
+static bool info_write(const char *folder, const PolicyInfo *info, Error *err)
+{
+    char *path = path_join(folder, "config.json");
+    char *text = xasprintf("{\"step\": %lld, \"base\": \"%s\", \"policy\": \"%s\", \"lag\": %lld}\n", (long long)info->step,
+                           info->base, info->digest, (long long)info->lag);
+    bool ok = file_write(path, text, strlen(text), err);
+    free(text);
+    free(path);
+    return ok;
+}
+
+static bool files_write(const char *folder, PolicyInfo *info, const Parameters *parameters, const LoraSet *adapter, Error *err)
+{
+    TensorSources sources = {0};
+    static const char *const groups[] = {"query", "qformer", "projection"};
+    for (size_t i = 0; i < 3; i++)
+        parameters_sources(parameters, groups[i], PARAMETER_VALUE, "", &sources);
+    char *model = path_join(folder, "model.safetensors"), *peft = path_join(folder, "adapter");
+    bool ok = folder_make(folder, err) && safetensors_write(model, sources.items, sources.count, NULL, err);
+    if (ok && adapter)
+        ok = lora_write(adapter, peft, "", err);
+    ok = ok && folder_digest(folder, info->digest, err) && info_write(folder, info, err) && folder_sync(folder, err);
+    sources_release(&sources);
+    free(model);
+    free(peft);
+    return ok;
+}
+
+bool policy_write(const char *dir, PolicyInfo *info, const Parameters *parameters, const LoraSet *adapter, Error *err)
+{
+    char *folder = step_folder(dir, info->step);
+    char *writing = xasprintf("%s.writing-%ld", folder, (long)getpid());
+    bool ok = files_write(writing, info, parameters, adapter, err) && folder_replace(writing, folder, err);
+    if (!ok) {
+        Error ignored = {0};
+        if (!folder_remove(writing, &ignored))
+            note("%s", ignored.text);
+    }
+    free(writing);
+    free(folder);
+    return ok;
+}
+
+bool policy_publish(const char *dir, int64_t step, Error *err)
+{
+    char *link = path_join(dir, "latest"), *moving = xasprintf("%s/latest.writing-%ld", dir, (long)getpid());
+    char *target = xasprintf("step-%06lld", (long long)step);
+    unlink(moving);
+    bool ok = symlink(target, moving) == 0 || error_set(err, "create link %s:", moving);
+    if (ok && rename(moving, link) != 0)
+        ok = error_set(err, "rename %s to %s:", moving, link);
+    ok = ok && folder_sync(dir, err);
+    free(link);
+    free(moving);
+    free(target);
+    return ok;
+}
+
+void policy_release(AppliedPolicy *applied, Captioner *c)
+{
+    lora_free(applied->adapter);
+    if (applied->delta)
+        binder_restore(&c->binder);
+    checkpoint_free(applied->delta);
+    *applied = (AppliedPolicy){0};
+}
+
+static bool adapter_apply(AppliedPolicy *applied, Captioner *c, const char *folder, Error *err)
+{
+    char *peft = path_join(folder, "adapter");
+    bool ok = true;
+    if (access(peft, F_OK) == 0) {
+        applied->adapter = lora_new(&c->binder, ADAPTER_POLICY);
+        ok = lora_open(applied->adapter, peft, err);
+    }
+    free(peft);
+    return ok;
+}
+
+bool policy_apply(AppliedPolicy *applied, Captioner *c, const char *base, const char *folder, Error *err)
+{
+    policy_release(applied, c);
+    PolicyInfo info;
+    if (!policy_info(folder, &info, err))
+        return false;
+    if (strcmp(info.base, base) != 0)
+        return error_set_status(err, STATUS_MISMATCH, "%s: is a policy over the base model %s, this one is %s", folder, info.base,
+                                base);
+    char *model = path_join(folder, "model.safetensors");
+    applied->info = info;
+    applied->delta = checkpoint_open(model, err);
+    bool ok = applied->delta && binder_overlay(&c->binder, applied->delta, err) && adapter_apply(applied, c, folder, err);
+    if (!ok)
+        policy_release(applied, c);
+    free(model);
+    return ok;
+}
