@@ -1,0 +1,180 @@
+/* From ids to text: decoding as Hugging Face does, and the text of a caption with the place of each token. */
+#include "text/tokenizer_struct.h"
+
+#include <string.h>
+
+/* A growing string whose memory is the caller's arena: all sizes are known beforehand. */
+typedef struct Text {
+    char *data;
+    size_t size;
+} Text;
+
+static void text_add(Text *t, TextSlice s)
+{
+    if (s.size)
+        memcpy(t->data + t->size, s.data, s.size);
+    t->size += s.size;
+}
+
+TextSlice tokenizer_token_bytes(const Tokenizer *t, int32_t id)
+{
+    if (id < 0 || id >= t->vocab.size || t->special[id])
+        return (TextSlice){"", 0};
+    return t->bytes[id];
+}
+
+/* What decoding writes for an id before anything is joined: its bytes, or its own name if that is no spelling of bytes. */
+static TextSlice decoded_bytes(const Tokenizer *t, int32_t id)
+{
+    TextSlice bytes = tokenizer_token_bytes(t, id), name = tokenizer_piece(t, id);
+    return bytes.size || tokenizer_is_special(t, id) || !name.data ? bytes : name;
+}
+
+/* Each maximal invalid subpart becomes one U+FFFD. out has room for three bytes for each of bytes. */
+static void replace_invalid(Text *out, TextSlice bytes)
+{
+    const char *end = bytes.data + bytes.size;
+    int size;
+    bool valid;
+    for (const char *p = bytes.data; p < end; p += size) {
+        utf8_decode(p, end, &size, &valid);
+        text_add(out, valid ? (TextSlice){p, (size_t)size} : slice_of("\xEF\xBF\xBD"));
+    }
+}
+
+static bool is_stripped(uint32_t code)
+{
+    return (code >= 0x1C && code <= 0x1F) || unicode_flags(code) & UNICODE_SPACE;
+}
+
+/* Without white space at both ends, as Python's str.strip. text is valid UTF-8. */
+static TextSlice strip(TextSlice text)
+{
+    int size;
+    bool valid;
+    const char *start = text.data, *end = start + text.size;
+    while (start < end && is_stripped(utf8_decode(start, end, &size, &valid)))
+        start += size;
+    while (end > start) {
+        const char *last = end - 1;
+        while (last > start && ((uint8_t)*last & 0xC0) == 0x80)
+            last--;
+        if (!is_stripped(utf8_decode(last, end, &size, &valid)))
+            break;
+        end = last;
+    }
+    return (TextSlice){start, (size_t)(end - start)};
+}
+
+static TextSlice decode_bpe(Arena *arena, const Tokenizer *t, const int32_t *ids, size_t n)
+{
+    size_t room = 0;
+    for (size_t i = 0; i < n; i++)
+        room += decoded_bytes(t, ids[i]).size + 4;
+    Text bytes = {arena_alloc(arena, room + 1), 0}, out = {arena_alloc(arena, 3 * room + 1), 0};
+    for (size_t i = 0; i < n; i++) {
+        text_add(&bytes, decoded_bytes(t, ids[i]));
+        bool ends = t->vocab.kind == TOKENIZER_CLIP && slice_ends(tokenizer_piece(t, ids[i]), slice_of("</w>"));
+        if (ends && t->bytes[ids[i]].size)
+            text_add(&bytes, slice_of("</w>"));
+    }
+    replace_invalid(&out, (TextSlice){bytes.data, bytes.size});
+    if (t->vocab.kind == TOKENIZER_OPT)
+        return (TextSlice){out.data, out.size};
+    size_t kept = 0;
+    for (size_t i = 0; i < out.size; kept++) {
+        bool ends = out.size - i >= 4 && memcmp(out.data + i, "</w>", 4) == 0;
+        out.data[kept] = ends ? ' ' : out.data[i];
+        i += ends ? 4 : 1;
+    }
+    return strip((TextSlice){out.data, kept});
+}
+
+/* The library's clean-up, token by token: what stands after the space that joins it to the left. */
+static bool joins_left(TextSlice name)
+{
+    static const char *const marks[] = {".", "?", "!", ",", "n't", "'m", "'s", "'ve", "'re"};
+    for (size_t i = 0; i < sizeof marks / sizeof *marks; i++)
+        if (slice_starts(name, slice_of(marks[i])))
+            return true;
+    return false;
+}
+
+static TextSlice decode_wordpiece(Arena *arena, const Tokenizer *t, const int32_t *ids, size_t n)
+{
+    size_t room = 0;
+    for (size_t i = 0; i < n; i++)
+        room += tokenizer_piece(t, ids[i]).size + 1;
+    Text out = {arena_alloc(arena, room + 1), 0};
+    bool first = true;
+    for (size_t i = 0; i < n; i++) {
+        TextSlice name = tokenizer_piece(t, ids[i]);
+        if (!name.data || t->special[ids[i]])
+            continue;
+        bool inside = slice_starts(name, slice_of("##")) && !first;
+        if (!first && !inside && !joins_left(name))
+            text_add(&out, slice_of(" "));
+        text_add(&out, inside ? t->bytes[ids[i]] : name);
+        first = false;
+    }
+    return (TextSlice){out.data, out.size};
+}
+
+TextSlice tokenizer_decode(Arena *arena, const Tokenizer *t, const int32_t *ids, size_t n)
+{
+    return t->vocab.kind == TOKENIZER_BERT ? decode_wordpiece(arena, t, ids, n) : decode_bpe(arena, t, ids, n);
+}
+
+/* The bytes that an id adds to a caption: none for special ids, eos, and the names that OPT keeps for itself. */
+static TextSlice caption_bytes(const Tokenizer *t, int32_t id)
+{
+    TextSlice name = tokenizer_piece(t, id), none = {"", 0};
+    if (id == t->ids.eos || id == t->ids.image || slice_equal(name, slice_of("<s>")) || slice_equal(name, slice_of("<unk>")) ||
+        slice_equal(name, slice_of("<pad>")) || slice_equal(name, slice_of("</s>")))
+        return none;
+    return tokenizer_token_bytes(t, id);
+}
+
+/*
+ * Moves tokens from ranges of raw bytes to ranges of characters of the replaced text: for each byte of raw, owner[] has the
+ * place where its character begins in the text; a byte inside a character belongs to it whole.
+ */
+static void place_tokens(CaptionText *out, const uint32_t *starts, const uint32_t *ends, size_t raw)
+{
+    for (size_t i = 0; i < out->count; i++) {
+        TextRange r = out->tokens[i];
+        bool inside = r.start == r.end && r.start > 0 && r.start < raw && starts[r.start] == starts[r.start - 1];
+        size_t start = r.start < raw ? starts[r.start] : out->whole.size;
+        size_t end = r.end > r.start ? ends[r.end - 1] : inside ? ends[r.start] : start;
+        out->tokens[i] = (TextRange){start, end};
+    }
+}
+
+void tokenizer_caption(CaptionText *out, Arena *arena, const Tokenizer *t, const int32_t *ids, size_t n)
+{
+    size_t room = 0;
+    *out = (CaptionText){.count = n, .tokens = arena_alloc(arena, n * sizeof *out->tokens + 1)};
+    for (size_t i = 0; i < n; i++)
+        room += caption_bytes(t, ids[i]).size;
+    Text bytes = {arena_alloc(arena, room + 1), 0}, text = {arena_alloc(arena, 3 * room + 1), 0};
+    for (size_t i = 0; i < n; i++) {
+        out->tokens[i].start = bytes.size;
+        text_add(&bytes, caption_bytes(t, ids[i]));
+        out->tokens[i].end = bytes.size;
+    }
+    uint32_t *starts = arena_alloc(arena, (room + 1) * sizeof *starts), *ends = arena_alloc(arena, (room + 1) * sizeof *ends);
+    int size;
+    bool valid;
+    for (size_t i = 0; i < room; i += (size_t)size) {
+        size_t before = text.size;
+        utf8_decode(bytes.data + i, bytes.data + room, &size, &valid);
+        text_add(&text, valid ? (TextSlice){bytes.data + i, (size_t)size} : slice_of("\xEF\xBF\xBD"));
+        for (int k = 0; k < size; k++) {
+            starts[i + (size_t)k] = (uint32_t)before;
+            ends[i + (size_t)k] = (uint32_t)text.size;
+        }
+    }
+    out->whole = (TextSlice){text.data, text.size};
+    out->text = strip(out->whole);
+    place_tokens(out, starts, ends, room);
+}

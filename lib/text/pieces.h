@@ -1,0 +1,48 @@
+/*
+ * The steps between a text and its ids: splitting, BPE, WordPiece. Internal to lib/text.
+ */
+#ifndef TEXT_PIECES_H
+#define TEXT_PIECES_H
+
+#include "text/tokenizer.h"
+#include "text/unicode.h"
+#include "text/vocab.h"
+
+/* Tokens while they are made: ranges are in characters of the input. */
+typedef struct TokenList {
+    int32_t *ids; /* owned, as chars */
+    TextRange *chars;
+    size_t n, capacity;
+} TokenList;
+
+void token_list_push(TokenList *list, int32_t id, size_t first, size_t last);
+void token_list_release(TokenList *list);
+
+/* The next piece of OPT's (GPT-2's) pattern from *at on; false at the end. Every character is in exactly one piece. */
+bool split_opt(TextRange *piece, const Chars *s, size_t *at);
+
+/* The same for CLIP's pattern; white space is in no piece. *closing is 0 at first: the place of an open special token's "|>". */
+bool split_clip(TextRange *piece, const Chars *s, size_t *at, size_t *closing);
+
+/* CLIP's normal form: NFC, lower case. White space is left to the splitting. */
+void normalize_clip(Chars *s, Chars *scratch);
+
+/* BERT's: clean, spaces around CJK, and unless cased NFD without marks and lower case. */
+void normalize_bert(Chars *s, Chars *scratch, bool cased);
+
+/* The BPE of one vocabulary, with a cache of short pieces. */
+typedef struct Bpe Bpe;
+Bpe *bpe_new(const Vocab *v);
+void bpe_free(Bpe *b);
+
+/* The piece of s as ids, appended to out with the origins of its characters. */
+void bpe_encode(Bpe *b, TokenList *out, const Vocab *v, const Chars *s, TextRange piece);
+
+/* GPT-2's alphabet: the byte that a character of a name stands for, or -1; and the character of a byte. */
+int byte_of_character(uint32_t code);
+uint32_t character_of_byte(uint8_t byte);
+
+/* All words of a normalised text, appended to out. unknown is the id of [UNK]; longest the size of the longest name in bytes. */
+void wordpiece_encode(TokenList *out, const Vocab *v, const Chars *s, int32_t unknown, size_t longest);
+
+#endif

@@ -1,0 +1,262 @@
+/*
+ * The three tokenizers behind one interface: cut out added tokens, normalise, split, encode; special ids and limits around it.
+ * Decoding is in decode.c, the files are read by vocab_read.c.
+ */
+#include "text/tokenizer_struct.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static int32_t id_of(const Tokenizer *t, const char *name)
+{
+    return vocab_find(&t->vocab, slice_of(name));
+}
+
+/* The ids that mean something; false if one is missing without which the kind does not work. */
+static bool find_ids(Tokenizer *t, Error *err)
+{
+    static const char *const names[3][4] = {
+        [TOKENIZER_OPT] = {"</s>", "\u010a", "<pad>", ""},
+        [TOKENIZER_CLIP] = {"<|startoftext|>", "<|endoftext|>", "<|endoftext|>", "<|endoftext|>"},
+        [TOKENIZER_BERT] = {"[CLS]", "[SEP]", "[PAD]", "[UNK]"}};
+    const char *const *name = names[t->vocab.kind];
+    t->ids = (TokenizerIds){id_of(t, name[0]), id_of(t, name[1]), id_of(t, name[2]), id_of(t, name[3]), id_of(t, "<image>")};
+    if (t->ids.image < 0)
+        t->ids.image = t->vocab.image;
+    if (t->ids.bos < 0 || t->ids.eos < 0)
+        return error_set(err, "the vocabulary has no \"%s\"", name[t->ids.bos < 0 ? 0 : 1]);
+    if (t->vocab.kind == TOKENIZER_BERT && t->ids.unknown < 0)
+        return error_set(err, "the vocabulary has no \"[UNK]\"");
+    return true;
+}
+
+/* The bytes of a name; an empty slice if it has a character that stands for no byte. */
+static TextSlice bytes_of_name(Arena *arena, TextSlice name)
+{
+    char *bytes = arena_alloc(arena, name.size + 1);
+    size_t n = 0;
+    for (const char *p = name.data, *end = p + name.size; p < end;) {
+        int size, byte;
+        bool valid;
+        byte = byte_of_character(utf8_decode(p, end, &size, &valid));
+        if (byte < 0 || !valid)
+            return (TextSlice){"", 0};
+        bytes[n++] = (char)byte;
+        p += size;
+    }
+    return (TextSlice){bytes, n};
+}
+
+static void find_bytes(Tokenizer *t)
+{
+    Vocab *v = &t->vocab;
+    t->bytes = arena_calloc(&v->arena, (size_t)v->size, sizeof *t->bytes);
+    t->special = arena_calloc(&v->arena, (size_t)v->size, sizeof *t->special);
+    for (int32_t id = 0; id < v->size; id++) {
+        TextSlice name = v->names[id];
+        t->longest = name.size > t->longest ? name.size : t->longest;
+        if (v->kind == TOKENIZER_CLIP && slice_ends(name, slice_of("</w>")))
+            name.size -= 4;
+        if (v->kind != TOKENIZER_BERT)
+            t->bytes[id] = bytes_of_name(&v->arena, name);
+        else
+            t->bytes[id] = slice_starts(name, slice_of("##")) ? (TextSlice){name.data + 2, name.size - 2} : name;
+    }
+    for (size_t i = 0; i < v->n_added; i++) {
+        t->special[v->added[i].id] = v->added[i].special;
+        t->starts[(uint8_t)v->added[i].content.data[0]] = true;
+    }
+}
+
+Tokenizer *tokenizer_open(const char *model_dir, Error *err)
+{
+    Tokenizer *t = xcalloc(1, sizeof *t);
+    pthread_mutex_init(&t->lock, NULL);
+    bool ok = vocab_read(&t->vocab, model_dir, err);
+    if (ok && !find_ids(t, err))
+        ok = error_prefix(err, "%s", model_dir);
+    if (!ok) {
+        tokenizer_free(t);
+        return NULL;
+    }
+    find_bytes(t);
+    if (t->vocab.kind != TOKENIZER_BERT)
+        t->bpe = bpe_new(&t->vocab);
+    return t;
+}
+
+void tokenizer_free(Tokenizer *t)
+{
+    if (!t)
+        return;
+    vocab_release(&t->vocab);
+    bpe_free(t->bpe);
+    chars_release(&t->input);
+    chars_release(&t->stretch);
+    chars_release(&t->scratch);
+    token_list_release(&t->list);
+    free(t->at);
+    pthread_mutex_destroy(&t->lock);
+    free(t);
+}
+
+TokenizerKind tokenizer_kind(const Tokenizer *t)
+{
+    return t->vocab.kind;
+}
+
+int32_t tokenizer_size(const Tokenizer *t)
+{
+    return t->vocab.size;
+}
+
+size_t tokenizer_limit(const Tokenizer *t)
+{
+    static const size_t limits[] = {[TOKENIZER_OPT] = 0, [TOKENIZER_CLIP] = 77, [TOKENIZER_BERT] = 32};
+    return limits[t->vocab.kind];
+}
+
+TokenizerIds tokenizer_ids(const Tokenizer *t)
+{
+    return t->ids;
+}
+
+int32_t tokenizer_id(const Tokenizer *t, TextSlice piece)
+{
+    return vocab_find(&t->vocab, piece);
+}
+
+TextSlice tokenizer_piece(const Tokenizer *t, int32_t id)
+{
+    return id >= 0 && id < t->vocab.size ? t->vocab.names[id] : (TextSlice){0};
+}
+
+bool tokenizer_is_special(const Tokenizer *t, int32_t id)
+{
+    return id >= 0 && id < t->vocab.size && t->special[id];
+}
+
+/* The text as code points, and where each begins. */
+static bool read_text(Tokenizer *t, TextSlice text, Error *err)
+{
+    if (text.size >= UINT32_MAX / 8)
+        return error_set(err, "a text of %zu bytes; at most %u can be tokenized at once", text.size, UINT32_MAX / 8);
+    t->input.n = 0;
+    t->at = array_reserve(t->at, &t->at_capacity, text.size + 1, sizeof *t->at);
+    const char *end = text.data + text.size;
+    int size;
+    bool valid = true;
+    for (const char *p = text.data; p < end; p += size) {
+        t->at[t->input.n] = (uint32_t)(p - text.data);
+        uint32_t code = utf8_decode(p, end, &size, &valid);
+        if (!valid)
+            return error_set(err, "invalid UTF-8 at byte %zu of the text", (size_t)(p - text.data));
+        chars_push(&t->input, code, (uint32_t)t->input.n);
+    }
+    t->at[t->input.n] = (uint32_t)text.size;
+    return true;
+}
+
+/* Characters [start, end) as a text of its own. */
+static void encode_stretch(Tokenizer *t, size_t start, size_t end)
+{
+    const Vocab *v = &t->vocab;
+    Chars *s = &t->stretch;
+    size_t at = 0, closing = 0;
+    TextRange piece;
+    s->n = 0;
+    for (size_t i = start; i < end; i++)
+        chars_push(s, t->input.code[i], (uint32_t)i);
+    if (v->kind == TOKENIZER_BERT) {
+        normalize_bert(s, &t->scratch, v->cased);
+        wordpiece_encode(&t->list, v, s, t->ids.unknown, t->longest);
+        return;
+    }
+    if (v->kind == TOKENIZER_CLIP)
+        normalize_clip(s, &t->scratch);
+    while (v->kind == TOKENIZER_CLIP ? split_clip(&piece, s, &at, &closing) : split_opt(&piece, s, &at))
+        bpe_encode(t->bpe, &t->list, v, s, piece);
+}
+
+/* The longest added token at character i, or NULL. */
+static const AddedToken *added_at(const Tokenizer *t, TextSlice text, size_t i)
+{
+    const AddedToken *best = NULL;
+    TextSlice rest = {text.data + t->at[i], text.size - t->at[i]};
+    if (!t->starts[(uint8_t)rest.data[0]])
+        return NULL;
+    for (size_t k = 0; k < t->vocab.n_added; k++) {
+        const AddedToken *a = &t->vocab.added[k];
+        if (slice_starts(rest, a->content) && (!best || a->content.size > best->content.size))
+            best = a;
+    }
+    return best;
+}
+
+static bool is_space(const Tokenizer *t, size_t i)
+{
+    return unicode_flags(t->input.code[i]) & UNICODE_SPACE;
+}
+
+/* Cuts out the added tokens; what lies between is encoded stretch by stretch. */
+static void encode_all(Tokenizer *t, TextSlice text, bool literal)
+{
+    size_t from = 0, i = 0, n = t->input.n;
+    t->list.n = 0;
+    while (!literal && i < n) {
+        const AddedToken *a = added_at(t, text, i);
+        if (!a) {
+            i++;
+            continue;
+        }
+        size_t first = i, stop = t->at[i] + a->content.size;
+        while (i < n && t->at[i] < stop)
+            i++;
+        while (a->lstrip && first > from && is_space(t, first - 1))
+            first--;
+        while (a->rstrip && i < n && is_space(t, i))
+            i++;
+        encode_stretch(t, from, first);
+        token_list_push(&t->list, a->id, first, i - 1);
+        from = i;
+    }
+    encode_stretch(t, from, n);
+}
+
+/* The list with special ids around it and cut to the limit, as arrays in the arena. */
+static bool finish(Tokens *out, Arena *arena, Tokenizer *t, bool special, size_t limit, Error *err)
+{
+    size_t front = special, back = special && t->vocab.kind != TOKENIZER_OPT, n = t->list.n;
+    if (limit && limit < front + back)
+        return error_set(err, "a limit of %zu ids, expected at least %zu", limit, front + back);
+    if (limit && n > limit - front - back)
+        n = limit - front - back;
+    out->count = front + n + back;
+    out->ids = arena_alloc(arena, out->count * sizeof *out->ids + 1);
+    out->bytes = arena_calloc(arena, out->count + 1, sizeof *out->bytes);
+    out->chars = arena_calloc(arena, out->count + 1, sizeof *out->chars);
+    if (front)
+        out->ids[0] = t->ids.bos;
+    if (back)
+        out->ids[front + n] = t->ids.eos;
+    for (size_t i = 0; i < n; i++) {
+        TextRange c = t->list.chars[i];
+        out->ids[front + i] = t->list.ids[i];
+        out->chars[front + i] = c;
+        out->bytes[front + i] = (TextRange){t->at[c.start], t->at[c.end]};
+    }
+    return true;
+}
+
+bool tokenizer_encode(Tokens *out, Arena *arena, const Tokenizer *shared, TextSlice text, int flags, size_t limit, Error *err)
+{
+    Tokenizer *t = (Tokenizer *)shared; /* only the cache and the scratch change, under the lock */
+    *out = (Tokens){0};
+    pthread_mutex_lock(&t->lock);
+    bool ok = read_text(t, text, err);
+    if (ok)
+        encode_all(t, text, flags & ENCODE_LITERAL);
+    ok = ok && finish(out, arena, t, flags & ENCODE_SPECIAL, limit, err);
+    pthread_mutex_unlock(&t->lock);
+    return ok;
+}

@@ -1,0 +1,136 @@
+/* Hash tables of names and merges. Reading them from files is in vocab_read.c. */
+#include "text/vocab.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/random.h"
+
+enum { MAX_ID = 1 << 24 }; /* far above any vocabulary: a larger id in a file is damage, not a reason to allocate */
+
+int32_t vocab_find(const Vocab *v, TextSlice name)
+{
+    if (!v->slots)
+        return -1;
+    for (size_t i = hash_id(name.data, name.size) & v->mask;; i = (i + 1) & v->mask) {
+        int32_t id = v->slots[i];
+        if (id < 0 || slice_equal(v->names[id], name))
+            return id;
+    }
+}
+
+static void slot_fill(Vocab *v, int32_t id)
+{
+    TextSlice name = v->names[id];
+    size_t i = hash_id(name.data, name.size) & v->mask;
+    while (v->slots[i] >= 0 && !slice_equal(v->names[v->slots[i]], name))
+        i = (i + 1) & v->mask;
+    v->slots[i] = id;
+}
+
+/* Keeps the table at most half full; old tables stay in the arena until the vocabulary goes. */
+static void slots_grow(Vocab *v)
+{
+    size_t slots = v->slots ? 2 * (v->mask + 1) : 1024;
+    while (slots < 2 * (size_t)v->size + 2)
+        slots *= 2;
+    v->mask = slots - 1;
+    v->slots = arena_alloc(&v->arena, slots * sizeof *v->slots);
+    memset(v->slots, 0xFF, slots * sizeof *v->slots);
+    for (int32_t id = 0; id < v->size; id++)
+        if (v->names[id].data)
+            slot_fill(v, id);
+}
+
+bool vocab_add(Vocab *v, TextSlice name, int32_t id, Error *err)
+{
+    if (id < 0 || id >= MAX_ID)
+        return error_set(err, "the id of \"%.*s\" is %d, expected 0 to %d", (int)name.size, name.data, id, MAX_ID - 1);
+    v->names = array_reserve(v->names, &v->capacity, (size_t)id + 1, sizeof *v->names);
+    for (; v->size <= id; v->size++)
+        v->names[v->size] = (TextSlice){0};
+    v->names[id] = (TextSlice){arena_strndup(&v->arena, name.data, name.size), name.size};
+    if (!v->slots || 2 * (size_t)v->size > v->mask)
+        slots_grow(v);
+    slot_fill(v, id);
+    return true;
+}
+
+void vocab_merges_init(Vocab *v, size_t n)
+{
+    size_t slots = 16;
+    while (slots < 2 * n + 2)
+        slots *= 2;
+    v->merge_mask = slots - 1;
+    v->merges = arena_alloc(&v->arena, slots * sizeof *v->merges);
+    for (size_t i = 0; i < slots; i++)
+        v->merges[i].left = -1;
+}
+
+/* Where the merge of this pair is or would be. */
+static Merge *merge_slot(const Vocab *v, int32_t left, int32_t right)
+{
+    uint64_t h = ((uint64_t)(uint32_t)left << 32 | (uint32_t)right) * 0x9E3779B97F4A7C15u;
+    size_t i = (h >> 32) & v->merge_mask;
+    while (v->merges[i].left >= 0 && (v->merges[i].left != left || v->merges[i].right != right))
+        i = (i + 1) & v->merge_mask;
+    return &v->merges[i];
+}
+
+const Merge *vocab_merge_find(const Vocab *v, int32_t left, int32_t right)
+{
+    const Merge *m = merge_slot(v, left, right);
+    return m->left >= 0 ? m : NULL;
+}
+
+bool vocab_merge_add(Vocab *v, TextSlice left, TextSlice right, uint32_t rank, Error *err)
+{
+    ArenaMark mark = arena_mark(&v->arena);
+    TextSlice whole = {arena_alloc(&v->arena, left.size + right.size + 1), left.size + right.size};
+    memcpy((char *)whole.data, left.data, left.size);
+    memcpy((char *)whole.data + left.size, right.data, right.size);
+    int32_t product = vocab_find(v, whole);
+    arena_release_to(&v->arena, mark);
+    int32_t l = vocab_find(v, left), r = vocab_find(v, right);
+    if (l < 0 || r < 0)
+        return error_set(err, "\"%.*s\" is not in the vocabulary", (int)(l < 0 ? left : right).size, (l < 0 ? left : right).data);
+    if (product < 0)
+        return error_set(err, "\"%.*s%.*s\" is not in the vocabulary", (int)left.size, left.data, (int)right.size, right.data);
+    *merge_slot(v, l, r) = (Merge){l, r, product, rank};
+    return true;
+}
+
+static AddedToken *added_find(Vocab *v, TextSlice content)
+{
+    for (size_t i = 0; i < v->n_added; i++)
+        if (slice_equal(v->added[i].content, content))
+            return &v->added[i];
+    return NULL;
+}
+
+bool vocab_added_add(Vocab *v, AddedToken token, Error *err)
+{
+    AddedToken *known = added_find(v, token.content);
+    if (token.content.size == 0)
+        return true;
+    if (known) {
+        known->special |= token.special;
+        return true;
+    }
+    if (token.id < 0 && (token.id = vocab_find(v, token.content)) < 0)
+        return true;
+    if (vocab_find(v, token.content) != token.id && !vocab_add(v, token.content, token.id, err))
+        return false;
+    v->added = array_reserve(v->added, &v->added_capacity, v->n_added + 1, sizeof *v->added);
+    token.content = v->names[token.id];
+    v->added[v->n_added++] = token;
+    return true;
+}
+
+void vocab_release(Vocab *v)
+{
+    free(v->names);
+    free(v->added);
+    arena_release(&v->arena);
+    *v = (Vocab){0};
+}

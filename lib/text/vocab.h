@@ -1,0 +1,82 @@
+/*
+ * The vocabulary of a tokenizer: names and ids, merges of a BPE, added tokens; and reading them from files.
+ *
+ * Everything lives in the vocabulary's arena. Internal to lib/text: users include tokenizer.h.
+ */
+#ifndef TEXT_VOCAB_H
+#define TEXT_VOCAB_H
+
+#include "base/base.h"
+#include "text/tokenizer.h"
+
+/* A token that is cut out of the raw text before anything else. */
+typedef struct AddedToken {
+    TextSlice content;
+    int32_t id;
+    bool special;        /* decoding drops it */
+    bool lstrip, rstrip; /* takes the white space beside it along */
+} AddedToken;
+
+/* left right -> product; the lowest rank is merged first. left is -1 in an empty slot. */
+typedef struct Merge {
+    int32_t left, right, product;
+    uint32_t rank;
+} Merge;
+
+typedef struct Vocab {
+    Arena arena;
+    TokenizerKind kind;
+    TextSlice *names; /* [size]; data is NULL for an id without a name */
+    int32_t size;
+    size_t capacity;
+    int32_t *slots; /* [mask + 1]: hash table of ids, -1 for empty */
+    size_t mask;
+    Merge *merges; /* [merge_mask + 1] */
+    size_t merge_mask;
+    AddedToken *added;
+    size_t n_added, added_capacity;
+    TextSlice unknown; /* BPE: empty for none */
+    int32_t image;     /* config.json's image_token_index, or -1 */
+    bool cased;        /* BERT that does not lower-case */
+    bool bare;         /* nothing but the vocabulary itself was in the folder */
+} Vocab;
+
+/* Fills v from a model folder. False with err set; v is to be released either way. */
+__attribute__((warn_unused_result)) bool vocab_read(Vocab *v, const char *folder, Error *err);
+void vocab_release(Vocab *v);
+
+/* The id of a name, or -1. */
+int32_t vocab_find(const Vocab *v, TextSlice name);
+
+/* Gives id its name; a name given twice belongs to the later id, as in Hugging Face. False for an id out of range. */
+__attribute__((warn_unused_result)) bool vocab_add(Vocab *v, TextSlice name, int32_t id, Error *err);
+
+/* Room for n merges; then one after the other in order of rank. False if a name or the product is not in the vocabulary. */
+void vocab_merges_init(Vocab *v, size_t n);
+__attribute__((warn_unused_result)) bool vocab_merge_add(Vocab *v, TextSlice left, TextSlice right, uint32_t rank, Error *err);
+const Merge *vocab_merge_find(const Vocab *v, int32_t left, int32_t right);
+
+/* Adds a token that is cut out of raw text, or makes a known one special; id -1 looks it up and does nothing if there is none. */
+__attribute__((warn_unused_result)) bool vocab_added_add(Vocab *v, AddedToken token, Error *err);
+
+static inline TextSlice slice_of(const char *s)
+{
+    return (TextSlice){s, __builtin_strlen(s)};
+}
+
+static inline bool slice_equal(TextSlice a, TextSlice b)
+{
+    return a.size == b.size && (a.size == 0 || __builtin_memcmp(a.data, b.data, a.size) == 0);
+}
+
+static inline bool slice_starts(TextSlice a, TextSlice b)
+{
+    return a.size >= b.size && (b.size == 0 || __builtin_memcmp(a.data, b.data, b.size) == 0);
+}
+
+static inline bool slice_ends(TextSlice a, TextSlice b)
+{
+    return a.size >= b.size && (b.size == 0 || __builtin_memcmp(a.data + a.size - b.size, b.data, b.size) == 0);
+}
+
+#endif

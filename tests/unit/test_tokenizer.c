@@ -1,0 +1,171 @@
+/*
+ * The tokenizers against Hugging Face's: small vocabularies with their goldens (tests/golden/tokenizers, made by
+ * tests/golden/make_tokenizers.py), and the published vocabularies with the oracle's goldens in ../shared, when they are there.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/base.h"
+#include "text/tokenizer.h"
+
+static Arena arena;
+
+static TextSlice slice(const char *s)
+{
+    return (TextSlice){s, strlen(s)};
+}
+
+static Tokenizer *open_or_fail(const char *folder)
+{
+    Error err = {0};
+    Tokenizer *t = tokenizer_open(folder, &err);
+    if (!t)
+        fail_msg("%s", err.text);
+    return t;
+}
+
+/* A line number and what differs, for the reader of a failure. */
+typedef struct Line {
+    const char *path;
+    int number;
+    json_t *object;
+} Line;
+
+static void differ(const Line *l, const char *what, size_t i)
+{
+    char *dump = json_dumps(l->object, JSON_ENSURE_ASCII);
+    fail_msg("%s:%d: %s differs at %zu: %.600s", l->path, l->number, what, i, dump);
+}
+
+static void compare_ids(const Line *l, const char *key, const Tokens *got)
+{
+    json_t *want = json_object_get(l->object, key);
+    for (size_t i = 0; i < got->count && i < json_array_size(want); i++)
+        if (got->ids[i] != json_integer_value(json_array_get(want, i)))
+            differ(l, key, i);
+    if (got->count != json_array_size(want))
+        differ(l, key, got->count);
+}
+
+static void compare_ranges(const Line *l, const char *key, const TextRange *got, size_t n)
+{
+    json_t *want = json_object_get(l->object, key);
+    for (size_t i = 0; want && i < n; i++) {
+        json_t *pair = json_array_get(want, i);
+        if (got[i].start != (size_t)json_integer_value(json_array_get(pair, 0)) ||
+            got[i].end != (size_t)json_integer_value(json_array_get(pair, 1)))
+            differ(l, key, i);
+    }
+}
+
+static void compare_text(const Line *l, const char *key, TextSlice got)
+{
+    json_t *want = json_object_get(l->object, key);
+    if (got.size != json_string_length(want) || memcmp(got.data, json_string_value(want), got.size))
+        differ(l, key, 0);
+}
+
+static void compare_reading(const Tokenizer *t, const Line *l, int flags, const char *ids, const char *bytes, const char *chars,
+                            const char *decoded)
+{
+    Tokens got;
+    Error err = {0};
+    json_t *text = json_object_get(l->object, "text");
+    TextSlice s = {json_string_value(text), json_string_length(text)};
+    if (!tokenizer_encode(&got, &arena, t, s, flags, 0, &err))
+        fail_msg("%s:%d: %s", l->path, l->number, err.text);
+    compare_ids(l, ids, &got);
+    compare_ranges(l, bytes, got.bytes, got.count);
+    compare_ranges(l, chars, got.chars, got.count);
+    compare_text(l, decoded, tokenizer_decode(&arena, t, got.ids, got.count));
+    if (json_object_get(l->object, "ids_special") && !strcmp(ids, "ids")) {
+        if (!tokenizer_encode(&got, &arena, t, s, flags | ENCODE_SPECIAL, tokenizer_limit(t), &err))
+            fail_msg("%s:%d: %s", l->path, l->number, err.text);
+        compare_ids(l, "ids_special", &got);
+    }
+}
+
+/* Lines without ids_plain have the same two readings. */
+static void compare_file(const Tokenizer *t, const char *path)
+{
+    FILE *f = fopen(path, "r");
+    char *text = NULL;
+    size_t capacity = 0;
+    Line l = {path, 0, NULL};
+    if (!f)
+        fail_msg("cannot open %s", path);
+    while (getline(&text, &capacity, f) > 0) {
+        l.number++;
+        l.object = json_loads(text, JSON_ALLOW_NUL, NULL);
+        assert_non_null(l.object);
+        bool differs = json_object_get(l.object, "ids_plain");
+        arena_reset(&arena);
+        compare_reading(t, &l, 0, "ids", "offsets", "chars", "decoded");
+        if (differs)
+            compare_reading(t, &l, ENCODE_LITERAL, "ids_plain", "offsets_plain", "chars_plain", "decoded_plain");
+        else
+            compare_reading(t, &l, ENCODE_LITERAL, "ids", "offsets", "chars", "decoded");
+        json_decref(l.object);
+    }
+    assert_true(l.number > 0);
+    free(text);
+    fclose(f);
+}
+
+/* The published vocabularies. */
+static void check_published(const char *kind, TokenizerKind expected)
+{
+    char *folder = xasprintf("../shared/tokenizers/%s", kind),
+         *golden = xasprintf("../shared/oracle/golden/tokens-%s.jsonl", kind);
+    if (access(folder, R_OK) || access(golden, R_OK)) {
+        print_message("SKIPPED: the published %s vocabulary is not there (%s, %s)\n", kind, folder, golden);
+        skip();
+    }
+    Tokenizer *t = open_or_fail(folder);
+    assert_int_equal(tokenizer_kind(t), expected);
+    compare_file(t, golden);
+    free(golden);
+    golden = xasprintf("../shared/oracle/golden/tokens-special-%s.jsonl", kind);
+    compare_file(t, golden);
+    tokenizer_free(t);
+    free(folder);
+    free(golden);
+}
+
+static void test_published_opt(void **state)
+{
+    (void)state;
+    check_published("opt", TOKENIZER_OPT);
+}
+
+static void test_published_bert(void **state)
+{
+    (void)state;
+    check_published("bert", TOKENIZER_BERT);
+}
+
+static void test_published_clip(void **state)
+{
+    (void)state;
+    check_published("clip", TOKENIZER_CLIP);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_published_opt),
+        cmocka_unit_test(test_published_bert),
+        cmocka_unit_test(test_published_clip),
+    };
+    (void)slice;
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
