@@ -47,7 +47,7 @@ run_job() {
     rules/*) bash "tests/$1" ;;
     release/*.bats) BIN=$PWD/bin bats --tap "$file" ;;
     */*.bats) BIN=$PWD/build/$variant/bin bats --tap --filter-tags "$variant" "$file" ;;
-    *) "build/$1" ;;
+    *) "build/$variant/tests/${1#*/}" ;;
     esac
 }
 
