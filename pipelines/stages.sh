@@ -1,0 +1,266 @@
+# shellcheck shell=bash
+# What recipes are made of: stages chained by pipes, started, watched, reported and stopped as one.
+#
+#   . stages.sh
+#   stages_begin train run                         the recipe's name, and the run folder: logs go to run/logs/NAME.log
+#   stage extract 1 vlrm-extract videos/           a stage's name, its share of the threads (a weight, or "all"), its command
+#   stage rollout all vlrm-rollout --policy run/policy
+#   stages_run [FILE]                              runs them; the last one writes to FILE, which appears whole or not at all
+#
+# What is promised: stages_run returns the status of the stage that failed by itself, the most upstream one, and names it; those
+# that failed because of it (exit 5, a broken pipe) are not blamed. A stage that fails stops the others: each is asked by SIGTERM
+# (programs of the suite finish their record or step), and killed after VLRM_STOP_SECONDS. Each stage is a process group and
+# is killed with all its children; stages also end when this shell is killed with -9. SIGINT or SIGTERM stops all stages and
+# gives 75; a second one kills them.
+#
+# VLRM_THREADS is what there is to share (default: the processors), VLRM_BIN where the programs are.
+
+stages_folder=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
+if [ -z "${VLRM_BIN-}" ]; then
+    VLRM_BIN=$(readlink -f "$stages_folder/../bin/vlrm" || echo)
+    [ -n "$VLRM_BIN" ] && [ -e "$VLRM_BIN" ] || VLRM_BIN=$(readlink -f "$stages_folder/../../../bin/vlrm")
+    VLRM_BIN=${VLRM_BIN%/*}
+fi
+PATH=$VLRM_BIN:$PATH
+
+stage_names=() stage_shares=() stage_first=() stage_length=() stage_words=()
+stage_pids=() stage_statuses=() stage_stopped=()
+stages_interrupts=0
+
+# recipe_die TEXT: for faults found before anything runs.
+recipe_die() {
+    echo "vlrm ${recipe_name:-recipe}: $1" >&2
+    exit "${2:-1}"
+}
+
+# recipe_help FILE: prints the comment at the head of a recipe, without the interpreter's line.
+recipe_help() {
+    sed -n '2,/^[^#]/{/^#/s/^# \{0,1\}//p}' "$1"
+}
+
+# stages_begin NAME RUN: makes the run folder and takes it: two recipes in one folder would spoil each other's files.
+stages_begin() {
+    recipe_name=$1 stages_run_folder=$2
+    mkdir -p -- "$2/logs" || recipe_die "cannot make the run folder $2"
+    exec {stages_lock}>"$2/lock"
+    flock -n "$stages_lock" || recipe_die "$2 is in use by another run"
+}
+
+stage() {
+    stage_names+=("$1") stage_shares+=("$2") stage_first+=("${#stage_words[@]}")
+    shift 2
+    stage_length+=($#) stage_words+=("$@")
+}
+
+stage_log() {
+    echo "$stages_run_folder/logs/${stage_names[$1]}.log"
+}
+
+# How many threads stage $1 gets: all, or its weight's part of all, at least one.
+stage_threads() {
+    local total=${VLRM_THREADS:-$(nproc)} weights=0 share threads
+    for share in "${stage_shares[@]}"; do [ "$share" = all ] || weights=$((weights + share)); done
+    share=${stage_shares[$1]}
+    [ "$share" != all ] || { echo "$total"; return; }
+    threads=$((total * share / weights))
+    echo $((threads > 0 ? threads : 1))
+}
+
+# Starts stage $1, reading descriptor $2 and writing descriptor $3; $4 is one more that it must not inherit ("" for none).
+stage_start() {
+    local threads log words=("${stage_words[@]:${stage_first[$1]}:${stage_length[$1]}}")
+    threads=$(stage_threads "$1") log=$(stage_log "$1")
+    printf '== %s: %s\n' "$(date -u +%Y-%m-%dT%H:%M:%SZ)" "${words[*]@Q}" >>"$log" || recipe_die "cannot write $log"
+    set -m
+    (
+        trap - INT TERM HUP EXIT
+        exec <&"$2" >&"$3" 2>>"$log"
+        for fd in "$2" "$3" $4; do [ "$fd" -le 2 ] || exec {fd}>&-; done
+        export VLRM_THREADS=$threads
+        exec setpriv --pdeathsig TERM -- "${words[@]}"
+    ) &
+    stage_pids[$1]=$!
+    set +m
+}
+
+# Starts all stages. The last one writes to descriptor $1.
+stages_start() {
+    local i last=$((${#stage_names[@]} - 1)) input=0 reading writing both
+    for ((i = 0; i < last; i++)); do
+        mkfifo -- "$stages_scratch/pipe"
+        exec {both}<>"$stages_scratch/pipe"
+        exec {writing}>"$stages_scratch/pipe"
+        exec {reading}<"$stages_scratch/pipe" {both}>&-
+        rm -- "$stages_scratch/pipe"
+        stage_start "$i" "$input" "$writing" "$reading"
+        [ "$input" = 0 ] || exec {input}<&-
+        exec {writing}>&-
+        input=$reading
+    done
+    stage_start "$last" "$input" "$1" ''
+    [ "$input" = 0 ] || exec {input}<&-
+}
+
+stage_running() {
+    [ -z "${stage_statuses[$1]-}" ]
+}
+
+# Sends signal $1 to the process group of stage $2, if anything of it is left.
+stage_signal() {
+    kill "-$1" -- "-${stage_pids[$2]}" 2>/dev/null
+}
+
+# Collects the stages that have ended. What a stage leaves behind in its group goes with it: it could hold a pipe open for ever.
+stages_reap() {
+    local i
+    for i in "${!stage_pids[@]}"; do
+        if stage_running "$i" && ! kill -0 "${stage_pids[$i]}" 2>/dev/null; then
+            wait "${stage_pids[$i]}" 2>/dev/null
+            stage_statuses[i]=$?
+            stage_signal KILL "$i"
+        fi
+    done
+}
+
+# Whether stage $1 is running but should end: the recipe is interrupted, a stage has failed, or a stage below it has ended.
+stage_is_due() {
+    local i status
+    stage_running "$1" || return 1
+    [ "$stages_interrupts" = 0 ] || return 0
+    for i in "${!stage_statuses[@]}"; do
+        status=${stage_statuses[$i]}
+        [ "$i" -lt "$1" ] || return 0
+        case $status in 0 | 3 | 75) ;; *) return 0 ;; esac
+    done
+    return 1
+}
+
+# Waits for all stages. One that should end has a while to do so by itself (its pipe says so too), then is asked, then killed.
+stages_wait() {
+    local grace=${VLRM_GRACE_SECONDS:-5} patience=${VLRM_STOP_SECONDS:-60} i idle due_since=()
+    mkfifo -- "$stages_scratch/idle"
+    exec {idle}<>"$stages_scratch/idle"
+    while [ "${#stage_statuses[@]}" -lt "${#stage_pids[@]}" ]; do
+        for i in "${!stage_pids[@]}"; do
+            stage_is_due "$i" || continue
+            : "${due_since[i]:=$SECONDS}"
+            if [ -z "${stage_stopped[i]-}" ] && { [ "$stages_interrupts" -gt 0 ] || [ $((SECONDS - due_since[i])) -ge "$grace" ]; }; then
+                stage_stopped[i]=TERM
+                stage_signal TERM "$i"
+            elif [ "$stages_interrupts" -gt 1 ] || [ $((SECONDS - due_since[i])) -ge $((grace + patience)) ]; then
+                stage_stopped[i]=KILL
+                stage_signal KILL "$i"
+            fi
+        done
+        read -r -t 0.1 -u "$idle" _ # nobody writes: a sleep that signals interrupt and that is no process
+        stages_reap
+    done
+    exec {idle}>&-
+}
+
+# Whether stage $1 failed for no fault of its own: it was stopped, or those below it took no more.
+stage_is_victim() {
+    local status=${stage_statuses[$1]}
+    case ${stage_stopped[$1]-}:$status in TERM:75 | TERM:143 | TERM:5 | KILL:137) return 0 ;; esac
+    [ "$1" -lt $((${#stage_names[@]} - 1)) ] || [ -n "${stage_stopped[$1]-}" ] || return 1
+    [ "$status" = 141 ] && return 0
+    [ "$status" = 1 ] && stage_last_words "$1" | grep -q 'Broken pipe'
+}
+
+status_text() {
+    case $1 in
+    1) echo failure ;;
+    2) echo 'wrong usage' ;;
+    3) echo 'finished, but some records failed' ;;
+    4) echo 'empty input where input was required' ;;
+    5) echo 'input truncated or corrupt, or upstream failed' ;;
+    6) echo 'mismatch' ;;
+    7) echo 'a check failed' ;;
+    8) echo 'out of memory' ;;
+    75) echo interrupted ;;
+    126 | 127) echo 'could not be started' ;;
+    *) if [ "$1" -gt 128 ]; then echo "killed by SIG$(kill -l "$1")"; else echo 'unknown status'; fi ;;
+    esac
+}
+
+# Prints the number of the stage to blame, or nothing: the most upstream one that failed by itself, a failure before an
+# interruption, an interruption before failed records.
+stages_culprit() {
+    local i status wanted
+    for wanted in fatal 75 3; do
+        for i in "${!stage_names[@]}"; do
+            status=${stage_statuses[$i]}
+            case $wanted:$status in
+            *:0 | fatal:3 | fatal:75) continue ;;
+            fatal:* | 75:75 | 3:3) stage_is_victim "$i" || { echo "$i"; return; } ;;
+            esac
+        done
+    done
+}
+
+# What stage $1 said last in this run: a log holds every run in this folder, each after a line "== time: command".
+stage_last_words() {
+    tail -n 6 -- "$(stage_log "$1")" | awk '/^== / {said = ""; next} {said = said $0 "\n"} END {printf "%s", said}'
+}
+
+stage_report() {
+    local status=${stage_statuses[$1]} log
+    log=$(stage_log "$1")
+    echo "vlrm $recipe_name: ${stage_names[$1]} ended with status $status ($(status_text "$status")), log $log" >&2
+    stage_last_words "$1" | sed 's/^/    /' >&2
+}
+
+# Reports and returns what the recipe ends with.
+stages_verdict() {
+    local culprit i
+    culprit=$(stages_culprit)
+    for i in "${!stage_names[@]}"; do
+        [ "${stage_stopped[$i]-}" != KILL ] || echo "vlrm $recipe_name: ${stage_names[$i]} did not end when asked to and was killed" >&2
+    done
+    if [ -n "$culprit" ]; then
+        stage_report "$culprit"
+        return "${stage_statuses[$culprit]}"
+    fi
+    [ "$stages_interrupts" = 0 ] || { echo "vlrm $recipe_name: interrupted" >&2; return 75; }
+    return 0
+}
+
+# Nothing outlives the recipe, however it ends.
+stages_clean_up() {
+    local i
+    for i in "${!stage_pids[@]}"; do
+        if stage_running "$i"; then stage_signal KILL "$i"; fi
+    done
+    rm -rf -- "$stages_scratch"
+    [ -z "${stages_writing-}" ] || rm -f -- "$stages_writing"
+}
+
+stages_run() {
+    local output=1 status
+    stages_scratch=$(mktemp -d "$stages_run_folder/stages.XXXXXX") || recipe_die "cannot write in $stages_run_folder"
+    stage_pids=() stage_statuses=() stage_stopped=() stages_writing=
+    trap stages_clean_up EXIT
+    trap 'stages_interrupts=$((stages_interrupts + 1))' INT TERM HUP
+    if [ $# -gt 0 ]; then
+        stages_writing=$(dirname -- "$1")/.$(basename -- "$1").writing-$$
+        exec {output}>"$stages_writing" || recipe_die "cannot write $1"
+    fi
+    stages_start "$output"
+    [ "$output" = 1 ] || exec {output}>&-
+    stages_wait 2>/dev/null # where bash itself would announce each job that a signal ended
+    stages_verdict
+    status=$?
+    if [ $# -gt 0 ]; then
+        case $status in
+        0 | 3) sync -- "$stages_writing" && mv -f -- "$stages_writing" "$1" || status=1 ;;
+        75)
+            mv -f -- "$stages_writing" "$1.interrupted"
+            echo "vlrm $recipe_name: what was done is in $1.interrupted" >&2
+            ;;
+        esac
+    fi
+    stages_clean_up
+    trap - EXIT INT TERM HUP
+    stage_names=() stage_shares=() stage_first=() stage_length=() stage_words=()
+    return "$status"
+}

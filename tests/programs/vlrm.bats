@@ -1,0 +1,218 @@
+#!/usr/bin/env bats
+# The driver and what recipes are made of (pipelines/stages.sh), with stages that fail in every way on purpose.
+# shellcheck disable=SC2016 # stages are given as text, to be expanded by them
+load common
+bats_require_minimum_version 1.5.0
+
+setup() {
+    cd "$BATS_TEST_TMPDIR" || return 1
+    export VLRM_GRACE_SECONDS=1 VLRM_STOP_SECONDS=2
+    cat >recipe.sh <<EOF
+. "$ROOT/pipelines/stages.sh"
+stages_begin try run
+stage one 1 bash -c "\$1"
+stage two 2 bash -c "\$2"
+stage three all bash -c "\$3"
+stages_run "\${@:4}"
+EOF
+}
+
+# Processes of this test's own stages.
+leftovers() {
+    pgrep -f "^marker-$BATS_TEST_TMPDIR"
+}
+
+# A stage that goes on for ever, recognizable by its argument zero.
+forever() {
+    echo "exec -a marker-$BATS_TEST_TMPDIR sleep 1000"
+}
+
+# A stage that copies for ever.
+copy() {
+    echo "exec -a marker-$BATS_TEST_TMPDIR cat"
+}
+
+none_left() {
+    ! leftovers >/dev/null
+}
+
+all_run() {
+    [ "$(leftovers | wc -l)" = 3 ]
+}
+
+@test "stages are chained, each with its share of threads and a log of its own" {
+    export VLRM_THREADS=6
+    exits 0 bash recipe.sh 'echo $VLRM_THREADS; echo first >&2' 'cat; echo $VLRM_THREADS' 'cat; echo $VLRM_THREADS'
+    [ "$output" = $'2\n4\n6' ]
+    grep -x first run/logs/one.log
+    [ "$(ls run/logs)" = $'one.log\nthree.log\ntwo.log' ]
+}
+
+@test "the output file appears whole" {
+    exits 0 bash recipe.sh 'seq 3' cat cat out
+    [ "$(cat out)" = $'1\n2\n3' ]
+    [ "$(ls -A)" = $'out\nrecipe.sh\nrun' ]
+    [ "$(ls -A run)" = $'lock\nlogs' ]
+}
+
+@test "failed records (3) leave the others running and the file whole" {
+    exits 3 bash recipe.sh 'echo 1; exit 3' 'cat; exit 3' 'sleep 3; cat; exit 3' out
+    says 'one ended with status 3'
+    [ "$(cat out)" = 1 ]
+}
+
+@test "a failure leaves no file" {
+    echo old >kept
+    exits 1 bash recipe.sh 'seq 3' 'cat; exit 1' 'cat; exit 5' kept
+    says 'two ended with status 1'
+    [ "$(cat kept)" = old ]
+    exits 7 bash recipe.sh 'seq 3' 'cat' 'cat; exit 7' out
+    [ "$(ls -A)" = $'kept\nrecipe.sh\nrun' ]
+}
+
+@test "the culprit is named, not those that its end hits" {
+    exits 6 bash recipe.sh 'yes; echo "write stdout: Broken pipe" >&2; exit 1' 'echo mine >&2; exit 6' 'cat; exit 5'
+    says 'two ended with status 6 (mismatch)'
+    says '    mine'
+    exits 4 bash recipe.sh 'exit 4' 'cat; exit 4' 'cat; exit 4'
+    says 'one ended with status 4'
+    exits 139 bash recipe.sh 'echo 1; exit 3' 'kill -SEGV $$' 'cat; exit 5'
+    says 'two ended with status 139 (killed by SIGSEGV)'
+    exits 5 bash recipe.sh 'echo 1; exit 3' 'cat; exit 5' 'cat; exit 5'
+    says 'two ended with status 5'
+    run -127 bash recipe.sh 'seq 3' no-such-program 'cat; exit 5'
+    says 'two ended with status 127'
+}
+
+@test "words of an earlier run are not shown again" {
+    exits 1 bash recipe.sh 'echo old >&2; exit 1' cat cat
+    exits 1 bash recipe.sh 'echo new >&2; exit 1' cat cat
+    says '    new'
+    [[ $output != *'    old'* ]]
+}
+
+@test "a last stage that has had enough ends the recipe cleanly" {
+    exits 0 bash recipe.sh yes cat 'head -n 2'
+    [ "$output" = $'y\ny' ]
+    exits 0 bash recipe.sh "$(forever)" "$(copy)" 'exit 0'
+    none_left
+}
+
+@test "each stage killed in turn: its name, its status, no orphan" {
+    local victim
+    for victim in one two three; do
+        rm -rf run
+        bash recipe.sh "echo \$\$ >one.pid; $(forever)" "echo \$\$ >two.pid; $(copy)" "echo \$\$ >three.pid; $(copy)" out 2>said 3>&- &
+        eventually 10 test -s one.pid -a -s two.pid -a -s three.pid
+        kill -9 "$(cat $victim.pid)"
+        wait $! && return 1
+        [ $? = 137 ]
+        grep "$victim ended with status 137 (killed by SIGKILL)" said
+        none_left
+        [ ! -e out ]
+        rm -f ./*.pid
+    done
+}
+
+@test "a stage that will not end is killed, with its children" {
+    local deaf="trap '' TERM; (exec -a marker-$BATS_TEST_TMPDIR sleep 1000); sleep 1000"
+    exits 2 bash recipe.sh "$deaf" 'exit 2' cat
+    says 'two ended with status 2'
+    says 'one did not end when asked to and was killed'
+    none_left
+}
+
+@test "what a stage leaves behind does not hold the pipe" {
+    exits 1 bash recipe.sh "($(forever)) & exit 1" 'cat; exit 5' 'cat; exit 5'
+    says 'one ended with status 1'
+    none_left
+}
+
+@test "SIGTERM ends every stage and gives 75" {
+    local polite="trap 'exit 75' TERM; echo >>ready; while :; do sleep 0.05; done"
+    bash recipe.sh "$polite" "$polite" "trap 'echo whole; exit 75' TERM; echo >>ready; while :; do sleep 0.05; done" out 2>said 3>&- &
+    eventually 10 sh -c '[ "$(wc -l <ready)" = 3 ]'
+    kill -TERM $!
+    wait $! && return 1
+    [ $? = 75 ]
+    grep interrupted said
+    [ ! -e out ]
+    [ "$(cat out.interrupted)" = whole ]
+}
+
+@test "a second SIGTERM does not wait" {
+    export VLRM_STOP_SECONDS=1000
+    local deaf="trap '' TERM; echo >>ready; while :; do sleep 0.05; done"
+    bash recipe.sh "$deaf" "$deaf" "$deaf" 2>said 3>&- &
+    eventually 10 sh -c '[ "$(wc -l <ready)" = 3 ]'
+    kill -TERM $!
+    sleep 0.5
+    kill -TERM $!
+    wait $! && return 1
+    [ $? = 75 ]
+    grep 'one did not end when asked to and was killed' said
+}
+
+@test "kill -9 of the recipe itself leaves no orphan" {
+    bash recipe.sh "$(forever)" "$(copy)" "$(copy)" 3>&- &
+    local driver=$!
+    eventually 10 all_run
+    kill -9 "$driver"
+    eventually 10 none_left
+}
+
+@test "one run folder, one run" {
+    bash recipe.sh "echo >ready; $(forever)" cat cat 3>&- 2>/dev/null &
+    eventually 10 test -e ready
+    exits 1 bash recipe.sh 'exit 0' cat cat
+    says 'in use by another run'
+    kill $!
+    wait $! && return 1
+    exits 0 bash recipe.sh 'exit 0' cat cat
+}
+
+@test "a run folder that cannot be written is an error" {
+    touch run
+    exits 1 bash recipe.sh 'exit 0' cat cat
+    says 'cannot make the run folder'
+}
+
+@test "vlrm finds programs and recipes, and refuses other names" {
+    mkdir bin
+    printf '#!/bin/sh\necho "fake: $*"\n' >bin/vlrm-fake
+    chmod +x bin/vlrm-fake
+    export VLRM_BIN=$PWD/bin
+    exits 0 "$ROOT/bin/vlrm" fake --one 'two words'
+    [ "$output" = 'fake: --one two words' ]
+    for name in nothing ../bin/vlrm-fake --fake stages; do
+        exits 2 "$ROOT/bin/vlrm" "$name"
+        says 'no program or recipe is named'
+    done
+}
+
+@test "vlrm --help names every program and recipe, each with a summary" {
+    exits 0 "$ROOT/bin/vlrm" --help
+    for path in "$ROOT"/bin/vlrm-* "$ROOT"/pipelines/*.sh; do
+        name=$(basename "$path" .sh)
+        [ "$name" = stages ] || [ ! -e "$path" ] || grep -E "^  ${name#vlrm-} +[^ ]" <<<"$output"
+    done
+}
+
+@test "every recipe has --help and refuses unknown options" {
+    for path in "$ROOT"/pipelines/*.sh; do
+        [ "$(basename "$path")" != stages.sh ] || continue
+        exits 0 bash "$path" --help
+        says 'usage: vlrm '
+        exits 2 bash "$path" --no-such-option
+    done
+}
+
+@test "an installed tree works as the source tree does" {
+    [ "$BIN" = "$ROOT/bin" ] || skip "installs the release programs, once"
+    make -s -C "$ROOT" install DESTDIR="$PWD/image" PREFIX=/opt/vlrm
+    exits 0 image/opt/vlrm/bin/vlrm --help
+    for path in "$ROOT"/bin/vlrm-*; do [ ! -e "$path" ] || [ -x "image/opt/vlrm/bin/${path##*/}" ]; done
+    for page in "$ROOT"/doc/*.1; do [ ! -e "$page" ] || [ -e "image/opt/vlrm/share/man/man1/${page##*/}" ]; done
+    [ -e image/opt/vlrm/share/vlrm/bad-phrases.txt ]
+    [ -e image/opt/vlrm/share/vlrm/pipelines/stages.sh ]
+}
