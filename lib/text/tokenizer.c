@@ -2,10 +2,12 @@
  * The three tokenizers behind one interface: cut out added tokens, normalise, split, encode; special ids and limits around it.
  * Decoding is in decode.c, the files are read by vocab_read.c.
  */
-#include "text/tokenizer_struct.h"
+#include "text/tokenizer.h"
 
 #include <stdlib.h>
 #include <string.h>
+
+#include "text/tokenizer_struct.h"
 
 static int32_t id_of(const Tokenizer *t, const char *name)
 {

@@ -85,7 +85,10 @@ static void compare_reading(const Tokenizer *t, const Line *l, int flags, const 
         fail_msg("%s:%d: %s", l->path, l->number, err.text);
     compare_ids(l, ids, &got);
     compare_ranges(l, bytes, got.bytes, got.count);
-    compare_ranges(l, json_object_get(l->object, chars) ? chars : bytes, got.chars, got.count);
+    bool ascii = true;
+    for (size_t i = 0; i < s.size; i++)
+        ascii &= (uint8_t)s.data[i] < 128;
+    compare_ranges(l, ascii ? bytes : chars, got.chars, got.count);
     compare_text(l, decoded, tokenizer_decode(&arena, t, got.ids, got.count));
     if (json_object_get(l->object, "ids_special") && !strcmp(ids, "ids")) {
         if (!tokenizer_encode(&got, &arena, t, s, flags | ENCODE_SPECIAL, tokenizer_limit(t), &err))
