@@ -5,6 +5,7 @@
 #   make demo       extraction on a clip that it makes itself
 #   make install    programs, recipes, word lists, formats and manual pages, under PREFIX (and DESTDIR)
 #   make bench      speeds, as ratios against a peer measured in the same run
+#   make man        the manual pages, from the programs' option tables
 #   make format     clang-format on every C file
 #   make CUDA=1     the programs with CUDA kernels, under build/cuda/; fails where there is no nvcc
 #
@@ -72,7 +73,7 @@ BINS      := $(addprefix $(B)/bin/,$(PROGRAMS))
 TESTS     := $(TEST_MAINS:%.c=$(B)/%)
 BENCHES   := $(BENCH_MAINS:%.c=$(B)/%)
 
-.PHONY: all programs tests benches test build-all bench demo cuda install flags format clean
+.PHONY: all programs tests benches test build-all bench demo cuda install man flags format clean
 all: programs
 ifeq ($(VARIANT),release)
 	mkdir -p bin; for p in $(PROGRAMS); do ln -sf ../$(B)/bin/$$p bin/$$p; done
@@ -155,6 +156,9 @@ install: programs
 	[ ! -d formats ] || cp -R formats $(SHARE)/doc/vlrm/
 	for page in $(wildcard doc/*.1); do install -m 644 $$page $(SHARE)/man/man1/; done
 	for page in $(wildcard doc/*.7); do install -m 644 $$page $(SHARE)/man/man7/; done
+
+man: all
+	for p in $(PROGRAMS); do bin/$$p --help-man > doc/$$p.1; done
 
 # The preprocessor's flags, for tests that compile a file by themselves.
 flags:

@@ -1,0 +1,115 @@
+#!/bin/bash
+# Every command in README.md, doc/*.md, formats/*.md and the programs' examples is run.
+#
+# In a document: each ```sh block is run, in the order of the page, by bash -eu -o pipefail in a fresh sandbox that holds what a
+# reader would have: videos/, photos/, clip.mp4 and photo.jpg. A block that cannot be run so has before it a line
+#     <!-- run by tests/programs/NAME.bats: TITLE -->
+# and that test must exist. Commands hidden in other blocks (```, ```text) are refused: a line "$ ..." or "vlrm...".
+#
+# In a program: each line of --help's Examples is a command (but "# ..."), run in the same kind of sandbox, where the models are the
+# miniature's. Those that cannot be run so are listed in examples.elsewhere: "tests/programs/NAME.bats: COMMAND".
+. "$(dirname "$0")/common.bash"
+root=$PWD
+elsewhere=tests/rules/examples.elsewhere
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch" "$rule_failures"' EXIT
+export PATH=$root/bin:$PATH
+
+# What a reader's folder holds, made once and copied for each sandbox.
+make_template() {
+    mkdir -p "$scratch/template/videos" "$scratch/template/photos"
+    local i
+    for i in 1 2; do
+        ffmpeg -v error -f lavfi -i "testsrc2=size=160x120:rate=10:duration=$((i + 1))" -pix_fmt yuv420p -c:v libx264 -g 10 \
+            "$scratch/template/videos/clip$i.mp4" </dev/null || broken 'ffmpeg could not make a clip'
+        ffmpeg -v error -f lavfi -i "mandelbrot=size=96x96:start_scale=$i" -frames:v 1 "$scratch/template/photos/photo$i.jpg" </dev/null ||
+            broken 'ffmpeg could not make a photo'
+    done
+    cp "$scratch/template/videos/clip1.mp4" "$scratch/template/clip.mp4"
+    cp "$scratch/template/photos/photo1.jpg" "$scratch/template/photo.jpg"
+}
+
+# sandbox NAME: a fresh copy, whose path is printed.
+sandbox() {
+    rm -rf "${scratch:?}/$1"
+    cp -r "$scratch/template" "$scratch/$1"
+    echo "$scratch/$1"
+}
+
+# Splits the document $1 into $scratch/blocks/LINE.{run,elsewhere,other}: the text of each block, by the number of its first line.
+split_document() {
+    rm -rf "$scratch/blocks"
+    mkdir "$scratch/blocks"
+    awk -v folder="$scratch/blocks" '
+        /^```/ && inside {inside = 0; mark = ""; close(file); next}
+        /^```/ {
+            inside = 1
+            file = sprintf("%s/%06d.%s", folder, NR + 1, $0 != "```sh" ? "other" : mark != "" ? "elsewhere" : "run")
+            printf "" > file
+            if ($0 == "```sh" && mark != "") print mark > file
+            next
+        }
+        inside {print > file; next}
+        /^<!-- run by / {mark = $0; sub(/^<!-- run by /, "", mark); sub(/ *-->$/, "", mark); next}
+        NF {mark = ""}' "$1"
+}
+
+check_document() {
+    local document=$1 block line folder test title
+    split_document "$document"
+    folder=$(sandbox document)
+    for block in "$scratch"/blocks/*; do
+        [ -e "$block" ] || continue
+        line=$((10#$(basename "${block%.*}")))
+        case $block in
+        *.run)
+            (cd "$folder" && timeout 300 bash -eu -o pipefail "$block") >"$scratch/said" 2>&1 </dev/null ||
+                broken "$document:$line: this block ends with status $?: $(tail -n 5 "$scratch/said")"
+            ;;
+        *.elsewhere)
+            IFS= read -r test <"$block"
+            title=${test#*: } test=${test%%: *}
+            grep -qsF "$title" "$test" || broken "$document:$line: names a test that is not there: $test: $title"
+            ;;
+        *.other)
+            ! grep -nE '^(\$ |vlrm|make )' "$block" || broken "$document:$line: a command in a block that is not run: say \`\`\`sh"
+            ;;
+        esac
+    done
+}
+
+check_examples() {
+    local name=$1 command folder
+    folder=$(sandbox examples)
+    while IFS= read -r command; do
+        case $command in '#'* | '') continue ;; esac
+        if grep -qF ": $command" $elsewhere; then continue; fi
+        (cd "$folder" && timeout 300 bash -eu -o pipefail -c "$command") >"$scratch/said" 2>&1 </dev/null ||
+            broken "$name --help: this example ends with status $?: $command: $(tail -n 5 "$scratch/said")"
+    done < <("bin/$name" --help </dev/null | sed '1,/^Examples:$/d; s/^  //')
+}
+
+# Each line of examples.elsewhere is an example still, and its test names the program.
+check_elsewhere() {
+    local test command
+    sort -cu $elsewhere || broken "$elsewhere is not sorted"
+    while IFS= read -r line; do
+        test=${line%%: *} command=${line#*: }
+        [ -e "$test" ] || broken "$elsewhere names $test, which is not there"
+        while read -r program; do
+            grep -qs -- "$program" "$test" || broken "$elsewhere: $test does not run $program: $command"
+        done < <(grep -oE '\bvlrm-[a-z]+' <<<"$command" | sort -u)
+        for program in bin/vlrm-*; do "$program" --help </dev/null; done 2>/dev/null | grep -qF -- "  $command" ||
+            broken "$elsewhere names what is no example any more: $command"
+    done <$elsewhere
+}
+
+make_template
+for document in README.md doc/*.md formats/*.md; do
+    if [ -e "$document" ]; then check_document "$document"; fi
+done
+for program in bin/vlrm-*; do
+    if [ -x "$program" ]; then check_examples "$(basename "$program")"; fi
+done
+check_elsewhere
+rule_end
