@@ -24,7 +24,9 @@ typedef struct Binding {
     bool vector;        /* fields hold real copies */
     size_t rows, cols;  /* as a matrix */
     const void *stored; /* in the mapping */
-    void *copy;         /* owned: the real copy of a vector, or of a matrix that the file does not align; else NULL */
+    void *data;         /* what the fields point at: in the mapping, the copy, or the device's */
+    DType data_type;
+    void *copy; /* owned: the real copy of a vector, or of a matrix that the file does not align; else NULL */
     BindTarget targets[4];
     size_t n_targets;
     bool trained; /* the fields belong to a set of parameters now */

@@ -79,8 +79,9 @@ typedef struct TensorSource {
 } TensorSource;
 
 /*
- * Writes a safetensors file, whole or not at all (base/file.h), in order of name, value by value through a small buffer: no
- * second copy in memory. metadata: an even number of key, value strings ended by NULL, or NULL.
+ * Writes a safetensors file, whole or not at all (base/file.h), value by value through a small buffer: no second copy in
+ * memory. Order of the values: by the size of their type, largest first (so that each is aligned), then by name.
+ * metadata: an even number of key, value strings ended by NULL, or NULL.
  */
 __attribute__((warn_unused_result)) bool safetensors_write(const char *path, const TensorSource *tensors, size_t n,
                                                            const char *const *metadata, Error *err);

@@ -1,0 +1,66 @@
+/* The pre-norm transformer block; see block.h. */
+#include "models/block.h"
+
+static Tensor *activate(Tape *t, Activation activation, const Tensor *x)
+{
+    return activation == ACTIVATION_RELU ? op_relu(t, x) : op_gelu(t, x);
+}
+
+/* x + out(a), then the feed-forward half. a: [rows, d], the attention's result. */
+static Tensor *finish(Tape *t, const Block *b, const BlockPass *pass, const Tensor *x, const Tensor *a)
+{
+    Tensor *y = op_add(t, x, op_linear(t, a, &b->out));
+    Tensor *h = activate(t, pass->activation, op_linear(t, op_layernorm(t, y, &b->norm2), &b->fc1));
+    return op_add(t, y, op_linear(t, h, &b->fc2));
+}
+
+typedef struct BlockContext {
+    const Block *block;
+    BlockPass pass;
+} BlockContext;
+
+static Tensor *forward(Tape *t, void *context, Tensor *x)
+{
+    const BlockContext *c = context;
+    const Block *b = c->block;
+    Tensor *h = op_layernorm(t, x, &b->norm1);
+    Tensor *q = op_linear(t, h, &b->q), *k = op_linear(t, h, &b->k), *v = op_linear(t, h, &b->v);
+    Tensor *a = op_attention(t, q, k, v, c->pass.spans, c->pass.n_spans, c->pass.heads, c->pass.causal);
+    return finish(t, b, &c->pass, x, a);
+}
+
+Tensor *block_forward(Tape *t, const Block *block, const BlockPass *pass, Tensor *x)
+{
+    BlockContext *c = tape_alloc(t, sizeof *c);
+    *c = (BlockContext){block, *pass};
+    return tape_segment(t, forward, c, x);
+}
+
+typedef struct CachedContext {
+    BlockContext plain;
+    Tensor *cache_k, *cache_v;
+    const size_t *at;
+} CachedContext;
+
+static Tensor *forward_cached(Tape *t, void *context, Tensor *x)
+{
+    const CachedContext *c = context;
+    const Block *b = c->plain.block;
+    const BlockPass *pass = &c->plain.pass;
+    const Kernels *kernels = tape_kernels(t);
+    Tensor *h = op_layernorm(t, x, &b->norm1);
+    Tensor *q = op_linear(t, h, &b->q), *k = op_linear(t, h, &b->k), *v = op_linear(t, h, &b->v);
+    kernels->scatter(c->cache_k->data, k->data, c->at, k->rows, k->cols);
+    kernels->scatter(c->cache_v->data, v->data, c->at, v->rows, v->cols);
+    Tensor *a = op_attention(t, q, c->cache_k, c->cache_v, pass->spans, pass->n_spans, pass->heads, true);
+    return finish(t, b, pass, x, a);
+}
+
+Tensor *block_cached(Tape *t, const Block *block, const BlockPass *pass, Tensor *x, Tensor *cache_k, Tensor *cache_v,
+                     const size_t *at)
+{
+    if (tape_recording(t))
+        bug("decoding with a cache is not recorded");
+    CachedContext c = {{block, *pass}, cache_k, cache_v, at};
+    return tape_segment(t, forward_cached, &c, x);
+}

@@ -1,0 +1,46 @@
+/* The scorer; see itm.h. */
+#include "models/itm.h"
+
+Itm *itm_open(const char *folder, const Kernels *kernels, Error *err)
+{
+    Blip2Config config;
+    if (!blip2_config_read(&config, folder, err))
+        return NULL;
+    Checkpoint *checkpoint = checkpoint_open(folder, err);
+    if (!checkpoint)
+        return NULL;
+    Itm *m = xcalloc(1, sizeof *m);
+    *m = (Itm){.config = config, .checkpoint = checkpoint};
+    binder_init(&m->binder, kernels, checkpoint);
+    vit_bind(&m->vit, &m->binder, &config.vision, VIT_EVA, "vision_model");
+    qformer_bind(&m->qformer, &m->binder, &config.qformer, config.queries, true);
+    bind_linear(&m->binder, &m->head, 2, config.qformer.hidden, true, "itm_head");
+    if (binder_ok(&m->binder, err))
+        return m;
+    itm_free(m);
+    return NULL;
+}
+
+void itm_free(Itm *m)
+{
+    if (!m)
+        return;
+    vit_release(&m->vit);
+    qformer_release(&m->qformer);
+    binder_release(&m->binder);
+    checkpoint_free(m->checkpoint);
+    free(m);
+}
+
+Tensor *itm_logits(Tape *t, const Itm *m, const QformerMemory *memory, const QformerText *texts, size_t n)
+{
+    const Tensor *rows = qformer_pairs(t, &m->qformer, memory, texts, n);
+    size_t *first = xmalloc(2 * n * sizeof *first), *count = first + n;
+    for (size_t i = 0; i < n; i++) {
+        first[i] = i * m->qformer.queries;
+        count[i] = m->qformer.queries;
+    }
+    Tensor *mean = op_mean_rows(t, rows, first, count, n);
+    free(first);
+    return op_linear(t, mean, &m->head);
+}

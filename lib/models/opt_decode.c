@@ -1,0 +1,106 @@
+/* OPT with a cache of keys and values: prompts, steps, logits. See opt.h. */
+#include "models/opt.h"
+
+#define POSITION_OFFSET 2
+
+KvCache *kv_cache_new(const Kernels *kernels, const Opt *o, size_t rows)
+{
+    KvCache *c = xcalloc(1, sizeof *c);
+    *c = (KvCache){.kernels = kernels, .layers = o->config.layers, .rows = rows, .cols = o->config.hidden};
+    c->k = xcalloc(c->layers, sizeof *c->k);
+    c->v = xcalloc(c->layers, sizeof *c->v);
+    const size_t bytes = rows * c->cols * sizeof(real);
+    for (size_t i = 0; i < c->layers; i++) {
+        c->k[i] = (Tensor){.data = kernels->memory_new(bytes), .rows = rows, .cols = c->cols, .type = DTYPE_REAL};
+        c->v[i] = (Tensor){.data = kernels->memory_new(bytes), .rows = rows, .cols = c->cols, .type = DTYPE_REAL};
+    }
+    return c;
+}
+
+void kv_cache_free(KvCache *c)
+{
+    if (!c)
+        return;
+    for (size_t i = 0; i < c->layers; i++) {
+        c->kernels->memory_free(c->k[i].data);
+        c->kernels->memory_free(c->v[i].data);
+    }
+    free(c->k);
+    free(c->v);
+    free(c);
+}
+
+size_t kv_cache_bytes(const Opt *o, size_t rows)
+{
+    return 2 * o->config.layers * rows * o->config.hidden * sizeof(real);
+}
+
+void kv_cache_move(KvCache *c, Tape *t, const size_t *dst, const size_t *src, size_t n)
+{
+    TapeMark mark = tape_mark(t);
+    size_t *to = tape_alloc(t, n * sizeof *to), moved = 0;
+    RowRef *from = tape_alloc(t, n * sizeof *from);
+    for (size_t i = 0; i < n; i++) {
+        if (dst[i] >= c->rows || src[i] >= c->rows)
+            bug("cache row %zu to %zu of %zu", src[i], dst[i], c->rows);
+        if (dst[i] == src[i])
+            continue;
+        to[moved] = dst[i];
+        from[moved++] = (RowRef){0, (uint32_t)src[i]};
+    }
+    if (moved > 0) {
+        const Tensor *scratch = tape_tensor(t, moved, c->cols, false);
+        for (size_t i = 0; i < 2 * c->layers; i++) {
+            Tensor *cache = i % 2 ? &c->v[i / 2] : &c->k[i / 2];
+            c->kernels->gather(scratch->data, (const real *const[]){cache->data}, from, moved, c->cols);
+            c->kernels->scatter(cache->data, scratch->data, to, moved, c->cols);
+        }
+    }
+    tape_release(t, mark);
+}
+
+Tensor *opt_embed(Tape *t, const Opt *o, const int32_t *ids, const int32_t *positions, size_t n)
+{
+    int32_t *rows = tape_alloc(t, n * sizeof *rows);
+    for (size_t i = 0; i < n; i++)
+        rows[i] = positions[i] + POSITION_OFFSET;
+    return op_add(t, op_embed(t, &o->tokens, ids, n), op_embed(t, &o->positions, rows, n));
+}
+
+Tensor *opt_prompts(Tape *t, const Opt *o, const Tensor *prefixes, size_t n_prefix, size_t n)
+{
+    const size_t each = n_prefix + 1;
+    if (n_prefix && prefixes->rows != n * n_prefix)
+        bug("%zu prefix rows, expected %zu prompts of %zu", prefixes->rows, n, n_prefix);
+    RowRef *refs = tape_alloc(t, n * each * sizeof *refs);
+    int32_t *positions = tape_alloc(t, n * each * sizeof *positions);
+    for (size_t i = 0; i < n * each; i++) {
+        size_t prompt = i / each, row = i % each;
+        refs[i] = row < n_prefix ? (RowRef){0, (uint32_t)(prompt * n_prefix + row)} : (RowRef){1, 0};
+        positions[i] = (int32_t)row + POSITION_OFFSET;
+    }
+    const Tensor *bos = op_embed(t, &o->tokens, &o->config.bos, 1);
+    const Tensor *x = op_gather(t, (const Tensor *const[]){n_prefix ? prefixes : bos, bos}, 2, refs, n * each);
+    return op_add(t, x, op_embed(t, &o->positions, positions, n * each));
+}
+
+Tensor *opt_advance(Tape *t, const Opt *o, KvCache *c, Tensor *x, const size_t *at, const Span *spans, size_t n_spans)
+{
+    BlockPass pass = {
+        .spans = spans, .n_spans = n_spans, .heads = o->config.heads, .causal = true, .activation = ACTIVATION_RELU};
+    for (size_t i = 0; i < x->rows; i++)
+        if (at[i] >= c->rows)
+            bug("cache row %zu of %zu", at[i], c->rows);
+    for (size_t i = 0; i < o->config.layers; i++)
+        x = block_cached(t, &o->blocks[i], &pass, x, &c->k[i], &c->v[i], at);
+    return x;
+}
+
+Tensor *opt_logits(Tape *t, const Opt *o, const Tensor *x, const size_t *rows, size_t n)
+{
+    RowRef *refs = tape_alloc(t, n * sizeof *refs);
+    for (size_t i = 0; i < n; i++)
+        refs[i] = (RowRef){0, (uint32_t)rows[i]};
+    const Tensor *picked = op_gather(t, &x, 1, refs, n);
+    return op_linear(t, op_layernorm(t, picked, &o->norm), &o->head);
+}

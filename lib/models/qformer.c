@@ -1,0 +1,224 @@
+/* The Q-Former; see qformer.h. Rows of a pair: its queries, then its text. */
+#include "models/qformer.h"
+
+/* ---- binding ---- */
+
+static void bind_attention(Binder *b, QformerAttention *a, const QformerConfig *c, size_t memory, const char *name)
+{
+    bind_linear(b, &a->query, c->hidden, c->hidden, true, "%s.attention.query", name);
+    bind_linear(b, &a->key, c->hidden, memory, true, "%s.attention.key", name);
+    bind_linear(b, &a->value, c->hidden, memory, true, "%s.attention.value", name);
+    bind_linear(b, &a->dense, c->hidden, c->hidden, true, "%s.output.dense", name);
+    bind_norm(b, &a->norm, c->hidden, c->eps, "%s.output.LayerNorm", name);
+}
+
+static void bind_ffn(Binder *b, QformerFfn *f, const QformerConfig *c, const char *layer, const char *suffix)
+{
+    bind_linear(b, &f->up, c->mlp, c->hidden, true, "%s.intermediate%s.dense", layer, suffix);
+    bind_linear(b, &f->down, c->hidden, c->mlp, true, "%s.output%s.dense", layer, suffix);
+    bind_norm(b, &f->norm, c->hidden, c->eps, "%s.output%s.LayerNorm", layer, suffix);
+}
+
+static void bind_layer(Qformer *q, Binder *b, size_t i)
+{
+    const QformerConfig *c = &q->config;
+    QformerLayer *l = &q->layers[i];
+    char *name = xasprintf("qformer.encoder.layer.%zu", i);
+    char *self = xasprintf("%s.attention", name), *cross = xasprintf("%s.crossattention", name);
+    bind_attention(b, &l->self, c, c->hidden, self);
+    l->has_cross = i % c->cross_frequency == 0;
+    if (l->has_cross)
+        bind_attention(b, &l->cross, c, c->encoder_hidden, cross);
+    bind_ffn(b, &l->ffn_query, c, name, "_query");
+    if (q->text)
+        bind_ffn(b, &l->ffn_text, c, name, "");
+    free(cross);
+    free(self);
+    free(name);
+}
+
+void qformer_bind(Qformer *q, Binder *b, const QformerConfig *config, size_t queries, bool text)
+{
+    const size_t d = config->hidden;
+    *q = (Qformer){.config = *config, .queries = queries, .text = text};
+    q->layers = xcalloc(config->layers, sizeof q->layers[0]);
+    bind_vector(b, &q->query, queries, d, SHAPE(1, queries, d), "query_tokens");
+    if (text) {
+        const size_t words = config->vocabulary, positions = config->positions;
+        bind_matrix(b, &q->word_table, words, d, SHAPE(words, d), "embeddings.word_embeddings.weight");
+        bind_matrix(b, &q->position_table, positions, d, SHAPE(positions, d), "embeddings.position_embeddings.weight");
+    }
+    bind_norm(b, &q->norm, d, config->eps, "qformer.layernorm");
+    for (size_t i = 0; i < config->layers; i++)
+        bind_layer(q, b, i);
+}
+
+void qformer_release(Qformer *q)
+{
+    free(q->layers);
+    q->layers = NULL;
+}
+
+/* ---- forward ---- */
+
+QformerMemory qformer_memory(Tape *t, const Qformer *q, const Tensor *features, size_t images)
+{
+    const size_t n = q->config.layers;
+    if (images == 0 || features->rows % images != 0)
+        bug("%zu rows of features for %zu images", features->rows, images);
+    QformerMemory m = {.k = tape_alloc(t, n * sizeof(Tensor *)), .v = tape_alloc(t, n * sizeof(Tensor *))};
+    m.images = images;
+    m.rows = features->rows / images;
+    for (size_t i = 0; i < n; i++) {
+        const QformerLayer *l = &q->layers[i];
+        m.k[i] = l->has_cross ? op_linear(t, features, &l->cross.key) : NULL;
+        m.v[i] = l->has_cross ? op_linear(t, features, &l->cross.value) : NULL;
+    }
+    return m;
+}
+
+/* LN(dense(attention) + x): both attentions end so. */
+static Tensor *attend(Tape *t, const QformerAttention *a, const Tensor *x, const Tensor *k, const Tensor *v, const Span *spans,
+                      size_t n, size_t heads)
+{
+    Tensor *h = op_attention(t, op_linear(t, x, &a->query), k, v, spans, n, heads, false);
+    return op_layernorm(t, op_add(t, op_linear(t, h, &a->dense), x), &a->norm);
+}
+
+static Tensor *self_attend(Tape *t, const QformerAttention *a, const Tensor *x, const Span *spans, size_t n, size_t heads)
+{
+    return attend(t, a, x, op_linear(t, x, &a->key), op_linear(t, x, &a->value), spans, n, heads);
+}
+
+static Tensor *feed_forward(Tape *t, const QformerFfn *f, const Tensor *x)
+{
+    Tensor *h = op_linear(t, op_gelu(t, op_linear(t, x, &f->up)), &f->down);
+    return op_layernorm(t, op_add(t, h, x), &f->norm);
+}
+
+/* Cross-attention (where layer i has it) and feed-forward of the query rows [n * queries, hidden]; set j reads image image[j]. */
+static Tensor *query_half(Tape *t, const Qformer *q, size_t i, const QformerMemory *m, Tensor *x, const Span *cross, size_t n)
+{
+    const QformerLayer *l = &q->layers[i];
+    if (l->has_cross)
+        x = attend(t, &l->cross, x, m->k[i], m->v[i], cross, n, q->config.heads);
+    return feed_forward(t, &l->ffn_query, x);
+}
+
+Tensor *qformer_queries(Tape *t, const Qformer *q, const QformerMemory *memory)
+{
+    const size_t n = memory->images, nq = q->queries;
+    RowRef *refs = xmalloc(n * nq * sizeof *refs);
+    Span *self = xmalloc(n * sizeof *self), *cross = xmalloc(n * sizeof *cross);
+    for (size_t i = 0; i < n * nq; i++)
+        refs[i] = (RowRef){0, (uint32_t)(i % nq)};
+    for (size_t i = 0; i < n; i++) {
+        self[i] = (Span){.q = i * nq, .nq = nq, .k = i * nq, .nk = nq};
+        cross[i] = (Span){.q = i * nq, .nq = nq, .k = i * memory->rows, .nk = memory->rows};
+    }
+    /* The norm first: it is the same for every image. */
+    const Tensor *query = op_layernorm(t, &q->query, &q->norm);
+    Tensor *x = op_gather(t, &query, 1, refs, n * nq);
+    for (size_t i = 0; i < q->config.layers; i++) {
+        x = self_attend(t, &q->layers[i].self, x, self, n, q->config.heads);
+        x = query_half(t, q, i, memory, x, cross, n);
+    }
+    free(refs);
+    free(self);
+    free(cross);
+    return x;
+}
+
+/* ---- queries with text ---- */
+
+/* How n pairs lie in the matrices of one pass. Everything on the heap, freed by layout_release. */
+typedef struct PairLayout {
+    size_t rows, text_rows;         /* of joined matrices; of text-only ones */
+    Span *self, *cross;             /* [n] over joined rows; over query rows and the memory */
+    RowRef *join;                   /* [rows]: source 0 the queries', 1 the texts' */
+    RowRef *query_rows, *text_refs; /* where they lie in a joined matrix */
+    int32_t *ids, *positions;       /* [text_rows] */
+} PairLayout;
+
+static PairLayout layout_new(const Qformer *q, const QformerMemory *m, const QformerText *texts, size_t n)
+{
+    const size_t nq = q->queries;
+    PairLayout l = {0};
+    for (size_t i = 0; i < n; i++)
+        l.text_rows += texts[i].n;
+    l.rows = n * nq + l.text_rows;
+    l.self = xmalloc(n * sizeof *l.self);
+    l.cross = xmalloc(n * sizeof *l.cross);
+    l.join = xmalloc(l.rows * sizeof *l.join);
+    l.query_rows = xmalloc(n * nq * sizeof *l.query_rows);
+    l.text_refs = xmalloc(l.text_rows * sizeof *l.text_refs);
+    l.ids = xmalloc(l.text_rows * sizeof *l.ids);
+    l.positions = xmalloc(l.text_rows * sizeof *l.positions);
+    size_t row = 0, text = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (texts[i].image >= m->images || texts[i].n == 0 || texts[i].n > q->config.positions)
+            bug("text %zu: image %zu of %zu, %zu word pieces (1 to %zu)", i, texts[i].image, m->images, texts[i].n,
+                q->config.positions);
+        size_t count = nq + texts[i].n;
+        l.self[i] = (Span){.q = row, .nq = count, .k = row, .nk = count};
+        l.cross[i] = (Span){.q = i * nq, .nq = nq, .k = texts[i].image * m->rows, .nk = m->rows};
+        for (size_t j = 0; j < nq; j++, row++) {
+            l.join[row] = (RowRef){0, (uint32_t)(i * nq + j)};
+            l.query_rows[i * nq + j] = (RowRef){0, (uint32_t)row};
+        }
+        for (size_t j = 0; j < texts[i].n; j++, row++, text++) {
+            l.join[row] = (RowRef){1, (uint32_t)text};
+            l.text_refs[text] = (RowRef){0, (uint32_t)row};
+            l.ids[text] = texts[i].ids[j];
+            l.positions[text] = (int32_t)j;
+        }
+    }
+    return l;
+}
+
+static void layout_release(PairLayout *l)
+{
+    free(l->self);
+    free(l->cross);
+    free(l->join);
+    free(l->query_rows);
+    free(l->text_refs);
+    free(l->ids);
+    free(l->positions);
+}
+
+/* The first input: norm of [query tokens; word + position] of every pair, joined: [rows, hidden]. */
+static Tensor *embed_pairs(Tape *t, const Qformer *q, const PairLayout *l)
+{
+    Tensor *text =
+        op_add(t, op_embed(t, &q->word_table, l->ids, l->text_rows), op_embed(t, &q->position_table, l->positions, l->text_rows));
+    const Tensor *sources[] = {op_layernorm(t, &q->query, &q->norm), op_layernorm(t, text, &q->norm)};
+    RowRef *refs = xmalloc(l->rows * sizeof *refs);
+    for (size_t i = 0; i < l->rows; i++) {
+        refs[i] = l->join[i];
+        if (refs[i].source == 0)
+            refs[i].row %= (uint32_t)q->queries;
+    }
+    Tensor *x = op_gather(t, sources, 2, refs, l->rows);
+    free(refs);
+    return x;
+}
+
+Tensor *qformer_pairs(Tape *t, const Qformer *q, const QformerMemory *memory, const QformerText *texts, size_t n)
+{
+    if (!q->text)
+        bug("this Q-Former has no text branch");
+    PairLayout l = layout_new(q, memory, texts, n);
+    Tensor *x = embed_pairs(t, q, &l), *queries = NULL;
+    for (size_t i = 0; i < q->config.layers; i++) {
+        x = self_attend(t, &q->layers[i].self, x, l.self, n, q->config.heads);
+        const Tensor *joined = x;
+        queries = query_half(t, q, i, memory, op_gather(t, &joined, 1, l.query_rows, n * q->queries), l.cross, n);
+        if (i + 1 == q->config.layers)
+            break; /* nobody reads the last layer's text */
+        Tensor *text = feed_forward(t, &q->layers[i].ffn_text, op_gather(t, &joined, 1, l.text_refs, l.text_rows));
+        x = op_gather(t, (const Tensor *const[]){queries, text}, 2, l.join, l.rows);
+    }
+    layout_release(&l);
+    return queries;
+}

@@ -1,0 +1,141 @@
+/* Vision transformers; see vit.h. */
+#include "models/vit.h"
+
+#include "base/pool.h"
+
+static void bind_block(Vit *v, Binder *b, Block *x, size_t i, const char *prefix)
+{
+    const VisionConfig *c = &v->config;
+    char *name = xasprintf("%s.encoder.layers.%zu", prefix, i);
+    bind_norm(b, &x->norm1, c->hidden, c->eps, "%s.layer_norm1", name);
+    if (v->flavour == VIT_EVA) {
+        bind_fused(b, (Linear *const[]){&x->q, &x->k, &x->v}, 3, c->hidden, c->hidden, c->qkv_bias, "%s.self_attn.qkv", name);
+        bind_linear(b, &x->out, c->hidden, c->hidden, true, "%s.self_attn.projection", name);
+    } else {
+        bind_linear(b, &x->q, c->hidden, c->hidden, true, "%s.self_attn.q_proj", name);
+        bind_linear(b, &x->k, c->hidden, c->hidden, true, "%s.self_attn.k_proj", name);
+        bind_linear(b, &x->v, c->hidden, c->hidden, true, "%s.self_attn.v_proj", name);
+        bind_linear(b, &x->out, c->hidden, c->hidden, true, "%s.self_attn.out_proj", name);
+    }
+    bind_norm(b, &x->norm2, c->hidden, c->eps, "%s.layer_norm2", name);
+    bind_linear(b, &x->fc1, c->mlp, c->hidden, true, "%s.mlp.fc1", name);
+    bind_linear(b, &x->fc2, c->hidden, c->mlp, true, "%s.mlp.fc2", name);
+    free(name);
+}
+
+static void bind_embeddings(Vit *v, Binder *b, const char *prefix)
+{
+    const size_t d = v->config.hidden, p = v->config.patch, rows = v->patches + 1;
+    bool eva = v->flavour == VIT_EVA;
+    v->patch = (Linear){0};
+    bind_matrix(b, &v->patch.weight, d, 3 * p * p, SHAPE(d, 3, p, p), "%s.embeddings.patch_embedding.weight", prefix);
+    if (eva)
+        bind_vector(b, &v->patch.bias, 1, d, SHAPE(d), "%s.embeddings.patch_embedding.bias", prefix);
+    bind_vector(b, &v->class_row, 1, d, eva ? SHAPE(1, 1, d) : SHAPE(d), "%s.embeddings.class_embedding", prefix);
+    if (eva)
+        bind_matrix(b, &v->positions, rows, d, SHAPE(1, rows, d), "%s.embeddings.position_embedding", prefix);
+    else
+        bind_matrix(b, &v->positions, rows, d, SHAPE(rows, d), "%s.embeddings.position_embedding.weight", prefix);
+}
+
+void vit_bind(Vit *v, Binder *b, const VisionConfig *config, VitFlavour flavour, const char *prefix)
+{
+    size_t side = config->image / config->patch;
+    *v = (Vit){.config = *config, .flavour = flavour, .patches = side * side};
+    v->blocks = xcalloc(config->layers, sizeof v->blocks[0]);
+    bind_embeddings(v, b, prefix);
+    if (flavour == VIT_CLIP)
+        bind_norm(b, &v->before, config->hidden, config->eps, "%s.pre_layrnorm", prefix);
+    for (size_t i = 0; i < config->layers; i++)
+        bind_block(v, b, &v->blocks[i], i, prefix);
+    bind_norm(b, &v->after, config->hidden, config->eps, "%s.post_layernorm", prefix);
+}
+
+void vit_release(Vit *v)
+{
+    free(v->blocks);
+    v->blocks = NULL;
+}
+
+size_t vit_rows(const Vit *v)
+{
+    return v->patches + 1;
+}
+
+/* ---- forward ---- */
+
+typedef struct PatchWork {
+    const Vit *v;
+    const float *pixels;
+    real *out;
+} PatchWork;
+
+/* One image's patches as rows [patches, 3 * patch * patch], channel-major within a row: the convolution as a product. */
+static void cut_patches(void *context, size_t image)
+{
+    const PatchWork *w = context;
+    const size_t s = w->v->config.image, p = w->v->config.patch, side = s / p;
+    const float *in = w->pixels + image * 3 * s * s;
+    real *out = w->out + image * side * side * 3 * p * p;
+    for (size_t py = 0; py < side; py++)
+        for (size_t px = 0; px < side; px++)
+            for (size_t c = 0; c < 3; c++)
+                for (size_t y = 0; y < p; y++)
+                    for (size_t x = 0; x < p; x++)
+                        *out++ = (real)in[(c * s + py * p + y) * s + px * p + x];
+}
+
+/* [n * patches, hidden] */
+static Tensor *embed_patches(Tape *t, const Vit *v, const float *pixels, size_t n)
+{
+    const size_t rows = n * v->patches, cols = v->patch.weight.cols;
+    PatchWork work = {v, pixels, xmalloc(rows * cols * sizeof(real))};
+    pool_run(cut_patches, &work, n);
+    Tensor *patches = tape_input(t, rows, cols, work.out, false);
+    free(work.out);
+    return op_linear(t, patches, &v->patch);
+}
+
+/* [class; patches] + positions: [n * (patches + 1), hidden]. No norm yet. */
+static Tensor *embed_images(Tape *t, const Vit *v, const float *pixels, size_t n)
+{
+    const size_t rows = vit_rows(v);
+    const Tensor *sources[] = {&v->class_row, embed_patches(t, v, pixels, n)};
+    RowRef *refs = xmalloc(n * rows * sizeof *refs);
+    int32_t *positions = xmalloc(n * rows * sizeof *positions);
+    for (size_t i = 0; i < n * rows; i++) {
+        size_t image = i / rows, row = i % rows;
+        refs[i] = row == 0 ? (RowRef){0, 0} : (RowRef){1, (uint32_t)(image * v->patches + row - 1)};
+        positions[i] = (int32_t)row;
+    }
+    Tensor *x = op_gather(t, sources, 2, refs, n * rows);
+    x = op_add(t, x, op_embed(t, &v->positions, positions, n * rows));
+    free(refs);
+    free(positions);
+    return x;
+}
+
+Tensor *vit_blocks(Tape *t, const Vit *v, const float *pixels, size_t n)
+{
+    const size_t rows = vit_rows(v);
+    Tensor *x = embed_images(t, v, pixels, n);
+    if (v->flavour == VIT_CLIP)
+        x = op_layernorm(t, x, &v->before);
+    Span *spans = tape_alloc(t, n * sizeof *spans);
+    for (size_t i = 0; i < n; i++)
+        spans[i] = (Span){.q = i * rows, .nq = rows, .k = i * rows, .nk = rows};
+    BlockPass pass = {.spans = spans, .n_spans = n, .heads = v->config.heads, .activation = ACTIVATION_GELU};
+    for (size_t i = 0; i < v->config.layers; i++)
+        x = block_forward(t, &v->blocks[i], &pass, x);
+    return x;
+}
+
+Tensor *vit_norm(Tape *t, const Vit *v, const Tensor *x)
+{
+    return op_layernorm(t, x, &v->after);
+}
+
+uint64_t vit_digest(const Checkpoint *c)
+{
+    return checkpoint_digest(c, (const char *const[]){"vision_model.embeddings.", "vision_model.encoder."}, 2);
+}
