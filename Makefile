@@ -79,7 +79,7 @@ ifeq ($(VARIANT),release)
 	mkdir -p bin; for p in $(PROGRAMS); do ln -sf ../$(B)/bin/$$p bin/$$p; done
 endif
 
-programs: $(BINS)
+programs: $(LIBRARY) $(BINS)
 tests: $(TESTS)
 benches: $(BENCHES)
 

@@ -109,14 +109,14 @@ bool error_set_status(Error *err, int status, const char *format, ...)
 
 bool error_prefix(Error *err, const char *format, ...)
 {
-    char where[sizeof err->text], text[sizeof err->text];
+    char where[400], text[sizeof err->text];
     va_list args;
     va_start(args, format);
     vsnprintf(where, sizeof where, format, args);
     va_end(args);
     memcpy(text, err->text, sizeof text);
-    int n = snprintf(err->text, sizeof err->text, "%.400s: ", where);
-    snprintf(err->text + n, sizeof err->text - (size_t)n, "%s", text);
+    int n = snprintf(err->text, sizeof err->text, "%s: ", where);
+    snprintf(err->text + n, sizeof err->text - (size_t)n, "%.*s", (int)(sizeof err->text - (size_t)n - 1), text);
     return false;
 }
 

@@ -2,6 +2,7 @@
 #include "models/bind.h"
 
 #include <stdarg.h>
+#include <stdlib.h>
 #include <string.h>
 
 void binder_init(Binder *b, const Kernels *kernels, const Checkpoint *checkpoint)

@@ -1,6 +1,7 @@
 /* The trained parts; see parameters.h. */
 #include "models/parameters.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 void parameters_init(Parameters *p, const Kernels *kernels)

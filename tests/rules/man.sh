@@ -20,7 +20,7 @@ for source in src/*/vlrm-*.c world/vlrm-*.c; do
         broken "$page is missing: run make man"
     fi
 done
-for page in doc/*.1; do
+for page in doc/vlrm-*.1; do
     [ ! -e "$page" ] || [ -e "bin/$(basename "$page" .1)" ] || broken "$page documents no program"
 done
 rule_end
