@@ -47,6 +47,7 @@ typedef struct Record {
         int64_t index, records, step;
     } batch;         /* BATCH; step is -1 where the record names none */
     uint64_t offset; /* of the record's first byte in the uncompressed stream */
+    Slice raw;       /* all its bytes */
 } Record;
 
 /* The end record of a segment. */
@@ -73,6 +74,12 @@ Field record_reals(const Record *r, const char *path, Arena *a, double **out, si
 
 /* The msgpack bytes of any field; {NULL, 0} when missing. */
 Slice record_raw(const Record *r, const char *path);
+
+/*
+ * A record from its own bytes (raw of an earlier one, kept elsewhere): kind, id and groups; out points into raw and arena. False
+ * when the bytes are no record.
+ */
+__attribute__((warn_unused_result)) bool record_parse(Slice raw, Record *out, Arena *arena, Error *err);
 
 /* A msgpack value as JSON; binary becomes {"$bin": base64}. NULL for bytes that are no value. */
 json_t *slice_json(Slice value);
