@@ -27,7 +27,7 @@ endif
 B       := build/$(VARIANT)
 
 WARNINGS = -Wall -Wextra -Wpedantic -Wstrict-prototypes -Wmissing-prototypes -Wshadow -Wvla $(WERROR)
-PACKAGES = libavformat libavcodec libavutil libswscale libturbojpeg libpng libwebp libzstd msgpack jansson libpcre2-8 libutf8proc libarchive libxxhash openblas libprotobuf-c
+PACKAGES = libavformat libavcodec libavutil libswscale libturbojpeg libpng libwebp libwebpdemux libzstd msgpack jansson libpcre2-8 libutf8proc libarchive libxxhash openblas libprotobuf-c
 CPPFLAGS = -Ilib -Isrc -I$(B)/src -D_GNU_SOURCE -DVLRM_VERSION='"$(VERSION)"' $(shell pkg-config --cflags $(PACKAGES) 2>/dev/null)
 LIBS     = -Wl,--as-needed $(shell pkg-config --libs $(PACKAGES) 2>/dev/null) -lm -lpthread
 DEPFLAGS = -MMD -MP

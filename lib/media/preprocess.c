@@ -1,0 +1,37 @@
+/* A model's input; see preprocess.h. */
+#include "media/preprocess.h"
+
+#include <math.h>
+
+#include "media/resize.h"
+
+const double PREPROCESS_MEAN[3] = {0.48145466, 0.4578275, 0.40821073}, PREPROCESS_STD[3] = {0.26862954, 0.26130258, 0.27577711};
+
+/* The corner of a centre crop of `size` out of n: nearbyint rounds half to even. */
+static int corner(int n, int size)
+{
+    return (int)nearbyint((n - size) / 2.0);
+}
+
+void preprocess(float *out, const Image *im, const Preprocess *p)
+{
+    int s = p->size, width = s, height = s, shorter = im->width < im->height ? im->width : im->height;
+    if (p->crop) {
+        width = (int)((int64_t)s * im->width / shorter);
+        height = (int)((int64_t)s * im->height / shorter);
+    }
+    Image small;
+    image_resize(&small, im, width, height);
+    float value[3][256];
+    for (int c = 0; c < 3; c++)
+        for (int v = 0; v < 256; v++)
+            value[c][v] = (float)((v / 255.0 - p->mean[c]) / p->std[c]);
+    size_t plane = (size_t)s * (size_t)s;
+    for (int y = 0; y < s; y++) {
+        const uint8_t *row = small.rgb + ((size_t)(y + corner(height, s)) * (size_t)width + (size_t)corner(width, s)) * 3;
+        for (int x = 0; x < s; x++, out++, row += 3)
+            for (size_t c = 0; c < 3; c++)
+                out[c * plane] = value[c][row[c]];
+    }
+    image_release(&small);
+}

@@ -1,0 +1,22 @@
+/* From an image to a model's input, as the processors of Hugging Face and the transform of open_clip make it. */
+#ifndef MEDIA_PREPROCESS_H
+#define MEDIA_PREPROCESS_H
+
+#include "media/image.h"
+
+typedef struct Preprocess {
+    int size;  /* S */
+    bool crop; /* shortest edge to S, then the centre S x S (CLIP); else straight to S x S, the aspect not kept (BLIP-2) */
+    double mean[3], std[3];
+} Preprocess;
+
+/* The mean and standard deviation that BLIP-2 and every CLIP here were trained with (preprocessor_config.json). */
+extern const double PREPROCESS_MEAN[3], PREPROCESS_STD[3];
+
+/*
+ * out [3, S, S] (R plane, G plane, B plane) = (pixel / 255 - mean) / std, in double and rounded once. With crop the long edge
+ * becomes S * long / short (integer division) and the corner is (n - S) / 2 rounded half to even, as torchvision rounds.
+ */
+void preprocess(float *out, const Image *im, const Preprocess *p);
+
+#endif
