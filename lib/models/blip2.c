@@ -1,6 +1,8 @@
 /* The captioner; see blip2.h. */
 #include "models/blip2.h"
 
+#include <stdlib.h>
+
 #define BOS 2 /* `</s>`, which OPT puts before every text */
 
 Captioner *captioner_open(const char *folder, const Kernels *kernels, Error *err)

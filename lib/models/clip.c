@@ -1,6 +1,8 @@
 /* CLIP; see clip.h. */
 #include "models/clip.h"
 
+#include <stdlib.h>
+
 static void bind_text_layer(Clip *c, Binder *b, size_t i)
 {
     const ClipTextConfig *g = &c->config.text;

@@ -1,6 +1,7 @@
 /* Initial values of parameters; see draw.h. */
 #include "models/draw.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/pool.h"

@@ -1,6 +1,8 @@
 /* The scorer; see itm.h. */
 #include "models/itm.h"
 
+#include <stdlib.h>
+
 Itm *itm_open(const char *folder, const Kernels *kernels, Error *err)
 {
     Blip2Config config;

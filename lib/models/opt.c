@@ -1,6 +1,8 @@
 /* OPT: binding and the teacher-forced pass; decoding is in opt_decode.c. See opt.h. */
 #include "models/opt.h"
 
+#include <stdlib.h>
+
 #define POSITION_OFFSET 2 /* OPT's table begins with two rows that nobody uses */
 
 static void bind_layer(Opt *o, Binder *b, size_t i, const char *prefix)

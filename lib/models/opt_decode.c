@@ -1,6 +1,8 @@
 /* OPT with a cache of keys and values: prompts, steps, logits. See opt.h. */
 #include "models/opt.h"
 
+#include <stdlib.h>
+
 #define POSITION_OFFSET 2
 
 KvCache *kv_cache_new(const Kernels *kernels, const Opt *o, size_t rows)

@@ -1,6 +1,8 @@
 /* The Q-Former; see qformer.h. Rows of a pair: its queries, then its text. */
 #include "models/qformer.h"
 
+#include <stdlib.h>
+
 /* ---- binding ---- */
 
 static void bind_attention(Binder *b, QformerAttention *a, const QformerConfig *c, size_t memory, const char *name)

@@ -2,6 +2,7 @@
 #include "models/value_head.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/options.h"

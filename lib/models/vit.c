@@ -1,6 +1,8 @@
 /* Vision transformers; see vit.h. */
 #include "models/vit.h"
 
+#include <stdlib.h>
+
 #include "base/pool.h"
 
 static void bind_block(Vit *v, Binder *b, Block *x, size_t i, const char *prefix)
