@@ -1,0 +1,304 @@
+/*
+ * Products with many rows, c[m,n] (+)= a[m,depth] b[depth,n], after Goto and van de Geijn, "Anatomy of high-performance matrix
+ * multiplication" (2008): factors are packed into panels that the innermost kernel reads in order; each thread packs the columns
+ * of b that it computes, converting 16-bit weights on the way, and meets the whole of a, packed once.
+ *
+ * b may be stored transposed ([n, depth]: y = x w^T); so may a ([depth, m]: dw = dy^T x).
+ */
+#ifndef TENSOR_CPU_GEMM_VEC_H
+#define TENSOR_CPU_GEMM_VEC_H
+
+#include "base/pool.h"
+#include "tensor/cpu/scratch.h"
+#include "tensor/cpu/weight_vec.h" /* and terms_f32.h or terms_bf16.h, chosen by the includer */
+
+enum {
+    PANEL_ROWS = VEC_REGISTERS == 32 ? 12 : 6, /* x 2 vectors of sums */
+    PANEL_COLUMNS = 2 * VL,
+    PANEL_DEPTH = 384, /* terms: a panel of a (18 KB) stays in the first cache, 4 panels of b (192 KB) in the second */
+    PART_PANELS = 4,
+    LEFT_BYTES = 16 << 20, /* of a that are packed at a time */
+};
+
+typedef struct Gemm {
+    float *c;          /* [m, n] */
+    const float *bias; /* [n] or NULL */
+    bool add;          /* to what c holds */
+    const Input *a;    /* [m, depth]; a_turned: [depth, m] */
+    const void *b;     /* [depth, n]; b_turned: [n, depth] */
+    size_t lda, ldb;   /* values from one row of the stored matrix to the next */
+    Weight kind;       /* of b */
+    bool a_turned, b_turned;
+    size_t m, n, depth;
+
+    size_t terms, panels, parts; /* terms along the depth; panels of rows; parts of columns */
+    float *left;                 /* a packed: by blocks of PANEL_DEPTH terms, then panels: [terms][rows] */
+} Gemm;
+
+/* Panels are of nearly equal height, so that none is nearly empty: where panel p of `panels` begins. */
+INLINE size_t panel_start(size_t p, size_t panels, size_t m)
+{
+    return p * m / panels;
+}
+
+INLINE size_t gemm_least(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+/* Terms t .. t+VL-1 of `rows` <= VL rows into [terms][stride], through a transposition in registers. */
+INLINE void turn_block(float *to, size_t stride, V r[VL], size_t terms, size_t rows)
+{
+    v_transpose(r);
+    for (size_t t = 0; t < terms; t++)
+        v_store_n(to + t * stride, r[t], rows);
+}
+
+/* Rows i0 .. i0+rows-1 of a, terms t0 .. t0+terms-1, to [terms][rows]. */
+static void pack_left(const Gemm *g, float *to, size_t i0, size_t rows, size_t t0, size_t terms)
+{
+    for (size_t t = 0; t < terms; t += VL) {
+        V r[VL];
+        size_t at = (t0 + t) * TERM, rest = gemm_least(VL * TERM, g->depth - at);
+        for (size_t i = 0; i < VL; i++) {
+            if (i >= rows)
+                r[i] = v_zero();
+            else if (rest == VL * TERM)
+                r[i] = term_input(g->a, (i0 + i) * g->lda + at);
+            else
+                r[i] = term_input_n(g->a, (i0 + i) * g->lda + at, rest);
+        }
+        turn_block(to + t * rows, rows, r, gemm_least(VL, terms - t), rows);
+    }
+}
+
+/* The same of a stored transposed (f32 only): rows lie side by side already. */
+static void pack_left_turned(const Gemm *g, float *to, size_t i0, size_t rows, size_t t0, size_t terms)
+{
+    for (size_t t = 0; t < terms; t++)
+        for (size_t i = 0; i < rows; i += VL) {
+            size_t n = gemm_least(VL, rows - i);
+            v_store_n(to + t * rows + i, term_input_n(g->a, (t0 + t) * g->lda + i0 + i, n), n);
+        }
+}
+
+static void pack_left_part(void *context, size_t panel)
+{
+    const Gemm *g = context;
+    size_t i0 = panel_start(panel, g->panels, g->m), rows = panel_start(panel + 1, g->panels, g->m) - i0;
+    for (size_t t0 = 0; t0 < g->terms; t0 += PANEL_DEPTH) {
+        size_t terms = gemm_least(PANEL_DEPTH, g->terms - t0);
+        float *to = g->left + t0 * g->m + i0 * terms;
+        if (g->a_turned)
+            pack_left_turned(g, to, i0, rows, t0, terms);
+        else
+            pack_left(g, to, i0, rows, t0, terms);
+    }
+}
+
+/* VL columns of b from j0 on (rows of w, `columns` of which exist), terms t0 .., to lanes of [terms][PANEL_COLUMNS]. */
+INLINE void pack_right_turned(const Gemm *g, Weight kind, float *to, size_t j0, size_t columns, size_t t0, size_t terms)
+{
+    for (size_t t = 0; t < terms; t += VL) {
+        V r[VL];
+        size_t at = (t0 + t) * TERM, rest = gemm_least(VL * TERM, g->depth - at);
+        if (columns == VL && rest == VL * TERM) {
+            UNROLL
+            for (size_t j = 0; j < VL; j++)
+                r[j] = term_weight(kind, g->b, (j0 + j) * g->ldb + at);
+        } else {
+            for (size_t j = 0; j < VL; j++)
+                r[j] = j < columns ? term_weight_n(kind, g->b, (j0 + j) * g->ldb + at, rest) : v_zero();
+        }
+        v_transpose(r);
+        for (size_t i = 0; i < VL && t + i < terms; i++)
+            v_store(to + (t + i) * PANEL_COLUMNS, r[i]);
+    }
+}
+
+/* The same of b as it lies. */
+INLINE void pack_right_plain(const Gemm *g, Weight kind, float *to, size_t j0, size_t columns, size_t t0, size_t terms)
+{
+    for (size_t t = 0; t < terms; t++) {
+        size_t row = (t0 + t) * TERM;
+        V terms_of_row = v_zero();
+        if (columns > 0)
+            terms_of_row = term_across(kind, g->b, row * g->ldb + j0, columns, g->ldb, g->depth - row);
+        v_store(to + t * PANEL_COLUMNS, terms_of_row);
+    }
+}
+
+INLINE void pack_right_kind(const Gemm *g, Weight kind, float *to, size_t j0, size_t t0, size_t terms)
+{
+    for (size_t half = 0; half < 2; half++, j0 += VL, to += VL) {
+        size_t columns = j0 < g->n ? gemm_least(VL, g->n - j0) : 0;
+        if (g->b_turned)
+            pack_right_turned(g, kind, to, j0, columns, t0, terms);
+        else
+            pack_right_plain(g, kind, to, j0, columns, t0, terms);
+    }
+}
+
+static void pack_right(const Gemm *g, float *to, size_t j0, size_t t0, size_t terms)
+{
+    switch (g->kind) {
+    case WEIGHT_F32:
+        pack_right_kind(g, WEIGHT_F32, to, j0, t0, terms);
+        break;
+    case WEIGHT_F16:
+        pack_right_kind(g, WEIGHT_F16, to, j0, t0, terms);
+        break;
+    case WEIGHT_BF16:
+        pack_right_kind(g, WEIGHT_BF16, to, j0, t0, terms);
+        break;
+    default:
+        pack_right_kind(g, WEIGHT_F16_ROUNDED, to, j0, t0, terms);
+    }
+}
+
+/* Where a tile of sums goes, and what it starts from. */
+typedef struct Corner {
+    float *c;
+    const float *bias; /* NULL: none */
+    size_t ldc, columns;
+    bool add;
+} Corner;
+
+INLINE void tile_store(const Corner *o, size_t row, size_t lane, V sum)
+{
+    if (lane >= o->columns)
+        return;
+    float *c = o->c + row * o->ldc + lane;
+    size_t n = gemm_least(VL, o->columns - lane);
+    if (n == VL) {
+        if (o->bias)
+            sum = v_add(sum, v_load(o->bias + lane));
+        v_store(c, o->add ? v_add(sum, v_load(c)) : sum);
+        return;
+    }
+    if (o->bias)
+        sum = v_add(sum, v_load_n(o->bias + lane, n));
+    v_store_n(c, o->add ? v_add(sum, v_load_n(c, n)) : sum, n);
+}
+
+/* The innermost kernel: `rows` x PANEL_COLUMNS sums over `terms` terms, in registers. */
+INLINE void tile_sums(size_t rows, const float *a, const float *b, size_t terms, const Corner *o)
+{
+    V acc[PANEL_ROWS][2];
+    UNROLL
+    for (size_t i = 0; i < rows; i++)
+        acc[i][0] = acc[i][1] = v_zero();
+    for (size_t t = 0; t < terms; t++) {
+        V b0 = v_load(b), b1 = v_load(b + VL);
+        UNROLL
+        for (size_t i = 0; i < rows; i++) {
+            V ai = v_set(a[i]);
+            acc[i][0] = term_fma(ai, b0, acc[i][0]);
+            acc[i][1] = term_fma(ai, b1, acc[i][1]);
+        }
+        a += rows;
+        b += PANEL_COLUMNS;
+    }
+    UNROLL
+    for (size_t i = 0; i < rows; i++) {
+        tile_store(o, i, 0, acc[i][0]);
+        tile_store(o, i, VL, acc[i][1]);
+    }
+}
+
+typedef void PanelKernel(const float *a, const float *b, size_t terms, const Corner *o);
+
+#define PANEL_KERNEL(rows)                                                                  \
+    static void panel_##rows(const float *a, const float *b, size_t terms, const Corner *o) \
+    {                                                                                       \
+        tile_sums(rows, a, b, terms, o);                                                    \
+    }
+PANEL_KERNEL(1)
+PANEL_KERNEL(2)
+PANEL_KERNEL(3)
+PANEL_KERNEL(4)
+PANEL_KERNEL(5)
+PANEL_KERNEL(6)
+#if defined __AVX512F__
+PANEL_KERNEL(7)
+PANEL_KERNEL(8)
+PANEL_KERNEL(9)
+PANEL_KERNEL(10)
+PANEL_KERNEL(11)
+PANEL_KERNEL(12)
+#endif
+
+static PanelKernel *const panel_kernels[] = {
+    panel_1, panel_2, panel_3, panel_4,  panel_5,  panel_6,
+#if defined __AVX512F__
+    panel_7, panel_8, panel_9, panel_10, panel_11, panel_12,
+#endif
+};
+
+/* All rows of the columns of panels j0 .. j1-1, over one block of terms. */
+static void gemm_block(const Gemm *g, const float *right, size_t j0, size_t j1, size_t t0, size_t terms)
+{
+    for (size_t p = 0; p < g->panels; p++) {
+        size_t i0 = panel_start(p, g->panels, g->m), rows = panel_start(p + 1, g->panels, g->m) - i0;
+        const float *a = g->left + t0 * g->m + i0 * terms;
+        for (size_t j = j0; j < j1; j++) {
+            size_t column = j * PANEL_COLUMNS;
+            Corner o = {.c = g->c + i0 * g->n + column,
+                        .bias = g->bias && t0 == 0 ? g->bias + column : NULL,
+                        .ldc = g->n,
+                        .columns = gemm_least(PANEL_COLUMNS, g->n - column),
+                        .add = g->add || t0 > 0};
+            panel_kernels[rows - 1](a, right + (j - j0) * PANEL_COLUMNS * terms, terms, &o);
+        }
+    }
+}
+
+INLINE size_t column_panels(const Gemm *g)
+{
+    return (g->n + PANEL_COLUMNS - 1) / PANEL_COLUMNS;
+}
+
+static void gemm_part(void *context, size_t part)
+{
+    const Gemm *g = context;
+    size_t j0 = panel_start(part, g->parts, column_panels(g)), j1 = panel_start(part + 1, g->parts, column_panels(g));
+    float *right = scratch(SCRATCH_RIGHT, (j1 - j0) * PANEL_COLUMNS * (PANEL_DEPTH + VL) * sizeof *right);
+    for (size_t t0 = 0; t0 < g->terms; t0 += PANEL_DEPTH) {
+        size_t terms = gemm_least(PANEL_DEPTH, g->terms - t0);
+        for (size_t j = j0; j < j1; j++)
+            pack_right(g, right + (j - j0) * PANEL_COLUMNS * terms, j * PANEL_COLUMNS, t0, terms);
+        gemm_block(g, right, j0, j1, t0, terms);
+    }
+}
+
+/* One block of rows: pack a once, then compute the parts. */
+static void gemm_rows(Gemm *g)
+{
+    size_t threads = (size_t)pool_threads(), columns = column_panels(g);
+    g->panels = (g->m + PANEL_ROWS - 1) / PANEL_ROWS;
+    g->terms = (g->depth + TERM - 1) / TERM;
+    size_t rounds = (columns + threads * PART_PANELS - 1) / (threads * PART_PANELS);
+    g->parts = gemm_least(rounds * threads, columns);
+    g->left = scratch(SCRATCH_LEFT, (g->m * g->terms + VL) * sizeof *g->left);
+    pool_run(pack_left_part, g, g->panels);
+    pool_run(gemm_part, g, g->parts);
+}
+
+/* The whole product; sets the fields below `depth` itself. */
+static void gemm_product(Gemm *whole)
+{
+    if (whole->m == 0 || whole->n == 0)
+        return;
+    size_t fit = LEFT_BYTES / (whole->depth * sizeof(float) / TERM + 1) / PANEL_ROWS * PANEL_ROWS;
+    size_t most = fit > 8 * PANEL_ROWS ? fit : 8 * PANEL_ROWS, blocks = (whole->m + most - 1) / most;
+    for (size_t b = 0; b < blocks; b++) {
+        size_t i0 = panel_start(b, blocks, whole->m);
+        Gemm g = *whole;
+        g.m = panel_start(b + 1, blocks, whole->m) - i0;
+        g.c = whole->c + i0 * whole->n;
+        g.a = whole->a + (whole->a_turned ? i0 : i0 * whole->lda);
+        gemm_rows(&g);
+    }
+}
+
+#endif

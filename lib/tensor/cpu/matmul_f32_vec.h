@@ -1,0 +1,53 @@
+/* The slots of products that compute in f32, and those that emulate bf16 inputs by rounding. Included after vec_*.h. */
+#include "tensor/cpu/terms_f32.h"
+#include "tensor/cpu/matmul_vec.h"
+
+static void matmul_f32(real *y, const real *x, DType type, const void *w, const real *bias, bool add, size_t m, size_t n,
+                       size_t k)
+{
+    product_forward(y, x, weight_kind(type, COMPUTE_F32), w, bias, add, m, n, k);
+}
+
+static void matmul_rounded(real *y, const real *x, DType type, const void *w, const real *bias, bool add, size_t m, size_t n,
+                           size_t k)
+{
+    if (rounds_inputs(type, COMPUTE_BF16))
+        x = inputs_rounded(x, m * k);
+    product_forward(y, x, weight_kind(type, COMPUTE_BF16), w, bias, add, m, n, k);
+}
+
+static void matmul_dx_f32(real *dx, const real *dy, DType type, const void *w, size_t m, size_t n, size_t k)
+{
+    product_dx(dx, dy, weight_kind(type, COMPUTE_F32), w, m, n, k);
+}
+
+static void matmul_dx_rounded(real *dx, const real *dy, DType type, const void *w, size_t m, size_t n, size_t k)
+{
+    if (rounds_inputs(type, COMPUTE_BF16))
+        dy = inputs_rounded(dy, m * n);
+    product_dx(dx, dy, weight_kind(type, COMPUTE_BF16), w, m, n, k);
+}
+
+/* dw[n,k] += dy[m,n]^T x[m,k]: always f32, only trained weights have gradients. */
+static void matmul_dw_f32(real *dw, const real *dy, const real *x, size_t m, size_t n, size_t k)
+{
+    gemm_product(&(Gemm){.c = dw,
+                         .add = true,
+                         .a = dy,
+                         .b = x,
+                         .lda = n,
+                         .ldb = k,
+                         .kind = WEIGHT_F32,
+                         .a_turned = true,
+                         .m = n,
+                         .n = k,
+                         .depth = m});
+}
+
+void VEC_NAME(products)(Kernels *t)
+{
+    bool f32 = t->compute == COMPUTE_F32;
+    t->matmul = f32 ? matmul_f32 : matmul_rounded;
+    t->matmul_dx = f32 ? matmul_dx_f32 : matmul_dx_rounded;
+    t->matmul_dw = matmul_dw_f32;
+}

@@ -1,0 +1,21 @@
+/*
+ * Scratch memory of the CPU kernels: one buffer per thread and use, kept and grown on demand, so that a loop that has warmed up
+ * allocates nothing.
+ */
+#ifndef TENSOR_CPU_SCRATCH_H
+#define TENSOR_CPU_SCRATCH_H
+
+#include <stddef.h>
+
+typedef enum Scratch {
+    SCRATCH_INPUT, /* the left factor of a product, rounded to bf16; shared by all threads, owned by the caller's */
+    SCRATCH_LEFT,  /* the left factor, packed; likewise */
+    SCRATCH_RIGHT, /* a block of the right factor, packed; each thread's own */
+    SCRATCH_ROWS,  /* scores, keys and values of one attention head; each thread's own */
+    N_SCRATCH
+} Scratch;
+
+/* At least `bytes` of this thread's memory for this use, 64-byte aligned; what it held is lost. */
+void *scratch(Scratch use, size_t bytes);
+
+#endif
