@@ -4,7 +4,7 @@
 ROOT=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
 BIN=${BIN:-$ROOT/bin}
 PATH=$BIN:$PATH
-export ROOT BIN PATH LC_ALL=C.UTF-8
+export ROOT BIN PATH LC_ALL=C.UTF-8 VLRM_BIN=$BIN
 
 # exits STATUS COMMAND...: runs it as bats' run does ($output, $lines) and insists on its exit status.
 exits() {
@@ -24,6 +24,14 @@ says() {
         return 1
         ;;
     esac
+}
+
+# no COMMAND...: it must fail. (A bare "! command" fails no test.)
+no() {
+    if "$@"; then
+        echo "expected to fail: $*"
+        return 1
+    fi
 }
 
 # shared NAME: the path of a file in ../shared, which lies beside some checkouts; skips the test, loudly, where it does not.

@@ -33,7 +33,7 @@ copy() {
 }
 
 none_left() {
-    ! leftovers >/dev/null
+    no leftovers
 }
 
 all_run() {
@@ -192,7 +192,7 @@ all_run() {
 
 @test "vlrm --help names every program and recipe, each with a summary" {
     exits 0 "$ROOT/bin/vlrm" --help
-    for path in "$ROOT"/bin/vlrm-* "$ROOT"/pipelines/*.sh; do
+    for path in "$BIN"/vlrm-* "$ROOT"/pipelines/*.sh; do
         name=$(basename "$path" .sh)
         [ "$name" = stages ] || [ ! -e "$path" ] || grep -E "^  ${name#vlrm-} +[^ ]" <<<"$output"
     done
@@ -210,6 +210,7 @@ all_run() {
 @test "an installed tree works as the source tree does" {
     [ "$BIN" = "$ROOT/bin" ] || skip "installs the release programs, once"
     make -s -C "$ROOT" install DESTDIR="$PWD/image" PREFIX=/opt/vlrm
+    unset VLRM_BIN
     exits 0 image/opt/vlrm/bin/vlrm --help
     for path in "$ROOT"/bin/vlrm-*; do [ ! -e "$path" ] || [ -x "image/opt/vlrm/bin/${path##*/}" ]; done
     for page in "$ROOT"/doc/*.1; do [ ! -e "$page" ] || [ -e "image/opt/vlrm/share/man/man1/${page##*/}" ]; done
