@@ -45,8 +45,8 @@ static const Program program = {
                    "character have ranges that "
                    "overlap; an inserted special id has [0, 0]. pieces are the names in the vocabulary.\n\n"
                    "A line that is no such JSON is reported with its number and gives null; the exit status is then 3.",
-    .examples = "echo '\"a cat on a mat\"' | vlrm-tokenize tests/golden/tokenizers/opt\n"
-                "echo '[100, 49]' | vlrm-tokenize --decode tests/golden/tokenizers/opt",
+    .examples = "echo '\"a cat on a mat\"' | vlrm-tokenize blip2\n"
+                "echo '[100, 49]' | vlrm-tokenize --decode blip2",
     .options = options,
 };
 

@@ -2,18 +2,27 @@
 # Every command in README.md, doc/*.md, formats/*.md and the programs' examples is run.
 #
 # In a document: each ```sh block is run, in the order of the page, by bash -eu -o pipefail in a fresh sandbox that holds what a
-# reader would have: videos/, photos/, clip.mp4 and photo.jpg. A block that cannot be run so has before it a line
+# reader would have: videos/, photos/, clip.mp4, photo.jpg, and the model folders blip2/, itm/, clip/ (the miniature's). A block that cannot be run so has before it a line
 #     <!-- run by tests/programs/NAME.bats: TITLE -->
 # and that test must exist. Commands hidden in other blocks (```, ```text) are refused: a line "$ ..." or "vlrm...".
 #
-# In a program: each line of --help's Examples is a command (but "# ..."), run in the same kind of sandbox, where the models are the
-# miniature's. Those that cannot be run so are listed in examples.elsewhere: "tests/programs/NAME.bats: COMMAND".
+# In a program: each line of --help's Examples is a command (but "# ..."), run in the same kind of sandbox. Those that cannot be run so are listed in examples.elsewhere: "tests/programs/NAME.bats: COMMAND".
 . "$(dirname "$0")/common.bash"
 root=$PWD
 elsewhere=tests/rules/examples.elsewhere
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch" "$rule_failures"' EXIT
 export PATH=$root/bin:$PATH
+
+# model NAME FOLDER...: the first of these folders that there is, under the name that examples use.
+model() {
+    local folder
+    for folder in "${@:2}"; do
+        [ -d "$folder" ] || continue
+        ln -s "$root/$folder" "$scratch/template/$1"
+        return
+    done
+}
 
 # What a reader's folder holds, made once and copied for each sandbox.
 make_template() {
@@ -25,6 +34,9 @@ make_template() {
         ffmpeg -v error -f lavfi -i "mandelbrot=size=96x96:start_scale=$i" -frames:v 1 "$scratch/template/photos/photo$i.jpg" </dev/null ||
             broken 'ffmpeg could not make a photo'
     done
+    model blip2 share/tiny/captioner tests/golden/tokenizers/opt
+    model itm share/tiny/itm
+    model clip share/tiny/clip
     cp "$scratch/template/videos/clip1.mp4" "$scratch/template/clip.mp4"
     cp "$scratch/template/photos/photo1.jpg" "$scratch/template/photo.jpg"
 }
