@@ -28,7 +28,7 @@ B       := build/$(VARIANT)
 
 WARNINGS = -Wall -Wextra -Wpedantic -Wstrict-prototypes -Wmissing-prototypes -Wshadow -Wvla $(WERROR)
 PACKAGES = libavformat libavcodec libavutil libswscale libturbojpeg libpng libwebp libwebpdemux libzstd msgpack jansson libpcre2-8 libutf8proc libarchive libxxhash openblas libprotobuf-c
-CPPFLAGS = -Ilib -Isrc -I$(B)/src -D_GNU_SOURCE -DVLRM_VERSION='"$(VERSION)"' $(shell pkg-config --cflags $(PACKAGES) 2>/dev/null)
+CPPFLAGS = -Ilib -Isrc -I. -I$(B)/src -D_GNU_SOURCE -DVLRM_VERSION='"$(VERSION)"' $(shell pkg-config --cflags $(PACKAGES) 2>/dev/null)
 LIBS     = -Wl,--as-needed $(shell pkg-config --libs $(PACKAGES) 2>/dev/null) -lm -lpthread
 DEPFLAGS = -MMD -MP
 
@@ -116,9 +116,15 @@ $(BINS): $(B)/bin/%: $$(B)/$$(basename $$(call main_of,%)).o $$(call folder_part
 	echo '  LINK  $@'
 	$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $(filter %.o,$^) $(LIBRARY) $(LIBS)
 
-$(TESTS) $(BENCHES): $(B)/tests/%: $(B)/tests/%.o $(LIBRARY)
+# The world's parts, for tests and benches that look into it.
+WORLD_PARTS := $(B)/libworld.a
+$(WORLD_PARTS): $(patsubst %.c,$(B)/%.o,$(filter world/%,$(PARTS)))
+	rm -f $@
+	ar rcs $@ $^
+
+$(TESTS) $(BENCHES): $(B)/tests/%: $(B)/tests/%.o $(WORLD_PARTS) $(LIBRARY)
 	echo '  LINK  $@'
-	$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $< $(LIBRARY) $(LIBS) -lcmocka
+	$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $< $(WORLD_PARTS) $(LIBRARY) $(LIBS) -lcmocka
 
 # make reads pkg-config's answers when it starts, so what needs packages runs in a second make, after they are there.
 JOBS ?= $(shell nproc)

@@ -1,0 +1,104 @@
+/*
+ * vlrm-world-render: clips of the miniature world as H.264 MP4, with their truth beside them.
+ *
+ * It draws no training pairs: frames come back out of the clips through vlrm-extract, as anyone's would.
+ */
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+
+#include "base/options.h"
+#include "base/pool.h"
+#include "base/progress.h"
+#include "base/signals.h"
+#include "world/clip.h"
+
+static int64_t seed, clips, first, side, rate, quality, threads;
+static int split;
+static const char *folder;
+
+static const Option options[] = {
+    {"", 0, OPTION_FLAG, NULL, NULL, 0, 0, NULL, "What is drawn"},
+    {"seed", 0, OPTION_INT, &seed, "1", 0, 1e15, "N",
+     "Seed of everything that is drawn; each seed has train, validation and test scenes of its own."},
+    {"split", 0, OPTION_CHOICE, &split, "train", 0, 0, SPLIT_CHOICES,
+     "Which scenes: no content of one split stands in another, whatever the seed; other: test contents in a world drawn unlike."},
+    {"clips", 'n', OPTION_INT, &clips, "10", 1, 1e6, "N", "How many clips, of 3 to 6 shots each."},
+    {"first", 0, OPTION_INT, &first, "0", 0, 999999, "N", "Number of the first clip."},
+    {"", 0, OPTION_FLAG, NULL, NULL, 0, 0, NULL, "How"},
+    {"out", 'o', OPTION_STRING, &folder, NULL, 0, 0, "DIR", "Folder for the clips and their truth; made when missing. Required."},
+    {"size", 0, OPTION_INT, &side, "128", 16, 2048, "PX", "Side of the frames; even."},
+    {"rate", 0, OPTION_INT, &rate, "8", 1, 60, "FPS", "Frames per second."},
+    {"quality", 0, OPTION_INT, &quality, "20", 0, 51, "CRF", "Constant rate factor of x264: less is better."},
+    {"threads", 0, OPTION_INT, &threads, "0", 0, 1024, "N",
+     "Threads; 0 for as many as the process may use. No byte depends on it."},
+    {NULL},
+};
+
+static const Program program = {
+    .name = "vlrm-world-render",
+    .summary = "draw clips of the miniature world, with the truth beside them",
+    .operands = "",
+    .description =
+        "Draws clips of coloured shapes on backgrounds and encodes them as H.264 MP4: 3 to 6 shots with hard cuts, each begun by "
+        "a "
+        "keyframe, with moving objects and camera. Beside CLIP.mp4 stands CLIP.jsonl: one line for each shot with its time, its "
+        "scene, and short and long captions that are true.\n\n"
+        "The bytes depend on the options alone.",
+    .examples = "vlrm-world-render --seed 7 --split test --clips 2 --out clips",
+    .options = options,
+};
+
+/* What the threads share. */
+typedef struct Work {
+    atomic_int done, failed;
+    pthread_mutex_t speaking;
+    Progress progress;
+} Work;
+
+static void clip_work(void *context, size_t part)
+{
+    Work *work = context;
+    if (interrupted() || work->failed)
+        return;
+    Error err = {0};
+    const ClipFormat format = {(int)side, (int)rate, (int)quality};
+    bool ok = clip_render(folder, (uint64_t)seed, (Split)split, (uint64_t)first + part, &format, &err);
+    pthread_mutex_lock(&work->speaking);
+    if (ok) {
+        progress_update(&work->progress, (uint64_t)++work->done, NULL);
+    } else if (!work->failed++) {
+        progress_end(&work->progress);
+        warn("%s", err.text);
+    }
+    pthread_mutex_unlock(&work->speaking);
+}
+
+int main(int argc, char **argv)
+{
+    int n_operands;
+    Error err = {0};
+    options_parse(&program, argc, argv, &n_operands);
+    if (n_operands > 0)
+        usage_error("no operands expected: clips go into --out DIR");
+    if (!folder)
+        usage_error("--out DIR is required");
+    if (side % 2)
+        usage_error("--size %lld: H.264 needs an even size", (long long)side);
+    signals_init();
+    if (!folder_make(folder, &err))
+        die("%s", err.text);
+    pool_init((int)threads);
+    Work work = {.speaking = PTHREAD_MUTEX_INITIALIZER};
+    progress_init(&work.progress, "clips", (uint64_t)clips);
+    pool_run(clip_work, &work, (size_t)clips);
+    progress_end(&work.progress);
+    if (work.failed)
+        return STATUS_FAILURE;
+    if (interrupted()) {
+        warn("interrupted: %d of %lld clips are written", (int)work.done, (long long)clips);
+        return STATUS_INTERRUPTED;
+    }
+    note("%d clips of seed %lld, %s, in %s", (int)work.done, (long long)seed, split_name((Split)split), folder);
+    return STATUS_CLEAN;
+}
