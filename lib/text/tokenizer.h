@@ -54,7 +54,7 @@ enum {
 /*
  * Opens the tokenizer of a model folder: tokenizer.json, or vocab.json and merges.txt, or vocab.txt, with what
  * tokenizer_config.json, added_tokens.json and config.json beside them say (kind, added tokens). NULL with err set if files are
- * missing, damaged or of another kind. The caller frees it. Opening the real OPT vocabulary takes about 20 ms.
+ * missing, damaged or of another kind. The caller frees it. Opening the real OPT vocabulary takes about 60 ms.
  */
 Tokenizer *tokenizer_open(const char *model_dir, Error *err);
 

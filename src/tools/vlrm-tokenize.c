@@ -180,6 +180,7 @@ int main(int argc, char **argv)
     for (int i = 1; i < n; i++)
         convert_file(t, operands[i]);
     tokenizer_free(t);
+    free(operands);
     if (n_failed)
         warn("done %zu, failed %zu", n_done, n_failed);
     return finish_stdout(interrupted() ? STATUS_INTERRUPTED : n_failed ? STATUS_SOME_FAILED : STATUS_CLEAN);
