@@ -19,7 +19,7 @@
 typedef struct Tape Tape;
 
 typedef struct TapeMark {
-    uint64_t at[6];
+    uint64_t at[8];
 } TapeMark;
 
 Tape *tape_new(const Kernels *kernels);

@@ -1,0 +1,55 @@
+/*
+ * The plain C kernels: what every other table is measured against, and what fills the slots that a faster table leaves alone.
+ * Each file fills its own slots of a table; a variant for some processor starts from plain_fill and replaces what it does
+ * better.
+ */
+#ifndef TENSOR_CPU_PLAIN_H
+#define TENSOR_CPU_PLAIN_H
+
+#include "tensor/kernels.h"
+
+/* Every slot but name. compute: COMPUTE_F32 or COMPUTE_BF16 (emulated: inputs of products with 16-bit weights are rounded). */
+void plain_fill(Kernels *k, Compute compute);
+
+void plain_memory_fill(Kernels *k);
+void plain_matmul_fill(Kernels *k, Compute compute);
+void plain_norm_fill(Kernels *k);
+void plain_elementwise_fill(Kernels *k);
+void plain_attention_fill(Kernels *k);
+void plain_rows_fill(Kernels *k);
+void plain_logits_fill(Kernels *k);
+void plain_optimizer_fill(Kernels *k);
+
+/* What the other tables share with the plain one. */
+
+enum { FEW_ROWS = 64 }; /* up to here a row of a product does not depend on how many others there are */
+
+static inline size_t size_min(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+/* Consecutive values given to one thread at a time by elementwise kernels, and a share of n of them. */
+enum { ELEMENTS_PER_PART = 16384 };
+
+/* y[i] = f(a[i], b[i], c) for a run of values: the form of every elementwise kernel. Unused arguments are NULL or 0. */
+typedef void ElementRun(real *y, const real *a, const real *b, double c, size_t n);
+
+/* Splits n values over the threads. */
+void elements_run(ElementRun *run, real *y, const real *a, const real *b, double c, size_t n);
+
+/*
+ * Splits n units into parts of equal size (the last may be smaller), a multiple of `grain`, at most `most` each, as many parts
+ * as keep all threads busy. Returns the size of a part; part p is p*size .. min(n, (p+1)*size)-1.
+ */
+size_t part_size(size_t n, size_t grain, size_t most);
+
+/* Key rows that query i of a span sees of its own keys (not the prefix). */
+static inline size_t span_visible(const Span *s, size_t i, bool causal)
+{
+    if (!causal)
+        return s->nk;
+    return s->nk + i + 1 > s->nq ? s->nk + i + 1 - s->nq : 0;
+}
+
+#endif

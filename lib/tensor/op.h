@@ -1,0 +1,22 @@
+/* What the ops share; not for others. */
+#ifndef TENSOR_OP_H
+#define TENSOR_OP_H
+
+#include "tensor/ops.h"
+
+/* NULL is fine. */
+static inline bool has_grad(const Tensor *t)
+{
+    return t && t->grad;
+}
+
+/* n items copied onto the tape's host memory. */
+void *op_copy(Tape *t, const void *items, size_t n, size_t size);
+
+/* A bug() naming what is wrong unless `found` is `expected`. */
+void op_expect(const char *op, const char *what, size_t found, size_t expected);
+
+/* An activation or trained parameter: of type `real`. */
+void op_expect_real(const char *op, const Tensor *t);
+
+#endif

@@ -1,0 +1,66 @@
+/* Elementwise ops: gelu, relu, add. */
+#include "tensor/op.h"
+
+typedef struct ElementNote {
+    const Tensor *a, *b, *y;
+} ElementNote;
+
+static void element_note(Tape *t, void (*backward)(Tape *, void *), const Tensor *a, const Tensor *b, const Tensor *y)
+{
+    if (!has_grad(y) || !tape_recording(t))
+        return;
+    ElementNote *n = tape_alloc(t, sizeof *n);
+    *n = (ElementNote){a, b, y};
+    tape_note(t, backward, n);
+}
+
+static void gelu_backward(Tape *t, void *context)
+{
+    const ElementNote *n = context;
+    tape_kernels(t)->gelu_backward(n->a->grad, n->y->grad, n->a->data, tensor_size(n->a));
+}
+
+Tensor *op_gelu(Tape *t, const Tensor *x)
+{
+    op_expect_real("gelu", x);
+    Tensor *y = tape_tensor(t, x->rows, x->cols, has_grad(x));
+    tape_kernels(t)->gelu(y->data, x->data, tensor_size(x));
+    element_note(t, gelu_backward, x, NULL, y);
+    return y;
+}
+
+static void relu_backward(Tape *t, void *context)
+{
+    const ElementNote *n = context;
+    tape_kernels(t)->relu_backward(n->a->grad, n->y->grad, n->y->data, tensor_size(n->a));
+}
+
+Tensor *op_relu(Tape *t, const Tensor *x)
+{
+    op_expect_real("relu", x);
+    Tensor *y = tape_tensor(t, x->rows, x->cols, has_grad(x));
+    tape_kernels(t)->relu(y->data, x->data, tensor_size(x));
+    element_note(t, relu_backward, x, NULL, y);
+    return y;
+}
+
+static void add_backward(Tape *t, void *context)
+{
+    const ElementNote *n = context;
+    if (has_grad(n->a))
+        tape_kernels(t)->axpy(n->a->grad, 1, n->y->grad, tensor_size(n->y));
+    if (has_grad(n->b))
+        tape_kernels(t)->axpy(n->b->grad, 1, n->y->grad, tensor_size(n->y));
+}
+
+Tensor *op_add(Tape *t, const Tensor *a, const Tensor *b)
+{
+    op_expect_real("add", a);
+    op_expect_real("add", b);
+    op_expect("add", "rows of b", b->rows, a->rows);
+    op_expect("add", "columns of b", b->cols, a->cols);
+    Tensor *y = tape_tensor(t, a->rows, a->cols, has_grad(a) || has_grad(b));
+    tape_kernels(t)->add(y->data, a->data, b->data, tensor_size(a));
+    element_note(t, add_backward, a, b, y);
+    return y;
+}

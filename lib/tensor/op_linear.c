@@ -1,0 +1,97 @@
+/* y = x W^T + b, and the low-rank adapter in force: y += scale (x A^T) B^T (Hu et al. 2021, https://arxiv.org/abs/2106.09685). */
+#include "tensor/op.h"
+
+typedef struct LinearNote {
+    const Tensor *x, *y;
+    const Linear *layer;
+    const Lora *lora;     /* NULL: none */
+    const Tensor *scaled; /* [m, r]: scale x A^T */
+} LinearNote;
+
+static bool leads_to_gradient(const Tensor *x, const Linear *layer, const Lora *lora)
+{
+    return has_grad(x) || has_grad(&layer->weight) || has_grad(&layer->bias) ||
+           (lora && (has_grad(&lora->a) || has_grad(&lora->b)));
+}
+
+static void check_shapes(const Tensor *x, const Linear *layer, const Lora *lora)
+{
+    op_expect_real("linear", x);
+    op_expect("linear", "columns of x", x->cols, layer->weight.cols);
+    if (layer->bias.data)
+        op_expect("linear", "size of the bias", tensor_size(&layer->bias), layer->weight.rows);
+    if (!lora)
+        return;
+    op_expect("linear", "columns of the adapter's A", lora->a.cols, layer->weight.cols);
+    op_expect("linear", "rows of the adapter's B", lora->b.rows, layer->weight.rows);
+    op_expect("linear", "columns of the adapter's B", lora->b.cols, lora->a.rows);
+}
+
+/* Adds the adapter's share to y; returns scale x A^T. */
+static const Tensor *lora_forward(Tape *t, const Tensor *x, const Lora *l, Tensor *y)
+{
+    const Kernels *k = tape_kernels(t);
+    size_t r = l->a.rows;
+    Tensor *h = tape_tensor(t, x->rows, r, false);
+    k->matmul(h->data, x->data, l->a.type, l->a.data, NULL, false, x->rows, r, x->cols);
+    k->scale(h->data, l->scale, tensor_size(h));
+    k->matmul(y->data, h->data, l->b.type, l->b.data, NULL, true, x->rows, l->b.rows, r);
+    return h;
+}
+
+/* In the forward pass this was h = scale x A^T, y += h B^T. */
+static void lora_backward(Tape *t, const LinearNote *n)
+{
+    const Kernels *k = tape_kernels(t);
+    const Lora *l = n->lora;
+    size_t m = n->x->rows, r = l->a.rows, in = l->a.cols, out = l->b.rows;
+    const real *dy = n->y->grad;
+    if (has_grad(&l->b))
+        k->matmul_dw(l->b.grad, dy, n->scaled->data, m, out, r);
+    if (!has_grad(&l->a) && !has_grad(n->x))
+        return;
+    TapeMark mark = tape_mark(t);
+    real *dh = tensor_data(tape_tensor(t, m, r, false));
+    k->zero(dh, m * r * sizeof *dh);
+    k->matmul_dx(dh, dy, l->b.type, l->b.data, m, out, r);
+    k->scale(dh, l->scale, m * r);
+    if (has_grad(&l->a))
+        k->matmul_dw(l->a.grad, dh, n->x->data, m, r, in);
+    if (has_grad(n->x))
+        k->matmul_dx(n->x->grad, dh, l->a.type, l->a.data, m, r, in);
+    tape_release(t, mark);
+}
+
+static void linear_backward(Tape *t, void *context)
+{
+    const LinearNote *n = context;
+    const Kernels *k = tape_kernels(t);
+    const Tensor *w = &n->layer->weight, *b = &n->layer->bias;
+    const real *dy = n->y->grad;
+    if (has_grad(n->x))
+        k->matmul_dx(n->x->grad, dy, w->type, w->data, n->x->rows, w->rows, w->cols);
+    if (has_grad(w))
+        k->matmul_dw(w->grad, dy, n->x->data, n->x->rows, w->rows, w->cols);
+    if (has_grad(b))
+        k->column_sums(b->grad, dy, n->x->rows, w->rows);
+    if (n->lora)
+        lora_backward(t, n);
+}
+
+Tensor *op_linear(Tape *t, const Tensor *x, const Linear *layer)
+{
+    Adapter adapter = tape_adapter_in_force(t);
+    const Lora *lora = adapter == ADAPTER_NONE ? NULL : layer->lora[adapter];
+    check_shapes(x, layer, lora);
+    const Tensor *w = &layer->weight;
+    bool leads = leads_to_gradient(x, layer, lora);
+    Tensor *y = tape_tensor(t, x->rows, w->rows, leads);
+    tape_kernels(t)->matmul(y->data, x->data, w->type, w->data, layer->bias.data, false, x->rows, w->rows, w->cols);
+    const Tensor *scaled = lora ? lora_forward(t, x, lora, y) : NULL;
+    if (leads && tape_recording(t)) {
+        LinearNote *n = tape_alloc(t, sizeof *n);
+        *n = (LinearNote){x, y, layer, lora, scaled};
+        tape_note(t, linear_backward, n);
+    }
+    return y;
+}

@@ -1,0 +1,371 @@
+/*
+ * The cases of the op tests: each builds one small computation from leaves. A leaf is created (or read from the golden file) the
+ * first time a case runs and found again, by order, when it runs again; so the same case serves central differences, segments on
+ * and off, and the comparison with torch.
+ */
+#ifndef TESTS_OPS_CASES_H
+#define TESTS_OPS_CASES_H
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/random.h"
+#include "tensor/ops.h"
+
+enum { MAX_LEAVES = 16 };
+
+typedef struct World {
+    const char *name;
+    Tensor leaves[MAX_LEAVES];
+    size_t n_leaves, next;
+    const float *(*values)(struct World *w, size_t leaf, size_t n); /* golden values of a leaf; NULL: random ones */
+    const void *golden;
+    Linear linear[4]; /* layers must outlive the tape's notes */
+    Lora lora[4];
+    Norm norm[4];
+} World;
+
+typedef struct Case {
+    const char *name;
+    Tensor *(*build)(Tape *t, World *w);
+} Case;
+
+/* Away from zero, where relu has a kink. */
+static real random_value(const World *w, size_t leaf, size_t i)
+{
+    double v = random_normal(7, (uint32_t)leaf, hash_id(w->name, strlen(w->name)), (uint32_t)i);
+    return (real)(float)(v < 0 ? v - 0.05 : v + 0.05);
+}
+
+static void leaf_make(World *w, Tensor *x, size_t rows, size_t cols, DType type, bool wants_grad)
+{
+    size_t n = rows * cols, leaf = w->n_leaves++;
+    *x = (Tensor){.data = xcalloc(n, dtype_size(type)), .rows = rows, .cols = cols, .type = type};
+    if (wants_grad)
+        x->grad = xcalloc(n, sizeof *x->grad);
+    const float *values = w->values ? w->values(w, leaf, n) : NULL;
+    for (size_t i = 0; i < n; i++)
+        dtype_store(type, x->data, i, values ? (double)values[i] : (double)random_value(w, leaf, i));
+}
+
+static Tensor *typed_leaf(World *w, size_t rows, size_t cols, DType type, bool wants_grad)
+{
+    if (w->next == w->n_leaves)
+        leaf_make(w, &w->leaves[w->next], rows, cols, type, wants_grad);
+    return &w->leaves[w->next++];
+}
+
+static Tensor *leaf(World *w, size_t rows, size_t cols)
+{
+    return typed_leaf(w, rows, cols, DTYPE_REAL, true);
+}
+
+static Tensor *frozen(World *w, size_t rows, size_t cols, DType type)
+{
+    return typed_leaf(w, rows, cols, type, false);
+}
+
+static void world_release(World *w)
+{
+    for (size_t i = 0; i < w->n_leaves; i++) {
+        free(w->leaves[i].data);
+        free(w->leaves[i].grad);
+    }
+}
+
+/* linear */
+
+static Tensor *linear_case(Tape *t, World *w, const Tensor *x, Tensor *weight, Tensor *bias)
+{
+    w->linear[0] = (Linear){.weight = *weight};
+    if (bias)
+        w->linear[0].bias = *bias;
+    return op_linear(t, x, &w->linear[0]);
+}
+
+static Tensor *linear_trained(Tape *t, World *w)
+{
+    Tensor *x = leaf(w, 5, 7), *weight = leaf(w, 3, 7), *bias = leaf(w, 1, 3);
+    return linear_case(t, w, x, weight, bias);
+}
+
+static Tensor *linear_one_row(Tape *t, World *w)
+{
+    Tensor *x = leaf(w, 1, 13), *weight = leaf(w, 9, 13);
+    return linear_case(t, w, x, weight, NULL);
+}
+
+static Tensor *linear_many_rows(Tape *t, World *w)
+{
+    Tensor *x = leaf(w, 67, 5), *weight = leaf(w, 33, 5), *bias = leaf(w, 1, 33);
+    return linear_case(t, w, x, weight, bias);
+}
+
+static Tensor *linear_f16(Tape *t, World *w)
+{
+    Tensor *x = leaf(w, 3, 21), *weight = frozen(w, 37, 21, DTYPE_F16), *bias = frozen(w, 1, 37, DTYPE_REAL);
+    return linear_case(t, w, x, weight, bias);
+}
+
+static Tensor *linear_bf16(Tape *t, World *w)
+{
+    Tensor *x = leaf(w, 70, 19), *weight = frozen(w, 18, 19, DTYPE_BF16), *bias = frozen(w, 1, 18, DTYPE_REAL);
+    return linear_case(t, w, x, weight, bias);
+}
+
+static Tensor *linear_f32(Tape *t, World *w)
+{
+    Tensor *x = leaf(w, 4, 6), *weight = frozen(w, 5, 6, DTYPE_F32);
+    return linear_case(t, w, x, weight, NULL);
+}
+
+static Tensor *lora_case(Tape *t, World *w, const Tensor *x, Tensor *weight, Tensor *bias)
+{
+    Tensor *a = leaf(w, 2, x->cols), *b = leaf(w, weight->rows, 2);
+    w->lora[0] = (Lora){*a, *b, 1.5};
+    w->linear[0] = (Linear){.weight = *weight, .lora = {[ADAPTER_POLICY] = &w->lora[0]}};
+    if (bias)
+        w->linear[0].bias = *bias;
+    tape_adapter(t, ADAPTER_POLICY);
+    Tensor *y = op_linear(t, x, &w->linear[0]);
+    tape_adapter(t, ADAPTER_NONE); /* what was in force is remembered */
+    return y;
+}
+
+static Tensor *linear_lora(Tape *t, World *w)
+{
+    Tensor *x = leaf(w, 5, 9), *weight = frozen(w, 7, 9, DTYPE_BF16), *bias = leaf(w, 1, 7);
+    return lora_case(t, w, x, weight, bias);
+}
+
+/* Nothing below the adapter wants a gradient. */
+static Tensor *linear_lora_only(Tape *t, World *w)
+{
+    Tensor *x = frozen(w, 4, 8, DTYPE_REAL), *weight = frozen(w, 6, 8, DTYPE_F16);
+    return lora_case(t, w, x, weight, NULL);
+}
+
+/* norms */
+
+static Tensor *layernorm_sized(Tape *t, World *w, size_t rows, size_t cols)
+{
+    Tensor *x = leaf(w, rows, cols), *gamma = leaf(w, 1, cols), *beta = leaf(w, 1, cols);
+    w->norm[0] = (Norm){*gamma, *beta, 1e-5};
+    return op_layernorm(t, x, &w->norm[0]);
+}
+
+static Tensor *layernorm_odd(Tape *t, World *w)
+{
+    return layernorm_sized(t, w, 5, 7);
+}
+
+static Tensor *layernorm_wide(Tape *t, World *w)
+{
+    return layernorm_sized(t, w, 1, 131);
+}
+
+static Tensor *layernorm_frozen(Tape *t, World *w)
+{
+    Tensor *x = leaf(w, 3, 65);
+    w->norm[0] = (Norm){*frozen(w, 1, 65, DTYPE_REAL), *frozen(w, 1, 65, DTYPE_REAL), 1e-12};
+    return op_layernorm(t, x, &w->norm[0]);
+}
+
+static Tensor *normalise_rows(Tape *t, World *w)
+{
+    return op_normalise(t, leaf(w, 4, 11));
+}
+
+/* elementwise */
+
+static Tensor *gelu_odd(Tape *t, World *w)
+{
+    return op_gelu(t, leaf(w, 3, 17));
+}
+
+static Tensor *relu_odd(Tape *t, World *w)
+{
+    return op_relu(t, leaf(w, 1, 33));
+}
+
+static Tensor *add_two(Tape *t, World *w)
+{
+    Tensor *a = leaf(w, 3, 5), *b = leaf(w, 3, 5);
+    return op_add(t, a, b);
+}
+
+static Tensor *add_self(Tape *t, World *w)
+{
+    Tensor *a = leaf(w, 2, 3);
+    return op_add(t, a, op_add(t, a, frozen(w, 2, 3, DTYPE_REAL)));
+}
+
+/* attention */
+
+#define ATTENTION(NAME, Q_ROWS, K_ROWS, HEADS, COLS, CAUSAL, ...)                                  \
+    static Tensor *NAME(Tape *t, World *w)                                                         \
+    {                                                                                              \
+        Tensor *q = leaf(w, Q_ROWS, COLS), *k = leaf(w, K_ROWS, COLS), *v = leaf(w, K_ROWS, COLS); \
+        static const Span spans[] = {__VA_ARGS__};                                                 \
+        return op_attention(t, q, k, v, spans, sizeof spans / sizeof *spans, HEADS, CAUSAL);       \
+    }
+
+ATTENTION(attention_one, 1, 1, 1, 3, false, {0, 1, 0, 0, 0, 1})
+ATTENTION(attention_full, 5, 5, 2, 6, false, {0, 5, 0, 0, 0, 5})
+ATTENTION(attention_causal, 5, 5, 2, 6, true, {0, 5, 0, 0, 0, 5})
+ATTENTION(attention_ragged, 9, 9, 3, 9, true, {0, 2, 0, 0, 0, 2}, {2, 6, 0, 0, 2, 6}) /* row 8 is in no span */
+ATTENTION(attention_cached, 3, 9, 2, 10, true, {0, 1, 0, 0, 0, 4}, {1, 2, 0, 0, 4, 5})
+ATTENTION(attention_prefix, 7, 12, 2, 6, true, {0, 3, 0, 4, 4, 3}, {3, 4, 0, 4, 8, 4}) /* two sequences share a prompt */
+ATTENTION(attention_shared, 9, 6, 1, 5, false, {0, 2, 0, 0, 0, 6}, {2, 7, 0, 0, 1, 4}) /* cross attention to the same keys */
+ATTENTION(attention_blocks, 131, 131, 1, 4, true, {0, 131, 0, 0, 0, 131})              /* more queries than a block */
+ATTENTION(attention_sees_none, 4, 2, 1, 4, true, {0, 4, 0, 0, 0, 2})                   /* the first two see no key */
+
+/* rows */
+
+static Tensor *embed_repeats(Tape *t, World *w)
+{
+    static const int32_t ids[] = {3, 0, 3, 4};
+    return op_embed(t, leaf(w, 5, 7), ids, 4);
+}
+
+static Tensor *embed_frozen(Tape *t, World *w)
+{
+    static const int32_t ids[] = {1, 2, 1};
+    return op_add(t, leaf(w, 3, 4), op_embed(t, frozen(w, 3, 4, DTYPE_BF16), ids, 3));
+}
+
+static Tensor *gather_several(Tape *t, World *w)
+{
+    const Tensor *sources[] = {leaf(w, 3, 5), frozen(w, 2, 5, DTYPE_REAL), leaf(w, 1, 5)};
+    static const RowRef refs[] = {{2, 0}, {0, 2}, {1, 1}, {0, 2}, {0, 0}, {2, 0}};
+    return op_gather(t, sources, 3, refs, 6);
+}
+
+static Tensor *mean_of_rows(Tape *t, World *w)
+{
+    static const size_t first[] = {0, 4, 2}, count[] = {3, 1, 3};
+    return op_mean_rows(t, leaf(w, 5, 3), first, count, 3);
+}
+
+/* token_logp */
+
+static Tensor *logp_trained(Tape *t, World *w)
+{
+    static const int32_t targets[] = {4, 0, 10, 4};
+    Tensor *x = leaf(w, 4, 6), *table = leaf(w, 11, 6);
+    return op_token_logp(t, x, table, targets, NULL);
+}
+
+static Tensor *logp_frozen(Tape *t, World *w)
+{
+    static const int32_t targets[] = {18};
+    Tensor *x = leaf(w, 1, 5), *table = frozen(w, 19, 5, DTYPE_F16);
+    return op_token_logp(t, x, table, targets, NULL);
+}
+
+/* More rows than a block of logits. */
+static Tensor *logp_blocks(Tape *t, World *w)
+{
+    static int32_t targets[300];
+    for (int32_t i = 0; i < 300; i++)
+        targets[i] = i % 5;
+    Tensor *x = leaf(w, 300, 2), *table = leaf(w, 5, 2);
+    return op_token_logp(t, x, table, targets, NULL);
+}
+
+/* A transformer block in small, twice over: what segments recompute, with an adapter that differs between the two. */
+
+typedef struct Layer {
+    World *w;
+    size_t at; /* of its norm and linears */
+} Layer;
+
+static Tensor *layer_run(Tape *t, void *context, Tensor *x)
+{
+    const Layer *l = context;
+    World *w = l->w;
+    static const Span spans[] = {{0, 2, 0, 0, 0, 2}, {2, 3, 0, 0, 2, 3}};
+    Tensor *h = op_layernorm(t, x, &w->norm[l->at]);
+    h = op_linear(t, h, &w->linear[l->at]);
+    h = op_attention(t, h, h, h, spans, 2, 2, true);
+    return op_add(t, x, op_gelu(t, h));
+}
+
+static Tensor *segments_two(Tape *t, World *w)
+{
+    static Layer layers[2];
+    Tensor *x = leaf(w, 5, 4);
+    for (size_t i = 0; i < 2; i++) {
+        layers[i] = (Layer){w, i};
+        w->norm[i] = (Norm){*leaf(w, 1, 4), *leaf(w, 1, 4), 1e-5};
+        w->lora[i] = (Lora){*leaf(w, 1, 4), *leaf(w, 4, 1), 0.5};
+        w->linear[i] =
+            (Linear){.weight = *frozen(w, 4, 4, DTYPE_BF16), .bias = *leaf(w, 1, 4), .lora = {[ADAPTER_VALUE] = &w->lora[i]}};
+    }
+    for (size_t i = 0; i < 2; i++) {
+        tape_adapter(t, i == 0 ? ADAPTER_VALUE : ADAPTER_NONE);
+        x = tape_segment(t, layer_run, &layers[i], x);
+    }
+    tape_adapter(t, ADAPTER_NONE);
+    return x;
+}
+
+/* A segment around a segment. */
+static Tensor *layer_pair(Tape *t, void *context, Tensor *x)
+{
+    Layer *l = context;
+    return tape_segment(t, layer_run, &l[1], tape_segment(t, layer_run, &l[0], x));
+}
+
+static Tensor *segments_nested(Tape *t, World *w)
+{
+    static Layer layers[2];
+    Tensor *x = leaf(w, 5, 4);
+    for (size_t i = 0; i < 2; i++) {
+        layers[i] = (Layer){w, i};
+        w->norm[i] = (Norm){*leaf(w, 1, 4), *leaf(w, 1, 4), 1e-5};
+        w->linear[i] = (Linear){.weight = *leaf(w, 4, 4)};
+    }
+    return tape_segment(t, layer_pair, layers, x);
+}
+
+static const Case cases[] = {
+    {"linear_trained", linear_trained},
+    {"linear_one_row", linear_one_row},
+    {"linear_many_rows", linear_many_rows},
+    {"linear_f16", linear_f16},
+    {"linear_bf16", linear_bf16},
+    {"linear_f32", linear_f32},
+    {"linear_lora", linear_lora},
+    {"linear_lora_only", linear_lora_only},
+    {"layernorm_odd", layernorm_odd},
+    {"layernorm_wide", layernorm_wide},
+    {"layernorm_frozen", layernorm_frozen},
+    {"normalise_rows", normalise_rows},
+    {"gelu_odd", gelu_odd},
+    {"relu_odd", relu_odd},
+    {"add_two", add_two},
+    {"add_self", add_self},
+    {"attention_one", attention_one},
+    {"attention_full", attention_full},
+    {"attention_causal", attention_causal},
+    {"attention_ragged", attention_ragged},
+    {"attention_cached", attention_cached},
+    {"attention_prefix", attention_prefix},
+    {"attention_shared", attention_shared},
+    {"attention_blocks", attention_blocks},
+    {"attention_sees_none", attention_sees_none},
+    {"embed_repeats", embed_repeats},
+    {"embed_frozen", embed_frozen},
+    {"gather_several", gather_several},
+    {"mean_of_rows", mean_of_rows},
+    {"logp_trained", logp_trained},
+    {"logp_frozen", logp_frozen},
+    {"logp_blocks", logp_blocks},
+    {"segments_two", segments_two},
+    {"segments_nested", segments_nested},
+};
+
+enum { N_CASES = sizeof cases / sizeof cases[0] };
+
+#endif
