@@ -73,3 +73,76 @@ keyframes() {
     says "$DIR/full/train-1-000000.mp4"
     [ -z "$(ls "$DIR/full")" ]
 }
+
+# stream_of FILE KEY: a stream with the first caption KEY (short, long) of each shot of the truth, made by hand; the records name
+# their frames by id alone.
+stream_of() {
+    /usr/bin/python3 - "$1" "$2" <<'END'
+import json, sys
+import msgpack, xxhash
+path, key = sys.argv[1:]
+out = msgpack.packb({"vlrm": 1, "stage": "hand", "version": "0", "params": {}, "inputs": []})
+shots = [json.loads(line) for line in open(path)]
+for s in shots:
+    out += msgpack.packb({"id": "%s#%.3f" % (s["clip"][:-4], s["start"]), "caption": {"text": s[key][0] if key in s else key}})
+body = {"records": len(shots), "failed": 0, "filtered": 0, "status": 0, "digest": "0" * 16}
+end = msgpack.packb({"end": body})[:-17]
+out += end
+sys.stdout.buffer.write(out + msgpack.packb(xxhash.xxh3_64_hexdigest(out)))
+END
+}
+
+# scored KEY: the report on such a stream.
+scored() {
+    stream_of "$DIR/test-4.jsonl" "$1" >"$DIR/$1.vlrm"
+    vlrm-world-score --truth "$DIR/test-4.jsonl" --per-caption "$DIR/each.jsonl" "$DIR/$1.vlrm"
+}
+
+some_truth() {
+    exits 0 vlrm-world-render --seed 4 --split test --clips 12 --size 32 --out "$DIR/clips"
+    cat "$DIR"/clips/*.jsonl >"$DIR/test-4.jsonl"
+}
+
+@test "score: long true captions say everything, short ones little, both truly" {
+    some_truth
+    scored long >"$DIR/long.json"
+    jq -e '.detail_recall == 1 and .hallucination == 0 and .grammar == 1 and .colour_coverage == 1' "$DIR/long.json"
+    jq -e -s "length == $(wc -l <"$DIR/test-4.jsonl") and all(.there == .found and .wrong == 0 and .grammatical)" "$DIR/each.jsonl"
+    scored short >"$DIR/short.json"
+    jq -e '.detail_recall > 0.05 and .detail_recall < 0.5 and .hallucination == 0 and .grammar == 1' "$DIR/short.json"
+    jq -e -n --slurpfile a "$DIR/long.json" --slurpfile b "$DIR/short.json" '$a[0].words > 2 * $b[0].words'
+}
+
+@test "score: one sentence for every frame is mostly false, and word salad is no sentence" {
+    some_truth
+    scored 'a big red solid circle' >"$DIR/same.json"
+    jq -e '.hallucination > 0.3 and .grammar == 1 and .words == 5 and .colour_words == 1' "$DIR/same.json"
+    scored 'circle a red zebra' >"$DIR/salad.json"
+    jq -e '.grammar == 0 and .hallucination > 0' "$DIR/salad.json"
+    scored 'nothing' >"$DIR/nothing.json"
+    jq -e '.detail_recall == 0 and .hallucination == null' "$DIR/nothing.json"
+}
+
+@test "score: frames of another clip fail by name; cut input, no input and wrong usage have their statuses" {
+    some_truth
+    stream_of "$DIR/test-4.jsonl" long >"$DIR/long.vlrm"
+    exits 3 vlrm-world-score --truth "$DIR/clips/test-4-000001.jsonl" "$DIR/long.vlrm"
+    says 'record test-4-000000#0.000: its frame is in no shot of'
+    head -c 900 "$DIR/long.vlrm" >"$DIR/cut.vlrm"
+    exits 5 vlrm-world-score --truth "$DIR/clips" --per-caption "$DIR/never.jsonl" "$DIR/cut.vlrm"
+    case $output in *detail_recall*) false ;; esac
+    [ ! -e "$DIR/never.jsonl" ]
+    exits 5 vlrm-world-score --truth "$DIR/clips" /dev/null
+    exits 2 vlrm-world-score "$DIR/long.vlrm"
+    exits 1 vlrm-world-score --truth "$DIR/nowhere" "$DIR/long.vlrm"
+    mkdir "$DIR/empty"
+    exits 1 vlrm-world-score --truth "$DIR/empty" "$DIR/long.vlrm"
+    says 'no truth in it'
+}
+
+@test "world/render and world/score are the programs" {
+    exits 0 "$ROOT/world/render" --clips 1 --size 32 --out "$DIR/a"
+    stream_of "$DIR/a/train-1-000000.jsonl" long >"$DIR/long.vlrm"
+    exits 0 "$ROOT/world/score" --truth "$DIR/a" "$DIR/long.vlrm"
+    says '"detail_recall": 1.0'
+}
