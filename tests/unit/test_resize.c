@@ -21,7 +21,7 @@ static Image load(const char *root, const char *name)
     Error err = {0};
     size_t size;
     char *path = path_join(root, name), *data = file_read(path, &size, &err);
-    Image im;
+    Image im = {0};
     if (!data || !image_decode(&im, NULL, data, size, &err))
         fail_msg("%s: %s", path, err.text);
     free(data);
