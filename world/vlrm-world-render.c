@@ -32,7 +32,7 @@ static const Option options[] = {
     {"quality", 0, OPTION_INT, &quality, "20", 0, 51, "CRF", "Constant rate factor of x264: less is better."},
     {"threads", 0, OPTION_INT, &threads, "0", 0, 1024, "N",
      "Threads; 0 for as many as the process may use. No byte depends on it."},
-    {NULL},
+    {0},
 };
 
 static const Program program = {

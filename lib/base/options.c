@@ -338,7 +338,8 @@ char **options_parse(const Program *program, int argc, char **argv, int *n_opera
     for (const Option *o = program->options; o->name; o++)
         if (*o->name)
             set_from_environment(o);
-    char **operands = xcalloc((size_t)argc + 1, sizeof *operands);
+    static char **operands; /* static: it lives until exit */
+    operands = xcalloc((size_t)argc + 1, sizeof *operands);
     int n = 0;
     bool ended = false;
     for (int i = 1; i < argc; i++) {

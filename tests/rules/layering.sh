@@ -59,6 +59,6 @@ for library in pcre2 utf8proc archive protobuf-c mpi; do
     case $folders in *' '*' ') broken "$library is included from several folders: $folders" ;; esac
 done
 
-tree 'lib/*.[ch]' 'src/*.[ch]' 'world/*.[ch]' | grep -v '^lib/tensor/cuda/' |
+tree 'lib/*.[ch]' 'src/*.[ch]' 'world/*.[ch]' | grep -vE '^lib/tensor/(cpu|cuda)/' |
     xargs -r grep -nE '^ *# *(if|ifdef|ifndef|elif)\b.*(CUDA|AVX|AMX|BLAS|__x86_64__)' | broken_lines 'a backend chosen by #if'
 rule_end
