@@ -65,7 +65,7 @@ bool name_within(const char *name, const char *prefix)
 static void point(const Binding *b, const BindTarget *target, real *grad)
 {
     size_t first = target->row * b->cols;
-    target->tensor->data = (char *)b->data + first * dtype_size(b->data_type);
+    target->tensor->data = b->data ? (char *)b->data + first * dtype_size(b->data_type) : NULL;
     target->tensor->type = b->data_type;
     target->tensor->grad = grad ? grad + first : NULL;
 }
@@ -138,14 +138,16 @@ static Binding *bind_name(Binder *b, const char *name, size_t rows, size_t cols,
     Binding *known = binder_find(b, name);
     if (known)
         return known;
-    const StoredTensor *t = expect(b, name, shape);
+    const StoredTensor *t = b->checkpoint ? expect(b, name, shape) : &(StoredTensor){.type = DTYPE_REAL};
     if (!t)
         return NULL;
     b->bindings = array_reserve(b->bindings, &b->bindings_capacity, b->n_bindings + 1, sizeof b->bindings[0]);
     Binding *n = &b->bindings[b->n_bindings++];
     *n = (Binding){
         .name = xstrdup(name), .shape = *shape, .type = t->type, .vector = vector, .rows = rows, .cols = cols, .stored = t->data};
-    use_stored(b->kernels, n, n->type, n->stored);
+    n->data_type = DTYPE_REAL;
+    if (n->stored)
+        use_stored(b->kernels, n, n->type, n->stored);
     return n;
 }
 
@@ -270,6 +272,6 @@ bool binder_overlay(Binder *b, const Checkpoint *delta, Error *err)
 void binder_restore(Binder *b)
 {
     for (size_t i = 0; i < b->n_bindings; i++)
-        if (!b->bindings[i].trained)
+        if (!b->bindings[i].trained && b->bindings[i].stored)
             use_stored(b->kernels, &b->bindings[i], b->bindings[i].type, b->bindings[i].stored);
 }

@@ -5,6 +5,9 @@
  * Errors stick: after the first one every bind_* does nothing, and binder_ok says so. Matrices point into the mapping in the type
  * they are stored in; vectors (biases, norms, query tokens) become private `real` copies.
  * Fields must not move while the binder lives. Names are printf formats.
+ *
+ * Without a checkpoint (NULL) the binder only notes names and shapes: the layout of a model that does not exist yet, to write one
+ * (vlrm-weights random) or to train one from nothing (parameters_train).
  */
 #ifndef MODELS_BIND_H
 #define MODELS_BIND_H
@@ -23,7 +26,7 @@ typedef struct Binding {
     DType type;         /* of data as stored */
     bool vector;        /* fields hold real copies */
     size_t rows, cols;  /* as a matrix */
-    const void *stored; /* in the mapping */
+    const void *stored; /* in the mapping; NULL in a layout without values */
     void *data;         /* what the fields point at: in the mapping, the copy, or the device's */
     DType data_type;
     void *copy; /* owned: the real copy of a vector, or of a matrix that the file does not align; else NULL */
@@ -44,7 +47,7 @@ typedef struct BoundModule { /* a linear layer, by the name an adapter calls it 
 
 typedef struct Binder {
     const Kernels *kernels;       /* borrowed */
-    const Checkpoint *checkpoint; /* borrowed */
+    const Checkpoint *checkpoint; /* borrowed; NULL: a layout without values */
     Error err;
     Binding *bindings; /* owned, in order of binding */
     size_t n_bindings, bindings_capacity;

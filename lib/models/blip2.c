@@ -5,6 +5,25 @@
 
 #define BOS 2 /* `</s>`, which OPT puts before every text */
 
+/* Takes the checkpoint; NULL: a layout without values. */
+static Captioner *new_over(const Blip2Config *config, Checkpoint *checkpoint, const Kernels *kernels)
+{
+    Captioner *c = xcalloc(1, sizeof *c);
+    *c = (Captioner){.config = *config, .checkpoint = checkpoint, .bos = BOS, .eos = config->eos};
+    c->config.text.bos = BOS;
+    binder_init(&c->binder, kernels, checkpoint);
+    vit_bind(&c->vit, &c->binder, &config->vision, VIT_EVA, "vision_model");
+    qformer_bind(&c->qformer, &c->binder, &config->qformer, config->queries, false);
+    bind_linear(&c->binder, &c->projection, config->text.hidden, config->qformer.hidden, true, "language_projection");
+    opt_bind(&c->opt, &c->binder, &c->config.text, "language_model.model.decoder");
+    return c;
+}
+
+Captioner *captioner_new(const Blip2Config *config, const Kernels *kernels)
+{
+    return new_over(config, NULL, kernels);
+}
+
 Captioner *captioner_open(const char *folder, const Kernels *kernels, Error *err)
 {
     Blip2Config config;
@@ -13,14 +32,7 @@ Captioner *captioner_open(const char *folder, const Kernels *kernels, Error *err
     Checkpoint *checkpoint = checkpoint_open(folder, err);
     if (!checkpoint)
         return NULL;
-    Captioner *c = xcalloc(1, sizeof *c);
-    *c = (Captioner){.config = config, .checkpoint = checkpoint, .bos = BOS, .eos = config.eos};
-    c->config.text.bos = BOS;
-    binder_init(&c->binder, kernels, checkpoint);
-    vit_bind(&c->vit, &c->binder, &config.vision, VIT_EVA, "vision_model");
-    qformer_bind(&c->qformer, &c->binder, &config.qformer, config.queries, false);
-    bind_linear(&c->binder, &c->projection, config.text.hidden, config.qformer.hidden, true, "language_projection");
-    opt_bind(&c->opt, &c->binder, &c->config.text, "language_model.model.decoder");
+    Captioner *c = new_over(&config, checkpoint, kernels);
     if (binder_ok(&c->binder, err))
         return c;
     captioner_free(c);

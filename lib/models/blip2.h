@@ -23,6 +23,8 @@ typedef struct Captioner {
 
 /* A Hugging Face folder. Accepted: tied or duplicate lm_head, 50272 or 50304 rows, with or without image_token_index. */
 Captioner *captioner_open(const char *folder, const Kernels *kernels, Error *err); /* NULL with err set */
+/* A model of this shape without values (bind.h): its layout, or a model to be trained from nothing. */
+Captioner *captioner_new(const Blip2Config *config, const Kernels *kernels);
 void captioner_free(Captioner *c);
 
 /* features [n * vit_rows, hidden], after vit_norm, to the language model's input [n * queries, text hidden]. */

@@ -39,6 +39,23 @@ static void bind_text(Clip *c, Binder *b)
     bind_norm(b, &c->norm, d, g->eps, "text_model.final_layer_norm");
 }
 
+/* Takes the checkpoint; NULL: a layout without values. */
+static Clip *new_over(const ClipConfig *config, Checkpoint *checkpoint, const Kernels *kernels)
+{
+    Clip *c = xcalloc(1, sizeof *c);
+    *c = (Clip){.config = *config, .checkpoint = checkpoint};
+    binder_init(&c->binder, kernels, checkpoint);
+    vit_bind(&c->vit, &c->binder, &config->vision, VIT_CLIP, "vision_model");
+    bind_text(c, &c->binder);
+    bind_projections(c, &c->binder);
+    return c;
+}
+
+Clip *clip_new(const ClipConfig *config, const Kernels *kernels)
+{
+    return new_over(config, NULL, kernels);
+}
+
 Clip *clip_open(const char *folder, const Kernels *kernels, Error *err)
 {
     ClipConfig config;
@@ -47,12 +64,7 @@ Clip *clip_open(const char *folder, const Kernels *kernels, Error *err)
     Checkpoint *checkpoint = checkpoint_open(folder, err);
     if (!checkpoint)
         return NULL;
-    Clip *c = xcalloc(1, sizeof *c);
-    *c = (Clip){.config = config, .checkpoint = checkpoint};
-    binder_init(&c->binder, kernels, checkpoint);
-    vit_bind(&c->vit, &c->binder, &config.vision, VIT_CLIP, "vision_model");
-    bind_text(c, &c->binder);
-    bind_projections(c, &c->binder);
+    Clip *c = new_over(&config, checkpoint, kernels);
     if (binder_ok(&c->binder, err))
         return c;
     clip_free(c);

@@ -19,6 +19,8 @@ typedef struct Clip {
 } Clip;
 
 Clip *clip_open(const char *folder, const Kernels *kernels, Error *err); /* NULL with err set */
+/* A model of this shape without values (bind.h): its layout, or a model to be trained from nothing. */
+Clip *clip_new(const ClipConfig *config, const Kernels *kernels);
 void clip_free(Clip *c);
 
 /* pixels: host, [n, 3, image, image], normalised. Unit rows [n, projection]. */

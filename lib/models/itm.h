@@ -13,10 +13,13 @@ typedef struct Itm {
     Binder binder;
     Vit vit; /* its blocks are usually the captioner's (vit_digest), its final norm is its own */
     Qformer qformer;
-    Linear head; /* [2, hidden]: 0 no match, 1 match */
+    Linear head;                               /* [2, hidden]: 0 no match, 1 match */
+    Linear vision_projection, text_projection; /* carried along; not used */
 } Itm;
 
 Itm *itm_open(const char *folder, const Kernels *kernels, Error *err); /* NULL with err set */
+/* A model of this shape without values (bind.h): its layout, or a model to be trained from nothing. */
+Itm *itm_new(const Blip2Config *config, const Kernels *kernels);
 void itm_free(Itm *m);
 
 /*

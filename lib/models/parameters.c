@@ -61,6 +61,19 @@ Parameter *parameters_add(Parameters *p, const char *group, const char *name, Sh
     return item;
 }
 
+/* Values as a file stores them, aligned or not. */
+static void set_stored(const Parameters *p, Parameter *item, DType type, const void *stored)
+{
+    const size_t n = tensor_size(&item->value);
+    real *host = xmalloc(n * sizeof *host);
+    void *aligned = xmalloc(n * dtype_size(type));
+    memcpy(aligned, stored, n * dtype_size(type));
+    dtype_convert(DTYPE_REAL, host, type, aligned, n);
+    parameter_set(p, item, host);
+    free(aligned);
+    free(host);
+}
+
 size_t parameters_train(Parameters *p, const char *group, Binder *b, const char *prefix)
 {
     size_t added = 0;
@@ -68,15 +81,9 @@ size_t parameters_train(Parameters *p, const char *group, Binder *b, const char 
         Binding *bound = &b->bindings[i];
         if (bound->trained || !name_within(bound->name, prefix))
             continue;
-        size_t n = bound->rows * bound->cols;
         Parameter *item = parameters_add(p, group, bound->name, bound->shape, bound->rows, bound->cols);
-        real *host = xmalloc(n * sizeof *host);
-        void *aligned = xmalloc(n * dtype_size(bound->type));
-        memcpy(aligned, bound->stored, n * dtype_size(bound->type));
-        dtype_convert(DTYPE_REAL, host, bound->type, aligned, n);
-        parameter_set(p, item, host);
-        free(aligned);
-        free(host);
+        if (bound->stored)
+            set_stored(p, item, bound->type, bound->stored);
         free_device(b->kernels, bound->copy);
         bound->copy = NULL;
         bound->trained = true;

@@ -31,7 +31,8 @@ Parameter *parameters_add(Parameters *p, const char *group, const char *name, Sh
 
 /*
  * Makes every bound tensor within prefix (name_within; "" is all) a parameter of this group: its fields now point at a private
- * real copy with gradient. Returns how many; 0 is the caller's error to report. Those already trained are left out.
+ * real copy with gradient, of the checkpoint's values (not a delta's), or zeros where the binder has none. Returns how many; 0 is
+ * the caller's error to report. Those already trained are left out.
  */
 size_t parameters_train(Parameters *p, const char *group, Binder *b, const char *prefix);
 

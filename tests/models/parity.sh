@@ -1,0 +1,34 @@
+#!/bin/bash
+# The models against the reference on fresh random checkpoints: other seeds, sizes, storage types and layouts than the fixtures.
+# Needs a python with torch, transformers, safetensors and pillow (VLRM_ORACLE) and the reference's scripts in ../shared/oracle.
+#
+#   VLRM_ORACLE=~/oracle/bin/python tests/models/parity.sh [SEED...]
+cd "$(dirname "$0")/../.." || exit 1
+python=${VLRM_ORACLE:-} oracle=../shared/oracle
+if [ -z "$python" ] || [ ! -f "$oracle/checkpoints.py" ]; then
+    echo "SKIPPED: parity with the reference needs VLRM_ORACLE (a python with torch) and $oracle" >&2
+    exit 77
+fi
+export HF_HUB_OFFLINE=1 CUDA_VISIBLE_DEVICES=''
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+[ $# -gt 0 ] || set -- 11 12
+failed=0
+for seed; do
+    for layout in "tiny float32 --legacy" "odd float32" "odd bfloat16" "odd float16 --legacy"; do
+        read -r size dtype legacy <<<"$layout"
+        rm -rf "$work/c"
+        "$python" "$oracle/checkpoints.py" "$work/c" --size "$size" --seed "$seed" --dtype "$dtype" ${legacy:+"$legacy"} >/dev/null &&
+            "$python" tests/models/make_parity.py "$oracle" "$work/c" "$work/c" --items 6 --seed "$seed" >/dev/null || exit 1
+        for variant in release double; do
+            if VLRM_PARITY=$work/c "build/$variant/tests/models/test_parity" >"$work/log" 2>&1; then
+                echo "ok: $variant, seed $seed, $layout"
+            else
+                echo "FAILED: $variant, seed $seed, $layout"
+                cat "$work/log"
+                failed=1
+            fi
+        done
+    done
+done
+exit $failed
