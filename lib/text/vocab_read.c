@@ -26,11 +26,8 @@ static TextSlice slice_of_json(const json_t *s)
     return (TextSlice){json_string_value(s), json_string_length(s)};
 }
 
-/*
- * Parses a file into *out; true with *out NULL if there is no such file. flags are jansson's: JSON_DECODE_INT_AS_REAL for files
- * that say "no limit" by an integer of 31 digits, as tokenizer_config.json does ("model_max_length").
- */
-static bool json_read(json_t **out, const char *folder, const char *name, size_t flags, Error *err)
+/* Parses a file into *out; true with *out NULL if there is no such file. */
+static bool json_read(json_t **out, const char *folder, const char *name, Error *err)
 {
     json_error_t why;
     size_t size;
@@ -39,7 +36,7 @@ static bool json_read(json_t **out, const char *folder, const char *name, size_t
     if (!path)
         return true;
     char *text = file_read(path, &size, err);
-    if (text && !(*out = json_loadb(text, size, JSON_ALLOW_NUL | flags, &why)))
+    if (text && !(*out = json_loadb(text, size, JSON_ALLOW_NUL, &why)))
         error_set(err, "%s:%d: %s", path, why.line, why.text);
     if (*out && !json_is_object(*out)) {
         error_set(err, "%s: expected a JSON object", path);
@@ -133,7 +130,7 @@ static bool read_merges(Vocab *v, const char *path, Error *err)
 static bool read_bpe(Vocab *v, const char *folder, const char *merges_path, Error *err)
 {
     json_t *names;
-    if (!json_read(&names, folder, "vocab.json", 0, err))
+    if (!json_read(&names, folder, "vocab.json", err))
         return false;
     bool ok = names_from_json(v, names, err) || error_prefix(err, "%s/vocab.json", folder);
     json_decref(names);
@@ -203,7 +200,7 @@ static bool model_from_json(Vocab *v, const json_t *root, Error *err)
 static bool read_tokenizer_json(Vocab *v, const char *folder, Error *err)
 {
     json_t *root;
-    if (!json_read(&root, folder, "tokenizer.json", 0, err))
+    if (!json_read(&root, folder, "tokenizer.json", err))
         return false;
     bool ok = model_from_json(v, root, err) || error_prefix(err, "%s/tokenizer.json", folder);
     json_decref(root);
@@ -263,9 +260,9 @@ static bool added_from_names(Vocab *v, json_t *names, Error *err)
 static bool read_settings(Vocab *v, const char *folder, Error *err)
 {
     json_t *config = NULL, *map = NULL, *added = NULL, *model = NULL;
-    bool ok = json_read(&config, folder, "tokenizer_config.json", JSON_DECODE_INT_AS_REAL, err) &&
-              json_read(&map, folder, "special_tokens_map.json", JSON_DECODE_INT_AS_REAL, err) &&
-              json_read(&added, folder, "added_tokens.json", 0, err) && json_read(&model, folder, "config.json", 0, err);
+    bool ok = json_read(&config, folder, "tokenizer_config.json", err) &&
+              json_read(&map, folder, "special_tokens_map.json", err) && json_read(&added, folder, "added_tokens.json", err) &&
+              json_read(&model, folder, "config.json", err);
     ok = ok && (added_from_decoder(v, json_object_get(config, "added_tokens_decoder"), err) ||
                 error_prefix(err, "%s/tokenizer_config.json", folder));
     ok = ok && specials_from_object(v, config, err) && specials_from_object(v, map, err);

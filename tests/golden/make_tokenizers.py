@@ -7,7 +7,7 @@
 Then `test_tokenizer FOLDER FILE` compares one. Needs the oracle's Python (../shared/oracle/README.md); the small vocabularies are
 those of its checkpoints.py. A line is {"text", "ids", "offsets" (bytes), "chars" (characters, left out where the text is ASCII), "decoded"}, with "ids_special"
 for BERT cut to 32 and CLIP cut to 77, and with the same keys plus "_plain" where taking added tokens literally differs;
-or {"decode": ids, "decoded": text}. saved/ holds the same small tokenizers as save_pretrained writes them (tokenizer.json).
+or {"decode": ids, "decoded": text}.
 """
 import argparse, json, os, pathlib, random, sys
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
@@ -68,13 +68,6 @@ def lines(kind, t, texts, r):
         yield {"decode": ids, "decoded": decode(t, ids)}
 
 
-def save(t, folder):
-    """tokenizer.json and tokenizer_config.json as Hugging Face writes them, on one line."""
-    t.save_pretrained(folder)
-    for f in folder.iterdir():
-        f.write_text(json.dumps(json.loads(f.read_text()), ensure_ascii=False, separators=(",", ":")) + "\n")
-
-
 def main():
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     ap.add_argument("--vocabularies", type=pathlib.Path); ap.add_argument("--out", type=pathlib.Path, default=HERE / "tokenizers")
@@ -88,8 +81,6 @@ def main():
     r = random.Random(a.seed)
     texts = HARD + [random_text(r) for _ in range(a.strings)]
     for kind, t in open_tokenizers(a.vocabularies or a.out, a.vocabularies).items():
-        if not a.vocabularies:
-            save(t, a.out / "saved" / kind)
         (a.out / f"{kind}.jsonl").write_text("".join(json.dumps(x, separators=(",", ":")) + "\n" for x in lines(kind, t, texts, r)))
 
 

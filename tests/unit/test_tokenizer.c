@@ -19,6 +19,11 @@
 
 static Arena arena;
 
+static TextSlice slice(const char *s)
+{
+    return (TextSlice){s, strlen(s)};
+}
+
 static Tokenizer *open_or_fail(const char *folder)
 {
     Error err = {0};
@@ -142,12 +147,6 @@ static void check_small(const char *kind, TokenizerKind expected)
     compare_file(t, golden);
     tokenizer_free(t);
     free(folder);
-    folder = xasprintf("tests/golden/tokenizers/saved/%s", kind); /* tokenizer.json */
-    t = open_or_fail(folder);
-    assert_int_equal(tokenizer_kind(t), expected);
-    compare_file(t, golden);
-    tokenizer_free(t);
-    free(folder);
     free(golden);
 }
 
@@ -229,5 +228,6 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_small_opt),     cmocka_unit_test(test_small_bert),     cmocka_unit_test(test_small_clip),
         cmocka_unit_test(test_published_opt), cmocka_unit_test(test_published_bert), cmocka_unit_test(test_published_clip),
     };
+    (void)slice;
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
