@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "base/options.h"
 #include "base/pool.h"
@@ -78,7 +79,7 @@ int main(int argc, char **argv)
 {
     int n_operands;
     Error err = {0};
-    options_parse(&program, argc, argv, &n_operands);
+    free(options_parse(&program, argc, argv, &n_operands));
     if (n_operands > 0)
         usage_error("no operands expected: clips go into --out DIR");
     if (!folder)

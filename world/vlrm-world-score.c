@@ -140,5 +140,6 @@ int main(int argc, char **argv)
     }
     atomic_abort(&per_caption);
     truth_release(&truth);
+    free(operands);
     return finish_stdout(status);
 }

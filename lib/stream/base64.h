@@ -1,13 +1,13 @@
-/* Base64 with padding (RFC 4648, section 4): how JSON lines carry bytes. */
+/* Base64 (RFC 4648, with padding). */
 #ifndef STREAM_BASE64_H
 #define STREAM_BASE64_H
 
-#include "base/base.h"
+#include <stddef.h>
 
 /* A new zero-terminated string; the caller frees it. */
-char *base64_encode(const void *data, size_t n);
+char *base64_encode(const void *data, size_t size);
 
-/* The bytes as a new block (the caller frees it), their number in *size; NULL when the text is not base64. */
-unsigned char *base64_decode(const char *text, size_t n, size_t *size);
+/* New bytes; NULL when text is no base64. The caller frees them. */
+void *base64_decode(const char *text, size_t n, size_t *size);
 
 #endif

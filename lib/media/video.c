@@ -1,0 +1,391 @@
+/* Opening, reading, decoding; see video.h. Pictures are made in video_frame.c, verdicts in video_damage.c. */
+#include "media/video.h"
+
+#include <libavutil/opt.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/progress.h"
+#include "base/signals.h"
+#include "media/video_struct.h"
+
+enum { IO_BYTES = 1 << 16 };
+
+static const char *const verdicts[] = {"complete", "damaged", "unreadable", "timed out", "cut"};
+
+const char *verdict_name(VideoVerdict v)
+{
+    return verdicts[v];
+}
+
+bool video_stopped(Video *v)
+{
+    if (interrupted())
+        v->cut = true;
+    else if (v->choice.until > 0 && seconds_now() > v->choice.until)
+        v->timed_out = true;
+    return v->cut || v->timed_out;
+}
+
+static int on_interrupt(void *opaque)
+{
+    return video_stopped(opaque);
+}
+
+static int on_read(void *opaque, uint8_t *out, int n)
+{
+    Video *v = opaque;
+    if (video_stopped(v))
+        return AVERROR_EXIT;
+    int64_t left = v->in.size - v->at;
+    if (left <= 0)
+        return AVERROR_EOF;
+    if (n > left)
+        n = (int)left;
+    if (v->in.fd < 0) {
+        memcpy(out, v->in.data + v->at, (size_t)n);
+    } else {
+        ssize_t got = pread(v->in.fd, out, (size_t)n, v->at);
+        if (got < 0)
+            return AVERROR(EIO);
+        if (got == 0)
+            return AVERROR_EOF;
+        n = (int)got;
+    }
+    v->at += n;
+    return n;
+}
+
+static int64_t on_seek(void *opaque, int64_t offset, int whence)
+{
+    Video *v = opaque;
+    if (whence & AVSEEK_SIZE)
+        return v->in.size;
+    whence &= ~AVSEEK_FORCE;
+    int64_t to = whence == SEEK_CUR ? v->at + offset : whence == SEEK_END ? v->in.size + offset : offset;
+    if (to < 0)
+        return AVERROR(EINVAL);
+    return v->at = to;
+}
+
+/* A file that names other files gets none of them. */
+static int refuse_open(AVFormatContext *s, AVIOContext **pb, const char *url, int flags, AVDictionary **options)
+{
+    (void)s;
+    (void)pb;
+    (void)url;
+    (void)flags;
+    (void)options;
+    return AVERROR(EPERM);
+}
+
+static bool open_failed(Video *v, const char *what, int code)
+{
+    char text[AV_ERROR_MAX_STRING_SIZE];
+    av_strerror(code, text, sizeof text);
+    v->report.verdict = v->timed_out ? VERDICT_TIMED_OUT : v->cut ? VERDICT_CUT : VERDICT_UNREADABLE;
+    snprintf(v->report.reason, sizeof v->report.reason, "%s: %s%s%s", what, v->timed_out ? "the time is up" : text,
+             log_count() ? "; " : "", log_count() ? log_text() : "");
+    return false;
+}
+
+static bool open_container(Video *v)
+{
+    v->io = avio_alloc_context(av_malloc(IO_BYTES), IO_BYTES, 0, v, on_read, NULL, on_seek);
+    v->format = avformat_alloc_context();
+    if (!v->io || !v->format)
+        die_status(STATUS_MEMORY, "out of memory");
+    v->format->pb = v->io;
+    v->format->io_open = refuse_open;
+    v->format->interrupt_callback = (AVIOInterruptCB){on_interrupt, v};
+    int rc = avformat_open_input(&v->format, NULL, NULL, NULL);
+    return rc >= 0 || open_failed(v, "no video that FFmpeg knows", rc);
+}
+
+/* Whether the header alone says enough to decode: then the costly look into the stream is spared. */
+static bool header_suffices(const AVFormatContext *f)
+{
+    if (!strstr(f->iformat->name, "mp4") && !strstr(f->iformat->name, "matroska"))
+        return false;
+    for (unsigned i = 0; i < f->nb_streams; i++) {
+        const AVCodecParameters *p = f->streams[i]->codecpar;
+        if (p->codec_type == AVMEDIA_TYPE_VIDEO && (p->codec_id == AV_CODEC_ID_NONE || p->width < 1 || p->height < 1))
+            return false;
+    }
+    return f->nb_streams > 0;
+}
+
+static bool open_stream(Video *v)
+{
+    if (v->format->duration > 0)
+        v->promised = (double)v->format->duration / AV_TIME_BASE;
+    if (!header_suffices(v->format)) {
+        int rc = avformat_find_stream_info(v->format, NULL);
+        if (rc < 0)
+            return open_failed(v, "no stream could be understood", rc);
+    }
+    const AVCodec *codec = NULL;
+    int index = av_find_best_stream(v->format, AVMEDIA_TYPE_VIDEO, -1, -1, &codec, 0);
+    if (index < 0 || v->format->streams[index]->disposition & AV_DISPOSITION_ATTACHED_PIC)
+        return open_failed(v, "no video stream", index < 0 ? index : AVERROR_STREAM_NOT_FOUND);
+    v->stream = v->format->streams[index];
+    v->decoder = avcodec_alloc_context3(codec);
+    if (!v->decoder || avcodec_parameters_to_context(v->decoder, v->stream->codecpar) < 0)
+        die_status(STATUS_MEMORY, "out of memory");
+    v->decoder->thread_count = 1; /* one file, one core: files run beside each other */
+    v->decoder->pkt_timebase = v->stream->time_base;
+    v->decoder->flags |=
+        AV_CODEC_FLAG_OUTPUT_CORRUPT; /* a broadcast's I picture is no IDR picture; real damage is told by the errors */
+    int rc = avcodec_open2(v->decoder, codec, NULL);
+    return rc >= 0 || open_failed(v, "no decoder", rc);
+}
+
+Video *video_open(const VideoInput *in, const VideoChoice *choice, VideoReport *report)
+{
+    Video *v = xcalloc(1, sizeof *v);
+    v->in = *in;
+    v->choice = *choice;
+    v->packet = av_packet_alloc();
+    v->frame = av_frame_alloc();
+    if (!v->packet || !v->frame)
+        die_status(STATUS_MEMORY, "out of memory");
+    log_reset();
+    bool ok = in->size > 0 ? open_container(v) && open_stream(v) : open_failed(v, "the file is empty", AVERROR_EOF);
+    *report = v->report;
+    if (!ok) {
+        video_free(v);
+        return NULL;
+    }
+    return v;
+}
+
+void video_free(Video *v)
+{
+    if (!v)
+        return;
+    sws_freeContext(v->sws);
+    av_frame_free(&v->frame);
+    av_packet_free(&v->packet);
+    avcodec_free_context(&v->decoder);
+    avformat_close_input(&v->format);
+    if (v->io)
+        av_freep(&v->io->buffer);
+    avio_context_free(&v->io);
+    free(v->keys);
+    free(v->luma);
+    free(v->luma_before);
+    free(v);
+}
+
+/* Notes where in time a packet of any stream lies: the header's promise is for all of them together. */
+static void note_time(Video *v, const AVPacket *p)
+{
+    const AVStream *s = v->format->streams[p->stream_index];
+    int64_t stamp = p->pts != AV_NOPTS_VALUE ? p->pts : p->dts;
+    if (stamp == AV_NOPTS_VALUE)
+        return;
+    double begin = (double)stamp * av_q2d(s->time_base), end = begin + (double)p->duration * av_q2d(s->time_base);
+    if (!v->any_packet || begin < v->first)
+        v->first = begin;
+    if (!v->any_packet || end > v->last)
+        v->last = end;
+    v->any_packet = true;
+}
+
+/* The next packet of the video stream, in v->packet; false at the end of the file, of the time, or of what can be read. */
+static bool read_packet(Video *v)
+{
+    while (!video_stopped(v)) {
+        av_packet_unref(v->packet);
+        int rc = av_read_frame(v->format, v->packet);
+        if (rc == AVERROR_EOF)
+            return false;
+        if (rc < 0) {
+            char text[AV_ERROR_MAX_STRING_SIZE];
+            av_strerror(rc, text, sizeof text);
+            video_fault(v, "reading stopped at byte %lld of %lld: %s", (long long)avio_tell(v->io), (long long)v->in.size, text);
+            return false;
+        }
+        note_time(v, v->packet);
+        if (v->packet->stream_index == v->stream->index)
+            return true;
+    }
+    return false;
+}
+
+static void describe(Video *v, VideoFrame *out, int64_t pts)
+{
+    const AVFrame *f = v->frame;
+    AVRational sar = av_guess_sample_aspect_ratio(v->format, v->stream, v->frame), tb = v->stream->time_base;
+    int64_t width = f->width;
+    if (sar.num > 0 && sar.den > 0)
+        width = av_rescale_rnd(f->width, sar.num, sar.den, AV_ROUND_NEAR_INF);
+    if (width < 1 || width > IMAGE_MAX_SIDE || width * f->height > IMAGE_MAX_PIXELS)
+        width = f->width;
+    bool turned = video_orientation(v) >= 5;
+    *out = (VideoFrame){.pts = pts,
+                        .time_base = {tb.num, tb.den},
+                        .time = (double)pts * tb.num / tb.den,
+                        .pict_type = av_get_picture_type_char(f->pict_type),
+                        .stream = v->stream->index,
+                        .width = turned ? f->height : (int)width,
+                        .height = turned ? (int)width : f->height};
+}
+
+static int64_t frame_pts(const Video *v)
+{
+    int64_t pts = v->frame->pts != AV_NOPTS_VALUE ? v->frame->pts : v->frame->best_effort_timestamp;
+    return pts != AV_NOPTS_VALUE ? pts : v->frame->pkt_dts != AV_NOPTS_VALUE ? v->frame->pkt_dts : 0;
+}
+
+/* Decodes the one key packet in v->packet; the first picture that comes out is v->frame. */
+static bool decode_key(Video *v)
+{
+    AVFrame *more = NULL;
+    log_reset();
+    av_frame_unref(v->frame);
+    int rc = avcodec_send_packet(v->decoder, v->packet);
+    if (rc >= 0)
+        rc = avcodec_send_packet(v->decoder, NULL);
+    if (rc >= 0)
+        rc = avcodec_receive_frame(v->decoder, v->frame);
+    if (rc >= 0 && (more = av_frame_alloc()))
+        while (avcodec_receive_frame(v->decoder, more) >= 0)
+            av_frame_unref(more);
+    av_frame_free(&more);
+    avcodec_flush_buffers(v->decoder);
+    if (rc >= 0 && v->frame->decode_error_flags == 0 && log_count() == 0)
+        return true;
+    video_fault(v, "the keyframe at %.3f s cannot be decoded: %s",
+                (double)(v->packet->pts != AV_NOPTS_VALUE ? v->packet->pts : v->packet->dts) * av_q2d(v->stream->time_base),
+                log_count() ? log_text() : "no picture came out");
+    return false;
+}
+
+static void note_key(Video *v)
+{
+    v->keys = array_reserve(v->keys, &v->keys_capacity, v->n_keys + 1, sizeof *v->keys);
+    v->keys[v->n_keys++] = (Stamp){v->packet->pts, v->packet->dts};
+}
+
+static bool is_shown_key(const AVPacket *p)
+{
+    return (p->flags & AV_PKT_FLAG_KEY) && !(p->flags & AV_PKT_FLAG_DISCARD);
+}
+
+static bool next_key(Video *v, VideoFrame *out)
+{
+    while (read_packet(v)) {
+        if (v->packet->flags & AV_PKT_FLAG_CORRUPT)
+            video_fault(v, "a packet is cut at byte %lld of %lld", (long long)avio_tell(v->io), (long long)v->in.size);
+        if (!is_shown_key(v->packet))
+            continue;
+        note_key(v);
+        if (v->packet->flags & AV_PKT_FLAG_CORRUPT || !decode_key(v)) {
+            v->lost++;
+            continue;
+        }
+        int64_t pts = v->frame->pts != AV_NOPTS_VALUE    ? v->frame->pts
+                      : v->packet->pts != AV_NOPTS_VALUE ? v->packet->pts
+                                                         : v->packet->dts;
+        describe(v, out, pts == AV_NOPTS_VALUE ? 0 : pts);
+        return true;
+    }
+    return false;
+}
+
+/* One damaged packet when everything is decoded. */
+static void note_damage(Video *v)
+{
+    v->lost++;
+    video_fault(v, "a packet near %.3f s cannot be decoded: %s", v->last, log_count() ? log_text() : "it is cut");
+}
+
+/* The next picture of a full decode, in v->frame; damaged ones are passed over. */
+static bool next_decoded(Video *v)
+{
+    while (!video_stopped(v)) {
+        av_frame_unref(v->frame);
+        log_reset();
+        int rc = avcodec_receive_frame(v->decoder, v->frame);
+        if (rc >= 0 && v->frame->decode_error_flags == 0)
+            return true;
+        if (rc == AVERROR_EOF)
+            return false;
+        if (rc >= 0)
+            note_damage(v);
+        if (rc != AVERROR(EAGAIN) && rc < 0)
+            note_damage(v);
+        if (rc != AVERROR(EAGAIN))
+            continue;
+        if (v->parts_end)
+            return false;
+        if (!read_packet(v)) {
+            v->parts_end = true;
+            avcodec_send_packet(v->decoder, NULL);
+            continue;
+        }
+        if (is_shown_key(v->packet))
+            note_key(v);
+        log_reset();
+        if (avcodec_send_packet(v->decoder, v->packet) < 0 || log_count() > 0 || v->packet->flags & AV_PKT_FLAG_CORRUPT)
+            note_damage(v);
+    }
+    return false;
+}
+
+/* Whether the decoded picture is one that was asked for. */
+static bool is_chosen(Video *v, double time)
+{
+    bool first = !v->any_frame;
+    v->any_frame = true;
+    if (v->choice.mode == VIDEO_SCENE)
+        return video_change(v) > v->choice.amount || first;
+    if (first)
+        v->next_time = time;
+    if (time < v->next_time)
+        return false;
+    while (v->next_time <= time)
+        v->next_time += v->choice.amount;
+    return true;
+}
+
+bool video_next(Video *v, VideoFrame *frame)
+{
+    if (v->choice.mode == VIDEO_KEYFRAMES)
+        return next_key(v, frame);
+    while (next_decoded(v)) {
+        describe(v, frame, frame_pts(v));
+        if (is_chosen(v, frame->time))
+            return true;
+    }
+    return false;
+}
+
+int64_t video_count(Video *v)
+{
+    int64_t n = 0;
+    VideoFrame frame;
+    if (v->choice.mode == VIDEO_KEYFRAMES)
+        while (read_packet(v))
+            n += is_shown_key(v->packet);
+    else
+        while (video_next(v, &frame))
+            n++;
+    return video_stopped(v) ? -1 : n;
+}
+
+VideoReport video_report(Video *v)
+{
+    if (v->cut || v->timed_out) {
+        v->report.verdict = v->cut ? VERDICT_CUT : VERDICT_TIMED_OUT;
+        if (v->timed_out)
+            snprintf(v->report.reason, sizeof v->report.reason, "the time is up at byte %lld of %lld",
+                     (long long)avio_tell(v->io), (long long)v->in.size);
+    } else {
+        video_check_end(v);
+    }
+    v->report.missing = v->lost;
+    return v->report;
+}

@@ -1,0 +1,90 @@
+/*
+ * Frames of one video file: FFmpeg's door.
+ *
+ * Keyframes are decoded from key packets only: every packet is read, those flagged as key are decoded one by one, the decoder is
+ * drained and flushed after each. (FFmpeg's own skip_frame is ignored by its vp9 decoder and by libdav1d; discarding in the
+ * demuxer gives wrong pts in mov.) Time stamps are the container's, edit lists applied; what an edit list hides is not shown.
+ *
+ * Nothing is opened but the given bytes: a playlist cannot name other files or hosts. A Video belongs to one thread.
+ */
+#ifndef MEDIA_VIDEO_H
+#define MEDIA_VIDEO_H
+
+#include "media/image.h"
+
+/* A regular file (fd >= 0, read with pread, not closed here) or bytes in memory. */
+typedef struct VideoInput {
+    const char *name;
+    int fd;
+    const uint8_t *data;
+    int64_t size;
+} VideoInput;
+
+/* Which frames. The last two decode everything. */
+typedef enum VideoMode {
+    VIDEO_KEYFRAMES,
+    VIDEO_EVERY, /* the first frame at or after each multiple of `amount` seconds from the first frame's time */
+    VIDEO_SCENE, /* the first frame, and each whose change score is above `amount` (0 to 1; as FFmpeg's select=scene) */
+} VideoMode;
+
+typedef struct VideoChoice {
+    VideoMode mode;
+    double amount;
+    double until; /* on seconds_now()'s clock: give up then; 0 for never */
+} VideoChoice;
+
+typedef enum VideoVerdict {
+    VERDICT_COMPLETE,
+    VERDICT_DAMAGED,    /* something is missing: reason and missing say what */
+    VERDICT_UNREADABLE, /* nothing could be opened */
+    VERDICT_TIMED_OUT,
+    VERDICT_CUT, /* the program was asked to end */
+} VideoVerdict;
+
+/* "complete", "damaged", ...: the journal's words. */
+const char *verdict_name(VideoVerdict v);
+
+typedef struct VideoFrame {
+    int64_t pts;
+    int time_base[2]; /* seconds per unit of pts: numerator, denominator */
+    double time;      /* pts * time_base */
+    char pict_type;   /* 'I', 'P', 'B' */
+    int stream;
+    int width, height; /* as shown: upright, pixels square */
+} VideoFrame;
+
+/* How a source ended. */
+typedef struct VideoReport {
+    VideoVerdict verdict;
+    int64_t missing;  /* keyframes known to be lost (with EVERY and SCENE: damaged packets) */
+    char reason[512]; /* what was found and expected; empty when complete */
+} VideoReport;
+
+typedef struct Video Video;
+
+/* NULL when there is no video in it: then *report says why. */
+Video *video_open(const VideoInput *in, const VideoChoice *choice, VideoReport *report);
+void video_free(Video *v);
+
+/* The next frame; false at the end (video_report then tells how it ended). */
+bool video_next(Video *v, VideoFrame *frame);
+
+/*
+ * How many frames video_next will give if nothing is damaged: reads (and in the modes that decode everything, decodes) to the
+ * end. The Video is then used up: free it and open the file anew. -1 when asked to end or timed out.
+ */
+int64_t video_count(Video *v);
+
+/* How it ended; valid after video_next gave false. */
+VideoReport video_report(Video *v);
+
+/*
+ * The frame last given as RGB, turned upright; its sides are those of the stored pixels, so where the sample aspect ratio is not
+ * 1 the caller resizes it to frame.width x frame.height. The caller releases it.
+ */
+bool video_image(Video *v, Image *out, Error *err) __attribute__((warn_unused_result));
+
+/* The frame last given as a JPEG made from its planes, without a detour through RGB. False (no error) when it needs one. */
+bool video_jpeg(Video *v, Buffer *out, int quality) __attribute__((warn_unused_result));
+
+#endif

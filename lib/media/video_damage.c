@@ -1,0 +1,121 @@
+/* What is wrong with a video: FFmpeg's errors, and what the container promised but did not hold. */
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "media/video_struct.h"
+
+/* FFmpeg logs by one callback for all threads; a file is decoded by one thread, so its errors are counted there. */
+static _Thread_local struct {
+    int count;
+    char text[256];
+} logged;
+
+static void on_log(void *object, int level, const char *format, va_list args)
+{
+    (void)object;
+    if (level > AV_LOG_ERROR)
+        return;
+    if (logged.count++ > 0)
+        return;
+    vsnprintf(logged.text, sizeof logged.text, format, args);
+    logged.text[strcspn(logged.text, "\n")] = '\0';
+}
+
+void log_reset(void)
+{
+    av_log_set_callback(on_log);
+    logged.count = 0;
+    logged.text[0] = '\0';
+}
+
+int log_count(void)
+{
+    return logged.count;
+}
+
+const char *log_text(void)
+{
+    return logged.text;
+}
+
+void video_fault(Video *v, const char *format, ...)
+{
+    if (v->report.verdict != VERDICT_COMPLETE)
+        return;
+    v->report.verdict = VERDICT_DAMAGED;
+    va_list args;
+    va_start(args, format);
+    vsnprintf(v->report.reason, sizeof v->report.reason, format, args);
+    va_end(args);
+}
+
+static int by_stamp(const void *a, const void *b)
+{
+    int64_t x = ((const Stamp *)a)->dts, y = ((const Stamp *)b)->dts;
+    return (x > y) - (x < y);
+}
+
+static bool came_out(const Video *v, int64_t stamp)
+{
+    Stamp want = {.dts = stamp};
+    if (bsearch(&want, v->keys, v->n_keys, sizeof *v->keys, by_stamp))
+        return true;
+    for (size_t i = 0; i < v->n_keys; i++)
+        if (v->keys[i].pts == stamp)
+            return true;
+    return false;
+}
+
+/* Samples that the index lists as key and that never came out as such, and samples that lie beyond the end of the file. */
+static void check_index(Video *v)
+{
+    int64_t absent = 0, beyond = 0, n = avformat_index_get_entries_count(v->stream);
+    if (v->n_keys > 0)
+        qsort(v->keys, v->n_keys, sizeof *v->keys, by_stamp);
+    for (int64_t i = 0; i < n; i++) {
+        const AVIndexEntry *e = avformat_index_get_entry(v->stream, (int)i);
+        if (e->flags & AVINDEX_DISCARD_FRAME)
+            continue;
+        beyond += e->pos + e->size > v->in.size;
+        if (e->flags & AVINDEX_KEYFRAME)
+            absent += !came_out(v, e->timestamp);
+    }
+    if (beyond > 0)
+        video_fault(v, "%lld of %lld samples lie beyond the end of the file at byte %lld", (long long)beyond, (long long)n,
+                    (long long)v->in.size);
+    if (absent > 0)
+        video_fault(v, "%lld keyframes of the index did not come out", (long long)absent);
+    if (v->choice.mode == VIDEO_KEYFRAMES || v->lost == 0)
+        v->lost += absent;
+}
+
+static void check_duration(Video *v)
+{
+    double seen = v->any_packet ? v->last - (v->first < 0 ? v->first : 0) : 0, slack = v->promised * 0.01;
+    if (slack < 0.5)
+        slack = 0.5;
+    if (v->promised > 0 && seen < v->promised - slack)
+        video_fault(v, "the packets end at %.3f s, the header promises %.3f s", seen, v->promised);
+}
+
+/* A transport stream is made of packets of one size; nothing else tells where it should end. */
+static void check_tail(Video *v)
+{
+    if (strcmp(v->format->iformat->name, "mpegts") == 0 && v->in.size % 188 && v->in.size % 192 && v->in.size % 204)
+        video_fault(v, "%lld bytes after the last whole packet of 188", (long long)(v->in.size % 188));
+}
+
+void video_check_end(Video *v)
+{
+    bool mov = strstr(v->format->iformat->name, "mp4"), matroska = strstr(v->format->iformat->name, "matroska");
+    if (mov || matroska)
+        check_index(v);
+    if (matroska && log_count() > 0 && strstr(log_text(), "rematurely"))
+        video_fault(v, "the file ends too early, at byte %lld: %s", (long long)v->in.size, log_text());
+    check_tail(v);
+    check_duration(v);
+    if (!v->any_packet)
+        video_fault(v, "there is no packet in it");
+}

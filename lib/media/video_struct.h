@@ -1,0 +1,67 @@
+/* The parts of a Video, for the video*.c files only. */
+#ifndef MEDIA_VIDEO_STRUCT_H
+#define MEDIA_VIDEO_STRUCT_H
+
+#include <libavcodec/avcodec.h>
+#include <libavformat/avformat.h>
+#include <libswscale/swscale.h>
+
+#include "media/video.h"
+
+typedef struct Stamp {
+    int64_t pts, dts;
+} Stamp;
+
+struct Video {
+    VideoInput in;
+    VideoChoice choice;
+    int64_t at; /* read position */
+    AVIOContext *io;
+    AVFormatContext *format;
+    AVCodecContext *decoder;
+    AVStream *stream;
+    AVPacket *packet;
+    AVFrame *frame;
+    struct SwsContext *sws;
+    bool parts_end; /* all packets were read and the decoder is being drained */
+
+    /* seen so far */
+    Stamp *keys; /* owned: key packets that came out whole */
+    size_t n_keys, keys_capacity;
+    int64_t lost;       /* key packets that did not (or, decoding everything, damaged packets) */
+    double promised;    /* seconds the header promises; 0 when it does not say */
+    double first, last; /* times of the first and last moment of any packet */
+    bool any_packet, timed_out, cut;
+    VideoReport report; /* the first thing found wrong */
+    double next_time;   /* EVERY: the next frame is taken at or after it */
+    bool any_frame;
+    double last_change;          /* SCENE: the mean difference before */
+    uint8_t *luma, *luma_before; /* owned: SCENE's planes */
+    size_t luma_size;
+};
+
+/* Errors that FFmpeg logged in this thread since log_reset; the first of them is log_text. */
+void log_reset(void);
+int log_count(void);
+const char *log_text(void);
+
+/* Notes that something is wrong; the first reason is kept. */
+void video_fault(Video *v, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Whether the time is up or the program was asked to end. */
+bool video_stopped(Video *v);
+
+/* Looks, after the last packet, for what the container promised and did not hold. */
+void video_check_end(Video *v);
+
+/* EXIF orientation of the frame's display matrix. */
+int video_orientation(const Video *v);
+
+/* Swscale's colour space and range of a frame: what the stream says, else 709 from 720 lines up and 601 below, limited. */
+int frame_colorspace(const AVFrame *f);
+bool frame_full_range(const AVFrame *f);
+
+/* The frame's change score against the one before, 0 to 1; 1 for the first. */
+double video_change(Video *v);
+
+#endif
