@@ -1,0 +1,142 @@
+/*
+ * The parts of vlrm-extract. Sources (sources.c, tar.c, coco.c) are taken one by one under a lock; each is worked on by one
+ * thread (work.c, input.c, still.c, filters.c), which hands its frames to jobs.c; the main thread writes them in the order of the
+ * sources and then vouches for the source in the journal (journal.c). append.c repairs the output of a killed run.
+ */
+#ifndef EXTRACT_EXTRACT_H
+#define EXTRACT_EXTRACT_H
+
+#include "base/options.h"
+#include "media/video.h"
+#include "stream/stream.h"
+
+typedef enum Pick { PICK_FIRST, PICK_SPREAD, PICK_RANDOM } Pick;
+typedef enum Retry { RETRY_NONE, RETRY_FAILED } Retry;
+
+/* Every option, as given. */
+typedef struct Settings {
+    const char *list, *coco, *root, *name, *size, *shard, *journal, *append, *shuffle;
+    StringList split;
+    double every, scene, deadline, black_share, blur_threshold;
+    int64_t max, limit, quality, jobs, batch, zstd, seed, duplicate_distance;
+    int pick, encoding, retry;
+    bool loop, resume, drop_black, drop_blur, drop_duplicates, dedup_all;
+    /* worked out of them */
+    bool encoding_given;
+    int64_t shuffle_seed, shard_index, shards;
+    int size_short, size_width, size_height; /* 0 where not asked for */
+} Settings;
+
+/* ---- sources ---- */
+
+/* One video or image. Everything is owned. */
+typedef struct Source {
+    char *name;    /* begins the ids; unique in a pass */
+    char *label;   /* frame.source and the journal's key */
+    char *path;    /* to open; NULL for bytes, stdin and sources with a problem */
+    uint8_t *data; /* the bytes of an archive's member */
+    size_t size;
+    bool is_stdin;
+    char *problem; /* why it cannot even be tried */
+    char **references;
+    size_t n_references;
+    int64_t pass; /* --loop: from 1 */
+} Source;
+
+void source_release(Source *s);
+
+typedef struct Sources Sources;
+Sources *sources_new(const Settings *s, char **operands, int n);
+void sources_free(Sources *s);
+
+/* The next source of this shard; false when there are no more or when asked to end. */
+bool sources_next(Sources *s, Source *out);
+
+/* An archive's members, and the images of a Karpathy file: NULL-safe free, next false at the end; problems are sources too. */
+typedef struct Tar Tar;
+Tar *tar_new(const char *path);
+bool tar_next(Tar *a, Source *out);
+void tar_free(Tar *a);
+bool is_archive(const char *path);
+
+typedef struct Coco Coco;
+Coco *coco_new(const Settings *s);
+bool coco_next(Coco *c, Source *out);
+void coco_free(Coco *c);
+
+/* A growing set of 64-bit hashes. `= {0}` is empty. */
+typedef struct HashSet {
+    uint64_t *slots; /* owned; 0 is free */
+    size_t count, capacity;
+} HashSet;
+bool hashset_add(HashSet *h, uint64_t hash); /* false when it was there */
+bool hashset_has(const HashSet *h, uint64_t hash);
+void hashset_release(HashSet *h);
+
+/* ---- bytes ---- */
+
+/* A source opened: a regular file or memory. */
+typedef struct Input {
+    int fd;              /* -1 for memory; owned */
+    const uint8_t *data; /* borrowed from the source, or mapped */
+    int64_t size;
+    uint8_t *owned;
+} Input;
+
+/*
+ * Opens a source; what is no regular file (stdin, a FIFO) is first copied into an unnamed temporary file, for which it waits no
+ * longer than `until` (seconds_now(); 0 for ever). False: report says why.
+ */
+bool input_open(Input *in, const Source *s, double until, VideoReport *report);
+bool input_bytes(Input *in, const char *name, VideoReport *report); /* all of it in memory: in->data, in->size */
+void input_close(Input *in);
+/* Up to n bytes from its beginning. */
+size_t input_head(const Input *in, uint8_t *out, size_t n);
+
+/* ---- frames ---- */
+
+/* One record ready to be written. */
+typedef struct Shot {
+    char *id;      /* owned */
+    Packer frame;  /* owned: the group's value */
+    uint64_t look; /* perceptual hash, when duplicates are dropped across the stream */
+} Shot;
+
+/* What became of a source. */
+typedef struct Outcome {
+    VideoReport report;
+    int64_t frames, filtered;
+} Outcome;
+
+/* Takes the shot; false when no more is wanted. */
+typedef bool (*Emit)(void *context, Shot *shot);
+
+/* Does one source. */
+void work_on(const Settings *s, const Source *source, Emit emit, void *context, Outcome *out);
+
+/* For work.c and still.c: one frame's way through size, filters and encoding. */
+typedef struct Work {
+    const Settings *s;
+    const Source *source;
+    Emit emit;
+    void *context;
+    Outcome *out;
+    uint64_t *looks; /* owned: of the frames kept so far */
+    size_t n_looks, looks_capacity;
+    Buffer file; /* owned: the encoded picture */
+    int64_t last_ms, ordinal;
+    bool still, stop;
+} Work;
+
+/* Whether the filters let it pass; *look is set when hashes are wanted. */
+bool filters_pass(Work *w, const Image *im, uint64_t *look);
+uint64_t image_look(const Image *im);
+int look_distance(uint64_t a, uint64_t b);
+
+/* The size asked for, of a picture of width x height. */
+void wanted_size(const Settings *s, int *width, int *height);
+bool encode_image(Work *w, const Image *im, ImageFormat format, Error *err);
+void shot_emit(Work *w, const VideoFrame *f, ImageFormat format, const void *data, size_t size, uint64_t look);
+void still_do(Work *w, Input *in);
+
+#endif

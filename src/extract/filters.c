@@ -1,0 +1,108 @@
+/* Frames not worth keeping: black, blurred, looking like one before. Each decision is made on a small picture, so costs little.
+ */
+#include <math.h>
+#include <stdlib.h>
+
+#include "extract/extract.h"
+#include "media/resize.h"
+
+enum { BLACK_BELOW = 32, SHARPNESS_SIDE = 256, LOOK_SIDE = 32, LOOK_LOW = 8 };
+
+static uint8_t luma(const uint8_t *p)
+{
+    return (uint8_t)((77 * p[0] + 150 * p[1] + 29 * p[2] + 128) >> 8);
+}
+
+/* The share of pixels darker than BLACK_BELOW. */
+static double dark_share(const Image *im)
+{
+    size_t n = (size_t)im->width * (size_t)im->height, dark = 0;
+    for (size_t i = 0; i < n; i++)
+        dark += luma(im->rgb + 3 * i) < BLACK_BELOW;
+    return (double)dark / (double)n;
+}
+
+/* Variance of the Laplacian of the picture at 256 pixels for its shorter side: low where nothing is sharp. */
+static double sharpness(const Image *im)
+{
+    int shorter = im->width < im->height ? im->width : im->height;
+    Image small;
+    int width = shorter > SHARPNESS_SIDE ? (int)((int64_t)im->width * SHARPNESS_SIDE / shorter) : im->width;
+    int height = shorter > SHARPNESS_SIDE ? (int)((int64_t)im->height * SHARPNESS_SIDE / shorter) : im->height;
+    image_resize(&small, im, width, height);
+    double sum = 0, squares = 0, n = 0;
+    for (int y = 1; y < height - 1; y++)
+        for (int x = 1; x < width - 1; x++) {
+            const uint8_t *p = small.rgb + ((size_t)y * (size_t)width + (size_t)x) * 3;
+            ptrdiff_t row = (ptrdiff_t)width * 3;
+            double l = 4.0 * luma(p) - luma(p - 3) - luma(p + 3) - luma(p - row) - luma(p + row);
+            sum += l;
+            squares += l * l;
+            n++;
+        }
+    image_release(&small);
+    return n > 0 ? squares / n - sum / n * (sum / n) : 0;
+}
+
+static int by_value(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* 64 bits: which of the lowest 8 x 8 cosine coefficients of the 32 x 32 picture lie above their median. */
+uint64_t image_look(const Image *im)
+{
+    Image small;
+    image_resize(&small, im, LOOK_SIDE, LOOK_SIDE);
+    double wave[LOOK_LOW][LOOK_SIDE], rows[LOOK_SIDE][LOOK_LOW] = {{0}}, low[64] = {0}, sorted[64];
+    for (int k = 0; k < LOOK_LOW; k++)
+        for (int x = 0; x < LOOK_SIDE; x++)
+            wave[k][x] = cos((2 * x + 1) * k * 3.14159265358979323846 / (2 * LOOK_SIDE));
+    for (int y = 0; y < LOOK_SIDE; y++)
+        for (int k = 0; k < LOOK_LOW; k++)
+            for (int x = 0; x < LOOK_SIDE; x++)
+                rows[y][k] += luma(small.rgb + (y * LOOK_SIDE + x) * 3) * wave[k][x];
+    for (int j = 0; j < LOOK_LOW; j++)
+        for (int k = 0; k < LOOK_LOW; k++)
+            for (int y = 0; y < LOOK_SIDE; y++)
+                low[j * LOOK_LOW + k] += rows[y][k] * wave[j][y];
+    image_release(&small);
+    low[0] = 0; /* mean brightness is no look */
+    for (int i = 0; i < 64; i++)
+        sorted[i] = low[i];
+    qsort(sorted, 64, sizeof *sorted, by_value);
+    double median = (sorted[31] + sorted[32]) / 2;
+    uint64_t look = 0;
+    for (int i = 0; i < 64; i++)
+        look |= (uint64_t)(low[i] > median) << i;
+    return look;
+}
+
+int look_distance(uint64_t a, uint64_t b)
+{
+    return __builtin_popcountll(a ^ b);
+}
+
+static bool is_new_look(Work *w, uint64_t look)
+{
+    for (size_t i = 0; i < w->n_looks; i++)
+        if (look_distance(w->looks[i], look) <= w->s->duplicate_distance)
+            return false;
+    w->looks = array_reserve(w->looks, &w->looks_capacity, w->n_looks + 1, sizeof *w->looks);
+    w->looks[w->n_looks++] = look;
+    return true;
+}
+
+bool filters_pass(Work *w, const Image *im, uint64_t *look)
+{
+    const Settings *s = w->s;
+    *look = 0;
+    bool pass = !(s->drop_black && dark_share(im) >= s->black_share) && !(s->drop_blur && sharpness(im) < s->blur_threshold);
+    if (pass && (s->drop_duplicates || s->dedup_all)) {
+        *look = image_look(im);
+        pass = s->dedup_all || is_new_look(w, *look);
+    }
+    w->out->filtered += !pass;
+    return pass;
+}

@@ -1,0 +1,169 @@
+/*
+ * The journal: one JSON line for each source that is done, written after its last record was flushed, so that a kill at any
+ * moment leaves either a source with all its records and a line, or one without a line. The last line of a source counts.
+ */
+#include "extract/journal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/random.h"
+
+typedef struct Entry {
+    uint64_t key; /* hash of the label; 0 is free */
+    int64_t frames, failed, filtered;
+    bool done; /* not to be tried again */
+} Entry;
+
+struct Journal {
+    const char *path;
+    int fd;
+    Entry *entries; /* owned: open addressing */
+    size_t count, capacity;
+};
+
+static Entry *find(const Journal *j, uint64_t key)
+{
+    size_t at = (size_t)(key * 0x9e3779b97f4a7c15u) & (j->capacity - 1);
+    while (j->entries[at].key && j->entries[at].key != key)
+        at = (at + 1) & (j->capacity - 1);
+    return &j->entries[at];
+}
+
+static uint64_t key_of(const char *label)
+{
+    uint64_t key = hash_id(label, strlen(label));
+    return key ? key : 1;
+}
+
+static void put(Journal *j, Entry e)
+{
+    if (j->count * 3 >= j->capacity * 2) {
+        Journal old = *j;
+        j->capacity = old.capacity ? old.capacity * 2 : 64;
+        j->entries = xcalloc(j->capacity, sizeof *j->entries);
+        for (size_t i = 0; i < old.capacity; i++)
+            if (old.entries[i].key)
+                *find(j, old.entries[i].key) = old.entries[i];
+        free(old.entries);
+    }
+    Entry *at = find(j, e.key);
+    j->count += at->key == 0;
+    *at = e;
+}
+
+static int64_t number(json_t *line, const char *key)
+{
+    return (int64_t)json_integer_value(json_object_get(line, key));
+}
+
+/* One line; what is no such line is the torn end of a killed run's last write, or not a journal. */
+static bool take_line(Journal *j, const char *text, bool retry)
+{
+    json_t *line = json_loads(text, 0, NULL);
+    const char *source = json_string_value(json_object_get(line, "source"));
+    const char *verdict = json_string_value(json_object_get(line, "verdict"));
+    if (source && verdict) {
+        bool complete = strcmp(verdict, "complete") == 0;
+        int64_t missing = number(line, "missing");
+        put(j, (Entry){.key = key_of(source),
+                       .frames = number(line, "frames"),
+                       .failed = complete      ? 0
+                                 : missing > 0 ? missing
+                                               : 1,
+                       .filtered = number(line, "filtered"),
+                       .done = complete || !retry});
+    }
+    json_decref(line);
+    return source && verdict;
+}
+
+/* Reads what is there; a last line without its newline is cut off. */
+static bool read_lines(Journal *j, bool retry, Error *err)
+{
+    size_t size, line = 1;
+    char *text = file_read(j->path, &size, err);
+    if (!text)
+        return false;
+    char *at = text, *end;
+    bool ok = true;
+    for (; ok && (end = strchr(at, '\n')); at = end + 1, line++) {
+        *end = '\0';
+        if (!take_line(j, at, retry))
+            ok = error_set(err, "%s, line %zu: '%.80s', expected {\"source\", \"verdict\", \"frames\", \"missing\"}", j->path,
+                           line, at);
+    }
+    if (ok && *at && ftruncate(j->fd, at - text) != 0)
+        ok = error_set(err, "shorten %s:", j->path);
+    free(text);
+    return ok;
+}
+
+Journal *journal_open(const Settings *s, Error *err)
+{
+    Journal *j = xcalloc(1, sizeof *j);
+    j->path = s->journal;
+    j->fd = open(s->journal, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+    bool ok = j->fd >= 0 || error_set(err, "open %s:", s->journal);
+    if (ok && s->resume)
+        ok = read_lines(j, s->retry == RETRY_FAILED, err);
+    if (ok && !s->resume && lseek(j->fd, 0, SEEK_END) > 0)
+        ok = error_set_status(err, STATUS_USAGE, "%s exists already: --resume goes on with it", s->journal);
+    if (ok)
+        return j;
+    journal_close(j);
+    return NULL;
+}
+
+bool journal_lists(const Journal *j, const char *label)
+{
+    return j && j->capacity > 0 && find(j, key_of(label))->done;
+}
+
+Vouched journal_vouched(const Journal *j)
+{
+    Vouched v = {0};
+    for (size_t i = 0; i < j->capacity; i++)
+        if (j->entries[i].done) {
+            v.frames += j->entries[i].frames;
+            v.failed += j->entries[i].failed;
+            v.filtered += j->entries[i].filtered;
+        }
+    return v;
+}
+
+bool journal_write(Journal *j, const Source *source, const Outcome *o, Error *err)
+{
+    json_t *line = json_pack("{s:s, s:s, s:I, s:I}", "source", source->label, "verdict", verdict_name(o->report.verdict),
+                             "frames", (json_int_t)o->frames, "missing", (json_int_t)o->report.missing);
+    if (o->filtered > 0)
+        json_object_set_new(line, "filtered", json_integer(o->filtered));
+    if (o->report.reason[0]) {
+        json_t *reason = json_string(o->report.reason);
+        json_object_set_new(line, "reason", reason ? reason : json_string("(not text)"));
+    }
+    if (source->pass > 1)
+        json_object_set_new(line, "pass", json_integer(source->pass));
+    char *text = json_dumps(line, JSON_COMPACT), *whole = xasprintf("%s\n", text);
+    ssize_t n = write(j->fd, whole, strlen(whole));
+    bool ok = n == (ssize_t)strlen(whole) || error_set(err, "write %s:", j->path);
+    free(whole);
+    free(text);
+    json_decref(line);
+    return ok;
+}
+
+void journal_close(Journal *j)
+{
+    if (!j)
+        return;
+    if (j->fd >= 0)
+        close(j->fd);
+    free(j->entries);
+    free(j);
+}

@@ -1,0 +1,85 @@
+/* One still image: checked whole, and passed on in its own bytes unless something was asked that changes its pixels. */
+#include <stdio.h>
+
+#include "extract/extract.h"
+#include "media/resize.h"
+
+static const ImageFormat formats[] = {IMAGE_JPEG, IMAGE_PNG, IMAGE_RGB}; /* --encoding */
+
+/* The bytes to pass on without re-encoding, in *out; false where the picture must be encoded. */
+static bool own_bytes(Work *w, const Input *in, const ImageInfo *info, bool changed, Slice *out)
+{
+    if (w->s->encoding_given && formats[w->s->encoding] != info->format)
+        return false;
+    *out = (Slice){in->data, (size_t)in->size};
+    if (!changed)
+        return true;
+    if (info->format != IMAGE_JPEG || !jpeg_orient(&w->file, in->data, (size_t)in->size, info->orientation))
+        return false;
+    *out = (Slice){w->file.data, w->file.size};
+    return true;
+}
+
+/* The format to encode in: what was asked for; else without loss what was only turned or laid on white, else the file's own kind.
+ */
+static ImageFormat format_for(const Work *w, const ImageInfo *info, bool resized)
+{
+    if (w->s->encoding_given)
+        return formats[w->s->encoding];
+    return !resized || info->format == IMAGE_PNG ? IMAGE_PNG : IMAGE_JPEG;
+}
+
+static void fail(Work *w, const Error *err, VideoVerdict verdict)
+{
+    w->out->report.verdict = verdict;
+    w->out->report.missing = verdict == VERDICT_DAMAGED;
+    snprintf(w->out->report.reason, sizeof w->out->report.reason, "%.500s", err->text);
+}
+
+/* Shows the decoded picture; the filters have passed it. */
+static void show(Work *w, Input *in, const ImageInfo *info, Image *im, bool changed, uint64_t look)
+{
+    Error err = {0};
+    int width = im->width, height = im->height;
+    wanted_size(w->s, &width, &height);
+    bool resized = width != im->width || height != im->height;
+    VideoFrame f = {.time_base = {1, 1}, .pict_type = 'I', .width = width, .height = height};
+    Slice bytes;
+    if (!resized && own_bytes(w, in, info, changed, &bytes)) {
+        shot_emit(w, &f, info->format, bytes.data, bytes.size, look);
+        return;
+    }
+    Image small = {0};
+    if (resized)
+        image_resize(&small, im, width, height);
+    ImageFormat format = format_for(w, info, resized);
+    const Image *shown = resized ? &small : im;
+    if (format == IMAGE_RGB)
+        shot_emit(w, &f, format, shown->rgb, (size_t)width * (size_t)height * 3, look);
+    else if (encode_image(w, shown, format, &err))
+        shot_emit(w, &f, format, w->file.data, w->file.size, look);
+    else
+        fail(w, &err, VERDICT_DAMAGED);
+    image_release(&small);
+}
+
+void still_do(Work *w, Input *in)
+{
+    Error err = {0};
+    ImageInfo info;
+    Image im;
+    bool changed;
+    uint64_t look;
+    w->still = true;
+    if (!image_info(&info, in->data, (size_t)in->size, &err)) {
+        fail(w, &err, VERDICT_UNREADABLE);
+        return;
+    }
+    if (!image_decode(&im, &changed, in->data, (size_t)in->size, &err)) {
+        fail(w, &err, VERDICT_DAMAGED);
+        return;
+    }
+    if (filters_pass(w, &im, &look))
+        show(w, in, &info, &im, changed, look);
+    image_release(&im);
+}

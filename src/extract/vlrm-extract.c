@@ -1,0 +1,207 @@
+/* vlrm-extract: videos and still images to a stream of frames. Options and the order of things; the work is in the files beside
+ * it. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/signals.h"
+#include "extract/journal.h"
+
+static Settings o;
+
+static const Option options[] = {
+    {"", 0, OPTION_FLAG, NULL, NULL, 0, 0, NULL, "Sources"},
+    {"list", 0, OPTION_STRING, &o.list, NULL, 0, 0, "FILE",
+     "read the names of files and folders from FILE, one a line; - for stdin"},
+    {"coco", 0, OPTION_STRING, &o.coco, NULL, 0, 0, "FILE",
+     "the images of a dataset_coco.json with Karpathy's splits; their sentences go into the records as references"},
+    {"split", 0, OPTION_LIST, &o.split, NULL, 0, 0, "NAME", "of --coco only the images of this split; may be repeated"},
+    {"root", 0, OPTION_STRING, &o.root, ".", 0, 0, "DIR", "folder below which --coco's images lie"},
+    {"name", 0, OPTION_STRING, &o.name, "stdin", 0, 0, "TEXT", "what the source on stdin is called in ids and journal"},
+    {"shard", 0, OPTION_STRING, &o.shard, "0/1", 0, 0, "I/N", "only every Nth source, beginning with number I (from 0)"},
+    {"shuffle", 0, OPTION_STRING, &o.shuffle, NULL, 0, 0, "SEED", "sources in random order; keeps all their names in memory"},
+    {"loop", 0, OPTION_FLAG, &o.loop, NULL, 0, 0, NULL, "begin again after the last source, for ever; ids end in @PASS, from 1"},
+    {"limit", 0, OPTION_INT, &o.limit, "0", 0, 9e15, "N", "end after N frames; 0 for no limit"},
+    {"deadline", 0, OPTION_REAL, &o.deadline, "0", 0, 1e9, "SEC", "give a source up after so many seconds; 0 for never"},
+    {"", 0, OPTION_FLAG, NULL, NULL, 0, 0, NULL, "Which frames of a video"},
+    {"every", 0, OPTION_REAL, &o.every, "0", 0, 1e9, "SEC", "a frame every SEC seconds instead of keyframes; decodes everything"},
+    {"scene", 0, OPTION_REAL, &o.scene, "0", 0, 1, "T",
+     "the first frame of each scene: change score above T; decodes everything"},
+    {"max", 0, OPTION_INT, &o.max, "0", 0, 9e15, "N", "at most N frames of a source; 0 for all"},
+    {"pick", 0, OPTION_CHOICE, &o.pick, "first", 0, 0, "first|spread|random", "which frames --max keeps"},
+    {"seed", 0, OPTION_INT, &o.seed, "1", 0, 9e15, "N", "of --pick random; each pass of --loop draws anew"},
+    {"", 0, OPTION_FLAG, NULL, NULL, 0, 0, NULL, "Pictures"},
+    {"size", 0, OPTION_STRING, &o.size, NULL, 0, 0, "PX|WxH", "resize, as Pillow's bicubic: shorter side PX, or exactly W x H"},
+    {"encoding", 0, OPTION_CHOICE, &o.encoding, "jpeg", 0, 0, "jpeg|png|rgb",
+     "how frames are stored; a still that needs no change keeps its own bytes unless this is given"},
+    {"quality", 0, OPTION_INT, &o.quality, "90", 1, 100, "Q", "of JPEG"},
+    {"", 0, OPTION_FLAG, NULL, NULL, 0, 0, NULL, "Frames to drop (each is counted as filtered)"},
+    {"drop-black", 0, OPTION_FLAG, &o.drop_black, NULL, 0, 0, NULL, "black frames"},
+    {"black-share", 0, OPTION_REAL, &o.black_share, "0.98", 0, 1, "S", "a frame is black when this share of its pixels is dark"},
+    {"drop-blur", 0, OPTION_FLAG, &o.drop_blur, NULL, 0, 0, NULL, "blurred frames"},
+    {"blur-threshold", 0, OPTION_REAL, &o.blur_threshold, "20", 0, 1e6, "V",
+     "a frame is blurred when the variance of its Laplacian, at 256 pixels, is below V"},
+    {"drop-duplicates", 0, OPTION_FLAG, &o.drop_duplicates, NULL, 0, 0, NULL,
+     "frames that look like an earlier one of their source"},
+    {"dedup-all", 0, OPTION_FLAG, &o.dedup_all, NULL, 0, 0, NULL, "frames that look like any earlier one of the stream"},
+    {"duplicate-distance", 0, OPTION_INT, &o.duplicate_distance, "6", 0, 64, "BITS",
+     "frames look alike when at most BITS of 64 of their perceptual hashes differ"},
+    {"", 0, OPTION_FLAG, NULL, NULL, 0, 0, NULL, "Long runs"},
+    {"jobs", 'j', OPTION_INT, &o.jobs, "1", 1, 1024, "N", "files worked on at a time; the order of the output stays"},
+    {"journal", 0, OPTION_STRING, &o.journal, NULL, 0, 0, "FILE", "a JSON line for each source that is done: its verdict"},
+    {"resume", 0, OPTION_FLAG, &o.resume, NULL, 0, 0, NULL, "skip the sources that the journal lists"},
+    {"retry", 0, OPTION_CHOICE, &o.retry, "none", 0, 0, "none|failed", "with --resume: do those again that are not complete"},
+    {"append", 0, OPTION_STRING, &o.append, NULL, 0, 0, "FILE",
+     "write to FILE; with --resume what a killed run left there is kept as far as the journal vouches for it"},
+    {"", 0, OPTION_FLAG, NULL, NULL, 0, 0, NULL, "Stream"},
+    {"batch", 0, OPTION_INT, &o.batch, "0", 0, 9e15, "N", "close a batch after every N records; 0 for no batches"},
+    {"zstd", 0, OPTION_INT, &o.zstd, "0", 0, 19, "LEVEL", "compress the stream; 0 for plain"},
+    {0},
+};
+
+static const Program program = {
+    .name = "vlrm-extract",
+    .summary = "keyframes of videos, and still images, as a stream of records",
+    .operands = "[file|folder|-]...",
+    .output = "frame",
+    .description = "Each operand is a video of any kind that FFmpeg knows, an image (JPEG, PNG, WebP), a folder (walked "
+                   "recursively in byte order of the paths; "
+                   "names that begin with a dot are passed over), a tar shard in WebDataset layout, or - for the bytes of one "
+                   "file on stdin.\n\n"
+                   "By default the frames are the keyframes of the video stream, with the container's own time stamps, turned "
+                   "upright, in square pixels. A record's "
+                   "id is the source's name, for a video followed by # and the time in seconds (and by + and the frame's number "
+                   "where that time is not later than the one "
+                   "before); for a still it is the name alone. The name is the path as given, for --coco the cocoid; a name that "
+                   "comes again gets (2), (3) and so on. "
+                   "Bytes of a name that are no UTF-8 are written %XX.\n\n"
+                   "A still keeps its own bytes unless its pixels must change: --size, --encoding, an EXIF orientation (undone "
+                   "without loss), transparency (laid on "
+                   "white, stored as PNG).\n\n"
+                   "A damaged file gives the frames it has, a line on stderr that says what is missing, and exit status 3; so do "
+                   "files that cannot be read. "
+                   "The end record counts what is missing as failed.",
+    .examples = "vlrm-extract clip.mp4 | vlrm-cat --fields id,frame.time\n"
+                "vlrm-extract --size 364 --max 8 --pick spread --jobs 2 videos | vlrm-cat --count\n"
+                "# A long run that may be killed and started again with the same command:\n"
+                "vlrm-extract --journal done.jsonl --resume --append frames.vlrm videos\n",
+    .options = options,
+};
+
+static bool begin(Writer *w)
+{
+    return writer_header(w, "extract", options_json(&program), NULL, (Slice){NULL, 0}, NULL);
+}
+
+static int side(const char *text, size_t n)
+{
+    char digits[16];
+    int64_t v = 0;
+    snprintf(digits, sizeof digits, "%.*s", (int)n, text);
+    if (n == 0 || n > 9 || !parse_int(digits, 1, IMAGE_MAX_SIDE, &v))
+        usage_error("--size: '%s' is neither PX nor WxH, each from 1 to %d", o.size, IMAGE_MAX_SIDE);
+    return (int)v;
+}
+
+static void parse_size(void)
+{
+    const char *x = o.size ? strchr(o.size, 'x') : NULL;
+    if (x) {
+        o.size_width = side(o.size, (size_t)(x - o.size));
+        o.size_height = side(x + 1, strlen(x + 1));
+    } else if (o.size) {
+        o.size_short = side(o.size, strlen(o.size));
+    }
+}
+
+static void parse_shard(void)
+{
+    const char *slash = strchr(o.shard, '/');
+    char index[24] = "";
+    if (slash && slash - o.shard < (ptrdiff_t)sizeof index)
+        memcpy(index, o.shard, (size_t)(slash - o.shard));
+    if (!slash || !parse_int(slash + 1, 1, INT64_C(1) << 40, &o.shards) || !parse_int(index, 0, o.shards - 1, &o.shard_index))
+        usage_error("--shard: '%s' is not I/N with I from 0 to N-1", o.shard);
+}
+
+static void check_options(char **operands, int n)
+{
+    int dashes = 0;
+    for (int i = 0; i < n; i++)
+        dashes += strcmp(operands[i], "-") == 0;
+    bool list_stdin = o.list && strcmp(o.list, "-") == 0;
+    if (n == 0 && !o.list && !o.coco)
+        usage_error("no source: name files or folders, - for stdin, --list or --coco");
+    if (dashes + list_stdin > 1)
+        usage_error("stdin can be read only once");
+    if (o.every > 0 && o.scene > 0)
+        usage_error("--every and --scene exclude each other");
+    if (o.loop && (dashes || o.list))
+        usage_error("--loop cannot read stdin or a list again");
+    if ((o.resume || o.append) && !o.journal)
+        usage_error("--resume and --append need --journal");
+    if (o.retry == RETRY_FAILED && !o.resume)
+        usage_error("--retry needs --resume");
+    if (o.resume && (o.loop || o.dedup_all))
+        usage_error("--resume cannot be combined with --loop or --dedup-all");
+    if (o.split.count > 0 && !o.coco)
+        usage_error("--split needs --coco");
+    if (o.shuffle && !parse_int(o.shuffle, 0, INT64_MAX, &o.shuffle_seed))
+        usage_error("--shuffle: '%s' is not a whole number from 0", o.shuffle);
+    o.encoding_given = option_given(&program, "encoding");
+    parse_size();
+    parse_shard();
+}
+
+/* Ends the segment and says what came of it. */
+static int end_stream(Writer *w, const Totals *t, const Error *err)
+{
+    int status = t->cut ? STATUS_INTERRUPTED : t->failed > 0 ? STATUS_SOME_FAILED : STATUS_CLEAN;
+    if (t->sources == 0 && writer_records(w) == 0 && !t->cut && !o.resume)
+        status = STATUS_EMPTY;
+    if (t->empty_stdin && t->sources == 1)
+        status = STATUS_EMPTY;
+    bool ok = err->text[0] == '\0';
+    if (ok && t->in_batch > 0)
+        ok = writer_batch(w, t->batches, t->in_batch, -1);
+    ok = ok && writer_end(w, t->failed, t->filtered, status) && writer_flush(w);
+    if (!ok) {
+        warn("%s", err->text[0] ? err->text : writer_error(w)->text);
+        return writer_error(w)->status ? writer_error(w)->status : STATUS_FAILURE;
+    }
+    if (status == STATUS_EMPTY)
+        warn("no source: nothing to extract from");
+    if (status != STATUS_CLEAN || verbosity > 0)
+        warn("done %llu, failed %lld, filtered %lld", (unsigned long long)writer_records(w), (long long)t->failed,
+             (long long)t->filtered);
+    return status;
+}
+
+int main(int argc, char **argv)
+{
+    int n;
+    char **operands = options_parse(&program, argc, argv, &n);
+    check_options(operands, n);
+    signals_init();
+    Error err = {0};
+    Totals totals = {0};
+    Journal *journal = o.journal ? journal_open(&o, &err) : NULL;
+    if (o.journal && !journal)
+        die_status(err.status ? err.status : STATUS_FAILURE, "%s", err.text);
+    Sources *sources = sources_new(&o, operands, n);
+    Writer *w = o.append ? append_open(&o, journal, begin, &totals) : writer_new(1, "stdout", (int)o.zstd);
+    if (!o.append)
+        (void)!begin(w); /* a failure sticks to the writer */
+    int status = STATUS_FAILURE;
+    if (writer_error(w)->text[0]) {
+        warn("%s", writer_error(w)->text);
+        status = writer_error(w)->status ? writer_error(w)->status : STATUS_FAILURE;
+    } else {
+        (void)!jobs_run(&o, sources, journal, w, &totals, &err);
+        status = end_stream(w, &totals, &err);
+    }
+    writer_free(w);
+    sources_free(sources);
+    journal_close(journal);
+    return finish_stdout(status);
+}

@@ -1,0 +1,368 @@
+#!/usr/bin/env bats
+# bats file_tags=asan
+# vlrm-extract on clips that ffmpeg makes here; pts are compared with ffprobe's, pixels with ffmpeg's.
+load common
+
+setup_file() {
+    cd "$BATS_FILE_TMPDIR" || exit 1
+    clip() { ffmpeg -nostdin -v error -y -f lavfi -i "testsrc2=size=${size:-160x120}:rate=25:duration=4" "$@"; }
+    clip -c:v libx264 -preset veryfast -g 25 -bf 2 -pix_fmt yuv420p h264.mp4
+    clip -c:v libx265 -preset ultrafast -x265-params log-level=none:keyint=25 -pix_fmt yuv420p hevc.mp4
+    clip -c:v libvpx-vp9 -deadline realtime -cpu-used 8 -g 25 vp9.webm
+    clip -c:v libsvtav1 -preset 12 -g 25 av1.mp4 2>/dev/null
+    ffmpeg -nostdin -v error -y -i av1.mp4 -c copy av1.mkv
+    clip -c:v mpeg4 -g 25 mpeg4.avi
+    clip -c:v mpeg2video -g 25 mpeg2.ts
+    ffmpeg -nostdin -v error -y -i h264.mp4 -c copy -movflags faststart fast.mp4
+    ffmpeg -nostdin -v error -y -i h264.mp4 -c copy -movflags frag_keyframe+empty_moov frag.mp4
+}
+
+setup() {
+    cd "$BATS_TEST_TMPDIR" || exit 1
+    M=$BATS_FILE_TMPDIR
+}
+
+frames() { /usr/bin/python3 "$BATS_TEST_DIRNAME/frames.py" "$@"; }
+
+# extract ARGUMENTS...: into out.vlrm
+extract() { vlrm-extract "$@" >out.vlrm; }
+
+# The pts of key packets that are shown, as ffprobe has them.
+probe() { ffprobe -v error -select_streams "${2:-v:0}" -show_entries packet=pts,flags -of csv=p=0 "$1" | grep 'K_' | cut -d, -f1; }
+
+# psnr A B: of two pictures of one size, in dB
+psnr() { ffmpeg -nostdin -v info -i "$1" -i "$2" -lavfi '[0]format=gbrp[a];[1]format=gbrp[b];[a][b]psnr' -f null - 2>&1 | sed -n 's/.*average:\([0-9.inf]*\).*/\1/p'; }
+
+# alike A B [DB]
+alike() {
+    local db
+    db=$(psnr "$1" "$2")
+    [ "$db" = inf ] || awk -v x="$db" -v want="${3:-33}" 'BEGIN { exit !(x >= want) }' || { echo "psnr of $1 and $2 is '$db'"; return 1; }
+}
+
+# killed PID: kill -9, perhaps after its end
+killed() {
+    if kill -9 "$1" 2>/dev/null; then wait "$1" 2>/dev/null && return 0; fi
+    return 0
+}
+
+count() { frames "${1:-out.vlrm}" id | wc -l; }
+
+@test "keyframes of every codec come out with ffprobe's pts" {
+    for f in h264.mp4 hevc.mp4 vp9.webm av1.mp4 av1.mkv mpeg4.avi mpeg2.ts frag.mp4; do
+        extract "$M/$f"
+        frames out.vlrm --check
+        frames out.vlrm pts >have
+        probe "$M/$f" >want
+        [ "$(wc -l <want)" -ge 4 ]
+        diff want have || { echo "$f"; return 1; }
+    done
+}
+
+@test "the pictures are ffmpeg's" {
+    extract --encoding png "$M/h264.mp4"
+    frames out.vlrm --save have
+    ffmpeg -nostdin -v error -skip_frame nokey -i "$M/h264.mp4" -vsync vfr \
+        -sws_flags bicubic+accurate_rnd+full_chroma_int+full_chroma_inp want%d.png
+    for i in 0 1 2 3; do alike have$i.png want$((i + 1)).png 40; done
+}
+
+@test "BT.601, BT.709 and BT.2020, limited and full, give the colour that was drawn" {
+    for matrix in bt601:smpte170m bt709:bt709 bt2020:bt2020nc; do
+        for range in tv pc; do
+            ffmpeg -nostdin -v error -y -f lavfi -i "color=0x3060C0:size=64x64:rate=1:duration=1" \
+                -vf "scale=out_color_matrix=${matrix%:*}:out_range=$range:flags=accurate_rnd,format=yuv420p" \
+                -colorspace "${matrix#*:}" -color_range $range -c:v libx264 -qp 0 c.mp4
+            for encoding in png jpeg; do
+                extract --encoding $encoding --quality 100 c.mp4
+                frames out.vlrm --save c
+                read -r r g b < <(ffmpeg -nostdin -v error -i c0.$encoding -vf scale=1:1 -pix_fmt rgb24 -f rawvideo - | od -An -tu1)
+                [ $((r - 48)) -le 3 ] && [ $((r - 48)) -ge -3 ] && [ $((g - 96)) -le 3 ] && [ $((g - 96)) -ge -3 ] &&
+                    [ $((b - 192)) -le 3 ] && [ $((b - 192)) -ge -3 ] || { echo "$matrix $range $encoding: $r $g $b"; return 1; }
+            done
+        done
+    done
+}
+
+@test "a phone's video comes out upright, and pixels come out square" {
+    for angle in 90 180 270; do
+        ffmpeg -nostdin -v error -y -i "$M/h264.mp4" -c copy -metadata:s:v rotate=$angle turned.mp4
+        extract turned.mp4
+        frames out.vlrm --save have
+        ffmpeg -nostdin -v error -y -i turned.mp4 -frames:v 1 want.png
+        alike have0.jpeg want.png 20 # a wrong turn gives less than 10
+    done
+    ffmpeg -nostdin -v error -y -i "$M/h264.mp4" -vf setsar=4/3 -c:v libx264 -frames:v 2 sar.mp4
+    extract sar.mp4
+    [ "$(frames out.vlrm width height)" = "$(printf '213\t120')" ]
+}
+
+@test "variable rate, edit lists, negative starts, 10 bits, several streams" {
+    ffmpeg -nostdin -v error -y -i "$M/h264.mp4" -vf "setpts='PTS+0.02*mod(N,3)/TB'" -vsync vfr -c:v libx264 -g 20 vfr.mp4
+    ffmpeg -nostdin -v error -y -ss 1.3 -i "$M/h264.mp4" -c copy edit.mp4
+    ffmpeg -nostdin -v error -y -i "$M/h264.mp4" -c copy -output_ts_offset -1.5 -avoid_negative_ts disabled negative.mp4
+    ffmpeg -nostdin -v error -y -i "$M/h264.mp4" -c:v libx265 -x265-params log-level=none:keyint=25 -pix_fmt yuv420p10le ten.mp4
+    for f in vfr.mp4 edit.mp4 negative.mp4 ten.mp4; do
+        extract $f
+        diff <(probe $f) <(frames out.vlrm pts) || { echo $f; return 1; }
+        [ "$(count)" -ge 2 ]
+    done
+    ffmpeg -nostdin -v error -y -i "$M/h264.mp4" -f lavfi -i testsrc=size=320x240:rate=25:duration=4 -map 0 -map 1 -c:v libx264 -g 50 two.mkv
+    extract two.mkv
+    stream=$(frames out.vlrm stream | uniq)
+    diff <(probe two.mkv "$stream") <(frames out.vlrm pts)
+}
+
+@test "a file cut anywhere gives the frames it has, says so, and exits 3" {
+    for f in fast.mp4 frag.mp4 vp9.webm av1.mkv mpeg4.avi mpeg2.ts; do
+        whole=$(stat -c %s "$M/$f")
+        for percent in 8 35 60 97; do
+            head -c $((whole * percent / 100)) "$M/$f" >cut
+            exits 3 bash -c "vlrm-extract cut >out.vlrm"
+            frames out.vlrm --check
+            says damaged
+            [ "$(count)" -le 4 ]
+            [ "$(count)" -ge $((percent * 4 / 100)) ] || { echo "$f $percent $(count)"; return 1; }
+        done
+    done
+    # its index is at the end
+    head -c 5000 "$M/h264.mp4"  >trunk
+    exits 3 bash -c "vlrm-extract trunk >out.vlrm"
+    says unreadable
+}
+
+@test "flipped bytes, other files, nothing: a verdict each, and the rest goes on" {
+    /usr/bin/python3 - "$M/fast.mp4" <<'P'
+import random, sys
+random.seed(3)
+data = bytearray(open(sys.argv[1], "rb").read())
+for i in range(40):
+    data[random.randrange(6000, len(data))] ^= 0xff
+open("flipped.mp4", "wb").write(data)
+P
+    echo hello >text.mp4
+    : >zero.mp4
+    exits 3 bash -c "vlrm-extract --journal j flipped.mp4 text.mp4 zero.mp4 absent.mp4 '$M/hevc.mp4' >out.vlrm"
+    frames out.vlrm --check
+    [ "$(jq -r .verdict j | tr '\n' ' ')" = "damaged unreadable unreadable unreadable complete " ]
+    [ "$(jq -s '.[0].missing + .[0].frames' j)" -eq 4 ]
+    [ "$(jq -s '.[4].frames' j)" -eq 4 ]
+    exits 4 bash -c "vlrm-extract - </dev/null >out.vlrm"
+    mkdir empty
+    exits 4 bash -c "vlrm-extract empty >out.vlrm"
+}
+
+@test "decoding everything sees damage between keyframes; --every and --scene choose by time and change" {
+    extract --every 0.5 "$M/h264.mp4"
+    [ "$(frames out.vlrm time | tr '\n' ' ')" = "0.0 0.52 1.0 1.52 2.0 2.52 3.0 3.52 " ]
+    size=$(stat -c %s "$M/fast.mp4")
+    cp "$M/fast.mp4" hurt.mp4
+    offset=$(ffprobe -v error -show_entries packet=pos,flags -of csv=p=0 "$M/fast.mp4" | grep -v K | sed -n 5p | cut -d, -f1)
+    head -c 300 /dev/zero | dd of=hurt.mp4 bs=1 seek=$((offset + 4)) conv=notrunc status=none
+    [ "$(stat -c %s hurt.mp4)" -eq "$size" ]
+    extract hurt.mp4
+    exits 3 bash -c "vlrm-extract --every 1 hurt.mp4 >out.vlrm"
+    ffmpeg -nostdin -v error -y -f lavfi -i color=red:size=64x64:duration=1 -f lavfi -i color=white:size=64x64:duration=1 \
+        -filter_complex '[0][1]concat' -c:v libx264 cut.mp4
+    extract --scene 0.3 cut.mp4
+    [ "$(frames out.vlrm time | tr '\n' ' ')" = "0.0 1.0 " ]
+}
+
+@test "stills keep their bytes unless their pixels must change" {
+    ffmpeg -nostdin -v error -i "$M/h264.mp4" -frames:v 1 -q:v 2 a.jpg
+    ffmpeg -nostdin -v error -i "$M/h264.mp4" -frames:v 1 a.png
+    cwebp -quiet a.png -o a.webp
+    extract a.jpg a.png a.webp
+    frames out.vlrm --save s
+    cmp a.jpg s0.jpeg && cmp a.png s1.png && cmp a.webp s2.webp
+    [ "$(frames out.vlrm pts time | uniq)" = "$(printf '0\t0.0')" ]
+    [ "$(frames out.vlrm id | head -1)" = a.jpg ]
+    extract --size 60 a.png
+    [ "$(frames out.vlrm width height encoding)" = "$(printf '80\t60\t"png"')" ]
+    extract --encoding rgb --size 30x20 a.jpg
+    frames out.vlrm --save s
+    [ "$(stat -c %s s0.rgb)" -eq 1800 ]
+    ffmpeg -nostdin -v error -y -f lavfi -i color=red@0.5:size=32x32,format=rgba -frames:v 1 clear.png
+    extract clear.png
+    frames out.vlrm --save s
+    [ "$(ffprobe -v error -show_entries stream=pix_fmt -of csv=p=0 s0.png)" = rgb24 ]
+    head -c 2000 a.jpg >half.jpg
+    exits 3 bash -c "vlrm-extract half.jpg >out.vlrm"
+    [ "$(count)" -eq 0 ]
+}
+
+@test "folders in byte order of the paths, lists, shards, shuffling, equal names" {
+    mkdir -p d/a d/.hidden
+    for n in d/a/x d/a-b d/a.c d/.hidden/n; do cp "$M/vp9.webm" $n.webm; done
+    extract --max 1 d
+    [ "$(frames out.vlrm source | tr '\n' ' ')" = '"d/a-b.webm" "d/a.c.webm" "d/a/x.webm" ' ]
+    find d -name '*.webm' ! -path '*/.*' | LC_ALL=C sort | vlrm-extract --max 1 --list - >list.vlrm
+    diff <(frames out.vlrm id) <(frames list.vlrm id)
+    for i in 0 1; do vlrm-extract --max 1 --shard $i/2 d >s$i.vlrm; done
+    diff <(frames out.vlrm id | sort) <({ frames s0.vlrm id; frames s1.vlrm id; } | sort)
+    extract --max 1 --shuffle 5 d d
+    diff <(frames out.vlrm id | sort) <(printf '%s\n' 'd/a-b.webm#0.000' 'd/a-b.webm(2)#0.000' 'd/a.c.webm#0.000' 'd/a.c.webm(2)#0.000' 'd/a/x.webm#0.000' 'd/a/x.webm(2)#0.000' | sort)
+    frames out.vlrm --check
+    extract --max 1 --loop --limit 7 d
+    frames out.vlrm --check
+    [ "$(frames out.vlrm id | tail -1)" = 'd/a-b.webm#0.000@3' ]
+}
+
+@test "--max picks first, spread, random; the same however many jobs" {
+    extract --max 2 --pick spread "$M/h264.mp4"
+    [ "$(frames out.vlrm time | tr '\n' ' ')" = "1.0 3.0 " ]
+    extract --max 2 "$M/h264.mp4"
+    [ "$(frames out.vlrm time | tr '\n' ' ')" = "0.0 1.0 " ]
+    extract --max 2 --pick random --jobs 1 "$M"
+    cp out.vlrm one.vlrm
+    extract --max 2 --pick random --jobs 3 "$M"
+    diff <(frames one.vlrm id) <(frames out.vlrm id)
+    for seed in 1 2 3 4 5 6; do vlrm-extract --max 1 --pick random --seed $seed "$M/h264.mp4" >r.vlrm && frames r.vlrm time; done | sort -u | wc -l >kinds
+    [ "$(cat kinds)" -ge 2 ]
+    extract --batch 3 --jobs 2 "$M/h264.mp4" "$M/hevc.mp4"
+    [ "$(frames out.vlrm --batches)" = "[3, 3, 2]" ]
+}
+
+@test "black, blurred and repeated frames are dropped and counted" {
+    ffmpeg -nostdin -v error -y -f lavfi -i color=black:size=160x120:rate=5:duration=1 -f lavfi -i testsrc2=size=160x120:rate=5:duration=1 \
+        -f lavfi -i testsrc2=size=160x120:rate=5:duration=1 -filter_complex '[2]gblur=12[b];[0][1][b]concat=n=3' -c:v libx264 -g 5 -sc_threshold 0 f.mp4
+    extract f.mp4
+    [ "$(count)" -eq 3 ]
+    extract --drop-black --drop-blur f.mp4
+    [ "$(frames out.vlrm time)" = 1.0 ]
+    [ "$(frames out.vlrm --end)" = '{"records": 1, "failed": 0, "filtered": 2, "status": 0}' ]
+    ffmpeg -nostdin -v error -y -i "$M/h264.mp4" -frames:v 1 still.png
+    ffmpeg -nostdin -v error -y -loop 1 -i still.png -t 3 -r 5 -c:v libx264 -g 5 -pix_fmt yuv420p same.mp4
+    cp same.mp4 again.mp4
+    extract --drop-duplicates same.mp4 again.mp4
+    [ "$(count)" -eq 2 ]
+    extract --dedup-all --jobs 2 same.mp4 again.mp4
+    [ "$(count)" -eq 1 ]
+}
+
+@test "WebDataset shards: members in order, hostile names harm nothing, a cut shard is damage" {
+    cp "$M/vp9.webm" 1.webm
+    ffmpeg -nostdin -v error -i "$M/h264.mp4" -frames:v 1 2.jpg
+    echo '{}' >2.json
+    echo keep >victim
+    tar -cf s.tar --transform 's,2.jpg,../../victim.jpg,;s,1.webm,/tmp/abs.webm,' -P 1.webm 2.jpg 2.json 2>/dev/null
+    extract --max 1 s.tar
+    [ "$(frames out.vlrm id | wc -l)" -eq 2 ]
+    [ "$(cat victim)" = keep ]
+    [ ! -e /tmp/abs.webm ]
+    frames out.vlrm --save s
+    cmp 2.jpg s1.jpeg
+    head -c 20000 s.tar >t.tar
+    exits 3 bash -c "vlrm-extract t.tar >out.vlrm"
+    says t.tar
+}
+
+@test "Karpathy's COCO file: splits, references, paths that climb out" {
+    mkdir -p root/val2014
+    ffmpeg -nostdin -v error -i "$M/h264.mp4" -frames:v 1 root/val2014/a.jpg
+    cp root/val2014/a.jpg out.jpg
+    cat >d.json <<'J'
+{"dataset": "coco", "extra": {"images": [1, "]}"]}, "images": [
+ {"filepath": "val2014", "filename": "a.jpg", "cocoid": 42, "split": "test", "sentences": [{"raw": "a \"red\" box ]}"}, {"raw": "ä box"}]},
+ {"filepath": "val2014", "filename": "b.jpg", "cocoid": 43, "split": "train", "sentences": []},
+ {"filepath": "..", "filename": "out.jpg", "cocoid": 44, "split": "test", "sentences": [{"raw": "x"}]}], "after": 1}
+J
+    exits 3 bash -c "vlrm-extract --coco d.json --split test --root root >out.vlrm"
+    says "leads out of root"
+    [ "$(frames out.vlrm id)" = 42 ]
+    [ "$(frames out.vlrm references | jq -r '.[1]')" = "ä box" ]
+    frames out.vlrm --save s
+    cmp root/val2014/a.jpg s0.jpeg
+    head -c 300 d.json >cut.json
+    exits 3 bash -c "vlrm-extract --coco cut.json --split test --root root >out.vlrm"
+    says "the file ends"
+}
+
+@test "a FIFO that never ends hits the deadline; the rest goes on" {
+    mkfifo pipe
+    sleep 30 >pipe &
+    exits 3 timeout 20 bash -c "vlrm-extract --deadline 1 --journal j pipe '$M/h264.mp4' >out.vlrm"
+    kill %1
+    [ "$(jq -r .verdict j | tr '\n' ' ')" = "timed out complete " ]
+    [ "$(count)" -eq 4 ]
+    { sleep 30; } | exits 3 timeout 20 bash -c "vlrm-extract --deadline 1 - >out.vlrm"
+}
+
+@test "SIGTERM ends the record, the end record says 75, and the cut source is not in the journal" {
+    mkfifo pipe
+    sleep 30 >pipe &
+    vlrm-extract --journal j "$M/h264.mp4" pipe >out.vlrm &
+    eventually 20 grep -q h264 j
+    kill -TERM $!
+    wait $! || status=$?
+    kill %1
+    [ "$status" -eq 75 ]
+    frames out.vlrm --check
+    [ "$(frames out.vlrm --end | jq .status)" -eq 75 ]
+    [ "$(wc -l <j)" -eq 1 ]
+}
+
+@test "kill -9 at any moment, then --resume: the same records, none twice" {
+    mkdir many
+    for i in 1 2 3 4 5 6 7 8; do cp "$M/h264.mp4" many/$i.mp4; cp "$M/mpeg4.avi" many/$i.avi; done
+    vlrm-extract many | frames /dev/stdin id | sort >want
+    for delay in 0.01 0.05 0.1 0.15 0.2; do
+        rm -f j all.vlrm
+        vlrm-extract --jobs 2 --journal j --append all.vlrm many &
+        sleep $delay
+        killed $!
+        vlrm-extract --jobs 2 --journal j --resume --append all.vlrm many
+        frames all.vlrm --check
+        diff want <(frames all.vlrm id | sort)
+    done
+    vlrm-extract --journal j --resume --append all.vlrm many # nothing left to do
+    frames all.vlrm --check
+    diff want <(frames all.vlrm id | sort)
+}
+
+@test "--retry failed does the damaged ones again" {
+    cp "$M/h264.mp4" good.mp4
+    head -c 60000 "$M/fast.mp4" >bad.mp4
+    exits 3 vlrm-extract --journal j --append all.vlrm good.mp4 bad.mp4
+    exits 3 vlrm-extract --journal j --resume --append all.vlrm good.mp4 bad.mp4
+    cp "$M/fast.mp4" bad.mp4
+    vlrm-extract --journal j --resume --retry failed --append all.vlrm good.mp4 bad.mp4
+    frames all.vlrm --check
+    [ "$(count all.vlrm)" -eq 8 ]
+    [ "$(frames all.vlrm --end | jq .failed)" -eq 0 ]
+}
+
+@test "a full disk is a failure, wrong options are usage errors" {
+    exits 1 bash -c "vlrm-extract '$M/h264.mp4' >/dev/full"
+    says "No space left"
+    exits 2 vlrm-extract
+    exits 2 vlrm-extract --size 0 x
+    exits 2 vlrm-extract --size 3x x
+    exits 2 vlrm-extract --shard 2/2 x
+    exits 2 vlrm-extract --every 1 --scene 0.5 x
+    exits 2 vlrm-extract --resume x
+    exits 2 vlrm-extract --loop -
+}
+
+@test "hostile names are only names" {
+    mkdir h
+    cp "$M/vp9.webm" h/-n.webm
+    cp "$M/vp9.webm" h/$'a\nb\xff;$(touch oops).webm'
+    extract --max 1 --journal j h
+    frames out.vlrm --check
+    [ ! -e oops ] && [ ! -e h/oops ]
+    [ "$(jq -s length j)" -eq 2 ]
+    frames out.vlrm source | grep -q 'b%FF'
+    cp "$M/vp9.webm" ./-n.webm
+    extract --max 1 -- -n.webm
+}
+
+@test "real clips" {
+    shared media
+    extract "$ROOT/../shared/media"
+    frames out.vlrm --check
+    for f in "$ROOT"/../shared/media/*.m*; do
+        stream=$(/usr/bin/python3 "$BATS_TEST_DIRNAME/frames.py" out.vlrm source stream | grep -F "$(basename "$f")" | cut -f2 | uniq)
+        diff <(probe "$f" "$stream") <(frames out.vlrm source pts | grep -F "$(basename "$f")" | cut -f2)
+    done
+}
