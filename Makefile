@@ -98,7 +98,7 @@ $(PROTOS:%.proto=$(B)/%.pb-c.c): $(B)/%.pb-c.c: %.proto
 	protoc-c --c_out=$(B) $<
 
 $(PROTOS:%.proto=$(B)/%.pb-c.o): $(B)/%.pb-c.o: $(B)/%.pb-c.c
-	$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -c -o $@ $<
+	$(CC) $(CPPFLAGS) -I$(B) $(ALL_CFLAGS) -c -o $@ $<
 
 $(patsubst %.c,$(B)/%.o,$(filter src/%,$(PARTS) $(MAINS))): | $(PROTOS:%.proto=$(B)/%.pb-c.c)
 
@@ -139,7 +139,7 @@ test:
 build-all:
 	+$(MAKE) --no-print-directory VARIANT=release WERROR=-Werror all tests benches
 	+$(MAKE) --no-print-directory VARIANT=asan WERROR=-Werror programs tests
-	+$(MAKE) --no-print-directory VARIANT=double WERROR=-Werror tests
+	+$(MAKE) --no-print-directory VARIANT=double WERROR=-Werror programs tests
 	+$(MAKE) --no-print-directory VARIANT=clang CC=clang CFLAGS='-O1 -fno-math-errno' WERROR=-Werror programs tests benches
 
 bench: all benches

@@ -6,7 +6,6 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "base/options.h"
 #include "base/pool.h"
@@ -79,7 +78,7 @@ int main(int argc, char **argv)
 {
     int n_operands;
     Error err = {0};
-    free(options_parse(&program, argc, argv, &n_operands));
+    options_parse(&program, argc, argv, &n_operands);
     if (n_operands > 0)
         usage_error("no operands expected: clips go into --out DIR");
     if (!folder)

@@ -140,6 +140,5 @@ int main(int argc, char **argv)
     }
     atomic_abort(&per_caption);
     truth_release(&truth);
-    free(operands);
     return finish_stdout(status);
 }

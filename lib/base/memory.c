@@ -11,8 +11,17 @@
 
 enum { ALIGNMENT = 64, FIRST_BLOCK = 64 * 1024 };
 
+static bool forbidden_now;
+
+void memory_forbid(bool forbidden)
+{
+    forbidden_now = forbidden;
+}
+
 static void *checked(void *p, size_t size)
 {
+    if (forbidden_now)
+        bug("allocation of %zu bytes in a loop that must not allocate", size);
     if (!p && size > 0)
         die_status(STATUS_MEMORY, "out of memory: %zu bytes asked for", size);
     return p;

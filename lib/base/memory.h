@@ -21,6 +21,9 @@ char *xstrndup(const char *s, size_t n);
 /* A new formatted string; the caller frees it. */
 char *xasprintf(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
+/* While forbidden, all of the above and new blocks of arenas are bugs that abort: loops that must not allocate are held to it. */
+void memory_forbid(bool forbidden);
+
 /* Room for at least `need` elements in a growing array: doubles *capacity. items is realloc'ed and returned. */
 void *array_reserve(void *items, size_t *capacity, size_t need, size_t size);
 

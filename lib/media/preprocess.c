@@ -25,7 +25,7 @@ void preprocess(float *out, const Image *im, const Preprocess *p)
     float value[3][256];
     for (int c = 0; c < 3; c++)
         for (int v = 0; v < 256; v++)
-            value[c][v] = (float)((v / 255.0 - p->mean[c]) / p->std[c]);
+            value[c][v] = ((float)(v * (1 / 255.0)) - (float)p->mean[c]) / (float)p->std[c];
     size_t plane = (size_t)s * (size_t)s;
     for (int y = 0; y < s; y++) {
         const uint8_t *row = small.rgb + ((size_t)(y + corner(height, s)) * (size_t)width + (size_t)corner(width, s)) * 3;

@@ -14,8 +14,10 @@ typedef struct Preprocess {
 extern const double PREPROCESS_MEAN[3], PREPROCESS_STD[3];
 
 /*
- * out [3, S, S] (R plane, G plane, B plane) = (pixel / 255 - mean) / std, in double and rounded once. With crop the long edge
- * becomes S * long / short (integer division) and the corner is (n - S) / 2 rounded half to even, as torchvision rounds.
+ * out [3, S, S] (R plane, G plane, B plane) = (pixel / 255 - mean) / std, rounded as Hugging Face's processors
+ * round: the pixel times 1/255 in double, to float, then mean and std in float; so equal to them to the last bit. With crop the
+ * long edge becomes S * long / short (integer division) and the corner is (n - S) / 2 rounded half to even, as torchvision
+ * rounds.
  */
 void preprocess(float *out, const Image *im, const Preprocess *p);
 

@@ -41,12 +41,21 @@ void beam_init(BeamSearch *b, const GenerateOptions *options, const int32_t *pro
     b->next = beams_new(b);
     b->done = beams_new(b);
     b->parents = arena_calloc(&b->arena, b->width, sizeof *b->parents);
+    b->prompt = prompt;
+    beam_reset(b);
+}
+
+void beam_reset(BeamSearch *b)
+{
     for (size_t i = 0; i < b->width; i++) {
-        if (n_prompt > 0)
-            memcpy(b->live[i].ids, prompt, n_prompt * sizeof *prompt);
-        b->live[i].n = n_prompt;
+        Beam *live = &b->live[i], *done = &b->done[i];
+        if (b->n_prompt > 0)
+            memcpy(live->ids, b->prompt, b->n_prompt * sizeof *b->prompt);
+        live->n = done->n = b->n_prompt;
+        live->score = i == 0 ? 0 : NEVER;
+        done->score = NEVER;
+        done->finished = false;
     }
-    b->live[0].score = 0;
 }
 
 void beam_release(BeamSearch *b)

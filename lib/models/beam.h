@@ -27,11 +27,15 @@ typedef struct BeamSearch {
     size_t n_prompt, vocabulary, width;
     Beam *live, *next, *done; /* [width] each, owned */
     size_t *parents;          /* [width]: after beam_step, the live beam that each new live beam continues */
+    const int32_t *prompt;    /* borrowed */
     Arena arena;              /* everything the search owns */
 } BeamSearch;
 
 void beam_init(BeamSearch *b, const GenerateOptions *options, const int32_t *prompt, size_t n_prompt, size_t vocabulary);
 void beam_release(BeamSearch *b);
+
+/* Begins again with the same prompt and options; allocates nothing. */
+void beam_reset(BeamSearch *b);
 
 /* How many rows of logits the next beam_step wants: 1 at first (all beams are the same), then the width. */
 size_t beam_live(const BeamSearch *b);

@@ -81,13 +81,11 @@ void binding_point(Binding *b, void *data, DType type, real *grad)
 /* n stored values as `real` in the device's memory. */
 static void *real_copy(const Kernels *k, DType type, const void *stored, size_t n)
 {
-    void *host = xmalloc(n * dtype_size(DTYPE_REAL)), *aligned = xmalloc(n * dtype_size(type));
-    memcpy(aligned, stored, n * dtype_size(type));
-    dtype_convert(DTYPE_REAL, host, type, aligned, n);
-    void *copy = k->memory_new(n * dtype_size(DTYPE_REAL));
-    k->upload(copy, host, n * dtype_size(DTYPE_REAL));
+    real *host = xmalloc(n * sizeof *host);
+    stored_read(&(StoredTensor){.type = type, .data = stored}, 0, n, DTYPE_REAL, host);
+    void *copy = k->memory_new(n * sizeof *host);
+    k->upload(copy, host, n * sizeof *host);
     free(host);
-    free(aligned);
     return copy;
 }
 

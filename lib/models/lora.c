@@ -196,14 +196,11 @@ static bool copy_half(const LoraSet *s, Tensor *out, const Checkpoint *c, const 
     if (!t || !t->real_valued || !shape_equal(&t->shape, &expected))
         return error_set_status(err, STATUS_MISMATCH, "%s: tensor %s is %s, expected %s", checkpoint_path(c), name,
                                 t ? shape_text(&t->shape, found) : "missing", shape_text(&expected, wanted));
-    void *aligned = xmalloc(t->bytes);
     real *host = xmalloc(rows * cols * sizeof *host);
-    memcpy(aligned, t->data, t->bytes);
-    dtype_convert(DTYPE_REAL, host, t->type, aligned, rows * cols);
+    stored_read(t, 0, rows * cols, DTYPE_REAL, host);
     *out = (Tensor){
         .data = s->binder->kernels->memory_new(rows * cols * sizeof *host), .rows = rows, .cols = cols, .type = DTYPE_REAL};
     s->binder->kernels->upload(out->data, host, rows * cols * sizeof *host);
-    free(aligned);
     free(host);
     return true;
 }

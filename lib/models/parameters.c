@@ -61,16 +61,12 @@ Parameter *parameters_add(Parameters *p, const char *group, const char *name, Sh
     return item;
 }
 
-/* Values as a file stores them, aligned or not. */
 static void set_stored(const Parameters *p, Parameter *item, DType type, const void *stored)
 {
     const size_t n = tensor_size(&item->value);
     real *host = xmalloc(n * sizeof *host);
-    void *aligned = xmalloc(n * dtype_size(type));
-    memcpy(aligned, stored, n * dtype_size(type));
-    dtype_convert(DTYPE_REAL, host, type, aligned, n);
+    stored_read(&(StoredTensor){.type = type, .data = stored}, 0, n, DTYPE_REAL, host);
     parameter_set(p, item, host);
-    free(aligned);
     free(host);
 }
 
@@ -164,13 +160,10 @@ static bool load_one(const Parameters *p, const Parameter *item, ParameterField 
     if (!to)
         bug("parameter %s has no moments yet", item->name);
     size_t n = tensor_size(&item->value);
-    void *aligned = xmalloc(t->bytes);
     real *host = xmalloc(n * sizeof *host);
-    memcpy(aligned, t->data, t->bytes);
-    dtype_convert(DTYPE_REAL, host, t->type, aligned, n);
+    stored_read(t, 0, n, DTYPE_REAL, host);
     p->kernels->upload(to, host, n * sizeof *host);
     free(host);
-    free(aligned);
     return true;
 }
 

@@ -443,6 +443,22 @@ const char *checkpoint_metadata(const Checkpoint *c, const char *key)
     return json_string_value(json_object_get(metadata, key));
 }
 
+void stored_read(const StoredTensor *t, size_t first, size_t n, DType to, void *out)
+{
+    const size_t unit = dtype_size(t->type);
+    const char *at = (const char *)t->data + first * unit;
+    if ((uintptr_t)at % unit == 0) {
+        dtype_convert(to, out, t->type, at, n);
+        return;
+    }
+    _Alignas(8) char aligned[8192];
+    for (size_t i = 0; i < n; i += sizeof aligned / 8) {
+        size_t m = n - i < sizeof aligned / 8 ? n - i : sizeof aligned / 8;
+        memcpy(aligned, at + i * unit, m * unit);
+        dtype_convert(to, (char *)out + i * dtype_size(to), t->type, aligned, m);
+    }
+}
+
 /* ---- digests ---- */
 
 typedef struct DigestWork {

@@ -56,6 +56,9 @@ const char *checkpoint_path(const Checkpoint *c);                           /* a
 const char *checkpoint_file(const Checkpoint *c, const StoredTensor *t);    /* path of the file that holds t */
 const char *checkpoint_metadata(const Checkpoint *c, const char *key);      /* of the first file; NULL if absent */
 
+/* Values first .. first+n-1 of a real-valued tensor, as another type; whether or not the file aligns them. */
+void stored_read(const StoredTensor *t, size_t first, size_t n, DType to, void *out);
+
 /*
  * Digest of the tensors whose names begin with one of the prefixes (all, if n is 0): xxh3-64 over name, dtype, shape and xxh3-64
  * of the bytes of each, in order of name; so of tensors, not of files. Reads every byte, on all threads of the pool. The text has

@@ -109,9 +109,12 @@ static const void *source_values(const TensorSource *s, size_t first, size_t n, 
         return scratch;
     }
     const char *at = (const char *)s->data + first * dtype_size(s->type);
-    if (!s->device)
+    if (s->device)
+        s->device->download(scratch, at, n * dtype_size(s->type));
+    else if ((uintptr_t)at % dtype_size(s->type) == 0)
         return at;
-    s->device->download(scratch, at, n * dtype_size(s->type));
+    else
+        memcpy(scratch, at, n * dtype_size(s->type));
     return scratch;
 }
 

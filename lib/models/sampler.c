@@ -2,7 +2,6 @@
 #include "models/sampler.h"
 
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/random.h"
@@ -44,33 +43,24 @@ double logits_lse(const real *logits, size_t vocabulary)
     return top + log(sum);
 }
 
-/* The k-th largest value: a min-heap of the k largest seen. */
+/* The k-th largest value, k >= 1: each pass finds the largest below the last one, counting ties. k is small: 6 in the paper. */
 static real kth_largest(const real *logits, size_t vocabulary, size_t k)
 {
-    real *heap = xmalloc(k * sizeof *heap);
-    size_t n = 0;
-    for (size_t i = 0; i < vocabulary; i++) {
-        real v = logits[i];
-        size_t at;
-        if (n < k) {
-            for (at = n++; at > 0 && heap[(at - 1) / 2] > v; at = (at - 1) / 2)
-                heap[at] = heap[(at - 1) / 2];
-        } else if (v > heap[0]) {
-            at = 0;
-            for (size_t child; (child = 2 * at + 1) < n; at = child) {
-                child += child + 1 < n && heap[child + 1] < heap[child];
-                if (heap[child] >= v)
-                    break;
-                heap[at] = heap[child];
+    real below = INFINITY;
+    for (size_t found = 0; found < k;) {
+        real best = -INFINITY;
+        size_t ties = 0;
+        for (size_t i = 0; i < vocabulary; i++)
+            if (logits[i] < below && logits[i] >= best) {
+                ties = logits[i] > best ? 1 : ties + 1;
+                best = logits[i];
             }
-        } else {
-            continue;
-        }
-        heap[at] = v;
+        if (best == -INFINITY)
+            return best;
+        found += ties;
+        below = best;
     }
-    real kth = heap[0];
-    free(heap);
-    return kth;
+    return below;
 }
 
 int32_t logits_sample(const real *logits, size_t vocabulary, const GenerateOptions *options, uint32_t step, uint64_t key,

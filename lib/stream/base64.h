@@ -1,13 +1,13 @@
-/* Base64 (RFC 4648, with padding). */
+/* Base64 with padding (RFC 4648, section 4): how JSON lines carry bytes. */
 #ifndef STREAM_BASE64_H
 #define STREAM_BASE64_H
 
-#include <stddef.h>
+#include "base/base.h"
 
 /* A new zero-terminated string; the caller frees it. */
-char *base64_encode(const void *data, size_t size);
+char *base64_encode(const void *data, size_t n);
 
-/* New bytes; NULL when text is no base64. The caller frees them. */
-void *base64_decode(const char *text, size_t n, size_t *size);
+/* The bytes as a new block (the caller frees it), their number in *size; NULL when the text is not base64. */
+unsigned char *base64_decode(const char *text, size_t n, size_t *size);
 
 #endif

@@ -3,10 +3,15 @@
  * status.
  *
  *   Filter f;
- *   filter_init(&f, &program, operands, n);         opens, reads the first header, writes ours with the upstream nested
- *   while (filter_next(&f, &record) ...)            RECORD_DATA and RECORD_BATCH only; output is flushed before blocking
+ *   filter_init(&f, &program, operands, n, ..);     looks at the operands, reads nothing yet
+ *   while (filter_next(&f, &record) ...)            RECORD_DATA and RECORD_BATCH only; the first call reads the first header and
+ *                                                   writes ours with it nested; output is flushed before blocking
  *       filter_write(&f, &record, "caption", &p);   or filter_failed(&f, &record, "why"), filter_drop(&f)
  *   return filter_finish(&f);                       end record, flush; the exit status
+ *
+ * The header we write holds the first header read as "upstream". When further segments follow (`cat a b`), those of their headers
+ * that differ go into the end record as the array "upstreams" (at most 64; "upstreams_more" counts the rest), since our header is
+ * long gone by then. A batch record's count is lowered by the records that were dropped.
  *
  * A failed upstream or a cut input still lets the stage finish what it can: filter_next then ends, and filter_finish writes
  * an end record with that status and returns it.
@@ -29,8 +34,19 @@ typedef struct Filter {
     int status;       /* the worst so far, as the exit status will be */
     Progress progress;
     json_t *extra; /* owned: header keys to add (filter_header_set) */
-    bool began;
+    bool began, reported;
+    int64_t dropped;        /* records filtered out of the batch being read */
+    json_t *first_upstream; /* owned: the first header read */
+    Packer first_raw;       /* owned: the same as msgpack */
+    json_t *upstreams;      /* owned: other headers, when segments are joined; they go into the end record */
+    int64_t upstreams_more; /* headers beyond those kept */
 } Filter;
+
+/* The line of the option table that every stage has. `level` is an int64_t. */
+#define FILTER_OPTION_ZSTD(level)                                                                   \
+    {                                                                                               \
+        "zstd", 0, OPTION_INT, &(level), "0", 0, 19, "[LEVEL=3]", "compress the output; 0 is plain" \
+    }
 
 /* zstd_level < 0: this stage writes no stream. Signals are set up. Dies on operands that cannot be opened. */
 void filter_init(Filter *f, const Program *program, char **operands, int n_operands, int zstd_level, const char *unit);
@@ -53,7 +69,10 @@ void filter_failed(Filter *f, const Record *r, const char *format, ...) __attrib
 /* Count a record as filtered: it is not forwarded. */
 void filter_drop(Filter *f);
 
-/* Records a status worse than those so far: from weak to strong 0, 3, 4, 75, 7, 1, 8, 6, 5. */
+/* The worse of two exit statuses: from weak to strong 0, 3, 4, 75, 7, 1, 8, 6, 5. */
+int status_worse(int a, int b);
+
+/* Records a status if it is worse than those so far. */
 void filter_status(Filter *f, int status);
 
 /* Ends the output; says "done N, failed M, filtered K" with -v or when something failed. Returns the exit status. */

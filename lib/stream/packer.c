@@ -1,19 +1,22 @@
-/* msgpack under construction, through msgpack-c; see stream.h. */
+/* Building msgpack values, with msgpack-c; see stream.h. */
+#include <msgpack/pack.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "stream/mp.h"
+#include "stream/stream.h"
 
-static int append(void *packer, const char *data, size_t size)
+static int append(void *context, const char *data, size_t n)
 {
-    Packer *p = packer;
-    p->data = array_reserve(p->data, &p->capacity, p->size + size, 1);
-    memcpy(p->data + p->size, data, size);
-    p->size += size;
+    Packer *p = context;
+    p->data = array_reserve(p->data, &p->capacity, p->size + n, 1);
+    if (n > 0)
+        memcpy(p->data + p->size, data, n);
+    p->size += n;
     return 0;
 }
 
-static msgpack_packer packer(Packer *p)
+/* msgpack-c's packer is a pair of pointers: made for each call, so that `Packer p = {0}` needs no initializer. */
+static msgpack_packer packer_of(Packer *p)
 {
     msgpack_packer pk;
     msgpack_packer_init(&pk, p, append);
@@ -33,20 +36,23 @@ void pack_release(Packer *p)
 
 void pack_map(Packer *p, size_t pairs)
 {
-    msgpack_packer pk = packer(p);
+    msgpack_packer pk = packer_of(p);
     msgpack_pack_map(&pk, pairs);
 }
 
 void pack_array(Packer *p, size_t items)
 {
-    msgpack_packer pk = packer(p);
+    msgpack_packer pk = packer_of(p);
     msgpack_pack_array(&pk, items);
 }
 
 void pack_string_n(Packer *p, const char *text, size_t n)
 {
-    msgpack_packer pk = packer(p);
-    msgpack_pack_str_with_body(&pk, n ? text : "", n);
+    msgpack_packer pk = packer_of(p);
+    if (n > UINT32_MAX)
+        bug("a string of %zu bytes does not fit msgpack", n);
+    msgpack_pack_str(&pk, n);
+    append(p, text, n);
 }
 
 void pack_string(Packer *p, const char *text)
@@ -56,25 +62,31 @@ void pack_string(Packer *p, const char *text)
 
 void pack_int(Packer *p, int64_t v)
 {
-    msgpack_packer pk = packer(p);
+    msgpack_packer pk = packer_of(p);
     msgpack_pack_int64(&pk, v);
+}
+
+void pack_uint(Packer *p, uint64_t v)
+{
+    msgpack_packer pk = packer_of(p);
+    msgpack_pack_uint64(&pk, v);
 }
 
 void pack_real(Packer *p, double v)
 {
-    msgpack_packer pk = packer(p);
+    msgpack_packer pk = packer_of(p);
     msgpack_pack_double(&pk, v);
 }
 
 void pack_real32(Packer *p, float v)
 {
-    msgpack_packer pk = packer(p);
+    msgpack_packer pk = packer_of(p);
     msgpack_pack_float(&pk, v);
 }
 
 void pack_bool(Packer *p, bool v)
 {
-    msgpack_packer pk = packer(p);
+    msgpack_packer pk = packer_of(p);
     if (v)
         msgpack_pack_true(&pk);
     else
@@ -83,14 +95,26 @@ void pack_bool(Packer *p, bool v)
 
 void pack_nil(Packer *p)
 {
-    msgpack_packer pk = packer(p);
+    msgpack_packer pk = packer_of(p);
     msgpack_pack_nil(&pk);
 }
 
 void pack_bin(Packer *p, const void *data, size_t n)
 {
-    msgpack_packer pk = packer(p);
-    msgpack_pack_bin_with_body(&pk, n ? data : "", n);
+    msgpack_packer pk = packer_of(p);
+    if (n > UINT32_MAX)
+        bug("%zu bytes do not fit msgpack", n);
+    msgpack_pack_bin(&pk, n);
+    append(p, data, n);
+}
+
+void pack_ext(Packer *p, int8_t type, const void *data, size_t n)
+{
+    msgpack_packer pk = packer_of(p);
+    if (n > UINT32_MAX)
+        bug("%zu bytes do not fit msgpack", n);
+    msgpack_pack_ext(&pk, n, type);
+    append(p, data, n);
 }
 
 void pack_ints(Packer *p, const int64_t *v, size_t n)

@@ -1,23 +1,16 @@
-/* One record out of a buffer: what the reader and record_parse share. */
+/* A record out of its bytes: what the reader and record_parse share. */
 #ifndef STREAM_RECORD_H
 #define STREAM_RECORD_H
 
-#include "stream/mp.h"
+#include "stream/token.h"
 
-/* What parse_record needs between calls; `= {0}` and parser_release. */
-typedef struct Parser {
-    msgpack_zone *zone; /* owned: objects of the record parsed last */
-    Group *groups;      /* owned */
-    size_t capacity;
-} Parser;
-
-void parser_release(Parser *p);
+/* A record of more groups is refused. */
+enum { GROUPS_MAX = 4096 };
 
 /*
- * The record at data[0]: kind, id, groups, raw. End records give *end and where their digest's value begins (*digest_at) and its
- * text. MP_SHORT: more bytes are needed. MP_BAD: err says what was found.
+ * Splits raw, one validated map of at most GROUPS_MAX pairs, into id and groups and tells its kind. out->groups has room for
+ * every pair. A header or end record has its keys as groups.
  */
-MpResult parse_record(Parser *p, const char *data, size_t size, Record *out, StreamEnd *end, size_t *digest_at, char digest[17],
-                      Error *err);
+__attribute__((warn_unused_result)) bool record_split(Slice raw, Record *out, Error *err);
 
 #endif

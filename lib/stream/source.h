@@ -1,6 +1,4 @@
-/*
- * Bytes of a stream: from a file descriptor, decompressed when they begin with zstd's magic, in one buffer that can be looked at.
- */
+/* The uncompressed bytes of a stream: a file descriptor, through zstd where the magic says so. formats/envelope.md, "zstd". */
 #ifndef STREAM_SOURCE_H
 #define STREAM_SOURCE_H
 
@@ -8,25 +6,20 @@
 
 typedef struct Source Source;
 
-/* fd is closed by source_free if `owns`. */
-Source *source_new(int fd, bool owns);
+/* How long source_read may wait: for ever, until a signal asks the program to end, not at all. */
+typedef enum Wait { WAIT_BLOCK, WAIT_SIGNAL, WAIT_NEVER } Wait;
+
+typedef enum SourceStatus { SOURCE_DATA, SOURCE_EOF, SOURCE_FAILED, SOURCE_WAITING } SourceStatus;
+
+/* Takes fd. */
+Source *source_new(int fd);
 void source_free(Source *s);
 
-/* The bytes not yet consumed. Valid until the next source_more. */
-const char *source_data(const Source *s, size_t *size);
-void source_consume(Source *s, size_t size);
+/* Up to `capacity` > 0 bytes into data. DATA: *n > 0 of them. WAITING: interrupted, or nothing there under WAIT_NEVER. */
+SourceStatus source_read(Source *s, void *data, size_t capacity, size_t *n, Wait wait, Error *err);
 
-typedef enum SourceResult {
-    SOURCE_MORE,  /* there are more bytes than before */
-    SOURCE_END,   /* the input is over, cleanly as far as the compression can tell */
-    SOURCE_CUT,   /* a signal asks to end (only with `stop`) */
-    SOURCE_ERROR, /* err says why */
-} SourceResult;
-
-/* Waits for more bytes. With stop, waiting ends when interrupted() becomes true. */
-SourceResult source_more(Source *s, bool stop, Error *err);
-
-/* Whether source_more would have to wait. */
-bool source_would_block(const Source *s);
+/* Gives bytes back, to be looked at as the beginning of a stream: where a zstd stream follows a plain one. Plain sources only;
+ * false when it is none. */
+bool source_return(Source *s, const void *data, size_t n);
 
 #endif

@@ -46,14 +46,15 @@ typedef struct Record {
     struct {
         int64_t index, records, step;
     } batch;         /* BATCH; step is -1 where the record names none */
-    uint64_t offset; /* of the record's first byte in the uncompressed stream */
-    Slice raw;       /* all its bytes */
+    uint64_t offset; /* of the record's first byte in the uncompressed stream (JSON lines: the line's number) */
+    Slice raw;       /* the whole record */
 } Record;
 
 /* The end record of a segment. */
 typedef struct StreamEnd {
     int64_t records, failed, filtered;
     int status;
+    Slice upstreams; /* array of the headers of further segments that were joined; {NULL, 0} when there were none */
 } StreamEnd;
 
 /* Whether a field could be read. */
@@ -76,13 +77,24 @@ Field record_reals(const Record *r, const char *path, Arena *a, double **out, si
 Slice record_raw(const Record *r, const char *path);
 
 /*
- * A record from its own bytes (raw of an earlier one, kept elsewhere): kind, id and groups; out points into raw and arena. False
- * when the bytes are no record.
+ * A record again from its own bytes (raw of an earlier one, kept elsewhere): kind DATA, BATCH, HEADER or END, id, groups; out
+ * points into raw and, for groups, into the arena. False when the bytes are no whole record.
  */
 __attribute__((warn_unused_result)) bool record_parse(Slice raw, Record *out, Arena *arena, Error *err);
 
-/* A msgpack value as JSON; binary becomes {"$bin": base64}. NULL for bytes that are no value. */
+/*
+ * A msgpack value as JSON (a new reference); binary becomes {"$bin": base64}. NULL for bytes that are no value. What JSON cannot
+ * hold becomes an object of one key with a dollar sign, so that pack_json gives the same value back (formats/envelope.md lists
+ * them).
+ */
 json_t *slice_json(Slice value);
+
+/* How slice_json_as gives binary: {"$bin": base64}, "<N bytes>", or not at all (null inside arrays). */
+typedef enum BinStyle { BIN_BASE64, BIN_SIZE, BIN_OMIT } BinStyle;
+json_t *slice_json_as(Slice value, BinStyle style);
+
+/* One line of JSON: compact, keys in order, numbers with as few digits as give the same number back. The caller frees it. */
+char *json_line(const json_t *value, size_t *size);
 
 /* ---- reading ---- */
 
@@ -91,6 +103,9 @@ typedef struct Reader Reader;
 /* Opens a file, or stdin for "-". zstd is told by its magic. NULL on failure (err names the file). */
 Reader *reader_open(const char *path, Error *err);
 Reader *reader_open_fd(int fd, const char *name, Error *err);
+/* Reads JSON lines as vlrm-cat prints them as if they were a stream. Lines without a header get one; with a header the end line
+ * is required. */
+Reader *reader_open_json(const char *path, Error *err);
 void reader_free(Reader *r);
 
 /* The next record. A signal that interrupts a blocking read ends nothing: see reader_next_or_interrupt. */
@@ -101,8 +116,9 @@ RecordKind reader_next(Reader *r, Record *record);
 RecordKind reader_next_or_interrupt(Reader *r, Record *record);
 bool reader_cut(const Reader *r);
 
-/* Whether a reader_next would have to wait for input: time to flush the output. */
-bool reader_would_block(const Reader *r);
+/* Whether a reader_next would have to wait for input: time to flush the output. Invalidates the record last read; r may be
+ * NULL (false). */
+bool reader_would_block(Reader *r);
 
 json_t *reader_header(const Reader *r); /* borrowed: the header of the segment being read, as JSON; NULL before the first */
 Slice reader_header_raw(const Reader *r);
@@ -112,7 +128,7 @@ const char *reader_name(const Reader *r);
 
 /* ---- building a group ---- */
 
-/* msgpack under construction. `= {0}` is empty; counts given to pack_map and pack_array are checked by pack_done. */
+/* msgpack under construction. `= {0}` is empty; writer_record checks that counts given to pack_map and pack_array were kept. */
 typedef struct Packer {
     char *data;
     size_t size, capacity;
@@ -125,15 +141,22 @@ void pack_array(Packer *p, size_t items);
 void pack_string(Packer *p, const char *text);
 void pack_string_n(Packer *p, const char *text, size_t n);
 void pack_int(Packer *p, int64_t v);
+void pack_uint(Packer *p, uint64_t v);
 void pack_real(Packer *p, double v);  /* float 64 */
 void pack_real32(Packer *p, float v); /* float 32 */
 void pack_bool(Packer *p, bool v);
 void pack_nil(Packer *p);
 void pack_bin(Packer *p, const void *data, size_t n);
+void pack_ext(Packer *p, int8_t type, const void *data, size_t n);
 void pack_ints(Packer *p, const int64_t *v, size_t n);
 void pack_reals(Packer *p, const double *v, size_t n);
-void pack_raw(Packer *p, Slice value);          /* one whole value, already packed */
-void pack_json(Packer *p, const json_t *value); /* {"$bin": base64} becomes binary */
+void pack_raw(Packer *p, Slice value); /* one whole value, already packed */
+
+/* {"$bin": base64} becomes binary, and so for the other forms of slice_json; what only looks like one is packed as it is. */
+void pack_json(Packer *p, const json_t *value);
+
+/* As pack_json, for JSON from outside: false, with err set, for "<N bytes>", a bad base64, an unknown key with a dollar sign. */
+__attribute__((warn_unused_result)) bool pack_json_strict(Packer *p, const json_t *value, Error *err);
 
 /* ---- writing ---- */
 
@@ -149,6 +172,9 @@ void writer_free(Writer *w);
  */
 bool writer_header(Writer *w, const char *stage, json_t *params, json_t *inputs, Slice upstream, json_t *extra);
 
+/* Begins a segment with a header made elsewhere: one msgpack map. */
+bool writer_header_raw(Writer *w, Slice header);
+
 /* A data record with `id` and the groups of `from` (NULL for none); `name`=`value` replaces or follows. Repeat for more groups
  * with n > 1. */
 bool writer_record(Writer *w, Slice id, const Record *from, const Group *groups, size_t n);
@@ -159,6 +185,11 @@ bool writer_batch(Writer *w, int64_t index, int64_t records, int64_t step);
 
 /* Ends the segment; records are counted by the writer. */
 bool writer_end(Writer *w, int64_t failed, int64_t filtered, int status);
+
+/* As writer_end, with further keys: extra (stolen, may be NULL) is an object of counts a reader may ignore. */
+bool writer_end_with(Writer *w, int64_t failed, int64_t filtered, int status, json_t *extra);
+
+/* Writes out what is buffered; under zstd what was written so far can then be read. */
 bool writer_flush(Writer *w);
 const Error *writer_error(const Writer *w); /* text empty when all is well */
 uint64_t writer_records(const Writer *w);

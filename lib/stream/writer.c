@@ -1,46 +1,28 @@
-/* Writing records; see stream.h. One buffer; what is larger than it goes straight to the descriptor. */
-#include <errno.h>
+/* Writing a stream: header, records, end; see stream.h. */
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include <zstd.h>
 
-#include "base/digest.h"
-#include "stream/stream.h"
-
-enum { BUFFER = 1 << 20 };
+#include "stream/seal.h"
+#include "stream/sink.h"
+#include "stream/token.h"
 
 struct Writer {
+    char *name; /* owned */
     int fd;
-    char *name;   /* owned */
-    char *buffer; /* owned */
-    size_t used;
-    ZSTD_CCtx *zstd; /* owned; NULL for plain */
-    char *packed;    /* owned: compressed bytes on their way */
-    Digest *digest;  /* owned */
-    Packer scratch;
+    Sink *sink;  /* owned */
+    Packer head; /* owned: small pieces under construction */
+    bool inside; /* a segment is open */
     uint64_t records;
-    Error err;
+    Error error;
 };
 
 Writer *writer_new(int fd, const char *name, int zstd_level)
 {
     Writer *w = xcalloc(1, sizeof *w);
-    w->fd = fd;
     w->name = xstrdup(name);
-    w->buffer = xmalloc(BUFFER);
-    w->digest = digest_new();
-    if (isatty(fd))
-        error_set_status(&w->err, STATUS_USAGE, "%s is a terminal: a stream is binary; pipe it into vlrm-cat to look at it",
-                         name);
-    if (zstd_level > 0) {
-        w->zstd = ZSTD_createCCtx();
-        if (!w->zstd)
-            die_status(STATUS_MEMORY, "out of memory: a zstd context");
-        ZSTD_CCtx_setParameter(w->zstd, ZSTD_c_compressionLevel, zstd_level);
-        ZSTD_CCtx_setParameter(w->zstd, ZSTD_c_checksumFlag, 1);
-        w->packed = xmalloc(BUFFER);
-    }
+    w->fd = fd;
+    w->sink = sink_new(fd, zstd_level);
     return w;
 }
 
@@ -48,169 +30,158 @@ void writer_free(Writer *w)
 {
     if (!w)
         return;
-    ZSTD_freeCCtx(w->zstd);
-    digest_free(w->digest);
-    pack_release(&w->scratch);
-    free(w->packed);
-    free(w->buffer);
+    sink_free(w->sink);
+    pack_release(&w->head);
     free(w->name);
     free(w);
 }
 
-static bool write_all(Writer *w, const char *data, size_t size)
+const Error *writer_error(const Writer *w)
 {
-    while (size > 0 && !w->err.text[0]) {
-        ssize_t n = write(w->fd, data, size);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return error_set(&w->err, "write %s:", w->name);
-        data += n;
-        size -= (size_t)n;
-    }
-    return !w->err.text[0];
+    return &w->error;
 }
 
-/* Sends data to the descriptor, compressed if asked; with `mode` flush or end, all that zstd holds back as well. */
-static bool send_out(Writer *w, const char *data, size_t size, ZSTD_EndDirective mode)
+uint64_t writer_records(const Writer *w)
 {
-    if (!w->zstd)
-        return write_all(w, data, size);
-    ZSTD_inBuffer in = {data, size, 0};
-    size_t left;
-    do {
-        ZSTD_outBuffer out = {w->packed, BUFFER, 0};
-        left = ZSTD_compressStream2(w->zstd, &out, &in, mode);
-        if (ZSTD_isError(left))
-            return error_set(&w->err, "compress %s: %s", w->name, ZSTD_getErrorName(left));
-        if (!write_all(w, w->packed, out.pos))
-            return false;
-    } while (mode == ZSTD_e_continue ? in.pos < in.size : left > 0);
-    return true;
+    return w->records;
 }
 
-static bool buffer_out(Writer *w, ZSTD_EndDirective mode)
+/* Names the file once, when the first failure comes. */
+static bool finish(Writer *w, bool ok)
 {
-    bool ok = (w->used == 0 && mode == ZSTD_e_continue) || send_out(w, w->buffer, w->used, mode);
-    w->used = 0;
+    if (!ok && strncmp(w->error.text, w->name, strlen(w->name)) != 0)
+        error_prefix(&w->error, "%s", w->name);
     return ok;
 }
 
-/* Bytes of the segment, digested. */
-static void put(Writer *w, const void *data, size_t size)
+static bool put(Writer *w, const void *data, size_t n)
 {
-    if (w->err.text[0] || size == 0)
-        return;
-    digest_update(w->digest, data, size);
-    if (size > BUFFER - w->used)
-        buffer_out(w, ZSTD_e_continue);
-    if (size > BUFFER) {
-        send_out(w, data, size, ZSTD_e_continue);
-        return;
-    }
-    memcpy(w->buffer + w->used, data, size);
-    w->used += size;
+    return finish(w, sink_write(w->sink, data, n, &w->error));
 }
 
-static void put_scratch(Writer *w)
+static bool put_head(Writer *w)
 {
-    put(w, w->scratch.data, w->scratch.size);
-    pack_reset(&w->scratch);
+    return put(w, w->head.data, w->head.size);
 }
 
-static bool ok(const Writer *w)
+static bool ready(Writer *w, bool inside)
 {
-    return !w->err.text[0];
+    if (w->inside != inside)
+        bug(inside ? "a record before the header" : "a header inside a segment");
+    pack_reset(&w->head);
+    return !w->error.text[0];
+}
+
+bool writer_header_raw(Writer *w, Slice header)
+{
+    if (!ready(w, false))
+        return false;
+    if (isatty(w->fd))
+        return error_set_status(&w->error, STATUS_USAGE,
+                                "%s is a terminal: a stream is binary; redirect it, or look at it with vlrm-cat", w->name);
+    if (!value_whole(header))
+        return error_set(&w->error, "%s: the header is nested deeper than 256 levels, or no value", w->name);
+    w->inside = true;
+    w->records = 0;
+    return finish(w, sink_begin(w->sink, &w->error)) && put(w, header.data, header.size);
+}
+
+/* Adds key: value unless extra says otherwise. */
+static void set_default(json_t *all, const char *key, json_t *value)
+{
+    if (json_object_get(all, key))
+        json_decref(value);
+    else
+        json_object_set_new(all, key, value);
 }
 
 bool writer_header(Writer *w, const char *stage, json_t *params, json_t *inputs, Slice upstream, json_t *extra)
 {
-    Packer *p = &w->scratch;
+    json_t *all = json_object();
+    json_object_set_new(all, "vlrm", json_integer(1));
+    json_object_set_new(all, "stage", json_string(stage));
+    json_object_set_new(all, "version", json_string(VLRM_VERSION));
+    if (extra)
+        json_object_update(all, extra);
+    set_default(all, "params", params ? params : json_object());
+    set_default(all, "inputs", inputs ? inputs : json_array());
+    Packer p = {0};
     const char *key;
     json_t *value;
-    size_t pairs = 3 + (params != NULL) + (inputs != NULL) + (upstream.data != NULL) + json_object_size(extra);
-    digest_reset(w->digest);
-    w->records = 0;
-    pack_map(p, pairs);
-    pack_string(p, "vlrm");
-    pack_int(p, 1);
-    pack_string(p, "stage");
-    pack_string(p, stage);
-    pack_string(p, "version");
-    pack_string(p, VLRM_VERSION);
-    if (params) {
-        pack_string(p, "params");
-        pack_json(p, params);
+    pack_map(&p, json_object_size(all) + 1);
+    json_object_foreach (all, key, value) {
+        pack_string(&p, key);
+        pack_json(&p, value);
     }
-    if (inputs) {
-        pack_string(p, "inputs");
-        pack_json(p, inputs);
-    }
-    json_object_foreach (extra, key, value) {
-        pack_string(p, key);
-        pack_json(p, value);
-    }
-    if (upstream.data) {
-        pack_string(p, "upstream");
-        pack_raw(p, upstream);
-    }
-    put_scratch(w);
-    json_decref(params);
-    json_decref(inputs);
+    pack_string(&p, "upstream");
+    if (upstream.data)
+        pack_raw(&p, upstream);
+    else
+        pack_nil(&p);
+    bool ok = writer_header_raw(w, (Slice){p.data, p.size});
+    pack_release(&p);
+    json_decref(all);
     json_decref(extra);
-    return ok(w);
+    return ok;
 }
 
-static bool slices_equal(Slice a, Slice b)
-{
-    return a.size == b.size && memcmp(a.data, b.data, a.size) == 0;
-}
-
-static const Group *group_of(const Group *groups, size_t n, Slice name)
+static const Group *group_find(const Group *groups, size_t n, Slice name)
 {
     for (size_t i = 0; i < n; i++)
-        if (slices_equal(groups[i].name, name))
+        if (groups[i].name.size == name.size && memcmp(groups[i].name.data, name.data, name.size) == 0)
             return &groups[i];
     return NULL;
 }
 
-static void put_group(Writer *w, const Group *g)
+/* Key and value; a large value goes out from where it lies. */
+static bool put_group(Writer *w, const Group *g)
 {
-    pack_string_n(&w->scratch, g->name.data, g->name.size);
-    put_scratch(w);
-    put(w, g->value.data, g->value.size);
+    pack_string_n(&w->head, g->name.data, g->name.size);
+    bool ok = put_head(w) && put(w, g->value.data, g->value.size);
+    pack_reset(&w->head);
+    return ok;
 }
 
 bool writer_record(Writer *w, Slice id, const Record *from, const Group *groups, size_t n)
 {
-    size_t kept = from ? from->n_groups : 0, added = 0;
-    for (size_t i = 0; i < n; i++)
-        added += !from || !group_of(from->groups, kept, groups[i].name);
-    pack_map(&w->scratch, 1 + kept + added);
-    pack_string(&w->scratch, "id");
-    pack_string_n(&w->scratch, id.data, id.size);
-    put_scratch(w);
-    for (size_t i = 0; i < kept; i++) {
-        const Group *replacement = group_of(groups, n, from->groups[i].name);
-        put_group(w, replacement ? replacement : &from->groups[i]);
+    if (!ready(w, true))
+        return false;
+    size_t have = from ? from->n_groups : 0, added = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (!value_whole(groups[i].value))
+            bug("group %.*s is not one whole value", (int)groups[i].name.size, (const char *)groups[i].name.data);
+        added += !from || !group_find(from->groups, have, groups[i].name);
     }
-    for (size_t i = 0; i < n; i++)
-        if (!from || !group_of(from->groups, kept, groups[i].name))
-            put_group(w, &groups[i]);
-    w->records++;
-    return ok(w);
+    pack_map(&w->head, 1 + have + added);
+    pack_string(&w->head, "id");
+    pack_string_n(&w->head, id.data, id.size);
+    bool ok = true;
+    for (size_t i = 0; i < have && ok; i++) {
+        const Group *ours = group_find(groups, n, from->groups[i].name);
+        ok = put_group(w, ours ? ours : &from->groups[i]);
+    }
+    for (size_t i = 0; i < n && ok; i++)
+        if (!from || !group_find(from->groups, have, groups[i].name))
+            ok = put_group(w, &groups[i]);
+    w->records += ok;
+    return ok && put_head(w);
 }
 
 bool writer_forward(Writer *w, const Record *record)
 {
-    put(w, record->raw.data, record->raw.size);
+    if (record->kind != RECORD_DATA && record->kind != RECORD_BATCH)
+        bug("forwarding a record of kind %d", record->kind);
+    if (!ready(w, true) || !put(w, record->raw.data, record->raw.size))
+        return false;
     w->records += record->kind == RECORD_DATA;
-    return ok(w);
+    return true;
 }
 
 bool writer_batch(Writer *w, int64_t index, int64_t records, int64_t step)
 {
-    Packer *p = &w->scratch;
+    if (!ready(w, true))
+        return false;
+    Packer *p = &w->head;
     pack_map(p, 1);
     pack_string(p, "batch");
     pack_map(p, step >= 0 ? 3 : 2);
@@ -222,44 +193,52 @@ bool writer_batch(Writer *w, int64_t index, int64_t records, int64_t step)
         pack_string(p, "step");
         pack_int(p, step);
     }
-    put_scratch(w);
-    return ok(w);
+    return put_head(w);
+}
+
+static void pack_key_int(Packer *p, const char *key, int64_t v)
+{
+    pack_string(p, key);
+    pack_int(p, v);
+}
+
+bool writer_end_with(Writer *w, int64_t failed, int64_t filtered, int status, json_t *extra)
+{
+    bool ok = ready(w, true);
+    if (ok) {
+        Packer *p = &w->head;
+        const char *key;
+        json_t *value;
+        char digest[17];
+        pack_map(p, 1);
+        pack_string(p, "end");
+        pack_map(p, 5 + json_object_size(extra));
+        pack_key_int(p, "records", (int64_t)w->records);
+        pack_key_int(p, "failed", failed);
+        pack_key_int(p, "filtered", filtered);
+        pack_key_int(p, "status", status);
+        json_object_foreach (extra, key, value) {
+            pack_string(p, key);
+            pack_json(p, value);
+        }
+        pack_string(p, "digest");
+        ok = put_head(w);
+        seal_text(digest, sink_digest(w->sink));
+        pack_reset(p);
+        pack_string(p, digest);
+        ok = ok && put_head(w) && finish(w, sink_end(w->sink, &w->error));
+    }
+    w->inside = false;
+    json_decref(extra);
+    return ok;
 }
 
 bool writer_end(Writer *w, int64_t failed, int64_t filtered, int status)
 {
-    char digest[17];
-    Packer *p = &w->scratch;
-    pack_map(p, 1);
-    pack_string(p, "end");
-    pack_map(p, 5);
-    pack_string(p, "records");
-    pack_int(p, (int64_t)w->records);
-    pack_string(p, "failed");
-    pack_int(p, failed);
-    pack_string(p, "filtered");
-    pack_int(p, filtered);
-    pack_string(p, "status");
-    pack_int(p, status);
-    pack_string(p, "digest");
-    put_scratch(w);
-    snprintf(digest, sizeof digest, "%016llx", (unsigned long long)digest_value(w->digest));
-    pack_string(p, digest);
-    put_scratch(w);
-    return buffer_out(w, ZSTD_e_end) && ok(w);
+    return writer_end_with(w, failed, filtered, status, NULL);
 }
 
 bool writer_flush(Writer *w)
 {
-    return buffer_out(w, ZSTD_e_flush) && ok(w);
-}
-
-const Error *writer_error(const Writer *w)
-{
-    return &w->err;
-}
-
-uint64_t writer_records(const Writer *w)
-{
-    return w->records;
+    return finish(w, sink_flush(w->sink, &w->error));
 }

@@ -137,7 +137,10 @@ typedef struct Kernels {
  */
 const Kernels *kernels_cpu(Compute compute);
 
-/* Every CPU table that this processor can run, best last; for tests. Returns the count, at most `max`. */
+/*
+ * Every CPU table that this processor can run, best last, and AMX's products over emulated tiles; for tests. Returns the count, at
+ * most `max`.
+ */
 size_t kernels_cpu_all(const Kernels **tables, size_t max);
 
 /* The CUDA table for device n; false with err set where this build or machine has none. */

@@ -74,7 +74,7 @@ def main():
     ap.add_argument("--strings", type=int, default=100); ap.add_argument("--seed", type=int, default=1)
     a = ap.parse_args()
     a.out.mkdir(parents=True, exist_ok=True)
-    if not a.vocabularies:
+    if not a.vocabularies and not (a.out / "bert/vocab.txt").exists():   # not again: BERT's trainer breaks ties at random
         sys.path.insert(0, str(HERE.parents[2] / "shared/oracle"))
         from checkpoints import tiny_tokenizers
         tiny_tokenizers(a.out)

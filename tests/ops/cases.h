@@ -6,6 +6,7 @@
 #ifndef TESTS_OPS_CASES_H
 #define TESTS_OPS_CASES_H
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -167,7 +168,8 @@ static Tensor *layernorm_wide(Tape *t, World *w)
 static Tensor *layernorm_frozen(Tape *t, World *w)
 {
     Tensor *x = leaf(w, 3, 65);
-    w->norm[0] = (Norm){*frozen(w, 1, 65, DTYPE_REAL), *frozen(w, 1, 65, DTYPE_REAL), 1e-12};
+    Tensor *gamma = frozen(w, 1, 65, DTYPE_REAL), *beta = frozen(w, 1, 65, DTYPE_REAL);
+    w->norm[0] = (Norm){*gamma, *beta, 1e-12};
     return op_layernorm(t, x, &w->norm[0]);
 }
 
@@ -231,12 +233,14 @@ static Tensor *embed_repeats(Tape *t, World *w)
 static Tensor *embed_frozen(Tape *t, World *w)
 {
     static const int32_t ids[] = {1, 2, 1};
-    return op_add(t, leaf(w, 3, 4), op_embed(t, frozen(w, 3, 4, DTYPE_BF16), ids, 3));
+    Tensor *x = leaf(w, 3, 4), *table = frozen(w, 3, 4, DTYPE_BF16);
+    return op_add(t, x, op_embed(t, table, ids, 3));
 }
 
 static Tensor *gather_several(Tape *t, World *w)
 {
-    const Tensor *sources[] = {leaf(w, 3, 5), frozen(w, 2, 5, DTYPE_REAL), leaf(w, 1, 5)};
+    Tensor *a = leaf(w, 3, 5), *b = frozen(w, 2, 5, DTYPE_REAL), *c = leaf(w, 1, 5);
+    const Tensor *sources[] = {a, b, c};
     static const RowRef refs[] = {{2, 0}, {0, 2}, {1, 1}, {0, 2}, {0, 0}, {2, 0}};
     return op_gather(t, sources, 3, refs, 6);
 }
@@ -297,10 +301,11 @@ static Tensor *segments_two(Tape *t, World *w)
     Tensor *x = leaf(w, 5, 4);
     for (size_t i = 0; i < 2; i++) {
         layers[i] = (Layer){w, i};
-        w->norm[i] = (Norm){*leaf(w, 1, 4), *leaf(w, 1, 4), 1e-5};
-        w->lora[i] = (Lora){*leaf(w, 1, 4), *leaf(w, 4, 1), 0.5};
-        w->linear[i] =
-            (Linear){.weight = *frozen(w, 4, 4, DTYPE_BF16), .bias = *leaf(w, 1, 4), .lora = {[ADAPTER_VALUE] = &w->lora[i]}};
+        Tensor *gamma = leaf(w, 1, 4), *beta = leaf(w, 1, 4), *a = leaf(w, 1, 4), *b = leaf(w, 4, 1);
+        Tensor *weight = frozen(w, 4, 4, DTYPE_BF16), *bias = leaf(w, 1, 4);
+        w->norm[i] = (Norm){*gamma, *beta, 1e-5};
+        w->lora[i] = (Lora){*a, *b, 0.5};
+        w->linear[i] = (Linear){.weight = *weight, .bias = *bias, .lora = {[ADAPTER_VALUE] = &w->lora[i]}};
     }
     for (size_t i = 0; i < 2; i++) {
         tape_adapter(t, i == 0 ? ADAPTER_VALUE : ADAPTER_NONE);
@@ -323,8 +328,9 @@ static Tensor *segments_nested(Tape *t, World *w)
     Tensor *x = leaf(w, 5, 4);
     for (size_t i = 0; i < 2; i++) {
         layers[i] = (Layer){w, i};
-        w->norm[i] = (Norm){*leaf(w, 1, 4), *leaf(w, 1, 4), 1e-5};
-        w->linear[i] = (Linear){.weight = *leaf(w, 4, 4)};
+        Tensor *gamma = leaf(w, 1, 4), *beta = leaf(w, 1, 4), *weight = leaf(w, 4, 4);
+        w->norm[i] = (Norm){*gamma, *beta, 1e-5};
+        w->linear[i] = (Linear){.weight = *weight};
     }
     return tape_segment(t, layer_pair, layers, x);
 }

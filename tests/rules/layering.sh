@@ -1,6 +1,6 @@
 #!/bin/bash
-# Who may include whom. base <- nothing; stream, text, media, tensor <- base; models <- tensor, base; a stage <- any library, no
-# other stage. Each foreign library has one door. Backends differ by file, never by #ifdef.
+# Who may include whom. base <- nothing; stream, text, media, tensor <- base; models <- tensor, base; stage (what stages share of
+# a record) <- all of them; a program <- any library, never another program's folder. Each foreign library has one door. Backends differ by file, never by #ifdef.
 . "$(dirname "$0")/common.bash"
 
 # includes FOLDER: "file:room/header.h" for each quoted include with a folder in it.
@@ -26,13 +26,14 @@ may() {
 may lib/base base
 for room in stream text media tensor; do may "lib/$room" "$room" base; done
 may lib/models models tensor base
+may lib/stage stage models tensor media text stream base
 for folder in src/*/ world/; do
     [ -d "$folder" ] || continue
     folder=${folder%/}
-    may "$folder" "${folder##*/}" base stream text media tensor models
+    may "$folder" "${folder##*/}" base stream text media tensor models stage
 done
 for folder in lib/*/; do
-    case $folder in lib/base/ | lib/stream/ | lib/text/ | lib/media/ | lib/tensor/ | lib/models/) ;; *) broken "$folder: a room that the rules do not know" ;; esac
+    case $folder in lib/base/ | lib/stream/ | lib/text/ | lib/media/ | lib/tensor/ | lib/models/ | lib/stage/) ;; *) broken "$folder: a room that the rules do not know" ;; esac
 done
 
 # users REGEX: the folders whose files include such a system header.

@@ -32,13 +32,13 @@ static TextSlice slice(const char *s)
 
 static WordRules *rules_of_json(const json_t *object)
 {
-    TextSlice lists[2][64];
+    TextSlice lists[2][512];
     size_t sizes[2];
     const char *const keys[] = {"phrases", "exempt"};
     for (int k = 0; k < 2; k++) {
         json_t *array = json_object_get(object, keys[k]), *s;
         size_t i;
-        assert_true(json_array_size(array) <= 64);
+        assert_true(json_array_size(array) <= 512);
         sizes[k] = json_array_size(array);
         json_array_foreach (array, i, s) {
             lists[k][i] = (TextSlice){json_string_value(s), json_string_length(s)};

@@ -29,7 +29,6 @@ static void matmul_dx_bf16(real *dx, const real *dy, DType type, const void *w, 
 
 void kernels_avx512bf16(Kernels *t)
 {
-    t->name = "avx512bf16";
     if (t->compute != COMPUTE_BF16)
         return;
     matmul_lower = t->matmul;

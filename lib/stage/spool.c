@@ -1,5 +1,5 @@
 /* Numbered blobs in memory, then on disk; see spool.h. */
-#include "update/spool.h"
+#include "stage/spool.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -3,8 +3,8 @@
  *
  * Memory is bounded by the limit, never by the batch: 4096 records with features are 3 GB.
  */
-#ifndef UPDATE_SPOOL_H
-#define UPDATE_SPOOL_H
+#ifndef STAGE_SPOOL_H
+#define STAGE_SPOOL_H
 
 #include "base/base.h"
 

@@ -1,0 +1,321 @@
+/*
+ * Batched decoding; see decode.h.
+ *
+ * Rows of the cache: first every image's prompt, n_prefix + 1 rows each; then max_new_tokens rows for every lane. A lane is one
+ * continuation: a sampled caption, or one live beam. A step feeds each live lane its last token.
+ */
+#include "models/decode.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* One continuation. */
+typedef struct Lane {
+    int32_t *ids; /* history, then the generated ones; in the decoder's arena. Not used by beams, which keep their own */
+    double *logp;
+    size_t n; /* generated */
+    bool done, eos;
+} Lane;
+
+struct Decoder {
+    const Kernels *kernels;
+    const Opt *opt;
+    GenerateOptions options;
+    size_t n_prefix, max_images, n_return, width, n_history, vocabulary;
+    const int32_t *history;
+    KvCache *cache;    /* owned */
+    Arena arena;       /* everything below */
+    Lane *lanes;       /* [max_images * width] */
+    BeamSearch *beams; /* [max_images], with num_beams > 1 */
+    bool *searching;   /* [max_images]: the search goes on */
+    size_t *live;      /* lanes in this step, in order of row */
+    size_t n_live, images, length;
+    int32_t *ids, *positions;
+    size_t *at, *rows, *moved_to, *moved_from;
+    Span *spans;
+    real *logits; /* host, [max_images * width, vocabulary] */
+    uint64_t tokens;
+    bool warm;
+};
+
+static size_t width_of(const GenerateOptions *o, size_t n_return)
+{
+    return o->num_beams > 1 ? (size_t)o->num_beams : n_return;
+}
+
+static size_t cache_rows(const GenerateOptions *o, size_t n_prefix, size_t images, size_t n_return)
+{
+    return images * (n_prefix + 1 + width_of(o, n_return) * (size_t)o->max_new_tokens);
+}
+
+size_t decoder_bytes(const Opt *opt, const GenerateOptions *o, size_t n_prefix, size_t images, size_t n_return)
+{
+    return kv_cache_bytes(opt, cache_rows(o, n_prefix, images, n_return));
+}
+
+static void lanes_new(Decoder *d)
+{
+    size_t n = d->max_images * d->width, most = (size_t)d->options.max_new_tokens;
+    d->lanes = arena_calloc(&d->arena, n, sizeof *d->lanes);
+    for (size_t i = 0; i < n; i++) {
+        d->lanes[i].ids = arena_calloc(&d->arena, d->n_history + most, sizeof *d->lanes[i].ids);
+        d->lanes[i].logp = arena_calloc(&d->arena, most, sizeof *d->lanes[i].logp);
+        memcpy(d->lanes[i].ids, d->history, d->n_history * sizeof *d->history);
+    }
+}
+
+Decoder *decoder_new(const Kernels *kernels, const Opt *opt, const GenerateOptions *options, size_t n_prefix, size_t max_images,
+                     size_t n_return, const int32_t *history, size_t n_history)
+{
+    Decoder *d = xcalloc(1, sizeof *d);
+    *d = (Decoder){.kernels = kernels,
+                   .opt = opt,
+                   .options = *options,
+                   .n_prefix = n_prefix,
+                   .max_images = max_images,
+                   .n_return = n_return,
+                   .width = width_of(options, n_return),
+                   .history = history,
+                   .n_history = n_history,
+                   .vocabulary = opt->config.vocabulary};
+    size_t lanes = max_images * d->width, most = (size_t)options->max_new_tokens;
+    size_t prompt_rows = max_images * (n_prefix + 1);
+    d->cache = kv_cache_new(kernels, opt, cache_rows(options, n_prefix, max_images, n_return));
+    lanes_new(d);
+    d->beams = arena_calloc(&d->arena, max_images, sizeof *d->beams);
+    for (size_t i = 0; i < max_images && options->num_beams > 1; i++)
+        beam_init(&d->beams[i], options, history, n_history, d->vocabulary);
+    d->searching = arena_calloc(&d->arena, max_images, sizeof *d->searching);
+    d->live = arena_calloc(&d->arena, lanes, sizeof *d->live);
+    d->ids = arena_calloc(&d->arena, lanes, sizeof *d->ids);
+    d->positions = arena_calloc(&d->arena, lanes, sizeof *d->positions);
+    d->spans = arena_calloc(&d->arena, lanes, sizeof *d->spans);
+    d->rows = arena_calloc(&d->arena, lanes, sizeof *d->rows);
+    d->at = arena_calloc(&d->arena, lanes > prompt_rows ? lanes : prompt_rows, sizeof *d->at);
+    d->moved_to = arena_calloc(&d->arena, lanes * most, sizeof *d->moved_to);
+    d->moved_from = arena_calloc(&d->arena, lanes * most, sizeof *d->moved_from);
+    d->logits = arena_alloc(&d->arena, lanes * d->vocabulary * sizeof *d->logits);
+    return d;
+}
+
+void decoder_free(Decoder *d)
+{
+    if (!d)
+        return;
+    for (size_t i = 0; i < d->max_images && d->options.num_beams > 1; i++)
+        beam_release(&d->beams[i]);
+    kv_cache_free(d->cache);
+    arena_release(&d->arena);
+    free(d);
+}
+
+static size_t prompt_row(const Decoder *d, size_t image)
+{
+    return image * (d->n_prefix + 1);
+}
+
+static size_t lane_row(const Decoder *d, size_t lane)
+{
+    return d->max_images * (d->n_prefix + 1) + lane * (size_t)d->options.max_new_tokens;
+}
+
+/* Runs all prompts; the host has the logits of each image's first token, one row an image. */
+static void prefill(Decoder *d, Tape *t, const Tensor *prefixes)
+{
+    size_t rows = d->n_prefix + 1;
+    for (size_t i = 0; i < d->images; i++) {
+        for (size_t r = 0; r < rows; r++)
+            d->at[i * rows + r] = prompt_row(d, i) + r;
+        d->spans[i] = (Span){.q = i * rows, .nq = rows, .k = prompt_row(d, i), .nk = rows};
+        d->rows[i] = i * rows + d->n_prefix;
+    }
+    Tensor *x = opt_prompts(t, d->opt, prefixes, d->n_prefix, d->images);
+    x = opt_advance(t, d->opt, d->cache, x, d->at, d->spans, d->images);
+    Tensor *logits = opt_logits(t, d->opt, x, d->rows, d->images);
+    d->kernels->download(d->logits, logits->data, tensor_size(logits) * sizeof(real));
+}
+
+/* Feeds every live lane its last token; the host has one row of logits for each. */
+static void advance(Decoder *d, Tape *t)
+{
+    size_t prompt = d->n_prefix + 1;
+    for (size_t i = 0; i < d->n_live; i++) {
+        size_t lane = d->live[i];
+        d->positions[i] = (int32_t)(prompt + d->length - 1);
+        d->at[i] = lane_row(d, lane) + d->length - 1;
+        d->spans[i] = (Span){.q = i,
+                             .nq = 1,
+                             .prefix = prompt_row(d, lane / d->width),
+                             .n_prefix = prompt,
+                             .k = lane_row(d, lane),
+                             .nk = d->length};
+        d->rows[i] = i;
+    }
+    Tensor *x = opt_embed(t, d->opt, d->ids, d->positions, d->n_live);
+    x = opt_advance(t, d->opt, d->cache, x, d->at, d->spans, d->n_live);
+    Tensor *logits = opt_logits(t, d->opt, x, d->rows, d->n_live);
+    d->kernels->download(d->logits, logits->data, tensor_size(logits) * sizeof(real));
+}
+
+/* ---- greedy and sampled ---- */
+
+/* The next token of a lane from its row of logits (overwritten). */
+static void lane_choose(Decoder *d, Lane *lane, real *logits, uint64_t key, uint32_t step)
+{
+    double lse = logits_lse(logits, d->vocabulary);
+    double *raw = &lane->logp[lane->n];
+    History history = {lane->ids, d->n_history + lane->n, d->n_history};
+    const GenerateOptions *o = &d->options;
+    real eos_logit = logits[o->eos];
+    bool processed = o->no_repeat_ngram_size > 0 || (int64_t)lane->n < o->min_new_tokens;
+    if (processed)
+        logits_process(logits, d->vocabulary, o, history);
+    int32_t id =
+        o->sample ? logits_sample(logits, d->vocabulary, o, step, key, (uint32_t)lane->n) : logits_argmax(logits, d->vocabulary);
+    *raw = (double)(id == o->eos ? eos_logit : logits[id]) - lse;
+    lane->ids[d->n_history + lane->n++] = id;
+    lane->eos = id == o->eos;
+    lane->done = lane->eos || (int64_t)lane->n == o->max_new_tokens;
+    d->tokens++;
+}
+
+static void lanes_list(Decoder *d)
+{
+    d->n_live = 0;
+    for (size_t lane = 0; lane < d->images * d->width; lane++)
+        if (!d->lanes[lane].done) {
+            d->ids[d->n_live] = d->lanes[lane].ids[d->n_history + d->lanes[lane].n - 1];
+            d->live[d->n_live++] = lane;
+        }
+}
+
+/* All captions of an image begin from the same row: each but the first needs a copy, since choosing overwrites it. */
+static void lanes_begin(Decoder *d, const uint64_t *keys, uint32_t step)
+{
+    for (size_t image = d->images; image-- > 0;) {
+        real *row = d->logits + image * d->vocabulary;
+        for (size_t k = d->width; k-- > 0;) {
+            size_t lane = image * d->width + k;
+            real *own = d->logits + lane * d->vocabulary;
+            memmove(own, row, d->vocabulary * sizeof *own);
+            d->lanes[lane].n = 0;
+        }
+    }
+    for (size_t lane = 0; lane < d->images * d->width; lane++)
+        lane_choose(d, &d->lanes[lane], d->logits + lane * d->vocabulary, keys[lane], step);
+    lanes_list(d);
+}
+
+static void lanes_step(Decoder *d, const uint64_t *keys, uint32_t step)
+{
+    for (size_t i = 0; i < d->n_live; i++)
+        lane_choose(d, &d->lanes[d->live[i]], d->logits + i * d->vocabulary, keys[d->live[i]], step);
+    lanes_list(d);
+}
+
+/* ---- beams ---- */
+
+static void beams_list(Decoder *d)
+{
+    d->n_live = 0;
+    for (size_t image = 0; image < d->images; image++)
+        for (size_t k = 0; k < d->width && d->searching[image]; k++) {
+            d->ids[d->n_live] = beam_last(&d->beams[image], k);
+            d->live[d->n_live++] = image * d->width + k;
+        }
+}
+
+static void beams_begin(Decoder *d)
+{
+    for (size_t image = 0; image < d->images; image++) {
+        beam_reset(&d->beams[image]);
+        d->searching[image] = beam_step(&d->beams[image], d->logits + image * d->vocabulary);
+        d->tokens += d->width;
+    }
+    beams_list(d);
+}
+
+/* Each image's rows of logits stand together; afterwards its lanes of the cache follow their parents. */
+static void beams_step(Decoder *d, Tape *t)
+{
+    size_t n_moved = 0, row = 0;
+    for (size_t image = 0; image < d->images; image++) {
+        if (!d->searching[image])
+            continue;
+        BeamSearch *b = &d->beams[image];
+        d->searching[image] = beam_step(b, d->logits + row * d->vocabulary);
+        row += d->width;
+        d->tokens += d->width;
+        for (size_t k = 0; k < d->width && d->searching[image]; k++)
+            for (size_t j = 0; j < d->length && b->parents[k] != k; j++, n_moved++) {
+                d->moved_to[n_moved] = lane_row(d, image * d->width + k) + j;
+                d->moved_from[n_moved] = lane_row(d, image * d->width + b->parents[k]) + j;
+            }
+    }
+    if (n_moved > 0)
+        kv_cache_move(d->cache, t, d->moved_to, d->moved_from, n_moved);
+    beams_list(d);
+}
+
+/* ---- both ---- */
+
+/* The stack grows here, before the loop, to what reordering all beams at their full length takes. */
+static void reserve_moves(const Decoder *d, Tape *t)
+{
+    if (d->options.num_beams == 1 || d->warm)
+        return;
+    TapeMark mark = tape_mark(t);
+    tape_tensor(t, d->max_images * d->width * (size_t)d->options.max_new_tokens, d->cache->cols, false);
+    tape_release(t, mark);
+}
+
+static void decode_loop(Decoder *d, Tape *t, const uint64_t *keys, uint32_t step)
+{
+    bool beams = d->options.num_beams > 1;
+    for (d->length = 1; d->n_live > 0; d->length++) {
+        TapeMark mark = tape_mark(t);
+        advance(d, t);
+        if (beams)
+            beams_step(d, t);
+        else
+            lanes_step(d, keys, step);
+        tape_release(t, mark);
+    }
+}
+
+void decoder_run(Decoder *d, Tape *t, const Tensor *prefixes, size_t images, const uint64_t *keys, uint32_t step)
+{
+    if (images > d->max_images)
+        bug("%zu images for a decoder of %zu", images, d->max_images);
+    d->images = images;
+    TapeMark mark = tape_mark(t);
+    prefill(d, t, prefixes);
+    tape_release(t, mark);
+    reserve_moves(d, t);
+    if (d->options.num_beams > 1)
+        beams_begin(d);
+    else
+        lanes_begin(d, keys, step);
+    memory_forbid(d->warm);
+    tape_forbid_growth(t, d->warm);
+    decode_loop(d, t, keys, step);
+    tape_forbid_growth(t, false);
+    memory_forbid(false);
+    d->warm = images == d->max_images;
+}
+
+Generated decoder_result(const Decoder *d, size_t image, size_t k)
+{
+    if (d->options.num_beams > 1) {
+        const Beam *b = beam_best(&d->beams[image], k);
+        size_t n = b->n - d->n_history;
+        return (Generated){b->ids + d->n_history, b->logp, n, n > 0 && b->ids[b->n - 1] == d->options.eos};
+    }
+    const Lane *lane = &d->lanes[image * d->width + k];
+    return (Generated){lane->ids + d->n_history, lane->logp, lane->n, lane->eos};
+}
+
+uint64_t decoder_tokens(const Decoder *d)
+{
+    return d->tokens;
+}

@@ -1,0 +1,116 @@
+/* A record's pixels and features; see frame.h. */
+#include "stage/frame.h"
+
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+
+Preprocess frame_preprocess(const VisionConfig *config, bool crop)
+{
+    Preprocess p = {.size = (int)config->image, .crop = crop};
+    memcpy(p.mean, PREPROCESS_MEAN, sizeof p.mean);
+    memcpy(p.std, PREPROCESS_STD, sizeof p.std);
+    return p;
+}
+
+static bool image_from_path(Image *out, Slice path, Error *err)
+{
+    char *name = xstrndup(path.data, path.size);
+    size_t size;
+    char *data = file_read(name, &size, err);
+    bool ok = data && (image_decode(out, NULL, data, size, err) || error_prefix(err, "%s", name));
+    free(data);
+    free(name);
+    return ok;
+}
+
+bool frame_image(Image *out, const Record *r, Error *err)
+{
+    Slice bytes, text;
+    Field image = record_bin(r, "frame.image", &bytes);
+    if (image == FIELD_WRONG)
+        return error_set(err, "frame.image is not binary");
+    if (image == FIELD_MISSING) {
+        if (record_string(r, "frame.path", &text) != FIELD_OK)
+            return error_set(err, "no image: expected frame.image (binary) or frame.path (string)");
+        return image_from_path(out, text, err);
+    }
+    int64_t width = 0, height = 0;
+    if (record_string(r, "frame.encoding", &text) != FIELD_OK)
+        return error_set(err, "frame.encoding is missing");
+    ImageFormat format = image_format_find(text.data, text.size);
+    if (format == IMAGE_RGB &&
+        (record_int(r, "frame.width", &width) != FIELD_OK || record_int(r, "frame.height", &height) != FIELD_OK))
+        return error_set(err, "frame.width and frame.height are missing");
+    if (width < 0 || width > IMAGE_MAX_SIDE || height < 0 || height > IMAGE_MAX_SIDE)
+        return error_set(err, "frame is %lld x %lld pixels, expected 1 to %d", (long long)width, (long long)height,
+                         IMAGE_MAX_SIDE);
+    return image_decode_as(out, format, (int)width, (int)height, bytes.data, bytes.size, err);
+}
+
+bool frame_pixels(float *out, const Record *r, const Preprocess *p, Error *err)
+{
+    Image im = {0};
+    if (!frame_image(&im, r, err))
+        return false;
+    preprocess(out, &im, p);
+    image_release(&im);
+    return true;
+}
+
+static bool dtype_find(Slice name, DType *out)
+{
+    static const char *const names[] = {[DTYPE_F32] = "f32", [DTYPE_F16] = "f16", [DTYPE_BF16] = "bf16"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (slice_equal(name, names[i])) {
+            *out = (DType)i;
+            return true;
+        }
+    return false;
+}
+
+Field features_read(real *out, const Record *r, const char *encoder, size_t rows, size_t cols)
+{
+    Slice name, type, data;
+    DType dtype;
+    if (record_string(r, "features.encoder", &name) != FIELD_OK)
+        return FIELD_MISSING;
+    if (!slice_equal(name, encoder) || record_string(r, "features.dtype", &type) != FIELD_OK || !dtype_find(type, &dtype) ||
+        record_bin(r, "features.data", &data) != FIELD_OK || data.size != rows * cols * dtype_size(dtype))
+        return FIELD_WRONG;
+    dtype_convert(DTYPE_REAL, out, dtype, data.data, rows * cols);
+    return FIELD_OK;
+}
+
+void features_pack(Packer *p, const char *encoder, DType dtype, const real *x, size_t rows, size_t cols)
+{
+    size_t bytes = rows * cols * dtype_size(dtype);
+    void *data = xmalloc(bytes);
+    dtype_convert(dtype, data, DTYPE_REAL, x, rows * cols);
+    char type[8];
+    size_t n = 0;
+    for (const char *c = dtype_name(dtype); *c; c++)
+        type[n++] = (char)tolower((unsigned char)*c);
+    type[n] = '\0';
+    const int64_t shape[] = {(int64_t)rows, (int64_t)cols};
+    pack_map(p, 4);
+    pack_string(p, "encoder");
+    pack_string(p, encoder);
+    pack_string(p, "shape");
+    pack_ints(p, shape, 2);
+    pack_string(p, "dtype");
+    pack_string(p, type);
+    pack_string(p, "data");
+    pack_bin(p, data, bytes);
+    free(data);
+}
+
+json_t *header_param(const json_t *header, const char *stage, const char *option)
+{
+    for (; json_is_object(header); header = json_object_get(header, "upstream")) {
+        const char *name = json_string_value(json_object_get(header, "stage"));
+        if (name && strcmp(name, stage) == 0)
+            return json_object_get(json_object_get(header, "params"), option);
+    }
+    return NULL;
+}

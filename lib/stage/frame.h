@@ -1,0 +1,36 @@
+/*
+ * What a stage needs of a record's frame: the pixels as a model wants them, or features that an earlier stage has computed.
+ *
+ * lib/stage is the one room of the library that may see streams, media and models together; only stages may include it.
+ */
+#ifndef STAGE_FRAME_H
+#define STAGE_FRAME_H
+
+#include "media/preprocess.h"
+#include "models/vit.h"
+#include "stream/stream.h"
+
+/* How a captioner or scorer takes its images: squeezed to the square (the processors' way), or the centre (`crop`). */
+Preprocess frame_preprocess(const VisionConfig *config, bool crop);
+
+/* The image of a record: frame.image in frame.encoding, or else the file named by frame.path. */
+__attribute__((warn_unused_result)) bool frame_image(Image *out, const Record *r, Error *err);
+
+/* out [3, S, S]: frame_image, preprocessed. */
+__attribute__((warn_unused_result)) bool frame_pixels(float *out, const Record *r, const Preprocess *p, Error *err);
+
+/*
+ * The record's `features` group (formats/features.md) if its encoder is `encoder` (16 hexadecimal digits) and its shape [rows,
+ * cols]: FIELD_OK with `out` [rows * cols] filled; FIELD_MISSING when there is none; FIELD_WRONG when they are another encoder's
+ * (out is untouched).
+ */
+Field features_read(real *out, const Record *r, const char *encoder, size_t rows, size_t cols);
+
+/* Packs a `features` group of x [rows, cols], stored as dtype (F32, F16 or BF16). */
+void features_pack(Packer *p, const char *encoder, DType dtype, const real *x, size_t rows, size_t cols);
+
+/* The value of an option of stage `stage` in a header or the headers nested in it; NULL when that stage is not there. Borrowed.
+ */
+json_t *header_param(const json_t *header, const char *stage, const char *option);
+
+#endif

@@ -1,0 +1,132 @@
+/* JSON lines as records; see lines.h. */
+#include "stream/lines.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/signals.h"
+#include "stream/token.h"
+
+struct Lines {
+    FILE *in;   /* owned */
+    char *text; /* owned: the line; capacity is getline's */
+    size_t capacity;
+    uint64_t number;
+    Packer value;                          /* owned */
+    enum { BETWEEN, GIVEN, MADE } segment; /* no segment open; one with a header line; one whose header we made */
+    bool kept;                             /* value holds a record that waits behind the header we made */
+};
+
+Lines *lines_new(int fd)
+{
+    Lines *l = xcalloc(1, sizeof *l);
+    l->in = fdopen(fd, "rb");
+    if (!l->in)
+        bug("fdopen: %s", strerror(errno));
+    return l;
+}
+
+void lines_free(Lines *l)
+{
+    if (!l)
+        return;
+    if (l->in != stdin && fileno(l->in) > 2)
+        fclose(l->in);
+    pack_release(&l->value);
+    free(l->text);
+    free(l);
+}
+
+uint64_t lines_number(const Lines *l)
+{
+    return l->number;
+}
+
+/* The records that the input leaves out. They lie in static storage as msgpack: {"vlrm": 1, "stage": "json", "upstream": nil} and
+ * {"end": {"status": 0}}. */
+static Slice made_header(void)
+{
+    static const char bytes[] = "\x83\xa4vlrm\x01\xa5stage\xa4json\xa8upstream\xc0";
+    return (Slice){bytes, sizeof bytes - 1};
+}
+
+static Slice made_end(void)
+{
+    static const char bytes[] = "\x81\xa3"
+                                "end\x81\xa6status\x00";
+    return (Slice){bytes, sizeof bytes - 1};
+}
+
+/* A line of text, blank ones passed over; false at the end of the input or on failure (err set). */
+static bool line_read(Lines *l, size_t *n, Error *err)
+{
+    while (true) {
+        errno = 0;
+        ssize_t got = getline(&l->text, &l->capacity, l->in);
+        if (got < 0) {
+            if (ferror(l->in) || (errno && !feof(l->in)))
+                error_set(err, "read:");
+            return false;
+        }
+        l->number++;
+        if (strspn(l->text, " \t\r\n") < (size_t)got) {
+            *n = (size_t)got;
+            return true;
+        }
+    }
+}
+
+static bool line_parse(Lines *l, size_t n, json_t **out, Error *err)
+{
+    json_error_t e;
+    *out = json_loadb(l->text, n, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &e);
+    if (!*out)
+        return error_set_status(err, STATUS_CORRUPT, "column %d: %s", e.column, e.text);
+    if (!json_is_object(*out))
+        return error_set_status(err, STATUS_CORRUPT, "expected a JSON object, one a line");
+    pack_reset(&l->value);
+    if (!pack_json_strict(&l->value, *out, err))
+        return false;
+    /* pack_json_strict bounds the depth of JSON, not that of a $map's keys and values together. */
+    if (!value_whole((Slice){l->value.data, l->value.size}))
+        return error_set_status(err, STATUS_CORRUPT, "nested deeper than 256 levels, or larger than 1 GiB");
+    return true;
+}
+
+LineStatus lines_next(Lines *l, Slice *value, Error *err)
+{
+    size_t n;
+    json_t *line = NULL;
+    if (l->kept) {
+        l->kept = false;
+        *value = (Slice){l->value.data, l->value.size};
+        return LINE_VALUE;
+    }
+    if (!line_read(l, &n, err)) {
+        if (err->text[0])
+            return LINE_FAILED;
+        if (l->segment != MADE)
+            return LINE_NONE;
+        l->segment = BETWEEN;
+        *value = made_end();
+        return LINE_VALUE;
+    }
+    bool ok = line_parse(l, n, &line, err);
+    bool header = ok && json_object_get(line, "vlrm"), end = ok && json_object_get(line, "end");
+    json_decref(line);
+    if (!ok)
+        return LINE_FAILED;
+    *value = (Slice){l->value.data, l->value.size};
+    if (header && l->segment == BETWEEN) {
+        l->segment = GIVEN;
+    } else if (l->segment == BETWEEN) {
+        l->segment = MADE;
+        l->kept = true;
+        *value = made_header();
+    } else if (end) {
+        l->segment = BETWEEN;
+    }
+    return LINE_VALUE;
+}

@@ -1,0 +1,11 @@
+/* What the AVX2 table does better than the one below it. */
+#include "tensor/cpu/variants.h"
+
+#ifndef VLRM_DOUBLE
+
+void kernels_avx2(Kernels *t)
+{
+    products_avx2(t);
+}
+
+#endif

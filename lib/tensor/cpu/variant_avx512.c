@@ -1,0 +1,11 @@
+/* What the AVX-512 table does better than the one below it. */
+#include "tensor/cpu/variants.h"
+
+#ifndef VLRM_DOUBLE
+
+void kernels_avx512(Kernels *t)
+{
+    products_avx512(t);
+}
+
+#endif

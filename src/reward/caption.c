@@ -1,0 +1,87 @@
+/* The caption of a record; see caption.h. */
+#include "reward/caption.h"
+
+#include <string.h>
+
+static bool ids_from_record(Caption *c, Arena *arena, const Tokenizer *t, const int64_t *ids, size_t n, Error *err)
+{
+    c->ids = arena_alloc(arena, (n + 1) * sizeof *c->ids);
+    c->n = n;
+    for (size_t i = 0; i < n; i++) {
+        if (ids[i] < 0 || ids[i] > INT32_MAX)
+            return error_set_status(err, STATUS_MISMATCH, "caption.tokens[%zu] is %lld: no token", i, (long long)ids[i]);
+        c->ids[i] = (int32_t)ids[i];
+    }
+    c->eos = n > 0 && c->ids[n - 1] == tokenizer_ids(t).eos;
+    return true;
+}
+
+static bool ids_from_text(Caption *c, Arena *arena, const Tokenizer *t, const Record *r, Slice text, Error *err)
+{
+    Tokens tokens;
+    bool eos = true;
+    if (record_bool(r, "caption.eos", &eos) == FIELD_WRONG)
+        return error_set(err, "caption.eos is neither true nor false");
+    if (!tokenizer_encode(&tokens, arena, t, (TextSlice){text.data, text.size}, ENCODE_LITERAL, 0, err))
+        return error_prefix(err, "caption.text");
+    c->ids = arena_alloc(arena, (tokens.count + 1) * sizeof *c->ids);
+    memcpy(c->ids, tokens.ids, tokens.count * sizeof *c->ids);
+    c->n = tokens.count;
+    if (eos)
+        c->ids[c->n++] = tokenizer_ids(t).eos;
+    c->eos = eos;
+    c->made = true;
+    return true;
+}
+
+static Slice stripped(Slice s)
+{
+    const char *p = s.data;
+    size_t n = s.size;
+    while (n > 0 && strchr(" \t\n\r\v\f", p[n - 1]) && p[n - 1])
+        n--;
+    while (n > 0 && strchr(" \t\n\r\v\f", *p) && *p) {
+        p++;
+        n--;
+    }
+    return (Slice){p, n};
+}
+
+static bool text_agrees(const Caption *c, Slice text, Error *err)
+{
+    text = stripped(text);
+    if (c->text.text.size == text.size && (text.size == 0 || memcmp(c->text.text.data, text.data, text.size) == 0))
+        return true;
+    return error_set_status(err, STATUS_MISMATCH,
+                            "caption.tokens decode to \"%.*s\", caption.text is \"%.*s\": another tokenizer?",
+                            (int)c->text.text.size, c->text.text.data, (int)text.size, (const char *)text.data);
+}
+
+bool caption_read(Caption *c, Arena *arena, const Tokenizer *t, const Record *r, Error *err)
+{
+    int64_t *ids;
+    size_t n;
+    Slice text = {NULL, 0};
+    *c = (Caption){0};
+    Field tokens = record_ints(r, "caption.tokens", arena, &ids, &n), has_text = record_string(r, "caption.text", &text);
+    if (tokens == FIELD_WRONG || has_text == FIELD_WRONG)
+        return error_set(err, "caption.%s", tokens == FIELD_WRONG ? "tokens is no array of integers" : "text is no string");
+    if (tokens == FIELD_MISSING && has_text == FIELD_MISSING)
+        return error_set(err, "no caption: expected caption.tokens or caption.text");
+    if (!(tokens == FIELD_OK ? ids_from_record(c, arena, t, ids, n, err) : ids_from_text(c, arena, t, r, stripped(text), err)))
+        return false;
+    tokenizer_caption(&c->text, arena, t, c->ids, c->n);
+    return c->made || has_text == FIELD_MISSING || text_agrees(c, text, err);
+}
+
+void caption_pack(Packer *p, const Record *r, const Caption *c)
+{
+    json_t *group = slice_json(record_raw(r, "caption")), *tokens = json_array();
+    for (size_t i = 0; i < c->n; i++)
+        json_array_append_new(tokens, json_integer(c->ids[i]));
+    json_object_set_new(group, "tokens", tokens);
+    json_object_set_new(group, "eos", json_boolean(c->eos));
+    pack_reset(p);
+    pack_json(p, group);
+    json_decref(group);
+}

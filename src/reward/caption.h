@@ -1,0 +1,27 @@
+/*
+ * The caption of a record as the reward reads it: its tokens, its text, and the place of each token in the text.
+ */
+#ifndef REWARD_CAPTION_H
+#define REWARD_CAPTION_H
+
+#include "stream/stream.h"
+#include "text/tokenizer.h"
+
+typedef struct Caption {
+    int32_t *ids;
+    size_t n;
+    bool eos;         /* the last id is eos */
+    bool made;        /* the ids were made here, from the text: the record has none */
+    CaptionText text; /* decoded from the ids */
+} Caption;
+
+/*
+ * Reads caption.tokens, or makes them from caption.text (then with eos behind them, unless caption.eos is false). Everything lies
+ * in the arena. A caption whose tokens do not decode to its text, or ids that the tokenizer has not got, are STATUS_MISMATCH.
+ */
+__attribute__((warn_unused_result)) bool caption_read(Caption *c, Arena *arena, const Tokenizer *t, const Record *r, Error *err);
+
+/* The record's caption group with tokens and eos set as read; for captions whose ids were made. */
+void caption_pack(Packer *p, const Record *r, const Caption *c);
+
+#endif

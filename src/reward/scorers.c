@@ -1,0 +1,256 @@
+/* The models that score; see scorers.h. */
+#include "reward/scorers.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/progress.h"
+#include "base/random.h"
+
+static Tokenizer *tokenizer_of_kind(const char *folder, TokenizerKind kind, const char *name, Error *err)
+{
+    Tokenizer *t = tokenizer_open(folder, err);
+    if (t && tokenizer_kind(t) != kind) {
+        error_set_status(err, STATUS_MISMATCH, "%s: its tokenizer is not %s", folder, name);
+        tokenizer_free(t);
+        t = NULL;
+    }
+    return t;
+}
+
+bool scorers_init(Scorers *s, const ScorerOptions *options, const Kernels *kernels, Error *err)
+{
+    *s = (Scorers){.options = *options, .kernels = kernels};
+    s->tape = tape_new(kernels);
+    if (options->itm) {
+        if (!(s->itm = itm_open(options->itm, kernels, err)) ||
+            !(s->itm_tokenizer = tokenizer_of_kind(options->itm, TOKENIZER_BERT, "BERT's WordPiece", err)))
+            return false;
+        digest_text(vit_digest(s->itm->checkpoint), s->encoder);
+        s->itm_images = frame_preprocess(&s->itm->config.vision, options->crop);
+    }
+    if (options->ref && !(s->ref = language_model_open(options->ref, kernels, err)))
+        return false;
+    if (options->clip) {
+        if (!(s->clip = clip_open(options->clip, kernels, err)) ||
+            !(s->clip_tokenizer = tokenizer_of_kind(options->clip, TOKENIZER_CLIP, "CLIP's BPE", err)))
+            return false;
+        s->clip_images = frame_preprocess(&s->clip->config.vision, true);
+    }
+    return true;
+}
+
+void scorers_release(Scorers *s)
+{
+    itm_free(s->itm);
+    language_model_free(s->ref);
+    clip_free(s->clip);
+    tokenizer_free(s->itm_tokenizer);
+    tokenizer_free(s->clip_tokenizer);
+    tape_free(s->tape);
+    *s = (Scorers){0};
+}
+
+size_t scorers_clip_cols(const Scorers *s)
+{
+    return s->clip ? s->clip->config.projection : 0;
+}
+
+/* ---- images ---- */
+
+/* What tells two records of one image: the bytes of the frame group. */
+static uint64_t frame_hash(const Record *r)
+{
+    Slice frame = record_raw(r, "frame");
+    return hash_id(frame.data, frame.size);
+}
+
+/* Features of one image, into out: from the record, else by ITM's encoder. */
+static bool features_fill(Scorers *s, ScoreItem *item, real *out)
+{
+    const Vit *vit = &s->itm->vit;
+    size_t rows = vit_rows(vit), cols = vit->config.hidden;
+    Field found = features_read(out, item->record, s->encoder, rows, cols);
+    if (found == FIELD_OK) {
+        s->n_shared++;
+        return true;
+    }
+    if (found == FIELD_WRONG && !s->said_other_encoder) {
+        warn("record %.*s: its features are of another encoder than %s's: not used, computed here (said once)",
+             (int)item->record->id.size, (const char *)item->record->id.data, s->options.itm);
+        s->said_other_encoder = true;
+    }
+    size_t image = vit->config.image;
+    float *pixels = xmalloc(3 * image * image * sizeof *pixels);
+    bool ok = frame_pixels(pixels, item->record, &s->itm_images, &item->err);
+    if (ok) {
+        TapeMark mark = tape_mark(s->tape);
+        Tensor *x = vit_blocks(s->tape, vit, pixels, 1);
+        s->kernels->download(out, x->data, rows * cols * sizeof *out);
+        tape_release(s->tape, mark);
+        s->n_encoded++;
+    }
+    free(pixels);
+    return ok;
+}
+
+/* ---- ITM ---- */
+
+typedef struct ImageSet {
+    uint64_t *hashes; /* [n] */
+    real *features;   /* [n, rows * cols] */
+    size_t n;
+} ImageSet;
+
+/* The place of the item's image in the set, added if it is new; SIZE_MAX if it cannot be read. */
+static size_t image_place(Scorers *s, ImageSet *set, ScoreItem *item)
+{
+    size_t values = vit_rows(&s->itm->vit) * s->itm->vit.config.hidden;
+    uint64_t hash = frame_hash(item->record);
+    for (size_t i = 0; i < set->n; i++)
+        if (set->hashes[i] == hash)
+            return i;
+    if (!features_fill(s, item, set->features + set->n * values))
+        return SIZE_MAX;
+    set->hashes[set->n] = hash;
+    return set->n++;
+}
+
+static bool itm_ids(Scorers *s, Arena *arena, ScoreItem *item, QformerText *out)
+{
+    Tokens tokens;
+    if (!tokenizer_encode(&tokens, arena, s->itm_tokenizer, item->caption->text.text, ENCODE_SPECIAL, s->options.itm_max_tokens,
+                          &item->err))
+        return false;
+    out->ids = tokens.ids;
+    out->n = tokens.count;
+    return true;
+}
+
+static void score_itm(Scorers *s, ScoreItem *items, size_t n)
+{
+    Arena arena = {0};
+    size_t rows = vit_rows(&s->itm->vit), cols = s->itm->vit.config.hidden, n_texts = 0;
+    ImageSet set = {arena_alloc(&arena, n * sizeof(uint64_t)), arena_alloc(&arena, n * rows * cols * sizeof(real)), 0};
+    QformerText *texts = arena_calloc(&arena, n, sizeof *texts);
+    size_t *owner = arena_calloc(&arena, n, sizeof *owner);
+    double start = seconds_now();
+    for (size_t i = 0; i < n; i++) {
+        size_t place = items[i].failed ? SIZE_MAX : image_place(s, &set, &items[i]);
+        items[i].failed = place == SIZE_MAX || !itm_ids(s, &arena, &items[i], &texts[n_texts]);
+        texts[n_texts].image = place;
+        owner[n_texts] = i;
+        n_texts += !items[i].failed;
+    }
+    double encoded = seconds_now();
+    s->seconds_encode += encoded - start;
+    if (n_texts > 0) {
+        Tensor *x = tape_input(s->tape, set.n * rows, cols, set.features, false);
+        QformerMemory memory = qformer_memory(s->tape, &s->itm->qformer, vit_norm(s->tape, &s->itm->vit, x), set.n);
+        Tensor *logits = itm_logits(s->tape, s->itm, &memory, texts, n_texts);
+        real *host = arena_alloc(&arena, 2 * n_texts * sizeof *host);
+        s->kernels->download(host, logits->data, 2 * n_texts * sizeof *host);
+        for (size_t i = 0; i < n_texts; i++)
+            items[owner[i]].itm = host[2 * i + 1];
+        tape_reset(s->tape);
+    }
+    s->seconds_itm += seconds_now() - encoded;
+    arena_release(&arena);
+}
+
+/* ---- reference ---- */
+
+/* Mean log-probability of each caption's tokens; a caption without tokens has 0. */
+static void score_ref(Scorers *s, ScoreItem *items, size_t n)
+{
+    Arena arena = {0};
+    OptSequence *sequences = arena_calloc(&arena, n, sizeof *sequences);
+    size_t total = 0, n_sequences = 0, at = 0;
+    double start = seconds_now();
+    for (size_t i = 0; i < n; i++)
+        total += items[i].caption->n;
+    int32_t *targets = arena_alloc(&arena, total * sizeof *targets);
+    for (size_t i = 0; i < n; i++) {
+        const Caption *c = items[i].caption;
+        items[i].ref = 0;
+        if (!items[i].failed && c->n > 0 && !opt_fits(&s->ref->opt, 0, c->n))
+            items[i].failed = !error_set(&items[i].err, "%zu tokens are more than the reference model's %zu positions", c->n,
+                                         s->ref->opt.config.positions);
+        for (size_t k = 0; k < c->n && !items[i].failed; k++)
+            if ((size_t)c->ids[k] >= s->ref->opt.config.vocabulary)
+                die_status(STATUS_MISMATCH, "record %.*s: token %d, the reference model has %zu", (int)items[i].record->id.size,
+                           (const char *)items[i].record->id.data, c->ids[k], s->ref->opt.config.vocabulary);
+        if (items[i].failed || c->n == 0)
+            continue;
+        memcpy(targets + at, c->ids, c->n * sizeof *targets);
+        sequences[n_sequences++] = (OptSequence){.tokens = targets + at, .n = c->n};
+        at += c->n;
+    }
+    if (n_sequences > 0) {
+        Tensor *hidden = opt_hidden(s->tape, &s->ref->opt, NULL, sequences, n_sequences);
+        Tensor *logp = opt_logp(s->tape, &s->ref->opt, hidden, targets, NULL);
+        real *host = arena_alloc(&arena, at * sizeof *host);
+        s->kernels->download(host, logp->data, at * sizeof *host);
+        for (size_t i = 0, from = 0; i < n; i++) {
+            size_t tokens = items[i].failed ? 0 : items[i].caption->n;
+            for (size_t k = 0; k < tokens; k++)
+                items[i].ref += (double)host[from + k] / (double)tokens;
+            from += tokens;
+        }
+        tape_reset(s->tape);
+    }
+    s->seconds_ref += seconds_now() - start;
+    arena_release(&arena);
+}
+
+/* ---- CLIP ---- */
+
+static void score_clip(Scorers *s, ScoreItem *items, size_t n)
+{
+    Arena arena = {0};
+    size_t image = s->clip->config.vision.image, one = 3 * image * image, cols = s->clip->config.projection, good = 0;
+    float *pixels = arena_alloc(&arena, n * one * sizeof *pixels);
+    ClipText *texts = arena_calloc(&arena, n, sizeof *texts);
+    size_t *owner = arena_calloc(&arena, n, sizeof *owner), limit = tokenizer_limit(s->clip_tokenizer);
+    double start = seconds_now();
+    if (limit == 0 || limit > s->clip->config.text.positions)
+        limit = s->clip->config.text.positions;
+    for (size_t i = 0; i < n; i++) {
+        Tokens tokens;
+        items[i].failed = items[i].failed ||
+                          !frame_pixels(pixels + good * one, items[i].record, &s->clip_images, &items[i].err) ||
+                          !tokenizer_encode(&tokens, &arena, s->clip_tokenizer, items[i].caption->text.text, ENCODE_SPECIAL,
+                                            limit, &items[i].err);
+        if (items[i].failed)
+            continue;
+        texts[good] = (ClipText){tokens.ids, tokens.count};
+        owner[good++] = i;
+    }
+    if (good > 0) {
+        Tensor *a = clip_images(s->tape, s->clip, pixels, good), *b = clip_texts(s->tape, s->clip, texts, good);
+        real *host_a = arena_alloc(&arena, good * cols * sizeof *host_a),
+             *host_b = arena_alloc(&arena, good * cols * sizeof *host_b);
+        s->kernels->download(host_a, a->data, good * cols * sizeof *host_a);
+        s->kernels->download(host_b, b->data, good * cols * sizeof *host_b);
+        for (size_t i = 0; i < good; i++) {
+            memcpy(items[owner[i]].clip_image, host_a + i * cols, cols * sizeof *host_a);
+            memcpy(items[owner[i]].clip_text, host_b + i * cols, cols * sizeof *host_b);
+        }
+        tape_reset(s->tape);
+    }
+    s->seconds_clip += seconds_now() - start;
+    arena_release(&arena);
+}
+
+void scorers_run(Scorers *s, ScoreItem *items, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        items[i].itm = items[i].ref = NAN;
+    if (s->clip)
+        score_clip(s, items, n);
+    if (s->itm)
+        score_itm(s, items, n);
+    if (s->ref)
+        score_ref(s, items, n);
+}

@@ -1,0 +1,56 @@
+/*
+ * The models that score: ITM, the reference language model, CLIP. Each is loaded only if it is asked for.
+ *
+ * A scoring batch is a handful of captions that go through the models together; captions of the same image share its features and
+ * its cross-attention keys and values.
+ */
+#ifndef REWARD_SCORERS_H
+#define REWARD_SCORERS_H
+
+#include "models/clip.h"
+#include "models/itm.h"
+#include "models/opt.h"
+#include "reward/caption.h"
+#include "stage/frame.h"
+
+typedef struct ScorerOptions {
+    const char *itm, *ref, *clip; /* folders; NULL: not computed */
+    size_t itm_max_tokens;
+    bool crop; /* ITM's images, as the captioner's */
+} ScorerOptions;
+
+typedef struct Scorers {
+    ScorerOptions options;
+    const Kernels *kernels;
+    Tape *tape;                                /* owned */
+    Itm *itm;                                  /* owned, NULL if not asked for */
+    LanguageModel *ref;                        /* owned */
+    Clip *clip;                                /* owned */
+    Tokenizer *itm_tokenizer, *clip_tokenizer; /* owned */
+    char encoder[17];                          /* digest of ITM's vision blocks */
+    Preprocess itm_images, clip_images;
+    uint64_t n_encoded, n_shared; /* images that ran through ITM's encoder; those whose features came along */
+    bool said_other_encoder;
+    double seconds_encode, seconds_itm, seconds_ref, seconds_clip;
+} Scorers;
+
+__attribute__((warn_unused_result)) bool scorers_init(Scorers *s, const ScorerOptions *options, const Kernels *kernels,
+                                                      Error *err);
+void scorers_release(Scorers *s);
+
+/* One caption to be scored; caption and record are borrowed. */
+typedef struct ScoreItem {
+    const Record *record;
+    const Caption *caption;
+    bool failed; /* its image cannot be read; err says why */
+    Error err;
+    double itm, ref;              /* NAN where not computed */
+    real *clip_image, *clip_text; /* where to put the embeddings [projection]; NULL without CLIP */
+} ScoreItem;
+
+/* Scores n captions together. Items that fail are marked; the others go on. */
+void scorers_run(Scorers *s, ScoreItem *items, size_t n);
+
+size_t scorers_clip_cols(const Scorers *s);
+
+#endif

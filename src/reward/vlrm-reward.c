@@ -1,0 +1,402 @@
+/*
+ * vlrm-reward: captions to the return of every token (paper, section 3.4, equation 1, Table 1).
+ *
+ * Captions are gathered into scoring batches for the models; with CLIP, whose Phi is over the records of a batch, they then wait
+ * in the spool until the batch is complete. Here are the options and the loop; the models are in scorers.c, the arithmetic in
+ * returns.c.
+ */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/options.h"
+#include "base/pool.h"
+#include "base/signals.h"
+#include "reward/phi.h"
+#include "reward/returns.h"
+#include "reward/scorers.h"
+#include "stage/spool.h"
+#include "stream/filter.h"
+
+static struct {
+    const char *model, *itm, *ref, *clip, *bad_phrases, *exempt_words, *device, *spool;
+    int64_t threads, batch, score_batch, itm_max_tokens, spool_memory, zstd;
+    Weights weights;
+    bool no_itm, no_ref, recombine, crop;
+    int compute;
+} opt;
+
+static const Option options[] = {
+    {"", 0, OPTION_FLAG, NULL, NULL, 0, 0, NULL, "Models"},
+    {"model", 'm', OPTION_STRING, &opt.model, NULL, 0, 0, "DIR",
+     "the captioner: its tokenizer reads the captions, its language model is the reference"},
+    {"itm", 0, OPTION_STRING, &opt.itm, NULL, 0, 0, "DIR", "the scorer, BLIP-2's image-text matching model"},
+    {"ref", 0, OPTION_STRING, &opt.ref, NULL, 0, 0, "DIR", "another reference language model (default: the one inside --model)"},
+    {"clip", 0, OPTION_STRING, &opt.clip, NULL, 0, 0, "DIR",
+     "a CLIP: adds --clip-weight Phi over each batch (paper: equation 5, VLRM-RS)"},
+    {"no-itm", 0, OPTION_FLAG, &opt.no_itm, NULL, 0, 0, NULL, "reward by CLIP alone, load no ITM model"},
+    {"no-ref", 0, OPTION_FLAG, &opt.no_ref, NULL, 0, 0, NULL, "no reference term (VLRM-RS), load no language model"},
+    {"itm-max-tokens", 0, OPTION_INT, &opt.itm_max_tokens, "32", 3, 512, "N",
+     "ITM sees N word pieces of a caption, [CLS] and [SEP] among them"},
+    {"crop", 0, OPTION_FLAG, &opt.crop, NULL, 0, 0, NULL,
+     "ITM sees the centre crop (default: as the rollout in the input's header)"},
+    {"", 0, OPTION_FLAG, NULL, NULL, 0, 0, NULL, "Rules and weights"},
+    {"bad-phrases", 0, OPTION_STRING, &opt.bad_phrases, NULL, 0, 0, "FILE",
+     "phrases that are punished (default: the paper's Table 6)"},
+    {"exempt-words", 0, OPTION_STRING, &opt.exempt_words, NULL, 0, 0, "FILE",
+     "words that may be repeated (default: colours, prepositions, articles)"},
+    {"sim-weight", 0, OPTION_REAL, &opt.weights.sim, "1", -1e6, 1e6, "W", "weight of sim"},
+    {"clip-weight", 0, OPTION_REAL, &opt.weights.clip, "0.3", -1e6, 1e6, "W", "weight of Phi within sim"},
+    {"ref-weight", 0, OPTION_REAL, &opt.weights.ref, "1", -1e6, 1e6, "W", "weight of ref"},
+    {"noeos-weight", 0, OPTION_REAL, &opt.weights.noeos, "1", -1e6, 1e6, "W", "weight of noeos"},
+    {"bad-weight", 0, OPTION_REAL, &opt.weights.bad, "1", -1e6, 1e6, "W", "weight of a bad token"},
+    {"repeat-weight", 0, OPTION_REAL, &opt.weights.repeat, "1", -1e6, 1e6, "W", "weight of a repeated token"},
+    {"gamma", 0, OPTION_REAL, &opt.weights.gamma, "1", 0, 1, "G", "discount of penalties further on (paper: 1)"},
+    {"recombine", 0, OPTION_FLAG, &opt.recombine, NULL, 0, 0, NULL,
+     "the input has rewards: combine their parts anew with these weights and lists, without a model"},
+    {"", 0, OPTION_FLAG, NULL, NULL, 0, 0, NULL, "Batches and machine"},
+    {"batch", 0, OPTION_INT, &opt.batch, "0", 0, 1e9, "N",
+     "records over which Phi is computed; 0: as the input's batch records say"},
+    {"score-batch", 0, OPTION_INT, &opt.score_batch, "8", 1, 4096, "N", "captions that go through the models together"},
+    {"spool", 0, OPTION_STRING, &opt.spool, "/tmp", 0, 0, "DIR",
+     "where records of a batch wait that do not fit --spool-memory (CLIP only)"},
+    {"spool-memory", 0, OPTION_INT, &opt.spool_memory, "1024", 1, 1e9, "MIB", "for records that wait for their batch"},
+    {"device", 0, OPTION_STRING, &opt.device, "cpu", 0, 0, "cpu|cuda[:N]", "where to compute"},
+    {"compute", 0, OPTION_CHOICE, &opt.compute, "auto", 0, 0, "auto|f32|bf16", "products with weights stored in 16 bits"},
+    {"threads", 0, OPTION_INT, &opt.threads, "0", 0, 4096, "N", "0: as many as there are processors"},
+    {"zstd", 0, OPTION_INT, &opt.zstd, "0", 0, 19, "LEVEL", "compress the output; 0: plain"},
+    {0},
+};
+
+static const Program program = {
+    .name = "vlrm-reward",
+    .summary = "score captions: the return of every token",
+    .operands = "[file|-]...",
+    .input = "frame, caption (and features)",
+    .output = "frame, caption, reward",
+    .description = "R(t_k) = sim + ref - noeos - sum over s >= k of (bad_s + repeat_s): sim is the positive logit of the "
+                   "image-text matching "
+                   "model before softmax, ref the mean log-probability under a language model that sees no image, bad and repeat "
+                   "punish tokens of "
+                   "phrases that say nothing and of words said before, noeos a caption without an end.\n\n"
+                   "It scores anyone's captions: {\"id\", \"frame\": {\"path\"}, \"caption\": {\"text\"}} is enough. Every part "
+                   "is kept in the record, "
+                   "so --recombine tries other weights and lists at more than 100,000 captions a second.",
+    .examples =
+        "# Score captions written by hand:\n"
+        "vlrm-cat --from=json captions.jsonl | vlrm-reward --model blip2 --itm itm | vlrm-cat --fields id,reward.sim,reward.ref\n"
+        "# The same rewards without the reference term:\n"
+        "vlrm-reward --recombine --ref-weight 0 --model blip2 rewarded.vlrm | vlrm-cat --fields id,reward.returns",
+    .options = options,
+};
+
+/* A record with its caption, waiting to be scored. */
+typedef struct Pending {
+    Record record;
+    Caption caption;
+} Pending;
+
+/* What is kept of a scored record until its batch is complete (with CLIP). */
+typedef struct Waiting {
+    Reward *rewards;      /* owned; marks point into the batch's arena */
+    Slice *captions;      /* packed caption groups of those whose ids were made; in the arena */
+    real *images, *texts; /* owned: [n, projection] */
+    size_t n, capacity, captions_capacity, images_capacity, texts_capacity;
+    Spool records;
+    Arena arena;
+} Waiting;
+
+typedef struct Loop {
+    Filter filter;
+    Scorers scorers;
+    Tokenizer *tokenizer;
+    WordRules *rules;
+    Pending *pending; /* [score_batch] */
+    size_t n_pending;
+    Arena arena; /* of the pending ones */
+    Waiting waiting;
+    uint64_t in_batch, largest_batch;
+    int64_t index, written;
+} Loop;
+
+/* ---- writing ---- */
+
+static void write_reward(Loop *l, const Record *r, Slice made_caption, const Reward *reward, Arena *arena)
+{
+    static Packer packer;
+    reward_pack(&packer, reward, &opt.weights, arena);
+    Group groups[] = {{{"reward", 6}, {packer.data, packer.size}}, {{"caption", 7}, made_caption}};
+    writer_record(l->filter.out, r->id, r, groups, made_caption.data ? 2 : 1);
+    l->written++;
+}
+
+/* The caption group again, with the ids that were made for it; {NULL, 0} where the record had its own. */
+static Slice made_caption(const Record *r, const Caption *c, Arena *arena)
+{
+    static Packer packer;
+    if (!c->made)
+        return (Slice){NULL, 0};
+    caption_pack(&packer, r, c);
+    return (Slice){memcpy(arena_alloc(arena, packer.size), packer.data, packer.size), packer.size};
+}
+
+/* Complains of a record and ends the program if it says that this is the wrong tokenizer or model. */
+static void record_failed(Loop *l, const Record *r, const Error *err)
+{
+    if (err->status == STATUS_MISMATCH)
+        die_status(STATUS_MISMATCH, "record %.*s: %s", (int)r->id.size, (const char *)r->id.data, err->text);
+    filter_failed(&l->filter, r, "%s", err->text);
+    l->written++;
+}
+
+/* ---- batches with Phi ---- */
+
+static void wait_for_batch(Loop *l, const Pending *p, const Reward *reward, const ScoreItem *item)
+{
+    Waiting *w = &l->waiting;
+    Error err = {0};
+    size_t cols = scorers_clip_cols(&l->scorers);
+    w->rewards = array_reserve(w->rewards, &w->capacity, w->n + 1, sizeof *w->rewards);
+    w->captions = array_reserve(w->captions, &w->captions_capacity, w->n + 1, sizeof *w->captions);
+    w->images = array_reserve(w->images, &w->images_capacity, (w->n + 1) * cols, sizeof *w->images);
+    w->texts = array_reserve(w->texts, &w->texts_capacity, (w->n + 1) * cols, sizeof *w->texts);
+    w->rewards[w->n] = *reward;
+    for (size_t i = 0; i < reward->marks.n_fired; i++) { /* the caption they point into goes with the scoring batch */
+        TextSlice *text = &reward->marks.fired[i].text;
+        text->data = arena_strndup(&w->arena, text->data, text->size);
+    }
+    w->captions[w->n] = made_caption(&p->record, &p->caption, &w->arena);
+    memcpy(w->images + w->n * cols, item->clip_image, cols * sizeof *w->images);
+    memcpy(w->texts + w->n * cols, item->clip_text, cols * sizeof *w->texts);
+    if (!spool_add(&w->records, p->record.raw.data, p->record.raw.size, &err))
+        die("%s", err.text);
+    w->n++;
+}
+
+static void write_waiting(Loop *l)
+{
+    Waiting *w = &l->waiting;
+    double *phi = xcalloc(w->n + 1, sizeof *phi);
+    if (w->n > 0)
+        phi_compute(phi, l->scorers.kernels, w->images, w->texts, w->n, scorers_clip_cols(&l->scorers));
+    for (size_t i = 0; i < w->n; i++) {
+        Error err = {0};
+        size_t size;
+        Record r;
+        const void *raw = spool_get(&w->records, i, &size, &err);
+        if (!raw || !record_parse((Slice){raw, size}, &r, &w->arena, &err))
+            die("%s", err.text);
+        w->rewards[i].phi = phi[i];
+        write_reward(l, &r, w->captions[i], &w->rewards[i], &w->arena);
+    }
+    free(phi);
+    w->n = 0;
+    spool_reset(&w->records);
+    arena_reset(&w->arena);
+}
+
+/* ---- scoring ---- */
+
+static void score_pending(Loop *l)
+{
+    size_t n = l->n_pending, cols = scorers_clip_cols(&l->scorers);
+    if (n == 0)
+        return;
+    ScoreItem *items = arena_calloc(&l->arena, n, sizeof *items);
+    for (size_t i = 0; i < n; i++) {
+        items[i].record = &l->pending[i].record;
+        items[i].caption = &l->pending[i].caption;
+        items[i].clip_image = cols ? arena_alloc(&l->arena, cols * sizeof(real)) : NULL;
+        items[i].clip_text = cols ? arena_alloc(&l->arena, cols * sizeof(real)) : NULL;
+    }
+    scorers_run(&l->scorers, items, n);
+    for (size_t i = 0; i < n; i++) {
+        const Pending *p = &l->pending[i];
+        Reward reward = {.itm = items[i].itm, .phi = NAN, .ref = items[i].ref, .noeos = !p->caption.eos};
+        if (items[i].failed) {
+            record_failed(l, &p->record, &items[i].err);
+            continue;
+        }
+        word_rules_apply(&reward.marks, cols ? &l->waiting.arena : &l->arena, l->rules, &p->caption.text);
+        if (cols)
+            wait_for_batch(l, p, &reward, &items[i]);
+        else
+            write_reward(l, &p->record, made_caption(&p->record, &p->caption, &l->arena), &reward, &l->arena);
+    }
+    l->n_pending = 0;
+    arena_reset(&l->arena);
+}
+
+static void take_record(Loop *l, const Record *r)
+{
+    Error err = {0};
+    Pending *p = &l->pending[l->n_pending];
+    void *copy = memcpy(arena_alloc(&l->arena, r->raw.size), r->raw.data, r->raw.size);
+    if (!record_parse((Slice){copy, r->raw.size}, &p->record, &l->arena, &err) ||
+        !caption_read(&p->caption, &l->arena, l->tokenizer, &p->record, &err)) {
+        record_failed(l, r, &err);
+        return;
+    }
+    l->n_pending++;
+    if (l->n_pending == (size_t)opt.score_batch)
+        score_pending(l);
+}
+
+/* Everything gathered is scored and written; the batch record follows. */
+static void close_batch(Loop *l, const Record *batch)
+{
+    score_pending(l);
+    if (l->scorers.clip)
+        write_waiting(l);
+    if (l->in_batch < l->largest_batch && l->scorers.clip)
+        note("batch %lld is smaller: Phi is over %llu records", (long long)l->index, (unsigned long long)l->in_batch);
+    l->largest_batch = l->in_batch > l->largest_batch ? l->in_batch : l->largest_batch;
+    writer_batch(l->filter.out, batch ? batch->batch.index : l->index, l->written, batch ? batch->batch.step : -1);
+    l->index++;
+    l->in_batch = 0;
+    l->written = 0;
+}
+
+/* ---- recombining ---- */
+
+static bool reward_read(Reward *reward, const Record *r, Error *err)
+{
+    static const char *const paths[] = {"reward.parts.itm", "reward.parts.phi", "reward.ref"};
+    double *const out[] = {&reward->itm, &reward->phi, &reward->ref};
+    if (!record_raw(r, "reward").data)
+        return error_set(err, "no reward to recombine");
+    for (size_t i = 0; i < 3; i++) {
+        *out[i] = NAN;
+        if (record_real(r, paths[i], out[i]) == FIELD_WRONG)
+            return error_set(err, "%s is no number", paths[i]);
+    }
+    return true;
+}
+
+static void recombine_record(Loop *l, const Record *r)
+{
+    Error err = {0};
+    Caption c;
+    Reward reward = {0};
+    if (reward_read(&reward, r, &err) && caption_read(&c, &l->arena, l->tokenizer, r, &err)) {
+        reward.noeos = !c.eos;
+        word_rules_apply(&reward.marks, &l->arena, l->rules, &c.text);
+        write_reward(l, r, (Slice){NULL, 0}, &reward, &l->arena);
+    } else {
+        record_failed(l, r, &err);
+    }
+    arena_reset(&l->arena);
+}
+
+/* ---- the loop ---- */
+
+static void follow_rollout(Loop *l)
+{
+    const json_t *crop = header_param(filter_upstream(&l->filter), "rollout", "crop");
+    if (crop && !option_given(&program, "crop"))
+        l->scorers.itm_images.crop = json_is_true(crop);
+}
+
+static void run_loop(Loop *l)
+{
+    Record r;
+    bool any = false;
+    while (filter_next(&l->filter, &r)) {
+        if (r.kind == RECORD_DATA) {
+            if (!any)
+                follow_rollout(l);
+            any = true;
+            l->in_batch++;
+            if (opt.recombine)
+                recombine_record(l, &r);
+            else
+                take_record(l, &r);
+        }
+        if (opt.batch > 0 ? l->in_batch == (uint64_t)opt.batch : r.kind == RECORD_BATCH)
+            close_batch(l, r.kind == RECORD_BATCH ? &r : NULL);
+        if (l->n_pending > 0 && reader_would_block(l->filter.in))
+            score_pending(l);
+    }
+    if (opt.batch > 0 && l->in_batch > 0) {
+        close_batch(l, NULL);
+    } else {
+        score_pending(l);
+        if (l->scorers.clip)
+            write_waiting(l);
+    }
+}
+
+static void check_options(void)
+{
+    if (!opt.model && !opt.ref)
+        usage_error("--model is required: its tokenizer reads the captions");
+    if (opt.recombine)
+        return;
+    if (!opt.no_itm && !opt.itm)
+        usage_error("--itm is required (or --no-itm with --clip)");
+    if (opt.no_itm && !opt.clip)
+        usage_error("--no-itm needs --clip: nothing would look at the image");
+}
+
+static void open_all(Loop *l, char **operands, int n)
+{
+    Error err = {0};
+    const Kernels *kernels = NULL;
+    char *bad = opt.bad_phrases ? xstrdup(opt.bad_phrases) : share_path("bad-phrases.txt");
+    char *exempt = opt.exempt_words ? xstrdup(opt.exempt_words) : share_path("exempt-words.txt");
+    ScorerOptions so = {opt.no_itm ? NULL : opt.itm,
+                        opt.no_ref ? NULL
+                        : opt.ref  ? opt.ref
+                                   : opt.model,
+                        opt.clip, (size_t)opt.itm_max_tokens, opt.crop};
+    if (!(l->rules = word_rules_open(bad, exempt, &err)) ||
+        !(l->tokenizer = tokenizer_open(opt.model ? opt.model : opt.ref, &err)) ||
+        (!opt.recombine &&
+         (!kernels_find(opt.device, (Compute)opt.compute, &kernels, &err) || !scorers_init(&l->scorers, &so, kernels, &err))))
+        die_status(err.status, "%s", err.text);
+    if (tokenizer_kind(l->tokenizer) != TOKENIZER_OPT)
+        die_status(STATUS_MISMATCH, "%s: its tokenizer is not OPT's byte-level BPE", opt.model ? opt.model : opt.ref);
+    free(bad);
+    free(exempt);
+    l->pending = xcalloc((size_t)opt.score_batch, sizeof *l->pending);
+    spool_init(&l->waiting.records, opt.spool, (size_t)opt.spool_memory << 20);
+    filter_init(&l->filter, &program, operands, n, (int)opt.zstd, "captions");
+    if (kernels)
+        filter_header_set(&l->filter, "kernels", json_string(kernels->name));
+}
+
+static void close_all(Loop *l)
+{
+    const Scorers *s = &l->scorers;
+    if (!opt.recombine)
+        note("%llu images encoded, %llu shared; seconds: encode %.2f, itm %.2f, ref %.2f, clip %.2f",
+             (unsigned long long)s->n_encoded, (unsigned long long)s->n_shared, s->seconds_encode, s->seconds_itm, s->seconds_ref,
+             s->seconds_clip);
+    if (l->scorers.tape)
+        scorers_release(&l->scorers);
+    word_rules_free(l->rules);
+    tokenizer_free(l->tokenizer);
+    spool_release(&l->waiting.records);
+    arena_release(&l->waiting.arena);
+    arena_release(&l->arena);
+    free(l->waiting.rewards);
+    free(l->waiting.captions);
+    free(l->waiting.images);
+    free(l->waiting.texts);
+    free(l->pending);
+}
+
+int main(int argc, char **argv)
+{
+    Loop l = {0};
+    int n;
+    char **operands = options_parse(&program, argc, argv, &n);
+    check_options();
+    signals_init();
+    pool_init((int)opt.threads);
+    open_all(&l, operands, n);
+    run_loop(&l);
+    int status = filter_finish(&l.filter);
+    close_all(&l);
+    return status;
+}

@@ -1,0 +1,241 @@
+/* A decoding batch; see captioning.h. */
+#include "rollout/captioning.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#include "base/random.h"
+
+/* The ids that generate() takes to stand before the caption: since transformers 4.47 the <image> ids and BOS, before nothing. */
+static size_t history_make(Captioning *c)
+{
+    const Blip2Config *config = &c->captioner->config;
+    if (config->image_token < 0)
+        return 0;
+    c->history = xcalloc(config->queries + 1, sizeof *c->history);
+    for (size_t i = 0; i < config->queries; i++)
+        c->history[i] = config->image_token;
+    c->history[config->queries] = c->captioner->bos;
+    return config->queries + 1;
+}
+
+static DType features_type(const Captioning *c)
+{
+    if (c->options.features_dtype > 0)
+        return (DType)(c->options.features_dtype - 1);
+    return c->captioner->vit.blocks[0].fc1.weight.type == DTYPE_F32 ? DTYPE_F32 : DTYPE_BF16;
+}
+
+static bool tokenizer_agrees(const Captioning *c, Error *err)
+{
+    TokenizerIds ids = tokenizer_ids(c->tokenizer);
+    if (tokenizer_kind(c->tokenizer) != TOKENIZER_OPT)
+        return error_set_status(err, STATUS_MISMATCH, "%s: its tokenizer is not OPT's byte-level BPE", c->options.model);
+    if ((size_t)tokenizer_size(c->tokenizer) > c->captioner->config.text.vocabulary)
+        return error_set_status(err, STATUS_MISMATCH, "%s: the tokenizer has %d ids, the model %zu rows", c->options.model,
+                                tokenizer_size(c->tokenizer), c->captioner->config.text.vocabulary);
+    if (ids.eos != c->captioner->eos)
+        warn("%s: the model ends captions with id %d, the tokenizer's newline is %d", c->options.model, c->captioner->eos,
+             ids.eos);
+    return true;
+}
+
+bool captioning_init(Captioning *c, const CaptioningOptions *options, const Kernels *kernels, Error *err)
+{
+    *c = (Captioning){.options = *options, .kernels = kernels};
+    c->captioner = captioner_open(options->model, kernels, err);
+    c->tokenizer = c->captioner ? tokenizer_open(options->model, err) : NULL;
+    if (!c->tokenizer || !tokenizer_agrees(c, err))
+        return false;
+    size_t queries = c->captioner->config.queries, image = c->captioner->config.vision.image;
+    if (!opt_fits(&c->captioner->opt, queries + 1, (size_t)options->generate.max_new_tokens))
+        return error_set(err, "--max-new-tokens %lld: the model has %zu positions", (long long)options->generate.max_new_tokens,
+                         c->captioner->config.text.positions);
+    c->options.generate.eos = c->captioner->eos;
+    digest_text(checkpoint_digest(c->captioner->checkpoint, NULL, 0), c->base);
+    digest_text(vit_digest(c->captioner->checkpoint), c->encoder);
+    c->preprocess = frame_preprocess(&c->captioner->config.vision, options->crop);
+    c->dtype = features_type(c);
+    c->records = xcalloc(options->most, sizeof *c->records);
+    c->pixels = xcalloc(options->most * 3 * image * image, sizeof *c->pixels);
+    size_t n_history = history_make(c);
+    c->tape = tape_new(kernels);
+    c->decoder = decoder_new(kernels, &c->captioner->opt, &c->options.generate, queries, options->most, options->n_return,
+                             c->history, n_history);
+    return true;
+}
+
+void captioning_release(Captioning *c)
+{
+    decoder_free(c->decoder);
+    tape_free(c->tape);
+    tokenizer_free(c->tokenizer);
+    captioner_free(c->captioner);
+    arena_release(&c->arena);
+    free(c->records);
+    free(c->pixels);
+    free(c->history);
+    *c = (Captioning){0};
+}
+
+bool captioning_full(const Captioning *c)
+{
+    return c->n == c->options.most;
+}
+
+void captioning_add(Captioning *c, Filter *f, const Record *r)
+{
+    Error err = {0};
+    size_t image = c->captioner->config.vision.image;
+    if (!frame_pixels(c->pixels + c->n * 3 * image * image, r, &c->preprocess, &err)) {
+        filter_failed(f, r, "%s", err.text);
+        return;
+    }
+    void *copy = memcpy(arena_alloc(&c->arena, r->raw.size), r->raw.data, r->raw.size);
+    if (!record_parse((Slice){copy, r->raw.size}, &c->records[c->n], &c->arena, &err))
+        bug("record %.*s cannot be parsed again: %s", (int)r->id.size, (const char *)r->id.data, err.text);
+    c->n++;
+}
+
+/* Features of the gathered frames; those that are attached are rounded first, so that later stages see what was used here. */
+static Tensor *encode(Captioning *c, real **host)
+{
+    const Vit *vit = &c->captioner->vit;
+    Tensor *x = vit_blocks(c->tape, vit, c->pixels, c->n);
+    if (!c->options.features)
+        return x;
+    size_t values = tensor_size(x);
+    *host = xmalloc(values * sizeof **host);
+    c->kernels->download(*host, x->data, values * sizeof **host);
+    if (c->dtype != DTYPE_REAL) {
+        void *rounded = xmalloc(values * dtype_size(c->dtype));
+        dtype_convert(c->dtype, rounded, DTYPE_REAL, *host, values);
+        dtype_convert(DTYPE_REAL, *host, c->dtype, rounded, values);
+        c->kernels->upload(x->data, *host, values * sizeof **host);
+        free(rounded);
+    }
+    return x;
+}
+
+/* "id", or "id~k" where a frame has several captions. */
+static Slice caption_id(Captioning *c, Slice id, size_t k)
+{
+    if (c->options.n_return == 1)
+        return id;
+    char *text = arena_alloc(&c->arena, id.size + 24);
+    int n = snprintf(text, id.size + 24, "%.*s~%zu", (int)id.size, (const char *)id.data, k + 1);
+    return (Slice){text, (size_t)n};
+}
+
+static void sampler_pack(Packer *p, const GenerateOptions *o)
+{
+    pack_string(p, "sampler");
+    if (o->sample) {
+        pack_map(p, 4);
+        pack_string(p, "mode");
+        pack_string(p, "sample");
+        pack_string(p, "top_k");
+        pack_int(p, o->top_k);
+        pack_string(p, "temperature");
+        pack_real(p, o->temperature);
+        pack_string(p, "seed");
+        pack_int(p, (int64_t)o->seed);
+        return;
+    }
+    pack_map(p, o->num_beams > 1 ? 2 : 1);
+    pack_string(p, "mode");
+    pack_string(p, o->num_beams > 1 ? "beam" : "greedy");
+    if (o->num_beams > 1) {
+        pack_string(p, "num_beams");
+        pack_int(p, o->num_beams);
+    }
+}
+
+static void caption_pack(Captioning *c, Packer *p, const Generated *g, const CaptionSource *source)
+{
+    CaptionText text;
+    tokenizer_caption(&text, &c->arena, c->tokenizer, g->ids, g->n);
+    pack_reset(p);
+    pack_map(p, source->step >= 0 ? 7 : 6);
+    pack_string(p, "text");
+    pack_string_n(p, text.text.data, text.text.size);
+    pack_string(p, "tokens");
+    pack_array(p, g->n);
+    for (size_t i = 0; i < g->n; i++)
+        pack_int(p, g->ids[i]);
+    pack_string(p, "logp");
+    pack_reals(p, g->logp, g->n);
+    pack_string(p, "eos");
+    pack_bool(p, g->eos);
+    pack_string(p, "policy");
+    pack_string(p, source->policy);
+    if (source->step >= 0) {
+        pack_string(p, "step");
+        pack_int(p, source->step);
+    }
+    sampler_pack(p, &c->options.generate);
+}
+
+static void write_captions(Captioning *c, Filter *f, const CaptionSource *source, const real *features)
+{
+    Packer caption = {0}, attached = {0};
+    size_t rows = vit_rows(&c->captioner->vit), cols = c->captioner->config.vision.hidden;
+    for (size_t i = 0; i < c->n; i++) {
+        pack_reset(&attached);
+        if (features)
+            features_pack(&attached, c->encoder, c->dtype, features + i * rows * cols, rows, cols);
+        for (size_t k = 0; k < c->options.n_return; k++) {
+            Generated g = decoder_result(c->decoder, i, k);
+            caption_pack(c, &caption, &g, source);
+            Group groups[] = {{{"caption", 7}, {caption.data, caption.size}}, {{"features", 8}, {attached.data, attached.size}}};
+            writer_record(f->out, caption_id(c, c->records[i].id, k), &c->records[i], groups, features ? 2 : 1);
+        }
+    }
+    pack_release(&caption);
+    pack_release(&attached);
+}
+
+/* The random key of each caption: its id's hash, the number of the caption mixed in. */
+static uint64_t *caption_keys(Captioning *c)
+{
+    uint64_t *keys = arena_calloc(&c->arena, c->n * c->options.n_return, sizeof *keys);
+    for (size_t i = 0; i < c->n; i++)
+        for (size_t k = 0; k < c->options.n_return; k++) {
+            Slice id = caption_id(c, c->records[i].id, k);
+            keys[i * c->options.n_return + k] = hash_id(id.data, id.size);
+        }
+    return keys;
+}
+
+size_t captioning_run(Captioning *c, Filter *f, const CaptionSource *source)
+{
+    if (c->n == 0)
+        return 0;
+    real *features = NULL;
+    double start = seconds_now();
+    Tensor *x = vit_norm(c->tape, &c->captioner->vit, encode(c, &features));
+    Tensor *prefix = blip2_prefix(c->tape, c->captioner, x, c->n);
+    decoder_run(c->decoder, c->tape, prefix, c->n, caption_keys(c), source->step > 0 ? (uint32_t)source->step : 0);
+    c->seconds += seconds_now() - start;
+    write_captions(c, f, source, features);
+    size_t written = c->n * c->options.n_return;
+    free(features);
+    tape_reset(c->tape);
+    arena_reset(&c->arena);
+    c->n = 0;
+    return written;
+}
+
+double captioning_tokens_per_second(const Captioning *c)
+{
+    return c->seconds > 0 ? (double)decoder_tokens(c->decoder) / c->seconds : 0;
+}
+
+void captioning_report(const Captioning *c)
+{
+    struct rusage usage;
+    getrusage(RUSAGE_SELF, &usage);
+    note("%llu tokens, %.1f tokens/s; peak memory %.0f MiB, activations %.0f MiB", (unsigned long long)decoder_tokens(c->decoder),
+         captioning_tokens_per_second(c), (double)usage.ru_maxrss / 1024, (double)tape_peak(c->tape) / 1048576);
+}

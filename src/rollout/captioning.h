@@ -1,0 +1,61 @@
+/*
+ * A decoding batch: frames gathered, encoded and decoded together, each written with its caption.
+ */
+#ifndef ROLLOUT_CAPTIONING_H
+#define ROLLOUT_CAPTIONING_H
+
+#include "models/blip2.h"
+#include "models/decode.h"
+#include "stage/frame.h"
+#include "stream/filter.h"
+#include "text/tokenizer.h"
+
+typedef struct CaptioningOptions {
+    const char *model;
+    GenerateOptions generate; /* eos is filled in from the model */
+    size_t n_return, most;    /* captions per frame; frames decoded together */
+    bool crop, features;
+    int features_dtype; /* 0: by the weights; else 1 + DType: F32, F16 or BF16 */
+} CaptioningOptions;
+
+typedef struct Captioning {
+    CaptioningOptions options;
+    const Kernels *kernels;
+    Captioner *captioner; /* owned */
+    Tokenizer *tokenizer; /* owned */
+    Decoder *decoder;     /* owned */
+    Tape *tape;           /* owned */
+    char base[17], encoder[17];
+    Preprocess preprocess;
+    DType dtype;      /* of features */
+    Record *records;  /* [most], parsed from copies in `arena` */
+    float *pixels;    /* [most, 3, image, image] */
+    int32_t *history; /* the ids before the caption */
+    size_t n;         /* frames gathered */
+    Arena arena;      /* of the batch in hand */
+    double seconds;   /* spent encoding and decoding */
+} Captioning;
+
+__attribute__((warn_unused_result)) bool captioning_init(Captioning *c, const CaptioningOptions *options, const Kernels *kernels,
+                                                         Error *err);
+void captioning_release(Captioning *c);
+
+/* Takes a frame into the batch; one without a readable image is counted failed and forwarded at once. */
+void captioning_add(Captioning *c, Filter *f, const Record *r);
+bool captioning_full(const Captioning *c);
+
+/* Who samples: what goes into caption.policy and caption.step (-1: not written). */
+typedef struct CaptionSource {
+    const char *policy;
+    int64_t step;
+} CaptionSource;
+
+/* Captions the frames gathered and writes them; returns the records written. */
+size_t captioning_run(Captioning *c, Filter *f, const CaptionSource *source);
+
+double captioning_tokens_per_second(const Captioning *c);
+
+/* With -v: memory and speed. */
+void captioning_report(const Captioning *c);
+
+#endif

@@ -1,0 +1,34 @@
+/*
+ * Following a published policy: which step samples which batch, and waiting for it.
+ *
+ * Batch k is sampled by step max(0, k - lag), exactly: so captions do not depend on how fast the stages are, and a run that was
+ * killed and started again samples the same ones. Batches whose step is past have been consumed: they are skipped.
+ */
+#ifndef ROLLOUT_FOLLOW_H
+#define ROLLOUT_FOLLOW_H
+
+#include "models/policy.h"
+
+typedef struct Follow {
+    const char *dir; /* NULL: no policy is followed, the captioner's own tensors are used */
+    int64_t lag;
+    char base[17];
+    AppliedPolicy applied;
+    bool has_policy;
+} Follow;
+
+typedef enum FollowResult {
+    FOLLOW_READY,    /* the captioner has the tensors of the right step */
+    FOLLOW_CONSUMED, /* the run is past this batch */
+    FOLLOW_ENDED,    /* interrupted, or nobody reads our output any more */
+    FOLLOW_FAILED,
+} FollowResult;
+
+/* Waits for the policy of batch `index` and applies it. */
+FollowResult follow_batch(Follow *f, Captioner *c, int64_t index, Error *err);
+
+/* Digest of the policy in force: caption.policy. Its step, or -1 where none is followed. */
+const char *follow_digest(const Follow *f);
+int64_t follow_step(const Follow *f);
+
+#endif

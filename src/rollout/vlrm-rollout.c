@@ -1,0 +1,234 @@
+/*
+ * vlrm-rollout: frames to captions with BLIP-2 (paper, sections 3.1, 3.5 and Table 2).
+ *
+ * Frames are gathered until a decoding batch is full or a policy batch ends, then encoded and decoded together; each goes out
+ * with its caption. What a batch does is in captioning.c, which policy it uses in follow.c; here are the options and the loop.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/options.h"
+#include "base/pool.h"
+#include "base/signals.h"
+#include "rollout/captioning.h"
+#include "rollout/follow.h"
+#include "stream/filter.h"
+
+static struct {
+    const char *model, *policy, *device;
+    int64_t threads, max_lag, batch, decode_batch, num_return, top_k, num_beams, no_repeat_ngram_size, min_new_tokens,
+        max_new_tokens, seed, zstd;
+    double temperature, length_penalty;
+    bool sample, greedy, crop, features;
+    int compute, features_dtype;
+} opt;
+
+static const Option options[] = {
+    {"", 0, OPTION_FLAG, NULL, NULL, 0, 0, NULL, "Model"},
+    {"model", 'm', OPTION_STRING, &opt.model, NULL, 0, 0, "DIR", "the captioner, BLIP-2 OPT in Hugging Face layout"},
+    {"policy", 0, OPTION_STRING, &opt.policy, NULL, 0, 0, "DIR",
+     "follow the policy that vlrm-update publishes there (RUN/policy)"},
+    {"max-lag", 0, OPTION_INT, &opt.max_lag, "0", 0, 1e6, "N", "batch k is sampled by the policy of step k - N"},
+    {"batch", 0, OPTION_INT, &opt.batch, "0", 0, 1e9, "N",
+     "records of a batch, closed by a batch record; 0: as the input's batch records say"},
+    {"crop", 0, OPTION_FLAG, &opt.crop, NULL, 0, 0, NULL,
+     "centre crop instead of squeezing to the square (evaluation in the paper)"},
+    {"features", 0, OPTION_FLAG, &opt.features, NULL, 0, 0, NULL,
+     "attach the frozen encoder's output, so that later stages need not compute it"},
+    {"features-dtype", 0, OPTION_CHOICE, &opt.features_dtype, "auto", 0, 0, "auto|f32|f16|bf16",
+     "as what features are stored, and used here too; auto: bf16 with 16-bit weights, else f32"},
+    {"", 0, OPTION_FLAG, NULL, NULL, 0, 0, NULL, "Decoding (default: beams, the paper's Table 2)"},
+    {"sample", 0, OPTION_FLAG, &opt.sample, NULL, 0, 0, NULL, "sample, as in training"},
+    {"greedy", 0, OPTION_FLAG, &opt.greedy, NULL, 0, 0, NULL, "always the likeliest token"},
+    {"top-k", 0, OPTION_INT, &opt.top_k, "6", 0, 1e6, "K", "sampling: among the K likeliest tokens; 0: all"},
+    {"temperature", 0, OPTION_REAL, &opt.temperature, "2", 0.001, 1000, "T", "sampling: logits are divided by it"},
+    {"seed", 0, OPTION_INT, &opt.seed, "1", 0, 9e15, "N",
+     "sampling: of the random numbers; a caption depends on it, the step and the record's id alone"},
+    {"num-return", 0, OPTION_INT, &opt.num_return, "1", 1, 1024, "N", "captions per frame; ids get ~1 .. ~N behind them"},
+    {"num-beams", 0, OPTION_INT, &opt.num_beams, "5", 1, MAX_BEAMS, "N", "beams"},
+    {"no-repeat-ngram-size", 0, OPTION_INT, &opt.no_repeat_ngram_size, "2", 0, 100, "N",
+     "no N tokens in a row twice; 0: off. Off by default with --sample and --greedy"},
+    {"min-new-tokens", 0, OPTION_INT, &opt.min_new_tokens, "4", 0, 1000, "N",
+     "no end before N tokens. 0 by default with --sample and --greedy"},
+    {"max-new-tokens", 0, OPTION_INT, &opt.max_new_tokens, "60", 1, 1000, "N", "at most N tokens, the end included"},
+    {"length-penalty", 0, OPTION_REAL, &opt.length_penalty, "1", -10, 10, "P", "beams: scores are divided by length^P"},
+    {"", 0, OPTION_FLAG, NULL, NULL, 0, 0, NULL, "Machine"},
+    {"decode-batch", 0, OPTION_INT, &opt.decode_batch, "8", 1, 4096, "N", "frames that are decoded together"},
+    {"device", 0, OPTION_STRING, &opt.device, "cpu", 0, 0, "cpu|cuda[:N]", "where to compute"},
+    {"compute", 0, OPTION_CHOICE, &opt.compute, "auto", 0, 0, "auto|f32|bf16", "products with weights stored in 16 bits"},
+    {"threads", 0, OPTION_INT, &opt.threads, "0", 0, 4096, "N", "0: as many as there are processors"},
+    {"zstd", 0, OPTION_INT, &opt.zstd, "0", 0, 19, "LEVEL", "compress the output; 0: plain"},
+    {0},
+};
+
+static const Program program = {
+    .name = "vlrm-rollout",
+    .summary = "caption frames with BLIP-2: beams, greedy, or sampled from a policy in training",
+    .operands = "[file|-]...",
+    .input = "frame",
+    .output = "frame, caption (and features)",
+    .description =
+        "Writes a caption for every frame, with its tokens and the log-probability of each under the model (no temperature, no "
+        "filter). By default as the paper evaluates (beams); --sample is what it trains on.\n\n"
+        "With --policy the captions follow a policy in training: batch k is sampled by the policy of step k, and is waited for, "
+        "so "
+        "training stays on-policy however deep the pipe is. Batches that the run has consumed are skipped.",
+    .examples = "# One caption a frame, as JSON lines:\n"
+                "vlrm-extract photos | vlrm-rollout --model blip2 | vlrm-cat --fields id,caption.text\n"
+                "# Three sampled captions a frame:\n"
+                "vlrm-extract photos | vlrm-rollout --model blip2 --sample --num-return 3 | vlrm-cat --fields id,caption.text",
+    .options = options,
+};
+
+/* The loop's state. */
+typedef struct Loop {
+    Filter filter;
+    Captioning captioning;
+    Follow follow;
+    int64_t index;    /* of the batch in hand */
+    int64_t in_batch; /* records written in it */
+    int64_t frames;   /* frames taken in it */
+    bool begun, skipping, ended;
+} Loop;
+
+static GenerateOptions generate_options(void)
+{
+    bool plain = opt.sample || opt.greedy;
+    return (GenerateOptions){.num_beams = plain ? 1 : opt.num_beams,
+                             .no_repeat_ngram_size =
+                                 plain && !option_given(&program, "no-repeat-ngram-size") ? 0 : opt.no_repeat_ngram_size,
+                             .min_new_tokens = plain && !option_given(&program, "min-new-tokens") ? 0 : opt.min_new_tokens,
+                             .max_new_tokens = opt.max_new_tokens,
+                             .length_penalty = opt.length_penalty,
+                             .sample = opt.sample,
+                             .top_k = opt.top_k,
+                             .temperature = opt.temperature,
+                             .seed = (uint64_t)opt.seed};
+}
+
+static void check_options(void)
+{
+    if (!opt.model)
+        usage_error("--model is required");
+    if (opt.sample && opt.greedy)
+        usage_error("--sample and --greedy exclude one another");
+    if (opt.num_return > 1 && opt.greedy)
+        usage_error("--greedy has one caption a frame, --num-return asks for %lld", (long long)opt.num_return);
+    if (!opt.sample && !opt.greedy && opt.num_return > opt.num_beams)
+        usage_error("--num-return %lld needs at least as many --num-beams, there are %lld", (long long)opt.num_return,
+                    (long long)opt.num_beams);
+}
+
+/* Captions what has been gathered and writes it. */
+static void write_gathered(Loop *l)
+{
+    CaptionSource source = {follow_digest(&l->follow), follow_step(&l->follow)};
+    l->in_batch += (int64_t)captioning_run(&l->captioning, &l->filter, &source);
+    char figure[64];
+    snprintf(figure, sizeof figure, "%.1f tokens/s", captioning_tokens_per_second(&l->captioning));
+    progress_update(&l->filter.progress, l->filter.records, figure);
+}
+
+/* The first frame of a batch: which policy it gets. */
+static void begin_batch(Loop *l)
+{
+    Error err = {0};
+    l->begun = true;
+    l->in_batch = l->frames = 0;
+    if (l->follow.dir)
+        writer_flush(l->filter.out);
+    FollowResult result = follow_batch(&l->follow, l->captioning.captioner, l->index, &err);
+    if (result == FOLLOW_FAILED)
+        die_status(err.status, "%s", err.text);
+    l->skipping = result == FOLLOW_CONSUMED;
+    l->ended = result == FOLLOW_ENDED;
+    if (l->skipping)
+        note("batch %lld has been consumed by the run: skipped", (long long)l->index);
+    if (l->ended)
+        filter_status(&l->filter, interrupted() ? STATUS_INTERRUPTED : STATUS_FAILURE);
+}
+
+static void end_batch(Loop *l)
+{
+    write_gathered(l);
+    writer_batch(l->filter.out, l->index, l->in_batch, follow_step(&l->follow));
+    writer_flush(l->filter.out);
+    l->index++;
+    l->begun = false;
+}
+
+static void take_frame(Loop *l, const Record *r)
+{
+    if (!l->begun)
+        begin_batch(l);
+    if (l->ended)
+        return;
+    l->frames++;
+    if (l->skipping)
+        filter_drop(&l->filter);
+    else
+        captioning_add(&l->captioning, &l->filter, r);
+    if (captioning_full(&l->captioning))
+        write_gathered(l);
+    if (opt.batch > 0 && l->frames * opt.num_return >= opt.batch)
+        end_batch(l);
+}
+
+static void run_loop(Loop *l)
+{
+    Record r;
+    bool batches = opt.batch > 0 || l->follow.dir;
+    while (!l->ended && filter_next(&l->filter, &r)) {
+        if (r.kind == RECORD_DATA) {
+            take_frame(l, &r);
+        } else if (opt.batch == 0) {
+            if (!l->begun)
+                begin_batch(l);
+            if (!l->ended)
+                end_batch(l);
+        }
+    }
+    bool whole = l->filter.status == STATUS_CLEAN || l->filter.status == STATUS_SOME_FAILED;
+    if (batches && l->begun && whole && !l->ended)
+        end_batch(l);
+    else if (!l->ended)
+        write_gathered(l);
+}
+
+static void open_all(Loop *l, char **operands, int n)
+{
+    Error err = {0};
+    const Kernels *kernels;
+    CaptioningOptions co = {.model = opt.model,
+                            .generate = generate_options(),
+                            .n_return = (size_t)opt.num_return,
+                            .most = (size_t)opt.decode_batch,
+                            .crop = opt.crop,
+                            .features = opt.features,
+                            .features_dtype = opt.features_dtype};
+    if (!kernels_find(opt.device, (Compute)opt.compute, &kernels, &err) || !captioning_init(&l->captioning, &co, kernels, &err))
+        die_status(err.status, "%s", err.text);
+    l->follow = (Follow){.dir = opt.policy, .lag = opt.max_lag};
+    memcpy(l->follow.base, l->captioning.base, sizeof l->follow.base);
+    filter_init(&l->filter, &program, operands, n, (int)opt.zstd, "frames");
+    filter_header_set(&l->filter, "kernels", json_string(kernels->name));
+    filter_header_set(&l->filter, "compute", json_string(kernels->compute == COMPUTE_BF16 ? "bf16" : "f32"));
+    filter_header_set(&l->filter, "model", json_string(l->captioning.base));
+}
+
+int main(int argc, char **argv)
+{
+    Loop l = {0};
+    int n;
+    char **operands = options_parse(&program, argc, argv, &n);
+    check_options();
+    signals_init();
+    pool_init((int)opt.threads);
+    open_all(&l, operands, n);
+    run_loop(&l);
+    int status = filter_finish(&l.filter);
+    captioning_report(&l.captioning);
+    policy_release(&l.follow.applied, l.captioning.captioner);
+    captioning_release(&l.captioning);
+    return status;
+}

@@ -1,0 +1,141 @@
+/* Records into a batch; see batch.h. */
+#include "update/batch.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+void batch_init(Batch *b, const char *folder, size_t memory_limit)
+{
+    *b = (Batch){0};
+    spool_init(&b->records, folder, memory_limit / 2);
+    spool_init(&b->features, folder, memory_limit / 2);
+}
+
+void batch_release(Batch *b)
+{
+    spool_release(&b->records);
+    spool_release(&b->features);
+    free(b->episodes);
+    free(b->tokens);
+    free(b->returns);
+    free(b->logp);
+    free(b->feature_blob);
+    *b = (Batch){0};
+}
+
+void batch_reset(Batch *b)
+{
+    b->n = 0;
+    b->n_tokens = 0;
+    spool_reset(&b->records);
+    spool_reset(&b->features);
+}
+
+static double real_or_nan(const Record *r, const char *path)
+{
+    double v;
+    return record_real(r, path, &v) == FIELD_OK ? v : NAN;
+}
+
+/* How many entries of a penalty array are not 0. */
+static int64_t count_hits(const Record *r, const char *path, Arena *a)
+{
+    double *v;
+    size_t n;
+    int64_t hits = 0;
+    if (record_reals(r, path, a, &v, &n) == FIELD_OK)
+        for (size_t i = 0; i < n; i++)
+            hits += v[i] != 0;
+    return hits;
+}
+
+static bool tokens_check(const int64_t *ids, size_t n, const BatchNeeds *needs, Error *err)
+{
+    if (n == 0 || n > needs->max_tokens)
+        return error_set(err, "caption.tokens has %zu ids, expected 1 to %zu", n, needs->max_tokens);
+    for (size_t i = 0; i < n; i++)
+        if (ids[i] < 0 || (uint64_t)ids[i] >= needs->vocabulary)
+            return error_set_status(err, STATUS_MISMATCH, "caption.tokens[%zu] is %lld, the model has %zu tokens", i,
+                                    (long long)ids[i], needs->vocabulary);
+    return true;
+}
+
+/* The arrays of one record, checked, before anything is added. */
+typedef struct Caption {
+    int64_t *ids;
+    double *returns, *logp;
+    size_t n;
+    bool eos;
+} Caption;
+
+static bool caption_read(Caption *c, const Record *r, const BatchNeeds *needs, Arena *a, Error *err)
+{
+    *c = (Caption){0};
+    size_t n_returns = 0, n_logp = 0;
+    if (record_ints(r, "caption.tokens", a, &c->ids, &c->n) != FIELD_OK)
+        return error_set(err, "caption.tokens is missing or no array of integers");
+    if (!tokens_check(c->ids, c->n, needs, err))
+        return false;
+    if (needs->returns) {
+        if (record_reals(r, "reward.returns", a, &c->returns, &n_returns) != FIELD_OK)
+            return error_set(err, "reward.returns is missing or no array of numbers");
+        if (n_returns != c->n)
+            return error_set(err, "reward.returns has %zu numbers for %zu tokens", n_returns, c->n);
+        for (size_t i = 0; i < n_returns; i++)
+            if (!isfinite(c->returns[i]))
+                return error_set(err, "reward.returns[%zu] is not finite", i);
+    }
+    if (record_reals(r, "caption.logp", a, &c->logp, &n_logp) != FIELD_OK || n_logp != c->n)
+        c->logp = NULL;
+    if (record_bool(r, "caption.eos", &c->eos) != FIELD_OK)
+        c->eos = false;
+    return true;
+}
+
+static void tokens_append(Batch *b, const Caption *c)
+{
+    size_t need = b->n_tokens + c->n;
+    b->tokens = array_reserve(b->tokens, &b->tokens_capacity, need, sizeof *b->tokens);
+    b->returns = array_reserve(b->returns, &b->returns_capacity, need, sizeof *b->returns);
+    b->logp = array_reserve(b->logp, &b->logp_capacity, need, sizeof *b->logp);
+    for (size_t i = 0; i < c->n; i++) {
+        b->tokens[b->n_tokens + i] = (int32_t)c->ids[i];
+        b->returns[b->n_tokens + i] = c->returns ? c->returns[i] : 0;
+        b->logp[b->n_tokens + i] = c->logp ? c->logp[i] : NAN;
+    }
+    b->n_tokens = need;
+}
+
+bool batch_add(Batch *b, const Record *r, const BatchNeeds *needs, Error *err)
+{
+    Arena arena = {0};
+    Caption c;
+    bool ok = caption_read(&c, r, needs, &arena, err) && spool_add(&b->records, r->raw.data, r->raw.size, err);
+    if (ok) {
+        b->episodes = array_reserve(b->episodes, &b->capacity, b->n + 1, sizeof *b->episodes);
+        b->feature_blob = array_reserve(b->feature_blob, &b->feature_capacity, b->n + 1, sizeof *b->feature_blob);
+        b->feature_blob[b->n] = 0;
+        double noeos = real_or_nan(r, "reward.noeos");
+        b->episodes[b->n++] = (Episode){.first = b->n_tokens,
+                                        .n = c.n,
+                                        .eos = c.eos,
+                                        .sim = real_or_nan(r, "reward.sim"),
+                                        .ref = real_or_nan(r, "reward.ref"),
+                                        .itm = real_or_nan(r, "reward.parts.itm"),
+                                        .phi = real_or_nan(r, "reward.parts.phi"),
+                                        .noeos = noeos > 0,
+                                        .bad = count_hits(r, "reward.bad", &arena),
+                                        .repeat = count_hits(r, "reward.repeat", &arena)};
+        tokens_append(b, &c);
+    }
+    arena_release(&arena);
+    return ok;
+}
+
+bool batch_record(Batch *b, size_t i, Record *out, Arena *arena, Error *err)
+{
+    size_t size;
+    const void *data = spool_get(&b->records, i, &size, err);
+    return data && record_parse((Slice){data, size}, out, arena, err);
+}

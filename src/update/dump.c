@@ -1,0 +1,62 @@
+/* What one step computed, as safetensors; see dump.h. */
+#include "update/dump.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A group's name is part of the tensor's only where it would not be unique. */
+static const char *prefix_of(const Parameter *p)
+{
+    return strcmp(p->group, "lora-llm") == 0 ? "policy." : "";
+}
+
+static void copy_gradients(Dump *d, const Parameters *set)
+{
+    for (size_t i = 0; i < set->count; i++) {
+        const Parameter *p = set->items[i];
+        size_t n = tensor_size(&p->value);
+        real *host = xmalloc(n * sizeof *host);
+        set->kernels->download(host, p->value.grad, n * sizeof *host);
+        char *name = xasprintf("grad.%s%s", prefix_of(p), p->name);
+        sources_add(&d->gradients, name, p->shape, dtype_name(DTYPE_REAL), DTYPE_REAL, host);
+        free(name);
+    }
+}
+
+void dump_gradients(void *context, Learner *l)
+{
+    copy_gradients(context, &l->policy);
+    copy_gradients(context, &l->value);
+}
+
+static void add_tokens(TensorSources *s, const char *name, const double *x, size_t n)
+{
+    sources_add(s, name, SHAPE(n), dtype_name(DTYPE_REAL), DTYPE_F64, x);
+}
+
+bool dump_write(Dump *d, const Learner *l, const Batch *b, const StepReport *r, Error *err)
+{
+    TensorSources *all = &d->gradients;
+    size_t copies = all->count, n = b->n_tokens;
+    double *p = xmalloc((n + 1) * sizeof *p);
+    for (size_t i = 0; i < n; i++)
+        p[i] = exp(r->logp[i]);
+    static const char *const plain[] = {"query", "qformer", "projection", "lora-vision"};
+    for (size_t i = 0; i < sizeof plain / sizeof plain[0]; i++)
+        parameters_sources(&l->policy, plain[i], PARAMETER_VALUE, "", all);
+    parameters_sources(&l->policy, "lora-llm", PARAMETER_VALUE, "policy.", all);
+    parameters_sources(&l->value, NULL, PARAMETER_VALUE, "", all);
+    add_tokens(all, "values", r->values, n);
+    add_tokens(all, "advantages", r->advantages, n);
+    add_tokens(all, "normalised", r->normalised, n);
+    add_tokens(all, "p", p, n);
+    char *path = xasprintf("%s/step-%lld.safetensors", d->folder, (long long)l->step);
+    bool ok = folder_make(d->folder, err) && safetensors_write(path, all->items, all->count, NULL, err);
+    for (size_t i = 0; i < copies; i++)
+        free((void *)all->items[i].data);
+    sources_release(all);
+    free(path);
+    free(p);
+    return ok;
+}

@@ -1,0 +1,22 @@
+/* --dump: what one step computed, as safetensors, for comparing with another implementation. */
+#ifndef UPDATE_DUMP_H
+#define UPDATE_DUMP_H
+
+#include "update/learner.h"
+
+typedef struct Dump {
+    const char *folder;
+    TensorSources gradients; /* owned, with host copies of the data */
+} Dump;
+
+/* Copies all gradients before they are clamped; a GradientHook, context is the Dump. */
+void dump_gradients(void *context, Learner *l);
+
+/*
+ * Writes FOLDER/step-K.safetensors: grad.<name>, the parameters after the step by name, and values, advantages, normalised and p
+ * over all tokens in order. The policy's adapters on the language model are called policy.<name>, since the value pass has its
+ * own there. Frees the copies.
+ */
+__attribute__((warn_unused_result)) bool dump_write(Dump *d, const Learner *l, const Batch *b, const StepReport *r, Error *err);
+
+#endif

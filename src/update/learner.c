@@ -1,0 +1,91 @@
+/* Building the learner: models, trained parts, adapters, value head; see learner.h. The passes are in step.c. */
+#include "update/learner.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static bool trains(const LearnerOptions *o, const char *part)
+{
+    for (size_t i = 0; i < o->n_train; i++)
+        if (strcmp(o->train[i], part) == 0)
+            return true;
+    return false;
+}
+
+/* The parts of the policy that are tensors of the captioner. */
+static bool train_parts(Learner *l, Error *err)
+{
+    static const struct {
+        const char *part, *prefix;
+    } parts[] = {{"query", "query_tokens"}, {"qformer", "qformer"}, {"projection", "language_projection"}};
+    for (size_t i = 0; i < 3; i++)
+        if (trains(&l->options, parts[i].part) &&
+            parameters_train(&l->policy, parts[i].part, &l->captioner->binder, parts[i].prefix) == 0)
+            return error_set(err, "%s has no tensors %s to train", l->options.model, parts[i].prefix);
+    return true;
+}
+
+/* The ablations of section 4.1: adapters of the policy itself, apart from those of the value pass. */
+static bool train_policy_adapters(Learner *l, Error *err)
+{
+    const LearnerOptions *o = &l->options;
+    bool vision = trains(o, "lora-vision"), llm = trains(o, "lora-llm");
+    if (!vision && !llm)
+        return true;
+    l->train_vision = vision;
+    l->policy_lora = lora_new(&l->captioner->binder, ADAPTER_POLICY);
+    return (!vision || lora_train(l->policy_lora, &l->policy, "lora-vision", "vision_model", o->vision_targets,
+                                  o->n_vision_targets, (size_t)o->lora_rank, o->lora_alpha, o->seed, err)) &&
+           (!llm || lora_train(l->policy_lora, &l->policy, "lora-llm", "language_model", o->lora_targets, o->n_lora_targets,
+                               (size_t)o->lora_rank, o->lora_alpha, o->seed, err));
+}
+
+/* --objective xe has no values. */
+static bool train_value(Learner *l, Error *err)
+{
+    const LearnerOptions *o = &l->options;
+    if (o->objective == OBJECTIVE_XE)
+        return true;
+    l->value_lora = lora_new(&l->captioner->binder, ADAPTER_VALUE);
+    l->head = value_head_new(o->value_head, l->captioner->config.text.hidden, &l->value, o->seed, err);
+    return l->head && lora_train(l->value_lora, &l->value, "value-lora", "language_model", o->lora_targets, o->n_lora_targets,
+                                 (size_t)o->lora_rank, o->lora_alpha, o->seed, err);
+}
+
+Learner *learner_new(const LearnerOptions *options, const Kernels *kernels, Error *err)
+{
+    Learner *l = xcalloc(1, sizeof *l);
+    l->options = *options;
+    l->kernels = kernels;
+    l->captioner = captioner_open(options->model, kernels, err);
+    if (!l->captioner) {
+        free(l);
+        return NULL;
+    }
+    l->tape = tape_new(kernels);
+    parameters_init(&l->policy, kernels);
+    parameters_init(&l->value, kernels);
+    digest_text(checkpoint_digest(l->captioner->checkpoint, NULL, 0), l->base);
+    digest_text(vit_digest(l->captioner->checkpoint), l->encoder);
+    if (!train_parts(l, err) || !train_policy_adapters(l, err) || !train_value(l, err)) {
+        learner_free(l);
+        return NULL;
+    }
+    parameters_moments(&l->policy);
+    parameters_moments(&l->value);
+    return l;
+}
+
+void learner_free(Learner *l)
+{
+    if (!l)
+        return;
+    value_head_free(l->head);
+    lora_free(l->policy_lora);
+    lora_free(l->value_lora);
+    parameters_release(&l->policy);
+    parameters_release(&l->value);
+    tape_free(l->tape);
+    captioner_free(l->captioner);
+    free(l);
+}

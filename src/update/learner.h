@@ -1,0 +1,76 @@
+/*
+ * The learner: models, trained parameters, and one actor-critic step on a batch (paper, sections 3.2 and 3.5).
+ *
+ *   step 2, values:  OPT with the value pass's LoRA over [prefix, BOS, caption]; L_v; gradients to LoRA and value head only.
+ *                    The prefix comes from the current Q-Former and is a constant here.
+ *   step 3, policy:  A = R - V with V from before its own update; M over the whole batch; L_p; gradients through the frozen OPT
+ *                    to projection, Q-Former and query tokens (and to the policy's own adapters, if they are trained).
+ *
+ * Both passes go over the batch in micro-batches that fit options.memory; gradients add up, so the size changes only rounding.
+ */
+#ifndef UPDATE_LEARNER_H
+#define UPDATE_LEARNER_H
+
+#include "models/policy.h"
+#include "models/value_head.h"
+#include "update/batch.h"
+
+typedef enum Objective { OBJECTIVE_VLRM, OBJECTIVE_XE } Objective;
+
+typedef struct LearnerOptions {
+    const char *model, *value_head;
+    const char *const *train; /* parts: query, qformer, projection, lora-vision, lora-llm */
+    size_t n_train;
+    const char *const *lora_targets, *const *vision_targets;
+    size_t n_lora_targets, n_vision_targets;
+    int64_t lora_rank;
+    double lora_alpha;
+    Objective objective;
+    bool crop;
+    uint64_t seed;
+    double learning_rate, value_learning_rate, beta1, beta2, eps;
+    int64_t warmup_steps;
+    double max_grad_value, max_grad_norm; /* the norm wins where it is given (> 0) */
+    size_t memory;                        /* bytes for activations */
+} LearnerOptions;
+
+typedef struct Learner {
+    LearnerOptions options;
+    const Kernels *kernels;
+    Tape *tape;           /* owned */
+    Captioner *captioner; /* owned */
+    char base[17], encoder[17];
+    Parameters policy, value;          /* value: value head and the value pass's LoRA */
+    LoraSet *policy_lora, *value_lora; /* owned; policy_lora NULL unless trained */
+    ValueHead *head;                   /* owned */
+    bool train_vision;
+    int64_t step; /* optimizer steps taken */
+} Learner;
+
+/* Seconds of each phase of one step. */
+typedef struct PhaseSeconds {
+    double encode, values, policy, optimizer;
+} PhaseSeconds;
+
+/* What one step came to. Arrays run over the batch's tokens in order; they live in `arena`. */
+typedef struct StepReport {
+    double *values, *advantages, *normalised, *logp, *entropy;
+    double value_loss, policy_loss, learning_rate;
+    double norm_policy, norm_value, norm_lora,
+        norm_head; /* gradient norms before clamping: whole sets, and the value set's groups */
+    size_t micro_batches, largest_micro;
+    PhaseSeconds seconds;
+} StepReport;
+
+/* NULL with err set. The parameters are those of the model, torch's defaults for what is new. */
+Learner *learner_new(const LearnerOptions *options, const Kernels *kernels, Error *err);
+void learner_free(Learner *l);
+
+/* Called between the gradients and the optimizer, before clamping; for --dump. */
+typedef void GradientHook(void *context, Learner *l);
+
+/* One optimizer step. report's arrays come from arena. False when an image or the spool cannot be read. */
+__attribute__((warn_unused_result)) bool learner_step(Learner *l, Batch *batch, StepReport *report, Arena *arena,
+                                                      GradientHook *hook, void *context, Error *err);
+
+#endif

@@ -1,0 +1,226 @@
+/* Metrics of one step; see metrics.h. */
+#include "update/metrics.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#include "base/random.h"
+#include "update/objective.h"
+
+/* Adds a number if it is one: JSON has no NaN. */
+static void put(json_t *object, const char *key, double value)
+{
+    if (isfinite(value))
+        json_object_set_new(object, key, json_real(value));
+}
+
+static void put_moments(json_t *object, const char *key, const double *x, size_t n)
+{
+    Moments m = moments(x, n);
+    json_t *pair = json_object();
+    put(pair, "mean", m.mean);
+    put(pair, "std", m.std);
+    json_object_set_new(object, key, pair);
+}
+
+Drift metrics_drift(const Batch *b, const StepReport *r, double fraction, uint64_t seed, int64_t step)
+{
+    Drift d = {0};
+    size_t tokens = 0;
+    for (size_t i = 0; i < b->n; i++) {
+        const Episode *e = &b->episodes[i];
+        if (isnan(b->logp[e->first]) || random_uniform(seed, (uint32_t)step, i, 0) >= fraction)
+            continue;
+        d.records++;
+        for (size_t k = e->first; k < e->first + e->n; k++) {
+            double difference = fabs(b->logp[k] - r->logp[k]);
+            d.mean += difference;
+            d.max = fmax(d.max, difference);
+            tokens++;
+        }
+    }
+    d.mean /= tokens ? (double)tokens : 1;
+    return d;
+}
+
+/* Distinct n-grams of tokens over all n-grams of the batch (Li et al. 2016). */
+static double distinct(const Batch *b, size_t n)
+{
+    size_t slots = 16, total = 0, unique = 0;
+    while (slots < 2 * b->n_tokens)
+        slots *= 2;
+    uint64_t *table = xcalloc(slots, sizeof *table);
+    for (size_t i = 0; i < b->n; i++)
+        for (size_t k = 0; k + n <= b->episodes[i].n; k++) {
+            uint64_t h = hash_id(b->tokens + b->episodes[i].first + k, n * sizeof *b->tokens) | 1;
+            size_t at = h & (slots - 1);
+            while (table[at] && table[at] != h)
+                at = (at + 1) & (slots - 1);
+            unique += table[at] == 0;
+            table[at] = h;
+            total++;
+        }
+    free(table);
+    return total ? (double)unique / (double)total : 0;
+}
+
+static double mean_exp(const double *logp, size_t n)
+{
+    double sum = 0;
+    for (size_t i = 0; i < n; i++)
+        sum += exp(logp[i]);
+    return n ? sum / (double)n : 0;
+}
+
+/* One number of every caption, into `out`. */
+typedef double EpisodeValue(const Batch *b, const Episode *e);
+
+static double episode_return(const Batch *b, const Episode *e)
+{
+    return b->returns[e->first];
+}
+
+static double episode_sim(const Batch *b, const Episode *e)
+{
+    (void)b;
+    return e->sim;
+}
+
+static double episode_ref(const Batch *b, const Episode *e)
+{
+    (void)b;
+    return e->ref;
+}
+
+static double episode_itm(const Batch *b, const Episode *e)
+{
+    (void)b;
+    return e->itm;
+}
+
+static double episode_phi(const Batch *b, const Episode *e)
+{
+    (void)b;
+    return e->phi;
+}
+
+static double episode_length(const Batch *b, const Episode *e)
+{
+    (void)b;
+    return (double)e->n;
+}
+
+static void put_rewards(json_t *object, const Batch *b)
+{
+    static const struct {
+        const char *key;
+        EpisodeValue *value;
+    } parts[] = {{"reward", episode_return}, {"sim", episode_sim}, {"ref", episode_ref},
+                 {"itm", episode_itm},       {"phi", episode_phi}, {"length", episode_length}};
+    double *x = xmalloc((b->n + 1) * sizeof *x);
+    for (size_t p = 0; p < sizeof parts / sizeof parts[0]; p++) {
+        for (size_t i = 0; i < b->n; i++)
+            x[i] = parts[p].value(b, &b->episodes[i]);
+        put_moments(object, parts[p].key, x, b->n);
+    }
+    free(x);
+    double eos = 0, bad = 0, repeat = 0, noeos = 0, n = (double)b->n;
+    for (size_t i = 0; i < b->n; i++) {
+        eos += b->episodes[i].eos;
+        noeos += (double)b->episodes[i].noeos;
+        bad += b->episodes[i].bad > 0;
+        repeat += b->episodes[i].repeat > 0;
+    }
+    put(object, "eos_rate", eos / n);
+    put(object, "noeos_rate", noeos / n);
+    put(object, "bad_rate", bad / n);
+    put(object, "repeat_rate", repeat / n);
+}
+
+static void put_seconds(json_t *object, const Batch *b, const StepReport *r, double seconds)
+{
+    json_t *s = json_object();
+    put(s, "encode", r->seconds.encode);
+    put(s, "values", r->seconds.values);
+    put(s, "policy", r->seconds.policy);
+    put(s, "optimizer", r->seconds.optimizer);
+    put(s, "step", seconds);
+    json_object_set_new(object, "seconds", s);
+    put(object, "images_per_second", seconds > 0 ? (double)b->n / seconds : NAN);
+}
+
+static void put_gradients(json_t *object, const StepReport *r)
+{
+    json_t *g = json_object();
+    put(g, "policy", r->norm_policy);
+    put(g, "value", r->norm_value);
+    put(g, "value_head", r->norm_head);
+    put(g, "value_lora", r->norm_lora);
+    json_object_set_new(object, "grad_norm", g);
+}
+
+static void put_drift(json_t *object, const Drift *drift)
+{
+    if (drift->records == 0)
+        return;
+    json_t *d = json_object();
+    put(d, "mean", drift->mean);
+    put(d, "max", drift->max);
+    json_object_set_new(d, "records", json_integer((json_int_t)drift->records));
+    json_object_set_new(object, "logp_drift", d);
+}
+
+json_t *metrics_json(const Learner *l, const Batch *b, const StepReport *r, int64_t batch_index, const Drift *drift,
+                     double seconds)
+{
+    json_t *m = json_object();
+    size_t n = b->n_tokens;
+    bool rl = l->options.objective == OBJECTIVE_VLRM;
+    json_object_set_new(m, "step", json_integer(l->step));
+    json_object_set_new(m, "batch", json_integer(batch_index));
+    json_object_set_new(m, "captions", json_integer((json_int_t)b->n));
+    json_object_set_new(m, "tokens", json_integer((json_int_t)n));
+    put_rewards(m, b);
+    if (rl) {
+        put_moments(m, "return", b->returns, n);
+        put_moments(m, "value", r->values, n);
+        put(m, "value_loss", r->value_loss);
+        put(m, "explained_variance", explained_variance(b->returns, r->values, n));
+        put(m, "advantage_std", moments(r->advantages, n).std);
+    }
+    put(m, "policy_loss", r->policy_loss);
+    put(m, "p_mean", mean_exp(r->logp, n));
+    put(m, "entropy", moments(r->entropy, n).mean);
+    put_gradients(m, r);
+    put(m, "learning_rate", r->learning_rate);
+    put(m, "distinct_1", distinct(b, 1));
+    put(m, "distinct_2", distinct(b, 2));
+    put_drift(m, drift);
+    put_seconds(m, b, r, seconds);
+    struct rusage usage;
+    getrusage(RUSAGE_SELF, &usage);
+    put(m, "peak_memory_mib", (double)usage.ru_maxrss / 1024);
+    put(m, "activations_mib", (double)tape_peak(l->tape) / 1048576);
+    return m;
+}
+
+static double number(const json_t *metrics, const char *key, const char *inner)
+{
+    const json_t *value = json_object_get(metrics, key);
+    if (inner)
+        value = json_object_get(value, inner);
+    return json_is_number(value) ? json_number_value(value) : NAN;
+}
+
+const char *metrics_collapse(const json_t *metrics, const CollapseLimits *limits)
+{
+    if (number(metrics, "entropy", NULL) < limits->min_entropy)
+        return "entropy";
+    if (number(metrics, "length", "mean") < limits->min_length)
+        return "length";
+    if (number(metrics, "value_loss", NULL) > limits->max_value_loss)
+        return "value_loss";
+    return NULL;
+}

@@ -1,0 +1,20 @@
+/*
+ * Micro-batches: how many captions go through a pass at once, so that their activations fit --memory.
+ *
+ * A pure function of shapes and options, never of timing: the same batch is cut the same way on every run, or a resumed run would
+ * not be the same to the last bit.
+ */
+#ifndef UPDATE_PLAN_H
+#define UPDATE_PLAN_H
+
+#include "update/learner.h"
+
+/* Runs pass(context, first, n) over the batch; stops and returns false when it does. Layers are computed again in the backward
+ * pass (tape_segments) only where keeping them would leave micro-batches too small to be efficient. */
+__attribute__((warn_unused_result)) bool plan_run(Learner *l, const Batch *batch, StepReport *report,
+                                                  bool (*pass)(void *context, size_t first, size_t n), void *context);
+
+/* Bytes of activations that one caption of n tokens takes, with or without keeping every layer; an estimate from above. */
+size_t plan_bytes(const Learner *l, size_t n_tokens, bool segments);
+
+#endif

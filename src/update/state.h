@@ -1,0 +1,42 @@
+/*
+ * Checkpoints: everything needed to go on, whole or not at all. formats/run.md says every file.
+ *
+ * The order at the end of a step makes a kill harmless at any moment: the policy folder appears, the consumed ids and metrics are
+ * synced, the state folder appears, `latest` moves. A step whose state folder is missing is taken again.
+ */
+#ifndef UPDATE_STATE_H
+#define UPDATE_STATE_H
+
+#include <jansson.h>
+
+#include "update/consumed.h"
+#include "update/learner.h"
+
+typedef struct RunOptions {
+    const char *folder;
+    int64_t keep, keep_every, checkpoint_every, lag;
+    bool change_options; /* go on although options differ from the run's */
+} RunOptions;
+
+typedef struct Run {
+    RunOptions options;
+    char *policy, *state, *metrics_path, *consumed_path; /* owned */
+    json_t *numbers;                                     /* owned: the options that numbers depend on */
+    int64_t next_batch;
+    int lock;      /* held while the run is open */
+    FILE *metrics; /* owned: metrics.jsonl, appended to */
+    Consumed consumed;
+} Run;
+
+/*
+ * Opens or starts a run: locks it, takes up the newest complete state into the learner (parameters, moments, step), cuts
+ * metrics and consumed ids to what it vouches for, publishes its policy. numbers (stolen): options that must not change on
+ * resume, else STATUS_MISMATCH.
+ */
+__attribute__((warn_unused_result)) bool run_open(Run *run, const RunOptions *options, json_t *numbers, Learner *l, Error *err);
+void run_close(Run *run);
+
+/* After a step: metrics line (borrowed), policy, consumed ids and, every checkpoint_every steps or when `last`, the state. */
+__attribute__((warn_unused_result)) bool run_save(Run *run, Learner *l, const json_t *metrics, bool last, Error *err);
+
+#endif

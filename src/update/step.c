@@ -1,0 +1,291 @@
+/*
+ * One optimizer step: the value pass, the policy pass, Adam; see learner.h.
+ *
+ * A micro-batch is a run of captions [first, first + n) whose activations fit the memory given. Tape memory is flat: everything
+ * of a micro-batch is on the tape's stack and goes with tape_reset.
+ */
+#include <math.h>
+#include <string.h>
+
+#include "base/progress.h"
+#include "stage/frame.h"
+#include "update/learner.h"
+#include "update/objective.h"
+#include "update/plan.h"
+
+/* What both passes of one step share. */
+typedef struct Step {
+    Learner *l;
+    Batch *batch;
+    StepReport *report;
+    const double *normalised; /* of the batch; policy pass */
+    Error *err;
+} Step;
+
+/* ---- images to features ---- */
+
+/* Row block `out` of the features of caption i: from its record, or from the spool of those computed before. */
+static Field features_find(Step *s, size_t i, real *out, size_t rows, size_t cols)
+{
+    Record r;
+    Arena arena = {0};
+    Field found = FIELD_MISSING;
+    size_t size;
+    if (s->batch->feature_blob[i]) {
+        const void *kept = spool_get(&s->batch->features, s->batch->feature_blob[i] - 1, &size, s->err);
+        if (kept)
+            memcpy(out, kept, rows * cols * sizeof *out);
+        found = kept ? FIELD_OK : FIELD_WRONG;
+    } else if (!batch_record(s->batch, i, &r, &arena, s->err)) {
+        found = FIELD_WRONG;
+    } else if (features_read(out, &r, s->l->encoder, rows, cols) == FIELD_OK) {
+        found = FIELD_OK;
+    }
+    arena_release(&arena);
+    return found;
+}
+
+static bool pixels_read(Step *s, size_t i, const Preprocess *p, float *out)
+{
+    Record r;
+    Arena arena = {0};
+    bool ok = batch_record(s->batch, i, &r, &arena, s->err) &&
+              (frame_pixels(out, &r, p, s->err) || error_prefix(s->err, "record %.*s", (int)r.id.size, (const char *)r.id.data));
+    arena_release(&arena);
+    return ok;
+}
+
+/* The vision encoder on captions [first, first + n), recorded if the tape records: [n * rows, hidden]; NULL on failure. */
+static Tensor *encode(Step *s, size_t first, size_t n)
+{
+    const Vit *vit = &s->l->captioner->vit;
+    Preprocess p = frame_preprocess(&vit->config, s->l->options.crop);
+    size_t one = 3 * vit->config.image * vit->config.image;
+    float *pixels = xmalloc(n * one * sizeof *pixels);
+    bool ok = true;
+    for (size_t i = 0; i < n && ok; i++)
+        ok = pixels_read(s, first + i, &p, pixels + i * one);
+    Tensor *x = ok ? vit_blocks(s->l->tape, vit, pixels, n) : NULL;
+    free(pixels);
+    return x;
+}
+
+/* Features computed here are kept: the second pass needs them again. */
+static bool features_compute(Step *s, size_t i, real *out, size_t values)
+{
+    TapeMark mark = tape_mark(s->l->tape);
+    Tensor *x = encode(s, i, 1);
+    if (x) {
+        s->l->kernels->download(out, x->data, values * sizeof *out);
+        s->batch->feature_blob[i] = s->batch->features.n + 1;
+    }
+    tape_release(s->l->tape, mark);
+    return x && spool_add(&s->batch->features, out, values * sizeof *out, s->err);
+}
+
+/* Encoder output of captions [first, first + n), a constant: [n * rows, hidden]; NULL on failure. */
+static Tensor *features_constant(Step *s, size_t first, size_t n)
+{
+    const Vit *vit = &s->l->captioner->vit;
+    size_t rows = vit_rows(vit), cols = vit->config.hidden;
+    real *host = xmalloc(n * rows * cols * sizeof *host);
+    bool recording = tape_recording(s->l->tape), ok = true;
+    tape_record(s->l->tape, false);
+    for (size_t i = 0; i < n && ok; i++) {
+        real *out = host + i * rows * cols;
+        Field found = features_find(s, first + i, out, rows, cols);
+        ok = found == FIELD_OK || (found == FIELD_MISSING && features_compute(s, first + i, out, rows * cols));
+    }
+    tape_record(s->l->tape, recording);
+    Tensor *x = ok ? tape_input(s->l->tape, n * rows, cols, host, false) : NULL;
+    free(host);
+    return x;
+}
+
+/* The language model's image prefix: [n * queries, hidden]. Recorded if the tape records. */
+static Tensor *prefixes(Step *s, size_t first, size_t n)
+{
+    Learner *l = s->l;
+    double start = seconds_now();
+    tape_adapter(l->tape, l->policy_lora ? ADAPTER_POLICY : ADAPTER_NONE);
+    Tensor *x = l->train_vision ? encode(s, first, n) : features_constant(s, first, n);
+    s->report->seconds.encode += seconds_now() - start;
+    return x ? blip2_prefix(l->tape, l->captioner, vit_norm(l->tape, &l->captioner->vit, x), n) : NULL;
+}
+
+static Tensor *hidden(Step *s, const Tensor *prefix, size_t first, size_t n)
+{
+    size_t queries = s->l->captioner->config.queries;
+    OptSequence *sequences = tape_alloc(s->l->tape, n * sizeof *sequences);
+    for (size_t i = 0; i < n; i++) {
+        const Episode *e = &s->batch->episodes[first + i];
+        sequences[i] = (OptSequence){i * queries, queries, s->batch->tokens + e->first, e->n};
+    }
+    return opt_hidden(s->l->tape, &s->l->captioner->opt, prefix, sequences, n);
+}
+
+/* ---- between the tape's reals and the host's doubles ---- */
+
+static void to_host(const Learner *l, double *out, const Tensor *x)
+{
+    size_t n = tensor_size(x);
+    real *host = xmalloc(n * sizeof *host);
+    l->kernels->download(host, x->data, n * sizeof *host);
+    for (size_t i = 0; i < n; i++)
+        out[i] = host[i];
+    free(host);
+}
+
+static void seed_gradient(const Learner *l, Tensor *x, const double *gradient)
+{
+    size_t n = tensor_size(x);
+    real *host = xmalloc(n * sizeof *host);
+    for (size_t i = 0; i < n; i++)
+        host[i] = (real)gradient[i];
+    l->kernels->upload(x->grad, host, n * sizeof *host);
+    free(host);
+}
+
+/* ---- the passes ---- */
+
+/* Values and their gradient for one micro-batch. */
+static bool value_pass(void *context, size_t first, size_t n)
+{
+    Step *s = context;
+    Learner *l = s->l;
+    const Episode *e = s->batch->episodes + first;
+    size_t from = e[0].first, tokens = e[n - 1].first + e[n - 1].n - from;
+    double *gradient = xmalloc(tokens * sizeof *gradient), *values = s->report->values + from;
+    tape_record(l->tape, false);
+    Tensor *prefix = prefixes(s, first, n);
+    if (prefix) {
+        tape_record(l->tape, true);
+        tape_adapter(l->tape, ADAPTER_VALUE);
+        Tensor *v = value_head_forward(l->tape, l->head, hidden(s, prefix, first, n));
+        to_host(l, values, v);
+        for (size_t i = 0; i < n; i++) {
+            size_t at = e[i].first - from;
+            s->report->value_loss += value_loss(gradient + at, s->batch->returns + e[i].first, values + at, e[i].n, s->batch->n);
+        }
+        seed_gradient(l, v, gradient);
+        tape_backward(l->tape);
+    }
+    tape_reset(l->tape);
+    free(gradient);
+    return prefix != NULL;
+}
+
+/* Log-probabilities and the policy's gradient for one micro-batch; with --objective xe the supervised one. */
+static bool policy_pass(void *context, size_t first, size_t n)
+{
+    Step *s = context;
+    Learner *l = s->l;
+    const Episode *e = s->batch->episodes + first;
+    size_t from = e[0].first, tokens = e[n - 1].first + e[n - 1].n - from;
+    double *gradient = xmalloc(tokens * sizeof *gradient), *logp = s->report->logp + from;
+    tape_record(l->tape, true);
+    Tensor *prefix = prefixes(s, first, n);
+    if (prefix) {
+        Tensor *h = hidden(s, prefix, first, n);
+        Tensor *p = opt_logp(l->tape, &l->captioner->opt, h, s->batch->tokens + from, s->report->entropy + from);
+        to_host(l, logp, p);
+        for (size_t i = 0; i < n; i++) {
+            size_t at = e[i].first - from;
+            double *g = gradient + at;
+            s->report->policy_loss += l->options.objective == OBJECTIVE_XE
+                                          ? cross_entropy(g, logp + at, e[i].n, s->batch->n)
+                                          : policy_loss(g, logp + at, s->normalised + e[i].first, e[i].n, s->batch->n);
+        }
+        seed_gradient(l, p, gradient);
+        tape_backward(l->tape);
+    }
+    tape_reset(l->tape);
+    free(gradient);
+    return prefix != NULL;
+}
+
+/* ---- the optimizer ---- */
+
+static double group_squares(const Parameters *p, const char *group)
+{
+    double sum = 0;
+    for (size_t i = 0; i < p->count; i++)
+        if (!group || strcmp(p->items[i]->group, group) == 0)
+            sum += p->kernels->sum_squares(p->items[i]->value.grad, tensor_size(&p->items[i]->value));
+    return sum;
+}
+
+static void clamp_gradients(const Learner *l, Parameters *p, double scale)
+{
+    for (size_t i = 0; i < p->count; i++) {
+        real *grad = p->items[i]->value.grad;
+        size_t n = tensor_size(&p->items[i]->value);
+        if (l->options.max_grad_norm > 0)
+            l->kernels->scale(grad, scale, n);
+        else if (l->options.max_grad_value > 0)
+            l->kernels->clamp(grad, l->options.max_grad_value, n);
+    }
+}
+
+static void adam(const Learner *l, Parameters *p, double rate)
+{
+    AdamStep step = {rate, l->options.beta1, l->options.beta2, l->options.eps, 0, l->step + 1};
+    for (size_t i = 0; i < p->count; i++) {
+        Parameter *item = p->items[i];
+        l->kernels->adam(item->value.data, item->value.grad, item->m, item->v, &step, tensor_size(&item->value));
+    }
+}
+
+/* Clamping by value or, as torch's clip_grad_norm_, by the norm over all parameters; then Adam with linear warm-up. */
+static void optimize(Learner *l, StepReport *r)
+{
+    const LearnerOptions *o = &l->options;
+    double policy = group_squares(&l->policy, NULL), value = group_squares(&l->value, NULL);
+    r->norm_policy = sqrt(policy);
+    r->norm_value = sqrt(value);
+    r->norm_lora = sqrt(group_squares(&l->value, "value-lora"));
+    r->norm_head = sqrt(group_squares(&l->value, "value-head"));
+    double scale = fmin(1, o->max_grad_norm / (sqrt(policy + value) + 1e-6));
+    double warm = o->warmup_steps > 0 ? fmin(1, (double)(l->step + 1) / (double)o->warmup_steps) : 1;
+    clamp_gradients(l, &l->policy, scale);
+    clamp_gradients(l, &l->value, scale);
+    r->learning_rate = o->learning_rate * warm;
+    adam(l, &l->policy, r->learning_rate);
+    adam(l, &l->value, o->value_learning_rate * warm);
+}
+
+static double *report_array(Arena *arena, size_t n)
+{
+    return arena_calloc(arena, n ? n : 1, sizeof(double));
+}
+
+bool learner_step(Learner *l, Batch *batch, StepReport *r, Arena *arena, GradientHook *hook, void *context, Error *err)
+{
+    size_t n = batch->n_tokens;
+    *r = (StepReport){.values = report_array(arena, n),
+                      .advantages = report_array(arena, n),
+                      .normalised = report_array(arena, n),
+                      .logp = report_array(arena, n),
+                      .entropy = report_array(arena, n)};
+    Step s = {.l = l, .batch = batch, .report = r, .normalised = r->normalised, .err = err};
+    parameters_zero_grad(&l->policy);
+    parameters_zero_grad(&l->value);
+    double start = seconds_now();
+    if (l->options.objective == OBJECTIVE_VLRM) {
+        if (!plan_run(l, batch, r, value_pass, &s))
+            return false;
+        advantages(r->advantages, r->normalised, batch->returns, r->values, n);
+    }
+    double after_values = seconds_now(), encode_values = r->seconds.encode;
+    if (!plan_run(l, batch, r, policy_pass, &s))
+        return false;
+    double after_policy = seconds_now();
+    r->seconds.values = after_values - start - encode_values;
+    r->seconds.policy = after_policy - after_values - (r->seconds.encode - encode_values);
+    if (hook)
+        hook(context, l);
+    optimize(l, r);
+    r->seconds.optimizer = seconds_now() - after_policy;
+    l->step++;
+    return true;
+}

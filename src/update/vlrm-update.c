@@ -1,0 +1,396 @@
+/*
+ * vlrm-update: one actor-critic step per batch of rewarded captions (paper, sections 3.2, 3.5, 3.6).
+ *
+ * This file is the options and the loop over batches. What a step does is in learner.h, what a run keeps is in state.h.
+ */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/options.h"
+#include "base/pool.h"
+#include "base/random.h"
+#include "base/signals.h"
+#include "stage/frame.h"
+#include "stream/filter.h"
+#include "update/dump.h"
+#include "update/metrics.h"
+#include "update/replay.h"
+#include "update/state.h"
+#include "update/tensorboard.h"
+
+static struct {
+    const char *model, *device, *value_head, *run, *init, *dump, *tensorboard, *record;
+    StringList train, lora_targets, vision_targets;
+    int64_t threads, batch, seed, warmup_steps, lora_rank, memory, spool_memory, keep, keep_every, checkpoint_every, max_lag,
+        max_steps;
+    double learning_rate, value_learning_rate, beta1, beta2, eps, max_grad_value, max_grad_norm, lora_alpha, check_logp;
+    CollapseLimits limits;
+    bool off_policy, crop, stop_on_collapse, change_options, prepare;
+    int objective, compute;
+} opt;
+
+static const Option options[] = {
+    {"", 0, OPTION_FLAG, NULL, NULL, 0, 0, NULL, "Model and run"},
+    {"model", 'm', OPTION_STRING, &opt.model, NULL, 0, 0, "DIR", "the base captioner, BLIP-2 OPT in Hugging Face layout"},
+    {"run", 'r', OPTION_STRING, &opt.run, NULL, 0, 0, "DIR",
+     "the run folder: policy, checkpoints, metrics; taken up where it ended"},
+    {"init", 0, OPTION_STRING, &opt.init, NULL, 0, 0, "FILE",
+     "safetensors that trained parts start from, by name; what it lacks starts as usual"},
+    {"prepare", 0, OPTION_FLAG, &opt.prepare, NULL, 0, 0, NULL,
+     "only open the run and publish the policy of its newest checkpoint"},
+    {"change-options", 0, OPTION_FLAG, &opt.change_options, NULL, 0, 0, NULL,
+     "go on with a run although options differ from its own"},
+    {"", 0, OPTION_FLAG, NULL, NULL, 0, 0, NULL, "What is trained"},
+    {"objective", 0, OPTION_CHOICE, &opt.objective, "vlrm", 0, 0, "vlrm|xe",
+     "reinforcement from rewards, or supervised training on the captions given"},
+    {"train", 0, OPTION_LIST, &opt.train, "query,qformer,projection", 0, 0, "PARTS",
+     "query, qformer, projection, lora-vision, lora-llm (paper: section 4.1)"},
+    {"value-head", 0, OPTION_STRING, &opt.value_head, "residual:blocks=5,width=4", 0, 0, "SPEC",
+     "residual:blocks=N,width=W, linear, or mlp:layers=N,width=W"},
+    {"lora-rank", 0, OPTION_INT, &opt.lora_rank, "4", 1, 1024, "R", "rank of the adapters"},
+    {"lora-alpha", 0, OPTION_REAL, &opt.lora_alpha, "8", 1e-6, 1e6, "A", "the adapters are scaled by alpha / rank"},
+    {"lora-targets", 0, OPTION_LIST, &opt.lora_targets, "q_proj,k_proj,v_proj,out_proj,fc1,fc2", 0, 0, "NAMES",
+     "linear layers of the language model that have adapters"},
+    {"vision-targets", 0, OPTION_LIST, &opt.vision_targets, "qkv,projection,fc1,fc2", 0, 0, "NAMES",
+     "the same of the vision encoder, for lora-vision"},
+    {"", 0, OPTION_FLAG, NULL, NULL, 0, 0, NULL, "Optimizer"},
+    {"learning-rate", 0, OPTION_REAL, &opt.learning_rate, "1e-5", 0, 10, "LR", "of the policy, after warm-up"},
+    {"value-learning-rate", 0, OPTION_REAL, &opt.value_learning_rate, "0", 0, 10, "LR",
+     "of value head and value LoRA; 0: the same as --learning-rate"},
+    {"warmup-steps", 0, OPTION_INT, &opt.warmup_steps, "20", 0, 1e9, "N", "learning rate of step s is LR min(1, s/N)"},
+    {"adam-beta1", 0, OPTION_REAL, &opt.beta1, "0.9", 0, 0.9999999, "B", "Adam's first decay"},
+    {"adam-beta2", 0, OPTION_REAL, &opt.beta2, "0.999", 0, 0.9999999, "B", "Adam's second decay"},
+    {"adam-epsilon", 0, OPTION_REAL, &opt.eps, "1e-8", 0, 1, "E", "Adam's epsilon"},
+    {"max-grad-value", 0, OPTION_REAL, &opt.max_grad_value, "1", 0, 1e30, "X", "clamp every gradient to [-X, X]; 0: off"},
+    {"max-grad-norm", 0, OPTION_REAL, &opt.max_grad_norm, "0", 0, 1e30, "X", "scale the gradient to this norm instead; 0: off"},
+    {"seed", 0, OPTION_INT, &opt.seed, "1", 0, 9e15, "N", "of the initial value head and adapters"},
+    {"", 0, OPTION_FLAG, NULL, NULL, 0, 0, NULL, "Batches"},
+    {"batch", 0, OPTION_INT, &opt.batch, "0", 0, 1e9, "N", "records per step; 0: as the input's batch records say"},
+    {"max-steps", 0, OPTION_INT, &opt.max_steps, "0", 0, 1e15, "N", "end after step N of the run; 0: at the end of input"},
+    {"max-lag", 0, OPTION_INT, &opt.max_lag, "0", 0, 1e6, "N", "by how many steps the policy that sampled may be older"},
+    {"off-policy", 0, OPTION_FLAG, &opt.off_policy, NULL, 0, 0, NULL, "accept captions that name no policy step"},
+    {"check-logp", 0, OPTION_REAL, &opt.check_logp, "0", 0, 1, "F",
+     "share of records whose recorded log-probabilities are compared with the learner's"},
+    {"crop", 0, OPTION_FLAG, &opt.crop, NULL, 0, 0, NULL,
+     "images are centre-cropped (default: as the rollout in the input's header did)"},
+    {"", 0, OPTION_FLAG, NULL, NULL, 0, 0, NULL, "Checkpoints and reports"},
+    {"keep", 0, OPTION_INT, &opt.keep, "3", 1, 1e9, "N", "keep the last N checkpoints and policies"},
+    {"keep-every", 0, OPTION_INT, &opt.keep_every, "0", 0, 1e15, "M", "and those of every Mth step; 0: none"},
+    {"checkpoint-every", 0, OPTION_INT, &opt.checkpoint_every, "1", 1, 1e9, "N", "steps between checkpoints"},
+    {"tensorboard", 0, OPTION_STRING, &opt.tensorboard, NULL, 0, 0, "DIR", "also write metrics as TensorBoard event files"},
+    {"record", 0, OPTION_STRING, &opt.record, NULL, 0, 0, "FILE", "write the consumed records with their values and advantages"},
+    {"dump", 0, OPTION_STRING, &opt.dump, NULL, 0, 0, "DIR",
+     "write gradients, parameters, values and advantages of each step as DIR/step-K.safetensors"},
+    {"collapse-entropy", 0, OPTION_REAL, &opt.limits.min_entropy, "0.05", 0, 100, "NATS",
+     "warn when the mean entropy of the policy falls below"},
+    {"collapse-length", 0, OPTION_REAL, &opt.limits.min_length, "2", 0, 1e6, "TOKENS",
+     "warn when captions become shorter than this on average"},
+    {"collapse-value-loss", 0, OPTION_REAL, &opt.limits.max_value_loss, "1000", 0, 1e30, "X",
+     "warn when the value loss rises above"},
+    {"stop-on-collapse", 0, OPTION_FLAG, &opt.stop_on_collapse, NULL, 0, 0, NULL, "end with status 7 instead of warning"},
+    {"", 0, OPTION_FLAG, NULL, NULL, 0, 0, NULL, "Machine"},
+    {"memory", 0, OPTION_INT, &opt.memory, "2048", 16, 1e9, "MIB", "for activations: micro-batches are cut to fit"},
+    {"spool-memory", 0, OPTION_INT, &opt.spool_memory, "1024", 1, 1e9, "MIB",
+     "records of a batch beyond this wait on disk, in the run folder"},
+    {"device", 0, OPTION_STRING, &opt.device, "cpu", 0, 0, "cpu|cuda[:N]", "where to compute"},
+    {"compute", 0, OPTION_CHOICE, &opt.compute, "auto", 0, 0, "auto|f32|bf16", "products with weights stored in 16 bits"},
+    {"threads", 0, OPTION_INT, &opt.threads, "0", 0, 4096, "N", "0: as many as there are processors"},
+    {0},
+};
+
+static const Program program = {
+    .name = "vlrm-update",
+    .summary = "train the policy on rewarded captions, one optimizer step per batch",
+    .operands = "[file|-]...",
+    .input = "caption, reward (frame or features)",
+    .output = "metrics, one JSON object a step",
+    .description =
+        "Reads captions with rewards and takes one actor-critic step for each batch: values from the language model with LoRA "
+        "and a "
+        "value head, advantages normalised over the whole batch, the policy loss -mean(p M) through the frozen language model to "
+        "projection, Q-Former and query tokens.\n\n"
+        "Everything a run needs is in its folder. Killed at any moment and started again with the same command and input, it "
+        "goes on "
+        "to the same parameters, bit for bit: batches it has consumed are skipped, and a record id is consumed once.\n\n"
+        "After each step the new policy is published in RUN/policy, which vlrm-rollout follows. A caption sampled by another "
+        "step "
+        "than --max-lag allows is refused (exit 6).",
+    .examples = "# Train on rewarded captions recorded before:\n"
+                "vlrm-update --model blip2 --run run --off-policy --batch 6 rewarded.vlrm",
+    .options = options,
+};
+
+/* The loop's state. */
+typedef struct Loop {
+    Filter filter;
+    Learner *learner;
+    Run run;
+    Batch batch;
+    TensorBoard tensorboard;
+    Recorder recorder;
+    int64_t index;     /* of the batch being read */
+    int64_t repeated;  /* ids refused because they had been consumed */
+    uint64_t in_batch; /* data records since the last batch record */
+    bool stopped;
+} Loop;
+
+static LearnerOptions learner_options(void)
+{
+    return (LearnerOptions){.model = opt.model,
+                            .value_head = opt.value_head,
+                            .train = opt.train.items,
+                            .n_train = opt.train.count,
+                            .lora_targets = opt.lora_targets.items,
+                            .n_lora_targets = opt.lora_targets.count,
+                            .vision_targets = opt.vision_targets.items,
+                            .n_vision_targets = opt.vision_targets.count,
+                            .lora_rank = opt.lora_rank,
+                            .lora_alpha = opt.lora_alpha,
+                            .objective = opt.objective == 1 ? OBJECTIVE_XE : OBJECTIVE_VLRM,
+                            .crop = opt.crop,
+                            .seed = (uint64_t)opt.seed,
+                            .learning_rate = opt.learning_rate,
+                            .value_learning_rate = opt.value_learning_rate > 0 ? opt.value_learning_rate : opt.learning_rate,
+                            .beta1 = opt.beta1,
+                            .beta2 = opt.beta2,
+                            .eps = opt.eps,
+                            .warmup_steps = opt.warmup_steps,
+                            .max_grad_value = opt.max_grad_value,
+                            .max_grad_norm = opt.max_grad_norm,
+                            .memory = (size_t)opt.memory << 20};
+}
+
+/* The options that the parameters depend on; a run keeps them. */
+static json_t *numbers_json(void)
+{
+    static const char *const keys[] = {
+        "objective",      "train",          "value-head",          "lora-rank",    "lora-alpha", "lora-targets",
+        "vision-targets", "learning-rate",  "value-learning-rate", "warmup-steps", "adam-beta1", "adam-beta2",
+        "adam-epsilon",   "max-grad-value", "max-grad-norm",       "seed",         "batch",      "max-lag",
+        "memory",         "compute"};
+    json_t *all = options_json(&program), *numbers = json_object();
+    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)
+        json_object_set(numbers, keys[i], json_object_get(all, keys[i]));
+    json_decref(all);
+    return numbers;
+}
+
+static void check_options(void)
+{
+    static const char *const parts[] = {"query", "qformer", "projection", "lora-vision", "lora-llm"};
+    if (!opt.model || !opt.run)
+        usage_error("--model and --run are required");
+    for (size_t i = 0; i < opt.train.count; i++) {
+        bool known = false;
+        for (size_t k = 0; k < sizeof parts / sizeof parts[0]; k++)
+            known = known || strcmp(opt.train.items[i], parts[k]) == 0;
+        if (!known)
+            usage_error("--train: '%s' is none of query, qformer, projection, lora-vision, lora-llm", opt.train.items[i]);
+    }
+}
+
+static bool load_init(Learner *l, Error *err)
+{
+    if (!opt.init)
+        return true;
+    Checkpoint *c = checkpoint_open(opt.init, err);
+    bool ok = c && parameters_load(&l->policy, NULL, PARAMETER_VALUE, "", c, true, err) &&
+              parameters_load(&l->value, NULL, PARAMETER_VALUE, "", c, true, err);
+    checkpoint_free(c);
+    return ok;
+}
+
+static void say_counts(const Learner *l)
+{
+    static const char *const groups[] = {"query", "qformer", "projection", "lora-vision", "lora-llm", "value-head", "value-lora"};
+    for (size_t i = 0; i < sizeof groups / sizeof groups[0]; i++) {
+        size_t n = parameters_count(&l->policy, groups[i]) + parameters_count(&l->value, groups[i]);
+        if (n > 0)
+            note("%s: %zu parameters", groups[i], n);
+    }
+    note("policy: %zu parameters, value: %zu", parameters_count(&l->policy, NULL), parameters_count(&l->value, NULL));
+}
+
+/* Whether a caption's policy step is one that this run allows now. A stale or foreign one ends the program. */
+static void check_policy_step(const Loop *loop, const Record *r)
+{
+    int64_t step, now = loop->learner->step;
+    Field found = record_int(r, "caption.step", &step);
+    if (opt.objective == 1 || (found == FIELD_MISSING && opt.off_policy))
+        return;
+    if (found != FIELD_OK)
+        die_status(STATUS_MISMATCH,
+                   "record %.*s: caption.step is missing: give --off-policy to train on captions that name no policy",
+                   (int)r->id.size, (const char *)r->id.data);
+    if (!opt.off_policy && (step > now || step < now - opt.max_lag))
+        die_status(STATUS_MISMATCH, "record %.*s: sampled by the policy of step %lld, expected step %lld%s", (int)r->id.size,
+                   (const char *)r->id.data, (long long)step, (long long)now, opt.max_lag ? " or up to --max-lag before it" : "");
+}
+
+/* A batch consumed before must hold the records that it held then. */
+static void check_consumed(const Loop *loop, const Record *r)
+{
+    if (record_raw(r, "reward").data && record_raw(r, "caption").data &&
+        !consumed_has(&loop->run.consumed, r->id.data, r->id.size))
+        die_status(
+            STATUS_MISMATCH,
+            "record %.*s: is new, but batch %lld of this run has been consumed: the input is not the one that %s began with",
+            (int)r->id.size, (const char *)r->id.data, (long long)loop->index, opt.run);
+}
+
+static void take_record(Loop *loop, const Record *r)
+{
+    const OptConfig *text = &loop->learner->captioner->config.text;
+    BatchNeeds needs = {opt.objective == 0, text->vocabulary, text->positions - loop->learner->captioner->config.queries - 1};
+    Error err = {0};
+    if (loop->index < loop->run.next_batch) {
+        check_consumed(loop, r);
+        return;
+    }
+    if (consumed_has(&loop->run.consumed, r->id.data, r->id.size)) {
+        loop->repeated++;
+        filter_failed(&loop->filter, r, "id has been consumed by this run before");
+        return;
+    }
+    if (record_raw(r, "caption").data && (opt.objective == 1 || record_raw(r, "reward").data))
+        check_policy_step(loop, r);
+    if (!batch_add(&loop->batch, r, &needs, &err)) {
+        if (err.status == STATUS_MISMATCH)
+            die_status(STATUS_MISMATCH, "record %.*s: %s", (int)r->id.size, (const char *)r->id.data, err.text);
+        filter_failed(&loop->filter, r, "%s", err.text);
+        return;
+    }
+    consumed_add(&loop->run.consumed, r->id.data, r->id.size);
+}
+
+/* Prints the line on stdout, warns of a collapse and keeps the batch that caused it. */
+static void report(Loop *loop, const json_t *metrics)
+{
+    Error err = {0};
+    char *line = json_dumps(metrics, JSON_COMPACT | JSON_REAL_PRECISION(9));
+    printf("%s\n", line);
+    free(line);
+    if (fflush(stdout) != 0)
+        die("write <stdout>:");
+    if (!tensorboard_write(&loop->tensorboard, loop->learner->step, metrics, &err))
+        warn("%s", err.text);
+    const char *collapsed = metrics_collapse(metrics, &opt.limits);
+    if (!collapsed)
+        return;
+    warn("step %lld: %s is outside its limits: the policy may be collapsing", (long long)loop->learner->step, collapsed);
+    if (!replay_keep(&loop->batch, opt.run, loop->learner->step, &err))
+        warn("%s", err.text);
+    if (opt.stop_on_collapse) {
+        filter_status(&loop->filter, STATUS_CHECK);
+        loop->stopped = true;
+    }
+}
+
+static void take_step(Loop *loop)
+{
+    Error err = {0};
+    Arena arena = {0};
+    StepReport r;
+    Dump dump = {.folder = opt.dump};
+    double start = seconds_now();
+    if (!learner_step(loop->learner, &loop->batch, &r, &arena, opt.dump ? dump_gradients : NULL, &dump, &err))
+        die_status(err.status, "batch %lld: %s", (long long)loop->index, err.text);
+    if (opt.dump && !dump_write(&dump, loop->learner, &loop->batch, &r, &err))
+        die("%s", err.text);
+    Drift drift = metrics_drift(&loop->batch, &r, opt.check_logp, (uint64_t)opt.seed, loop->learner->step);
+    json_t *metrics = metrics_json(loop->learner, &loop->batch, &r, loop->index, &drift, seconds_now() - start);
+    json_object_set_new(metrics, "repeated", json_integer(loop->repeated));
+    loop->run.next_batch = loop->index + 1;
+    if (!recorder_write(&loop->recorder, &loop->batch, &r, &err) || !run_save(&loop->run, loop->learner, metrics, false, &err))
+        die("%s (the last checkpoint is untouched)", err.text);
+    report(loop, metrics);
+    progress_update(&loop->filter.progress, loop->filter.records, NULL);
+    json_decref(metrics);
+    arena_release(&arena);
+}
+
+/* A batch is complete: a step, unless it was consumed before or is empty. */
+static void close_batch(Loop *loop)
+{
+    if (loop->index >= loop->run.next_batch && loop->batch.n > 0)
+        take_step(loop);
+    else if (loop->index >= loop->run.next_batch)
+        warn("batch %lld: no usable record, no step", (long long)loop->index);
+    batch_reset(&loop->batch);
+    loop->index++;
+    loop->in_batch = 0;
+    loop->stopped = loop->stopped || (opt.max_steps > 0 && loop->learner->step >= opt.max_steps);
+}
+
+/* How the rollout took its images, unless --crop says otherwise. */
+static void follow_rollout(Loop *loop)
+{
+    const json_t *crop = header_param(filter_upstream(&loop->filter), "rollout", "crop");
+    if (crop && !option_given(&program, "crop"))
+        loop->learner->options.crop = json_is_true(crop);
+}
+
+static void run_loop(Loop *loop)
+{
+    Record r;
+    while (!loop->stopped && filter_next(&loop->filter, &r)) {
+        if (r.kind == RECORD_DATA) {
+            if (loop->in_batch++ == 0)
+                follow_rollout(loop);
+            take_record(loop, &r);
+        }
+        if (opt.batch > 0 ? loop->in_batch == (uint64_t)opt.batch : r.kind == RECORD_BATCH)
+            close_batch(loop);
+    }
+    if (loop->in_batch > 0 && !loop->stopped && loop->filter.status == STATUS_CLEAN)
+        close_batch(loop);
+    else if (loop->in_batch > 0 && !loop->stopped)
+        warn("batch %lld: incomplete, its %llu records are not used", (long long)loop->index, (unsigned long long)loop->in_batch);
+}
+
+static void open_all(Loop *loop, char **operands, int n)
+{
+    Error err = {0};
+    const Kernels *kernels;
+    LearnerOptions lo = learner_options();
+    RunOptions ro = {opt.run, opt.keep, opt.keep_every, opt.checkpoint_every, opt.max_lag, opt.change_options};
+    if (!kernels_find(opt.device, (Compute)opt.compute, &kernels, &err) || !(loop->learner = learner_new(&lo, kernels, &err)) ||
+        !load_init(loop->learner, &err) || !run_open(&loop->run, &ro, numbers_json(), loop->learner, &err) ||
+        !recorder_open(&loop->recorder, opt.record, &program, &err) ||
+        (opt.tensorboard && !tensorboard_open(&loop->tensorboard, opt.tensorboard, &err)))
+        die_status(err.status, "%s", err.text);
+    say_counts(loop->learner);
+    batch_init(&loop->batch, opt.run, (size_t)opt.spool_memory << 20);
+    if (!opt.prepare)
+        filter_init(&loop->filter, &program, operands, n, -1, "captions");
+}
+
+static int close_all(Loop *loop)
+{
+    Error err = {0};
+    int status = opt.prepare ? STATUS_CLEAN : filter_finish(&loop->filter);
+    if (!recorder_close(&loop->recorder, status, &err)) {
+        warn("%s", err.text);
+        status = status ? status : STATUS_FAILURE;
+    }
+    tensorboard_close(&loop->tensorboard);
+    batch_release(&loop->batch);
+    run_close(&loop->run);
+    learner_free(loop->learner);
+    return finish_stdout(status);
+}
+
+int main(int argc, char **argv)
+{
+    Loop loop = {0};
+    int n;
+    char **operands = options_parse(&program, argc, argv, &n);
+    check_options();
+    signals_init();
+    pool_init((int)opt.threads);
+    open_all(&loop, operands, n);
+    if (!opt.prepare)
+        run_loop(&loop);
+    return close_all(&loop);
+}

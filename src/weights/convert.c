@@ -1,0 +1,116 @@
+/* vlrm-weights convert and merge: tensors go from one mapping to one file, a buffer at a time. */
+#include <dirent.h>
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "models/config.h"
+#include "weights/weights.h"
+
+/* t under the name `name`, its values as dtype (NULL: as they are). */
+static TensorSource source_of(const StoredTensor *t, const char *dtype)
+{
+    TensorSource s = {.name = t->name, .shape = t->shape, .dtype = t->dtype, .type = t->type, .data = t->data};
+    if (!t->real_valued || !dtype || strcmp(dtype, t->dtype) == 0) {
+        s.raw = true;
+        s.raw_bytes = t->bytes;
+    } else {
+        s.dtype = dtype;
+    }
+    return s;
+}
+
+static void write_or_die(const char *path, const TensorSource *sources, size_t n)
+{
+    static const char *const metadata[] = {"format", "pt", NULL}; /* transformers insists on it */
+    Error err = {0};
+    if (!safetensors_write(path, sources, n, metadata, &err))
+        weights_die(&err);
+}
+
+int weights_convert(const char *in, const char *out, const char *dtype)
+{
+    Checkpoint *c = weights_open(in);
+    TensorSource *sources = xcalloc(checkpoint_count(c) + 1, sizeof *sources);
+    for (size_t i = 0; i < checkpoint_count(c); i++)
+        sources[i] = source_of(checkpoint_get(c, i), dtype);
+    write_or_die(out, sources, checkpoint_count(c));
+    free(sources);
+    checkpoint_free(c);
+    return STATUS_CLEAN;
+}
+
+void weights_copy(const char *from, const char *to)
+{
+    Error err = {0};
+    size_t size;
+    char *data = file_read(from, &size, &err);
+    if (!data || !file_write(to, data, size, &err))
+        weights_die(&err);
+    free(data);
+}
+
+static bool is_weights(const char *name)
+{
+    static const char *const ends[] = {".safetensors", ".bin", ".pt", ".pth", ".msgpack", ".h5", ".index.json", ".onnx"};
+    size_t n = strlen(name);
+    for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++)
+        if (n >= strlen(ends[i]) && strcmp(name + n - strlen(ends[i]), ends[i]) == 0)
+            return true;
+    return false;
+}
+
+void weights_copy_others(const char *from, const char *to)
+{
+    DIR *d = opendir(from);
+    if (!d)
+        die("open %s:", from);
+    for (struct dirent *e; (e = readdir(d));) {
+        char *source = path_join(from, e->d_name), *target = path_join(to, e->d_name);
+        struct stat s;
+        if (e->d_name[0] != '.' && !is_weights(e->d_name) && stat(source, &s) == 0 && S_ISREG(s.st_mode))
+            weights_copy(source, target);
+        free(source);
+        free(target);
+    }
+    closedir(d);
+}
+
+/* Every tensor of the delta must replace one of the base. */
+static void check_delta(const Checkpoint *base, const Checkpoint *delta)
+{
+    char found[128], expected[128];
+    for (size_t i = 0; i < checkpoint_count(delta); i++) {
+        const StoredTensor *t = checkpoint_get(delta, i), *old = checkpoint_find(base, t->name);
+        if (!old)
+            die_status(STATUS_MISMATCH, "%s: tensor %s is not in %s", checkpoint_path(delta), t->name, checkpoint_path(base));
+        if (!shape_equal(&t->shape, &old->shape))
+            die_status(STATUS_MISMATCH, "%s: tensor %s has shape %s, expected %s", checkpoint_path(delta), t->name,
+                       shape_text(&t->shape, found), shape_text(&old->shape, expected));
+    }
+}
+
+/* The type that the base stores its tensors in is kept, unless another is asked for. */
+int weights_merge(const char *base_path, const char *delta_path, const char *out, const char *dtype)
+{
+    Checkpoint *base = weights_open(base_path), *delta = weights_open(delta_path);
+    Error err = {0};
+    check_delta(base, delta);
+    if (!folder_make(out, &err))
+        weights_die(&err);
+    TensorSource *sources = xcalloc(checkpoint_count(base) + 1, sizeof *sources);
+    for (size_t i = 0; i < checkpoint_count(base); i++) {
+        const StoredTensor *old = checkpoint_get(base, i), *new = checkpoint_find(delta, old->name);
+        sources[i] = source_of(new ? new : old, dtype ? dtype : old->real_valued ? old->dtype : NULL);
+    }
+    char *path = path_join(out, "model.safetensors");
+    write_or_die(path, sources, checkpoint_count(base));
+    weights_copy_others(base_path, out);
+    note("%s: %zu of %zu tensors replaced", path, checkpoint_count(delta), checkpoint_count(base));
+    free(path);
+    free(sources);
+    checkpoint_free(base);
+    checkpoint_free(delta);
+    return STATUS_CLEAN;
+}

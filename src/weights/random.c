@@ -1,0 +1,205 @@
+/*
+ * vlrm-weights random: random checkpoints of true and small shapes in Hugging Face's layout.
+ *
+ * Unlike the libraries' own initialisation, under which a wrong bias goes unnoticed, every part of the network matters:
+ * activations of unit variance, biases and norms away from their neutral values, captions that vary and end now and then. A value
+ * is a function of (seed, name, index), drawn while the file is written: a checkpoint is never in memory.
+ */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/pool.h"
+#include "base/random.h"
+#include "models/blip2.h"
+#include "models/clip.h"
+#include "models/itm.h"
+#include "weights/weights.h"
+#include "weights/shapes.h"
+
+/* How one tensor's values come to be: add + scale * normal, some of them with exceptions. */
+typedef struct Recipe {
+    uint64_t seed, key;
+    double scale, add;
+    bool signs;       /* times +-1 */
+    size_t cols;      /* for rows: */
+    size_t used_rows; /* rows from here on are 0 */
+    size_t eos_row;   /* this row has `eos` added; SIZE_MAX: none */
+    const float *eos; /* [cols] */
+} Recipe;
+
+#define PART 16384
+
+typedef struct DrawPart {
+    const Recipe *recipe;
+    size_t first, n;
+    float *out;
+} DrawPart;
+
+/* Four uniform numbers of 16 bits added, of variance 1: near enough to a normal, and quick. */
+static inline float near_normal(uint32_t a, uint32_t b)
+{
+    const float spread = 1.7320508f / 65536; /* sqrt(12 / 4) */
+    return ((float)((a & 65535) + (a >> 16) + (b & 65535) + (b >> 16)) - 131070.0f) * spread;
+}
+
+static float adjusted(const Recipe *r, size_t i, float x)
+{
+    if (r->signs && (random_bits(r->seed, 1, r->key, (uint32_t)i) & 1))
+        x = -x;
+    if (r->used_rows && i / r->cols >= r->used_rows)
+        return 0;
+    return r->eos && i / r->cols == r->eos_row ? x + r->eos[i % r->cols] : x;
+}
+
+/* Values 2j and 2j + 1 come from counter j. */
+static void draw_part(void *context, size_t part)
+{
+    const DrawPart *d = context;
+    const Recipe *r = d->recipe;
+    const uint32_t key[2] = {(uint32_t)r->seed, (uint32_t)(r->seed >> 32)};
+    const float add = (float)r->add, scale = (float)r->scale;
+    size_t begin = d->first + part * PART, end = begin + PART < d->first + d->n ? begin + PART : d->first + d->n;
+    for (size_t j = begin / 2; 2 * j < end; j++) {
+        const uint32_t counter[4] = {(uint32_t)j, (uint32_t)(j >> 32), (uint32_t)r->key, (uint32_t)(r->key >> 32)};
+        uint32_t bits[4];
+        philox(counter, key, bits);
+        for (size_t k = 0; k < 2; k++)
+            if (2 * j + k >= begin && 2 * j + k < end)
+                d->out[2 * j + k - d->first] = adjusted(r, 2 * j + k, add + scale * near_normal(bits[2 * k], bits[2 * k + 1]));
+    }
+}
+
+static void produce(void *context, size_t first, size_t n, float *out)
+{
+    DrawPart d = {context, first, n, out};
+    pool_run(draw_part, &d, (n + PART - 1) / PART);
+}
+
+/* ---- which recipe a name has ---- */
+
+static bool has(const char *name, const char *part)
+{
+    return strstr(name, part) != NULL;
+}
+
+static bool ends(const char *name, const char *end)
+{
+    size_t n = strlen(name), m = strlen(end);
+    return n >= m && strcmp(name + n - m, end) == 0;
+}
+
+/* The frozen encoder is the same in a captioner and a scorer of one seed, as in the published checkpoints. */
+static uint64_t key_of(const char *name, const char *family)
+{
+    bool shared = strcmp(family, "clip") != 0 && (has(name, "vision_model.embeddings.") || has(name, "vision_model.encoder."));
+    char *text = xasprintf("%s/%s", shared ? "encoder" : family, name);
+    uint64_t key = hash_id(text, strlen(text));
+    free(text);
+    return key;
+}
+
+static Recipe recipe_of(const Binding *b, const char *family, uint64_t seed)
+{
+    const char *n = b->name;
+    bool norm = has(n, "norm") || has(n, "Norm") || has(n, "layrnorm");
+    Recipe r = {.seed = seed, .key = key_of(n, family), .cols = b->cols, .eos_row = SIZE_MAX};
+    if (ends(n, "logit_scale"))
+        r.add = log(100.0);
+    else if (norm && ends(n, "weight")) {
+        r.add = 1;
+        r.scale = 0.1;
+    } else if (ends(n, "bias"))
+        r.scale = 0.1;
+    else if (has(n, "embed_positions") || has(n, "position_embedding") || has(n, "embed_tokens"))
+        r.scale = 0.3; /* the embedding is tied with the logits: small, or every token predicts itself */
+    else if (has(n, "word_embeddings") || has(n, "token_embedding") || has(n, "class_embedding") || has(n, "query_tokens"))
+        r.scale = 0.7;
+    else {
+        r.scale = 1 / sqrt((double)b->cols);
+        if (has(n, "decoder") && (ends(n, "out_proj.weight") || ends(n, "fc2.weight")))
+            r.scale *= 2;
+        if (ends(n, "itm_head.weight"))
+            r.scale *= 4;
+    }
+    return r;
+}
+
+/*
+ * So that captions vary and end now and then: signs in the last norm, or a tied embedding predicts its own token; padded rows are
+ * zero; and eos lies along the last norm's bias. eos: [hidden], filled here.
+ */
+static void caption_ends(Recipe *tokens, Recipe *norm_weight, const Recipe *norm_bias, const ModelShape *shape, float *eos)
+{
+    const size_t d = tokens->cols;
+    double square = 0;
+    Recipe bias = *norm_bias;
+    produce(&bias, 0, d, eos);
+    for (size_t i = 0; i < d; i++)
+        square += (double)eos[i] * eos[i];
+    for (size_t i = 0; i < d; i++)
+        eos[i] = (float)(eos[i] * shape->eos_logit / square);
+    norm_weight->signs = true;
+    tokens->used_rows = shape->used_words;
+    tokens->eos_row = (size_t)shape->eos;
+    tokens->eos = eos;
+}
+
+static size_t index_of(const Binder *b, const char *name)
+{
+    const Binding *found = binder_find(b, name);
+    if (!found)
+        bug("no tensor %s in the layout", name);
+    return (size_t)(found - b->bindings);
+}
+
+static void write_tensors(const Binder *b, const ModelShape *shape, const char *dtype, uint64_t seed, const char *folder)
+{
+    static const char *const metadata[] = {"format", "pt", NULL};
+    TensorSource *sources = xcalloc(b->n_bindings, sizeof *sources);
+    Recipe *recipes = xcalloc(b->n_bindings, sizeof *recipes);
+    float *eos = xcalloc(shape->blip2.text.hidden + 1, sizeof *eos);
+    for (size_t i = 0; i < b->n_bindings; i++) {
+        recipes[i] = recipe_of(&b->bindings[i], shape->family, seed);
+        sources[i] = (TensorSource){.name = b->bindings[i].name, .shape = b->bindings[i].shape, .dtype = dtype};
+        sources[i].produce = produce;
+        sources[i].context = &recipes[i];
+    }
+    if (strcmp(shape->family, "blip2") == 0)
+        caption_ends(&recipes[index_of(b, "language_model.model.decoder.embed_tokens.weight")],
+                     &recipes[index_of(b, "language_model.model.decoder.final_layer_norm.weight")],
+                     &recipes[index_of(b, "language_model.model.decoder.final_layer_norm.bias")], shape, eos);
+    Error err = {0};
+    char *path = path_join(folder, "model.safetensors");
+    if (!safetensors_write(path, sources, b->n_bindings, metadata, &err))
+        weights_die(&err);
+    free(path);
+    free(eos);
+    free(recipes);
+    free(sources);
+}
+
+int weights_random(const char *name, const char *dtype, uint64_t seed, const char *tokenizer, const char *out)
+{
+    Error err = {0};
+    ModelShape shape;
+    const Kernels *kernels = kernels_cpu(COMPUTE_AUTO);
+    if (!shape_find(&shape, name, tokenizer, &err) || !folder_make(out, &err) || !shape_write_config(&shape, dtype, out, &err))
+        weights_die(&err);
+    if (tokenizer)
+        shape_copy_tokenizer(tokenizer, out);
+    if (strcmp(shape.family, "clip") == 0) {
+        Clip *c = clip_new(&shape.clip, kernels);
+        write_tensors(&c->binder, &shape, dtype, seed, out);
+        clip_free(c);
+    } else if (strcmp(shape.family, "itm") == 0) {
+        Itm *m = itm_new(&shape.blip2, kernels);
+        write_tensors(&m->binder, &shape, dtype, seed, out);
+        itm_free(m);
+    } else {
+        Captioner *c = captioner_new(&shape.blip2, kernels);
+        write_tensors(&c->binder, &shape, dtype, seed, out);
+        captioner_free(c);
+    }
+    return STATUS_CLEAN;
+}

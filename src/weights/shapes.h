@@ -1,0 +1,27 @@
+/* The shapes that vlrm-weights random knows, and their configuration files. */
+#ifndef WEIGHTS_SHAPES_H
+#define WEIGHTS_SHAPES_H
+
+#include "models/config.h"
+
+typedef struct ModelShape {
+    const char *family; /* "blip2", "itm", "clip" */
+    Blip2Config blip2;
+    ClipConfig clip;
+    size_t used_words; /* rows of the captioner's vocabulary that are words; the rest is padding */
+    int32_t eos;
+    double eos_logit; /* larger: captions end sooner */
+} ModelShape;
+
+/* One of weights_shapes, its vocabulary sized by the tokenizer folder if there is one. */
+__attribute__((warn_unused_result)) bool shape_find(ModelShape *out, const char *name, const char *tokenizer, Error *err);
+
+/* config.json, generation_config.json (captioner) and preprocessor_config.json. */
+__attribute__((warn_unused_result)) bool shape_write_config(const ModelShape *s, const char *dtype, const char *folder,
+                                                            Error *err);
+
+/* vocab.json, merges.txt, vocab.txt, tokenizer.json, tokenizer_config.json, ... as far as the folder has them. Dies on failure.
+ */
+void shape_copy_tokenizer(const char *from, const char *to);
+
+#endif

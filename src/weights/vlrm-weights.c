@@ -1,0 +1,154 @@
+/*
+ * vlrm-weights: looks at checkpoints, compares, converts, merges and makes them.
+ *
+ * Reads what the models read (safetensors, one file or an index; published .pt deltas) and writes one safetensors file, tensor by
+ * tensor, so that no checkpoint is ever whole in memory.
+ */
+#include <string.h>
+
+#include "base/options.h"
+#include "base/pool.h"
+#include "weights/weights.h"
+
+static const char *out, *base, *delta, *tokenizer;
+static int dtype, shape;
+static double tolerance;
+static int64_t seed, threads;
+
+static const char *const dtypes[] = {NULL, "F32", "F16", "BF16"};
+
+static const Option options[] = {
+    {"", 0, 0, NULL, NULL, 0, 0, NULL, "Output"},
+    {"out", 'o', OPTION_STRING, &out, NULL, 0, 0, "PATH", "convert: the file to write; merge, random: the folder"},
+    {"dtype", 'd', OPTION_CHOICE, &dtype, "same", 0, 0, "same|f32|f16|bf16",
+     "type of the values written; integers stay as they are; random: same is f32"},
+    {"", 0, 0, NULL, NULL, 0, 0, NULL, "compare"},
+    {"tolerance", 't', OPTION_REAL, &tolerance, "0", 0, 1e9, "X",
+     "largest difference allowed in a tensor, relative to its largest value"},
+    {"", 0, 0, NULL, NULL, 0, 0, NULL, "merge"},
+    {"base", 0, OPTION_STRING, &base, NULL, 0, 0, "DIR", "the model folder to start from"},
+    {"delta", 0, OPTION_STRING, &delta, NULL, 0, 0, "FILE", "tensors that replace its own: safetensors, or a .pt state dict"},
+    {"", 0, 0, NULL, NULL, 0, 0, NULL, "random"},
+    {"shape", 0, OPTION_CHOICE, &shape, "blip2-tiny", 0, 0, weights_shapes, "which model"},
+    {"seed", 0, OPTION_INT, &seed, "1", 0, 0, "N",
+     "equal seeds give equal tensors; a captioner and a scorer of one seed share their encoder"},
+    {"tokenizer", 0, OPTION_STRING, &tokenizer, NULL, 0, 0, "DIR", "copy this folder's tokenizer, and size the vocabulary by it"},
+    {"", 0, 0, NULL, NULL, 0, 0, NULL, "General"},
+    {"threads", 0, OPTION_INT, &threads, "0", 0, 1024, "N", "threads; 0 for one per processor"},
+    {0},
+};
+
+static const Program program = {
+    .name = "vlrm-weights",
+    .summary = "look at, compare, convert, merge and make model weights",
+    .operands = "list|digest|compare|convert|merge|random [PATH]...",
+    .description =
+        "list PATH: a line for each tensor: name, type, shape, bytes, separated by tabs.\n\n"
+        "digest PATH [PREFIX]...: 16 hexadecimal digits over the tensors (whose names begin with a PREFIX): of tensors, not of "
+        "files, "
+        "so that shards and one file of the same tensors agree.\n\n"
+        "compare A B: a line for each tensor that differs, and exit status 7; silent and 0 when equal within --tolerance.\n\n"
+        "convert PATH --out FILE: all tensors into one safetensors file, as --dtype.\n\n"
+        "merge --base DIR --delta FILE --out DIR: a whole model folder with the delta's tensors in place of its own, such as the "
+        "published VLRM deltas over BLIP-2.\n\n"
+        "random --shape NAME --out DIR: random weights in Hugging Face's layout with config.json, for tests and for measuring "
+        "speed and "
+        "memory at true sizes.\n\n"
+        "PATH is a .safetensors file, an index, a .pt state dict, or a model folder.",
+    .examples = "vlrm-weights random --shape blip2-tiny --out tiny\n"
+                "vlrm-weights list tiny\n"
+                "vlrm-weights digest tiny vision_model.\n"
+                "vlrm-weights convert tiny --dtype bf16 --out half.safetensors\n"
+                "vlrm-weights compare tiny half.safetensors --tolerance 0.004",
+    .options = options,
+};
+
+_Noreturn void weights_die(const Error *err)
+{
+    die_status(err->status ? err->status : STATUS_FAILURE, "%s", err->text);
+}
+
+Checkpoint *weights_open(const char *path)
+{
+    Error err = {0};
+    Checkpoint *c = checkpoint_open(path, &err);
+    if (!c)
+        weights_die(&err);
+    return c;
+}
+
+/* The command must have from min to max operands. */
+static void expect(int n, int min, int max, const char *what)
+{
+    if (n < min || n > max)
+        usage_error("%s", what);
+}
+
+static void need(const char *value, const char *name)
+{
+    if (!value)
+        usage_error("--%s is needed", name);
+}
+
+/* The shape's name: the shape-th of the choices. A new string. */
+static char *shape_name(void)
+{
+    const char *s = weights_shapes;
+    for (int i = 0; i < shape; i++)
+        s = strchr(s, '|') + 1;
+    return xstrndup(s, strcspn(s, "|"));
+}
+
+static int run_random(void)
+{
+    need(out, "out");
+    char *name = shape_name();
+    int status = weights_random(name, dtype ? dtypes[dtype] : "F32", (uint64_t)seed, tokenizer, out);
+    free(name);
+    return status;
+}
+
+static int run(const char *command, char **operands, int n)
+{
+    if (strcmp(command, "list") == 0) {
+        expect(n, 1, 1, "list PATH");
+        return weights_list(operands[0]);
+    }
+    if (strcmp(command, "digest") == 0) {
+        expect(n, 1, 1000, "digest PATH [PREFIX]...");
+        return weights_digest(operands[0], (const char *const *)operands + 1, (size_t)n - 1);
+    }
+    if (strcmp(command, "compare") == 0) {
+        expect(n, 2, 2, "compare A B");
+        return weights_compare(operands[0], operands[1], tolerance);
+    }
+    if (strcmp(command, "convert") == 0) {
+        expect(n, 1, 1, "convert PATH --out FILE");
+        need(out, "out");
+        return weights_convert(operands[0], out, dtypes[dtype]);
+    }
+    if (strcmp(command, "merge") == 0) {
+        expect(n, 0, 0, "merge --base DIR --delta FILE --out DIR");
+        need(base, "base");
+        need(delta, "delta");
+        need(out, "out");
+        return weights_merge(base, delta, out, dtypes[dtype]);
+    }
+    if (strcmp(command, "random") == 0) {
+        expect(n, 0, 0, "random --shape NAME --out DIR");
+        return run_random();
+    }
+    usage_error("no command \"%s\": list, digest, compare, convert, merge or random", command);
+}
+
+int main(int argc, char **argv)
+{
+    int n;
+    char **operands = options_parse(&program, argc, argv, &n);
+    if (n == 0)
+        usage_error("which command? list, digest, compare, convert, merge or random");
+    pool_init((int)threads);
+    int status = run(operands[0], operands + 1, n - 1);
+    free(operands);
+    return finish_stdout(status);
+}

@@ -1,0 +1,41 @@
+/* The commands of vlrm-weights, each in a file of its own: look.c, convert.c, random.c. */
+#ifndef WEIGHTS_WEIGHTS_H
+#define WEIGHTS_WEIGHTS_H
+
+#include "models/safetensors.h"
+
+/* Opens a checkpoint or dies with the right status. */
+Checkpoint *weights_open(const char *path);
+
+/* Dies with what a library said. */
+_Noreturn void weights_die(const Error *err);
+
+/* Name, type, shape and bytes of each tensor, tab-separated. */
+int weights_list(const char *path);
+
+/* One line: the digest of all tensors, or of those whose names begin with one of the prefixes. */
+int weights_digest(const char *path, const char *const *prefixes, size_t n);
+
+/*
+ * Every tensor of one has its like in the other: same shape, and max |a - b| <= tolerance * max |a|. A line on stdout for each
+ * that differs. STATUS_CLEAN or STATUS_CHECK.
+ */
+int weights_compare(const char *a, const char *b, double tolerance);
+
+/* All tensors into one file, real values as dtype (NULL: as they are). */
+int weights_convert(const char *in, const char *out, const char *dtype);
+
+/* A whole model folder: base with the tensors of delta (of the same names and shapes) in place of its own. */
+int weights_merge(const char *base, const char *delta, const char *out, const char *dtype);
+
+/* A random checkpoint of one of weights_shapes ("a|b|c") into a folder. tokenizer: a folder whose files are copied, or NULL. */
+extern const char weights_shapes[];
+int weights_random(const char *shape, const char *dtype, uint64_t seed, const char *tokenizer, const char *out);
+
+/* Copies one file, or dies. */
+void weights_copy(const char *from, const char *to);
+
+/* Copies those files of a model folder that are not weights. */
+void weights_copy_others(const char *from, const char *to);
+
+#endif

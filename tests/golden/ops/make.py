@@ -1,0 +1,188 @@
+#!/usr/bin/env python3
+"""Makes ops.bin: values and gradients of the cases of tests/ops/cases.h by torch.
+
+    python3 make.py > ops.bin            (torch 2.15, CPU)
+
+Inputs are drawn in f32 (rounded to f16 or bf16 where the case stores them so); torch computes in f64 and its results are stored
+as f32. A record is a name of 32 bytes, zero-filled, a little-endian u32 count, and that many f32: for each case CASE.leaf0 ..,
+CASE.y, CASE.c (what seeds the gradient of y) and CASE.grad0 .. for the leaves that have one.
+"""
+import struct
+import sys
+
+import torch
+import torch.nn.functional as F
+
+torch.set_num_threads(1)
+
+
+class World:
+    def __init__(self, name):
+        self.name, self.leaves = name, []
+        self.random = torch.Generator().manual_seed(sum(map(ord, name)))
+
+    def leaf(self, rows, cols, grad=True, dtype=torch.float32):
+        x = torch.randn(rows, cols, generator=self.random)
+        x = (x + 0.05 * x.sign()).to(dtype).double()
+        self.leaves.append(x.requires_grad_(grad))
+        return x
+
+    def frozen(self, rows, cols, dtype=torch.float32):
+        return self.leaf(rows, cols, False, dtype)
+
+
+def lora(w, x, weight, bias, rank=2, scale=1.5):
+    a, b = w.leaf(rank, x.shape[1]), w.leaf(weight.shape[0], rank)
+    return F.linear(x, weight, bias) + scale * F.linear(F.linear(x, a), b)
+
+
+def linear(rows, inner, outer, bias=True, dtype=None):
+    def case(w):
+        x = w.leaf(rows, inner)
+        weight = w.leaf(outer, inner) if dtype is None else w.frozen(outer, inner, dtype)
+        b = None if not bias else w.leaf(1, outer) if dtype is None else w.frozen(1, outer)
+        return F.linear(x, weight, b)
+    return case
+
+
+def linear_lora(w):
+    x, weight, bias = w.leaf(5, 9), w.frozen(7, 9, torch.bfloat16), w.leaf(1, 7)
+    return lora(w, x, weight, bias)
+
+
+def linear_lora_only(w):
+    return lora(w, w.frozen(4, 8), w.frozen(6, 8, torch.float16), None)
+
+
+def layernorm(rows, cols, eps=1e-5, trained=True):
+    def case(w):
+        x, gamma, beta = w.leaf(rows, cols), w.leaf(1, cols, trained), w.leaf(1, cols, trained)
+        return F.layer_norm(x, (cols,), gamma[0], beta[0], eps)
+    return case
+
+
+def attend(q, k, v, spans, heads, causal):
+    """One span after the other with an explicit mask; heads are columns."""
+    out, d = torch.zeros_like(q), q.shape[1] // heads
+    for q0, nq, p0, n_prefix, k0, nk in spans:
+        rows = torch.cat([torch.arange(p0, p0 + n_prefix), torch.arange(k0, k0 + nk)])
+        i, j = torch.arange(nq)[:, None], torch.arange(n_prefix + nk)[None]
+        seen = (j < n_prefix) | (j - n_prefix < nk - nq + i + 1) if causal else torch.ones(nq, n_prefix + nk, dtype=torch.bool)
+        some = seen.any(1)
+        split = lambda x: x.reshape(x.shape[0], heads, d).transpose(0, 1)
+        y = F.scaled_dot_product_attention(split(q[q0:q0 + nq][some]), split(k[rows]), split(v[rows]), seen[some])
+        out = out.index_put((torch.arange(q0, q0 + nq)[some],), y.transpose(0, 1).reshape(-1, q.shape[1]))
+    return out
+
+
+def attention(q_rows, k_rows, heads, cols, causal, *spans):
+    return lambda w: attend(w.leaf(q_rows, cols), w.leaf(k_rows, cols), w.leaf(k_rows, cols), spans, heads, causal)
+
+
+def add_self(w):
+    a = w.leaf(2, 3)
+    return a + (a + w.frozen(2, 3))
+
+
+def embed_frozen(w):
+    x = w.leaf(3, 4)
+    return x + w.frozen(3, 4, torch.bfloat16)[[1, 2, 1]]
+
+
+def gather_several(w):
+    a, b, c = w.leaf(3, 5), w.frozen(2, 5), w.leaf(1, 5)
+    return torch.stack([c[0], a[2], b[1], a[2], a[0], c[0]])
+
+
+def mean_of_rows(w):
+    x = w.leaf(5, 3)
+    return torch.stack([x[0:3].mean(0), x[4], x[2:5].mean(0)])
+
+
+def logp(rows, inner, vocabulary, targets, dtype=None):
+    def case(w):
+        x = w.leaf(rows, inner)
+        table = w.leaf(vocabulary, inner) if dtype is None else w.frozen(vocabulary, inner, dtype)
+        return F.log_softmax(x @ table.T, -1)[torch.arange(rows), targets][:, None]
+    return case
+
+
+def layer(x, gamma, beta, weight, bias, adapter):
+    h = F.layer_norm(x, (4,), gamma[0], beta[0], 1e-5)
+    y = F.linear(h, weight, bias)
+    if adapter:
+        y = y + 0.5 * F.linear(F.linear(h, adapter[0]), adapter[1])
+    return x + F.gelu(attend(y, y, y, [(0, 2, 0, 0, 0, 2), (2, 3, 0, 0, 2, 3)], 2, True))
+
+
+def segments_two(w):
+    x, parts = w.leaf(5, 4), []
+    for _ in range(2):
+        gamma, beta = w.leaf(1, 4), w.leaf(1, 4)
+        a, b = w.leaf(1, 4), w.leaf(4, 1)
+        parts.append((gamma, beta, w.frozen(4, 4, torch.bfloat16), w.leaf(1, 4), (a, b)))
+    return layer(layer(x, *parts[0]), *parts[1][:4], None)
+
+
+def segments_nested(w):
+    x = w.leaf(5, 4)
+    parts = [(w.leaf(1, 4), w.leaf(1, 4), w.leaf(4, 4)) for _ in range(2)]
+    for gamma, beta, weight in parts:
+        x = layer(x, gamma, beta, weight, None, None)
+    return x
+
+
+CASES = {
+    "linear_trained": linear(5, 7, 3),
+    "linear_one_row": linear(1, 13, 9, bias=False),
+    "linear_many_rows": linear(67, 5, 33),
+    "linear_f16": linear(3, 21, 37, dtype=torch.float16),
+    "linear_bf16": linear(70, 19, 18, dtype=torch.bfloat16),
+    "linear_f32": linear(4, 6, 5, bias=False, dtype=torch.float32),
+    "linear_lora": linear_lora,
+    "linear_lora_only": linear_lora_only,
+    "layernorm_odd": layernorm(5, 7),
+    "layernorm_wide": layernorm(1, 131),
+    "layernorm_frozen": layernorm(3, 65, 1e-12, False),
+    "normalise_rows": lambda w: F.normalize(w.leaf(4, 11), dim=1, eps=0),
+    "gelu_odd": lambda w: F.gelu(w.leaf(3, 17)),
+    "relu_odd": lambda w: F.relu(w.leaf(1, 33)),
+    "add_two": lambda w: w.leaf(3, 5) + w.leaf(3, 5),
+    "add_self": add_self,
+    "attention_one": attention(1, 1, 1, 3, False, (0, 1, 0, 0, 0, 1)),
+    "attention_full": attention(5, 5, 2, 6, False, (0, 5, 0, 0, 0, 5)),
+    "attention_causal": attention(5, 5, 2, 6, True, (0, 5, 0, 0, 0, 5)),
+    "attention_ragged": attention(9, 9, 3, 9, True, (0, 2, 0, 0, 0, 2), (2, 6, 0, 0, 2, 6)),
+    "attention_cached": attention(3, 9, 2, 10, True, (0, 1, 0, 0, 0, 4), (1, 2, 0, 0, 4, 5)),
+    "attention_prefix": attention(7, 12, 2, 6, True, (0, 3, 0, 4, 4, 3), (3, 4, 0, 4, 8, 4)),
+    "attention_shared": attention(9, 6, 1, 5, False, (0, 2, 0, 0, 0, 6), (2, 7, 0, 0, 1, 4)),
+    "attention_blocks": attention(131, 131, 1, 4, True, (0, 131, 0, 0, 0, 131)),
+    "attention_sees_none": attention(4, 2, 1, 4, True, (0, 4, 0, 0, 0, 2)),
+    "embed_repeats": lambda w: w.leaf(5, 7)[[3, 0, 3, 4]],
+    "embed_frozen": embed_frozen,
+    "gather_several": gather_several,
+    "mean_of_rows": mean_of_rows,
+    "logp_trained": logp(4, 6, 11, [4, 0, 10, 4]),
+    "logp_frozen": logp(1, 5, 19, [18], torch.float16),
+    "logp_blocks": logp(300, 2, 5, [i % 5 for i in range(300)]),
+    "segments_two": segments_two,
+    "segments_nested": segments_nested,
+}
+
+
+def write(name, x):
+    values = x.detach().flatten().tolist()
+    sys.stdout.buffer.write(struct.pack("<32sI%df" % len(values), name.encode(), len(values), *values))
+
+
+for name, case in CASES.items():
+    w = World(name)
+    y = case(w)
+    c = torch.randn(y.shape, generator=w.random).double()
+    y.backward(c)
+    write(name + ".y", y)
+    write(name + ".c", c)
+    for i, x in enumerate(w.leaves):
+        write(f"{name}.leaf{i}", x)
+        if x.requires_grad:
+            write(f"{name}.grad{i}", torch.zeros_like(x) if x.grad is None else x.grad)

@@ -1,0 +1,274 @@
+/* Every slot but the products of every CPU table that this machine can run, against the plain one. */
+#include "tables.h"
+
+/* Rows. */
+
+static void check_norms(size_t rows, size_t cols)
+{
+    real *x = draw(rows * cols), *gamma = draw(cols), *beta = draw(cols), *dy = draw(rows * cols);
+    real *y[2], *mean[2], *rstd[2], *dx[2], *dgamma[2], *dbeta[2];
+    const Kernels *tables[] = {plain, fast};
+    for (int i = 0; i < 2; i++) {
+        y[i] = buffer(rows * cols);
+        mean[i] = buffer(rows);
+        rstd[i] = buffer(rows);
+        dx[i] = i ? twin(x, rows * cols) : twin(x, rows * cols);
+        dgamma[i] = twin(gamma, cols);
+        dbeta[i] = twin(beta, cols);
+        tables[i]->layernorm(y[i], mean[i], rstd[i], x, gamma, beta, 1e-5, rows, cols);
+        tables[i]->layernorm_backward(dx[i], dgamma[i], dbeta[i], dy, x, mean[0], rstd[0], gamma, rows, cols);
+    }
+    what = "layernorm";
+    check(y[1], y[0], rows * cols, tolerance);
+    check(mean[1], mean[0], rows, tolerance);
+    check(rstd[1], rstd[0], rows, tolerance);
+    what = "layernorm_backward";
+    check(dx[1], dx[0], rows * cols, tolerance);
+    check(dgamma[1], dgamma[0], cols, tolerance);
+    check(dbeta[1], dbeta[0], cols, tolerance);
+    fast->layernorm_backward(NULL, NULL, NULL, dy, x, mean[0], rstd[0], gamma, rows, cols);
+    what = "normalise";
+    for (int i = 0; i < 2; i++) {
+        tables[i]->normalise(y[i], mean[i], x, rows, cols);
+        tables[i]->normalise_backward(dx[i], dy, y[0], mean[0], rows, cols);
+    }
+    check(y[1], y[0], rows * cols, tolerance);
+    check(dx[1], dx[0], rows * cols, tolerance);
+    buffers_release();
+}
+
+static void norms(void)
+{
+    static const size_t shapes[][2] = {{1, 1}, {1, 7}, {3, 33}, {5, 64}, {2, 1408}, {257, 13}, {70, 100}};
+    for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
+        check_norms(shapes[i][0], shapes[i][1]);
+}
+
+static void rows_moved(void)
+{
+    enum { COLS = 37, N = 6 };
+    static const int32_t ids[N] = {4, 0, 4, 2, 1, 4};
+    static const RowRef refs[N] = {{1, 2}, {0, 0}, {1, 2}, {2, 1}, {0, 3}, {0, 3}};
+    static const size_t to[N] = {7, 0, 3, 2, 9, 4}, first[3] = {0, 4, 2}, count[3] = {3, 1, 5};
+    real *a = draw(8 * COLS), *b = draw(8 * COLS), *c = draw(8 * COLS), *dy = draw(N * COLS);
+    const real *sources[] = {a, b, c};
+    real *out[2], *grad[2][3], *cache[2];
+    const Kernels *tables[] = {plain, fast};
+    for (int i = 0; i < 2; i++) {
+        out[i] = buffer(4 * N * COLS + 3 * COLS);
+        grad[i][0] = twin(a, 8 * COLS);
+        grad[i][1] = twin(b, 8 * COLS);
+        grad[i][2] = NULL;
+        cache[i] = twin(a, 8 * COLS);
+        real *more = buffer(10 * COLS);
+        for (size_t d = 0; d < 4; d++) {
+            void *table = weights_of(dtypes[d], c, 8 * COLS);
+            tables[i]->embed(out[i] + d * N * COLS, dtypes[d], table, ids, N, COLS);
+            free(table);
+        }
+        tables[i]->mean_rows(out[i] + 4 * N * COLS, a, first, count, 3, COLS);
+        tables[i]->mean_rows_backward(cache[i], dy, first, count, 3, COLS);
+        tables[i]->embed_backward(cache[i], dy, ids, N, COLS);
+        tables[i]->gather_backward(grad[i], dy, refs, N, COLS);
+        tables[i]->scatter(more, dy, to, N, COLS);
+        tables[i]->gather(more + 5 * COLS, sources, refs, 2, COLS);
+        grad[i][2] = more;
+    }
+    what = "embed, gather, scatter, mean_rows";
+    check(out[1], out[0], 4 * N * COLS + 3 * COLS, tolerance);
+    check(cache[1], cache[0], 8 * COLS, tolerance);
+    for (int i = 0; i < 3; i++)
+        check(grad[1][i], grad[0][i], (i == 2 ? 10 : 8) * COLS, tolerance);
+    buffers_release();
+}
+
+/* Elementwise. */
+
+/* Numbers over the whole range where the functions bend, and the special ones. */
+static real *awkward(size_t n)
+{
+    static const real special[] = {0, (real)-0.0, INFINITY, -INFINITY, NAN, 100, -100, (real)1e-30, (real)-1e30, 13, -13};
+    real *x = draw(n);
+    for (size_t i = 0; i < n; i++)
+        x[i] *= 4;
+    for (size_t i = 0; i < sizeof special / sizeof *special && 3 * i < n; i++)
+        x[3 * i] = special[i];
+    return x;
+}
+
+static void check_elements(size_t n)
+{
+    real *x = awkward(n), *b = draw(n), *y[2], *dx[2];
+    const Kernels *tables[] = {plain, fast};
+#define BOTH(NAME, MOST, CALL)        \
+    what = NAME;                      \
+    for (int i = 0; i < 2; i++) {     \
+        const Kernels *k = tables[i]; \
+        y[i] = twin(b, n);            \
+        dx[i] = twin(b, n);           \
+        CALL;                         \
+    }                                 \
+    check(y[1], y[0], n, MOST);       \
+    check(dx[1], dx[0], n, MOST)
+    BOTH("gelu", tolerance_functions, k->gelu(y[i], x, n));
+    BOTH("gelu_backward", tolerance_functions, k->gelu_backward(dx[i], b, x, n));
+    BOTH("relu", 0, k->relu(y[i], x, n));
+    BOTH("relu_backward", 0, k->relu_backward(dx[i], b, x, n));
+    BOTH("add", 0, k->add(y[i], x, b, n));
+    BOTH("add in place", 0, k->add(y[i], y[i], x, n));
+    BOTH("axpy", tolerance, k->axpy(y[i], 0.3, x, n));
+    BOTH("clamp", 0, (memcpy(y[i], x, n * sizeof *x), k->clamp(y[i], 1.5, n)));
+    BOTH("scale", tolerance, k->scale(y[i], -2.5, n));
+    BOTH("sum_squares", tolerance, y[i][0] = (real)k->sum_squares(b, n));
+    AdamStep step = {.learning_rate = 1e-2, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8, .weight_decay = 0.1, .step = 3};
+    real *m[2] = {twin(b, n), twin(b, n)}, *v[2] = {buffer(n), buffer(n)}, *grad = draw(n);
+    BOTH("adam", tolerance, k->adam(y[i], grad, m[i], v[i], &step, n));
+    check(m[1], m[0], n, tolerance);
+    check(v[1], v[0], n, tolerance);
+    buffers_release();
+}
+
+static void elements(void)
+{
+    static const size_t sizes[] = {1, 3, 8, 15, 16, 17, 100, 16384, 40001};
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
+        check_elements(sizes[i]);
+}
+
+static void check_logits(size_t rows, size_t cols)
+{
+    what = "token_logp";
+    real *logits = draw(rows * cols), *dlogp = draw(rows), *logp[2], *lse[2], *entropy[2], *d[2];
+    const Kernels *tables[] = {plain, fast};
+    int32_t *targets = malloc(rows * sizeof *targets);
+    for (size_t i = 0; i < rows; i++)
+        targets[i] = (int32_t)((i * 7 + cols - 1) % cols);
+    if (cols > 3)
+        logits[cols - 2] = -INFINITY; /* a forbidden token */
+    for (size_t i = 0; i < rows * cols; i++)
+        logits[i] *= 5;
+    for (int i = 0; i < 2; i++) {
+        logp[i] = buffer(rows);
+        lse[i] = buffer(rows);
+        entropy[i] = buffer(rows);
+        d[i] = twin(logits, rows * cols);
+        tables[i]->token_logp(logp[i], lse[i], entropy[i], logits, targets, rows, cols);
+        tables[i]->token_logp_backward(d[i], dlogp, d[i], lse[0], targets, rows, cols);
+    }
+    check(logp[1], logp[0], rows, tolerance_functions);
+    check(lse[1], lse[0], rows, tolerance_functions);
+    check(entropy[1], entropy[0], rows, tolerance_functions);
+    check(d[1], d[0], rows * cols, tolerance_functions);
+    fast->token_logp(logp[1], lse[1], NULL, logits, targets, rows, cols);
+    check(logp[1], logp[0], rows, tolerance_functions);
+    free(targets);
+    buffers_release();
+}
+
+static void logits(void)
+{
+    static const size_t shapes[][2] = {{1, 1}, {1, 5}, {3, 33}, {7, 1000}, {65, 17}, {2, 50273}};
+    for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
+        check_logits(shapes[i][0], shapes[i][1]);
+}
+
+/* Attention. */
+
+static void check_attention(size_t q_rows, size_t k_rows, size_t heads, size_t d, bool causal, const Span *spans, size_t n_spans)
+{
+    size_t cols = heads * d, nq = q_rows * cols, nk = k_rows * cols;
+    AttentionShape shape = {spans, n_spans, heads, cols, q_rows, 1 / sqrt((double)d), causal};
+    real *q = draw(nq), *k = draw(nk), *v = draw(nk), *dout = draw(nq);
+    real *out[2], *stats[2], *dq[2], *dk[2], *dv[2];
+    const Kernels *tables[] = {plain, fast};
+    for (int i = 0; i < 2; i++) {
+        out[i] = draw(nq); /* overwritten, rows in no span by zeros */
+        stats[i] = buffer(q_rows * heads * 2);
+        dq[i] = twin(q, nq);
+        dk[i] = twin(k, nk);
+        dv[i] = twin(v, nk);
+        tables[i]->attention(out[i], stats[i], q, k, v, &shape);
+        tables[i]->attention_backward(dq[i], dk[i], dv[i], dout, out[i], stats[i], q, k, v, &shape);
+    }
+    what = "attention";
+    check(out[1], out[0], nq, tolerance_functions);
+    what = "attention_backward";
+    check(dq[1], dq[0], nq, tolerance_functions);
+    check(dk[1], dk[0], nk, tolerance_functions);
+    check(dv[1], dv[0], nk, tolerance_functions);
+    what = "attention without statistics";
+    real *bare = draw(nq);
+    fast->attention(bare, NULL, q, k, v, &shape);
+    for (size_t i = 0; i < nq; i++)
+        if (!same(bare[i], out[1][i]))
+            fail_msg("%s (%s): value %zu differs", what, fast->name, i);
+    what = "attention, a gradient of keys only";
+    real *only = twin(k, nk);
+    fast->attention_backward(NULL, only, NULL, dout, out[1], stats[1], q, k, v, &shape);
+    check(only, dk[0], nk, tolerance_functions);
+    buffers_release();
+}
+
+#define SPANS(...) (const Span[]){__VA_ARGS__}, sizeof((const Span[]){__VA_ARGS__}) / sizeof(Span)
+
+static void attentions(void)
+{
+    static const size_t dims[] = {1, 5, 16, 64, 80, 88};
+    for (size_t i = 0; i < sizeof dims / sizeof *dims; i++)
+        for (int causal = 0; causal < 2; causal++) {
+            size_t d = dims[i];
+            check_attention(1, 1, 1, d, causal, SPANS({0, 1, 0, 0, 0, 1}));
+            check_attention(3, 40, 2, d, causal, SPANS({0, 1, 0, 0, 0, 17}, {2, 1, 0, 5, 20, 20})); /* decoding */
+            check_attention(17, 17, 3, d, causal, SPANS({0, 6, 0, 0, 0, 6}, {6, 10, 0, 0, 6, 10}));
+            check_attention(20, 30, 2, d, causal, SPANS({0, 9, 0, 7, 10, 9}, {9, 11, 0, 7, 19, 11}));
+            check_attention(8, 9, 2, d, causal, SPANS({0, 4, 0, 0, 0, 9}, {4, 4, 0, 0, 2, 5}));
+            check_attention(4, 2, 1, d, causal, SPANS({0, 4, 0, 0, 0, 2}));
+            check_attention(130, 130, 2, d, causal, SPANS({0, 130, 0, 0, 0, 130}));
+        }
+}
+
+/* A sequence's attention is the same to the last bit whatever else is in the batch. */
+static void attention_alone(void)
+{
+    enum { D = 40, HEADS = 2, COLS = D * HEADS, KEYS = 21 };
+    what = "attention, one by one";
+    for (size_t nq = 1; nq < 12; nq += 5) {
+        Span spans[6];
+        for (size_t i = 0; i < 6; i++)
+            spans[i] = (Span){i * nq, nq, 0, 4, 4 + i * KEYS, KEYS - i};
+        real *q = draw(6 * nq * COLS), *k = draw(140 * COLS), *v = draw(140 * COLS), *all = buffer(6 * nq * COLS);
+        AttentionShape shape = {spans, 6, HEADS, COLS, 6 * nq, 0.2, true};
+        fast->attention(all, NULL, q, k, v, &shape);
+        for (size_t i = 0; i < 6; i++) {
+            real *one = buffer(6 * nq * COLS);
+            AttentionShape alone = {&spans[i], 1, HEADS, COLS, 6 * nq, 0.2, true};
+            fast->attention(one, NULL, q, k, v, &alone);
+            for (size_t j = i * nq * COLS; j < (i + 1) * nq * COLS; j++)
+                if (!same(one[j], all[j]))
+                    fail_msg("%s (%s): span %zu of 6 differs when alone", what, fast->name, i);
+        }
+        buffers_release();
+    }
+}
+
+TEST(norms)
+TEST(rows_moved)
+TEST(elements)
+TEST(logits)
+TEST(attentions)
+TEST(attention_alone)
+
+static int run_all(int threads)
+{
+    pool_init(threads);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_norms),  cmocka_unit_test(test_rows_moved), cmocka_unit_test(test_elements),
+        cmocka_unit_test(test_logits), cmocka_unit_test(test_attentions), cmocka_unit_test(test_attention_alone),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
+
+int main(void)
+{
+    return run_with_threads(__FILE__, run_all);
+}

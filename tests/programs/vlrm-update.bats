@@ -1,0 +1,169 @@
+# vlrm-update: against the torch reference, and against kills, full disks and wrong input.
+# bats file_tags=asan
+
+setup() {
+    load oracle
+    oracle_setup
+    common=(--model "$ORACLE/blip2" --off-policy --batch 6 --learning-rate 1e-3 --warmup-steps 3)
+}
+
+compare() {
+    python3 "$ROOT/tests/programs/compare_safetensors.py" "$@"
+}
+
+# The tolerances are those of the reference's README; a key bias has no influence on a softmax, its gradient is noise.
+against_reference() {
+    rewarded > "$TMP/in.vlrm"
+    "$1/vlrm-update" "${common[@]}" --run "$TMP/run" --init init.safetensors --dump "$TMP/dump" "$TMP/in.vlrm" > "$TMP/metrics"
+    [ "$(wc -l < "$TMP/metrics")" = 5 ]
+    compare "$TMP/dump/step-1.safetensors" step-1.safetensors --tolerance "$2" --only '^grad\.|^values$|^advantages$|^normalised$|^p$'
+    compare "$TMP/dump/step-5.safetensors" step-5.safetensors --tolerance "$3" --skip 'key\.bias$|k_proj\.bias$'
+    paste -d' ' <(jq -r '.value_loss, .policy_loss, .learning_rate' "$TMP/metrics") <(jq -r '.value_loss, .policy_loss, .learning_rate' steps.jsonl) | near "$2"
+}
+
+@test "values, gradients, losses and parameters of five steps are the reference's (f32)" {
+    against_reference "$BIN" 1e-4 1e-4
+}
+
+@test "the same in the double build" {
+    [ -x "$ROOT/build/double/bin/vlrm-update" ] || skip "no double build of the programs"
+    against_reference "$ROOT/build/double/bin" 1e-9 1e-7
+}
+
+@test "gradients do not depend on the micro-batch" {
+    rewarded > "$TMP/in.vlrm"
+    vlrm-update "${common[@]}" --run "$TMP/a" --init init.safetensors --dump "$TMP/da" --max-steps 1 "$TMP/in.vlrm"
+    vlrm-update "${common[@]}" --run "$TMP/b" --init init.safetensors --dump "$TMP/db" --max-steps 1 --memory 16 --spool-memory 1 "$TMP/in.vlrm"
+    compare "$TMP/da/step-1.safetensors" "$TMP/db/step-1.safetensors" --tolerance 1e-5 --skip 'key\.bias$|k_proj\.bias$'
+}
+
+@test "value loss moves nothing of the policy, the policy loss nothing of the value" {
+    # All advantages alike: M is 0, so only the value pass has a gradient.
+    jq -c '.reward = {returns: [.caption.tokens[] | 1]}' captions.jsonl | head -6 | vlrm-cat --from=json > "$TMP/flat.vlrm"
+    vlrm-update "${common[@]}" --value-head linear --run "$TMP/a" --dump "$TMP/d" "$TMP/flat.vlrm" > "$TMP/m"
+    [ "$(jq '.grad_norm.policy' "$TMP/m")" = 0.0 ]
+    jq -e '.grad_norm.value > 0' "$TMP/m"
+    # Supervised: there is no value pass.
+    captions | vlrm-update "${common[@]}" --objective xe --run "$TMP/b" > "$TMP/m"
+    [ "$(jq -s 'map(.grad_norm.value) | add' "$TMP/m")" = 0.0 ]
+    jq -es 'all(.grad_norm.policy > 0)' "$TMP/m"
+}
+
+@test "supervised training lowers the loss" {
+    captions | vlrm-update --model "$ORACLE/blip2" --objective xe --run "$TMP/run" --batch 30 --learning-rate 3e-3 --warmup-steps 0 > "$TMP/m"
+    for _ in 1 2 3 4 5 6 7; do
+        jq -c '.id += "+" + $n' --arg n "$RANDOM$RANDOM" captions.jsonl
+    done | vlrm-cat --from=json | vlrm-update --model "$ORACLE/blip2" --objective xe --run "$TMP/run2" --batch 30 --learning-rate 3e-3 --warmup-steps 0 > "$TMP/m2"
+    jq -es '.[-1].policy_loss < .[0].policy_loss' "$TMP/m2"
+}
+
+@test "killed at random moments, the run ends with the same parameters" {
+    rewarded > "$TMP/in.vlrm"
+    vlrm-update "${common[@]}" --batch 3 --run "$TMP/whole" "$TMP/in.vlrm" > "$TMP/whole.metrics"
+    kills=${KILLS:-8} killed=0
+    for ((i = 0; i < kills; i++)); do
+        vlrm-update "${common[@]}" --batch 3 --run "$TMP/killed" "$TMP/in.vlrm" > /dev/null &
+        sleep "0.0$((RANDOM % 9))$((RANDOM % 10))"
+        kill -9 $! 2> /dev/null && killed=$((killed + 1))
+        wait $! 2> /dev/null || true
+    done
+    vlrm-update "${common[@]}" --batch 3 --run "$TMP/killed" "$TMP/in.vlrm" > /dev/null
+    [ "$killed" -gt 0 ]
+    cmp "$TMP/whole/state/step-000010/policy.safetensors" "$TMP/killed/state/step-000010/policy.safetensors"
+    cmp "$TMP/whole/state/step-000010/value.safetensors" "$TMP/killed/state/step-000010/value.safetensors"
+    cmp "$TMP/whole/consumed" "$TMP/killed/consumed"
+    [ "$(jq .step "$TMP/killed/metrics.jsonl" | tr '\n' ' ')" = "1 2 3 4 5 6 7 8 9 10 " ]
+    [ "$(readlink "$TMP/killed/policy/latest")" = step-000010 ]
+    [ -z "$(find "$TMP/killed" -name '*.writing-*')" ]
+}
+
+@test "input given again is skipped, an id is consumed once, other input is refused" {
+    rewarded > "$TMP/in.vlrm"
+    vlrm-update "${common[@]}" --run "$TMP/run" "$TMP/in.vlrm"
+    exits 0 vlrm-update "${common[@]}" --run "$TMP/run" "$TMP/in.vlrm"
+    [ -z "$output" ]
+    jq -c '.id = "0003"' captions.jsonl | head -1 | jq -c '.reward = {returns: [.caption.tokens[] | 1]}' > "$TMP/again"
+    cat captions.jsonl | jq -c '.reward = {returns: [.caption.tokens[] | 1]}' > "$TMP/lines"
+    cat "$TMP/lines" "$TMP/again" | vlrm-cat --from=json > "$TMP/longer.vlrm"
+    exits 3 vlrm-update "${common[@]}" --run "$TMP/run" "$TMP/longer.vlrm"
+    says "0003: id has been consumed"
+    jq -c '.id = "new" + .id' "$TMP/lines" | vlrm-cat --from=json > "$TMP/other.vlrm"
+    exits 6 vlrm-update "${common[@]}" --run "$TMP/run" "$TMP/other.vlrm"
+    says "is new, but batch 0 of this run has been consumed"
+}
+
+@test "a stale or unnamed policy step is refused" {
+    rewarded > "$TMP/in.vlrm"
+    exits 6 vlrm-update --model "$ORACLE/blip2" --batch 6 --run "$TMP/a" "$TMP/in.vlrm"
+    says "caption.step is missing"
+    vlrm-cat "$TMP/in.vlrm" | jq -c 'if .caption then .caption.step = 3 else . end' | grep '"id"' | vlrm-cat --from=json > "$TMP/stale.vlrm"
+    exits 6 vlrm-update --model "$ORACLE/blip2" --batch 6 --run "$TMP/b" "$TMP/stale.vlrm"
+    says "sampled by the policy of step 3, expected step 0"
+}
+
+@test "other options on resume are refused by name" {
+    rewarded > "$TMP/in.vlrm"
+    vlrm-update "${common[@]}" --run "$TMP/run" --max-steps 1 "$TMP/in.vlrm"
+    exits 6 vlrm-update "${common[@]}" --lora-rank 2 --run "$TMP/run" "$TMP/in.vlrm"
+    says "--lora-rank was 4, now 2"
+}
+
+@test "a cut input is no batch" {
+    rewarded > "$TMP/in.vlrm"
+    head -c 4000 "$TMP/in.vlrm" > "$TMP/cut.vlrm"
+    exits 5 vlrm-update "${common[@]}" --batch 30 --run "$TMP/run" "$TMP/cut.vlrm"
+    says "incomplete"
+    [ "$(readlink "$TMP/run/policy/latest")" = step-000000 ]
+}
+
+@test "records without what a step needs are counted, the others go on" {
+    { head -5 captions.jsonl | jq -c '.reward = {returns: [.caption.tokens[] | 1]}'
+      sed -n 6p captions.jsonl
+      sed -n 7p captions.jsonl | jq -c '.reward = {returns: [1]} | .caption.tokens += [5]'
+    } | vlrm-cat --from=json > "$TMP/in.vlrm"
+    exits 3 vlrm-update --model "$ORACLE/blip2" --off-policy --batch 7 --run "$TMP/run" "$TMP/in.vlrm"
+    says "record 0005: reward.returns is missing"
+    says "reward.returns has 1 numbers for"
+}
+
+@test "the other options: linear value head, norm clamping, other ranks, adapters of the policy" {
+    rewarded returns_rs > "$TMP/in.vlrm"
+    vlrm-update "${common[@]}" --value-head linear --max-grad-norm 0.1 --lora-rank 2 --run "$TMP/a" "$TMP/in.vlrm" > "$TMP/m"
+    [ "$(wc -l < "$TMP/m")" = 5 ]
+    vlrm-update "${common[@]}" --train lora-vision,lora-llm --value-head mlp:layers=2,width=2 --run "$TMP/b" "$TMP/in.vlrm" > "$TMP/m"
+    jq -es 'all(.grad_norm.policy > 0)' "$TMP/m"
+    [ -s "$TMP/b/policy/latest/adapter/adapter_config.json" ]
+}
+
+@test "metrics, TensorBoard events, recorded values, collapse" {
+    rewarded > "$TMP/in.vlrm"
+    exits 7 vlrm-update "${common[@]}" --run "$TMP/run" --tensorboard "$TMP/tb" --record "$TMP/rec.vlrm" --collapse-length 1000 --stop-on-collapse "$TMP/in.vlrm"
+    says "length is outside its limits"
+    [ "$(vlrm-cat --count "$TMP/run/collapse/step-000001.vlrm")" = 6 ]
+    find "$TMP/tb" -name 'events.out.tfevents.*' -size +100c | grep -q .
+    run vlrm-cat "$TMP/rec.vlrm"
+    [ "$(echo "$output" | jq -s 'map(select(.id)) | all(.value.values | length > 0)')" = true ]
+}
+
+@test "counts of the parts are said" {
+    rewarded > "$TMP/in.vlrm"
+    exits 0 vlrm-update -v "${common[@]}" --run "$TMP/run" --max-steps 1 "$TMP/in.vlrm"
+    says "projection: 800 parameters"
+    says "value-lora:"
+}
+
+@test "a full disk keeps the checkpoint before it" {
+    [ "$(id -u)" = 0 ] || skip "needs root to mount a small file system"
+    mkdir "$TMP/small"
+    mount -t tmpfs -o size=4m none "$TMP/small" 2> /dev/null || skip "cannot mount a tmpfs here"
+    rewarded > "$TMP/in.vlrm"
+    run vlrm-update "${common[@]}" --keep 100 --run "$TMP/small/run" "$TMP/in.vlrm"
+    newest=$(find "$TMP/small/run/state" -maxdepth 1 -name 'step-??????' | sort | tail -1)
+    left=$(find "$TMP/small/run" -name '*.writing-*')
+    cp -r "$newest" "$TMP/kept"
+    umount "$TMP/small"
+    [ "$status" = 1 ]
+    says "No space left on device"
+    [ -z "$left" ]
+    [ -s "$TMP/kept/state.json" ]
+}

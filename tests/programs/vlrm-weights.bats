@@ -1,0 +1,124 @@
+#!/usr/bin/env bats
+# bats file_tags=asan
+# vlrm-weights: what it makes, shows, converts and merges.
+load common
+
+setup() {
+    cd "$BATS_TEST_TMPDIR" || return
+    vlrm-weights random --shape itm-tiny --out itm --dtype f32
+}
+
+@test "list shows name, type, shape and bytes of each tensor, in order of name" {
+    exits 0 vlrm-weights list itm
+    says $'itm_head.weight\tF32\t[2, 24]\t192'
+    [ "$output" = "$(LC_ALL=C sort <<<"$output")" ]
+    [ "${#lines[@]}" -eq 95 ]
+}
+
+@test "equal seeds give equal tensors, other seeds others, whatever the number of threads" {
+    vlrm-weights random --shape itm-tiny --out same --threads 1
+    vlrm-weights random --shape itm-tiny --out other --seed 2
+    cmp itm/model.safetensors same/model.safetensors
+    exits 7 vlrm-weights compare itm other
+    says "95 tensors differ"
+}
+
+@test "a captioner and a scorer of one seed share their encoder, but not its norm" {
+    vlrm-weights random --shape blip2-tiny --out blip2
+    [ "$(vlrm-weights digest itm vision_model.e)" = "$(vlrm-weights digest blip2 vision_model.e)" ]
+    no [ "$(vlrm-weights digest itm vision_model.)" = "$(vlrm-weights digest blip2 vision_model.)" ]
+}
+
+@test "the digest is of tensors: an index of two files has that of the one file" {
+    python3 - <<'EOF'
+import json, struct
+data = open("itm/model.safetensors", "rb").read()
+n = struct.unpack("<Q", data[:8])[0]
+header, values = json.loads(data[8:8 + n]), data[8 + n:]
+header.pop("__metadata__", None)
+names, where = sorted(header), {}
+for part, chosen in enumerate((names[::2], names[1::2])):
+    out, body = {}, b""
+    for name in chosen:
+        a, b = header[name]["data_offsets"]
+        out[name] = dict(header[name], data_offsets=[len(body), len(body) + b - a])
+        body += values[a:b]
+        where[name] = f"part-{part}.safetensors"
+    text = json.dumps(out).encode() + b" "          # a length that aligns nothing
+    text += b" " * (len(text) % 2 == 0)
+    import os
+    os.makedirs("sharded", exist_ok=True)
+    open(f"sharded/part-{part}.safetensors", "wb").write(struct.pack("<Q", len(text)) + text + body)
+json.dump({"weight_map": where}, open("sharded/model.safetensors.index.json", "w"))
+EOF
+    [ "$(vlrm-weights digest sharded)" = "$(vlrm-weights digest itm)" ]
+    vlrm-weights compare sharded itm
+    vlrm-weights convert sharded --out joined.safetensors
+    cmp <(tail -c 4000 joined.safetensors) <(tail -c 4000 itm/model.safetensors)
+    vlrm-weights convert sharded --dtype f16 --out half.safetensors
+    vlrm-weights compare sharded half.safetensors --tolerance 5e-4
+}
+
+@test "compare names the tensor that differs, by how much, and exits 7" {
+    vlrm-weights convert itm --dtype bf16 --out half.safetensors
+    exits 0 vlrm-weights compare itm half.safetensors --tolerance 4e-3
+    [ -z "$output" ]
+    exits 7 vlrm-weights compare itm half.safetensors --tolerance 1e-4
+    says "itm_head.weight: differs by"
+    vlrm-weights convert half.safetensors --dtype f32 --out back.safetensors
+    exits 0 vlrm-weights compare half.safetensors back.safetensors
+    [ "$(vlrm-weights list half.safetensors | cut -f2 | sort -u)" = BF16 ]
+}
+
+@test "compare reports missing tensors and other shapes" {
+    vlrm-weights random --shape blip2-tiny --out blip2
+    exits 7 vlrm-weights compare itm blip2
+    says "itm_head.bias: only in itm"
+    says "language_projection.bias: only in blip2"
+}
+
+@test "merge replaces the delta's tensors, keeps the base's type and copies the configuration" {
+    vlrm-weights random --shape itm-tiny --out other --seed 2
+    vlrm-weights convert itm --dtype bf16 --out base.safetensors
+    mkdir base && mv base.safetensors base/model.safetensors && cp itm/*.json base
+    vlrm-weights merge --base base --delta other --out merged
+    cmp itm/config.json merged/config.json
+    vlrm-weights compare other merged --tolerance 4e-3
+    [ "$(vlrm-weights list merged | cut -f2 | sort -u)" = BF16 ]
+    vlrm-weights random --shape blip2-tiny --out blip2
+    exits 6 vlrm-weights merge --base itm --delta blip2 --out wrong
+    says "is not in itm"
+}
+
+@test "damaged files are named, with what is wrong" {
+    head -c 5000 itm/model.safetensors >cut.safetensors
+    exits 5 vlrm-weights list cut.safetensors
+    says "cut.safetensors"
+    head -c 300000 itm/model.safetensors >cut.safetensors
+    exits 5 vlrm-weights list cut.safetensors
+    says "truncated"
+    exits 1 vlrm-weights list nowhere
+    says "nowhere: No such file"
+    exits 1 vlrm-weights convert itm --out /nowhere/x.safetensors
+    exits 2 vlrm-weights digest
+    exits 2 vlrm-weights frobnicate itm
+    exits 2 vlrm-weights convert itm
+}
+
+@test "a full disk leaves what stood there" {
+    echo precious >kept.safetensors
+    run bash -c 'ulimit -f 100; trap "" XFSZ; vlrm-weights convert itm --out kept.safetensors'
+    [ "$status" -eq 1 ]
+    says "kept.safetensors"
+    [ "$(cat kept.safetensors)" = precious ]
+    [ -z "$(find . -name '*writing*')" ]
+}
+
+@test "transformers' own names: what random writes is a whole checkpoint of its class" {
+    vlrm-weights random --shape clip-tiny --out clip
+    exits 0 vlrm-weights list clip
+    says $'visual_projection.weight\tF32\t[16, 32]'
+    says $'logit_scale\tF32\t[]\t4'
+    [ "$(jq -r .architectures[0] clip/config.json)" = CLIPModel ]
+    [ "$(jq -r .architectures[0] itm/config.json)" = Blip2ForImageTextRetrieval ]
+}
