@@ -13,15 +13,15 @@
 # is killed with all its children; stages also end when this shell is killed with -9. SIGINT or SIGTERM stops all stages and
 # gives 75; a second one kills them.
 #
-# VLRM_THREADS is what there is to share (default: the processors), VLRM_BIN where the programs are.
+# VLRM_THREADS is what there is to share (default: the processors), VLRM_PROGRAMS where the programs are.
 
 stages_folder=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
-if [ -z "${VLRM_BIN-}" ]; then
-    VLRM_BIN=$(readlink -f "$stages_folder/../bin/vlrm" || echo)
-    [ -n "$VLRM_BIN" ] && [ -e "$VLRM_BIN" ] || VLRM_BIN=$(readlink -f "$stages_folder/../../../bin/vlrm")
-    VLRM_BIN=${VLRM_BIN%/*}
+if [ -z "${VLRM_PROGRAMS-}" ]; then
+    VLRM_PROGRAMS=$(readlink -f "$stages_folder/../bin/vlrm" || echo)
+    [ -n "$VLRM_PROGRAMS" ] && [ -e "$VLRM_PROGRAMS" ] || VLRM_PROGRAMS=$(readlink -f "$stages_folder/../../../bin/vlrm")
+    VLRM_PROGRAMS=${VLRM_PROGRAMS%/*}
 fi
-PATH=$VLRM_BIN:$PATH
+PATH=$VLRM_PROGRAMS:$PATH
 
 stage_names=() stage_shares=() stage_first=() stage_length=() stage_words=()
 stage_pids=() stage_statuses=() stage_stopped=()

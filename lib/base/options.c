@@ -268,6 +268,13 @@ static bool set_builtin(const char *name, size_t n, const char *value, int *i, i
     return false;
 }
 
+/* The value of an option given without one: "3" of "[LEVEL=3]" (a new string), or NULL where a value is needed. */
+static char *implied_value(const Option *o)
+{
+    const char *from = o->argument && o->argument[0] == '[' ? strchr(o->argument, '=') : NULL;
+    return from ? xstrndup(from + 1, strcspn(from + 1, "]")) : NULL;
+}
+
 static void parse_long(int argc, char **argv, int *i)
 {
     const char *name = argv[*i] + 2;
@@ -291,11 +298,15 @@ static void parse_long(int argc, char **argv, int *i)
     if (!o || (strcmp(on, "false") == 0 && value))
         usage_error("no option --%.*s", (int)n, name);
     char *where = xasprintf("--%.*s", (int)n, name);
+    char *implied = value ? NULL : implied_value(o);
     if (o->type == OPTION_FLAG)
         value = value ? value : on;
+    else if (implied)
+        value = implied;
     else if (!value && ++*i >= argc)
         usage_error("--%s needs a value (%s)", o->name, o->argument ? o->argument : "VALUE");
     option_set(o, BY_FLAG, value ? value : argv[*i], where);
+    free(implied);
     free(where);
 }
 

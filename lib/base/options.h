@@ -35,7 +35,7 @@ typedef struct Option {
     void *value;          /* where the value is stored; its type is said above */
     const char *fallback; /* default, as the user would type it; NULL for false, empty, none */
     double min, max;      /* INT and REAL: the range, both ends allowed; min == max == 0 for any */
-    const char *argument; /* what help calls the value: "DIR", "N"; CHOICE: "a|b|c" */
+    const char *argument; /* what help calls the value: "DIR", "N"; CHOICE: "a|b|c". "[LEVEL=3]": may be left out, then it is 3 */
     const char *help;     /* one sentence; "paper: ..." facts belong here too */
 } Option;
 

@@ -65,12 +65,26 @@ static void facts(const Option *o, char *out, size_t size)
             snprintf(out + n, size - n, "%sfrom %.15g", n ? ", " : "", o->min);
         else
             snprintf(out + n, size - n, "%s%.15g to %.15g", n ? ", " : "", o->min, o->max);
+        n = strlen(out);
     }
+    const char *implied = o->argument && o->argument[0] == '[' ? strchr(o->argument, '=') : NULL;
+    if (implied && n < size)
+        snprintf(out + n, size - n, "%s%.*s when given alone", n ? ", " : "", (int)strcspn(implied + 1, "]"), implied + 1);
+}
+
+/* What follows the name: " N", or "[=LEVEL]" where the value may be left out ("[LEVEL=3]" in the table). */
+static void argument_text(const Option *o, char *out, size_t size)
+{
+    const char *a = o->argument ? o->argument : "";
+    if (*a == '[')
+        snprintf(out, size, "[=%.*s]", (int)strcspn(a + 1, "="), a + 1);
+    else
+        snprintf(out, size, "%s%s", *a ? " " : "", a);
 }
 
 static void print_option(const Option *o)
 {
-    char text[2048], range[256], left[128];
+    char text[2048], range[256], left[128], argument[96];
     if (!*o->name) {
         printf("\n%s:\n", o->help);
         return;
@@ -80,7 +94,8 @@ static void print_option(const Option *o)
     char letter[8] = "    ";
     if (o->letter)
         snprintf(letter, sizeof letter, "-%c, ", o->letter);
-    int n = snprintf(left, sizeof left, "  %s--%s%s%s", letter, o->name, o->argument ? " " : "", o->argument ? o->argument : "");
+    argument_text(o, argument, sizeof argument);
+    int n = snprintf(left, sizeof left, "  %s--%s%s", letter, o->name, argument);
     if (n >= HELP_COLUMN - 1)
         printf("%s\n%*s", left, HELP_COLUMN, "");
     else
@@ -167,8 +182,10 @@ static void man_option(const Option *o)
     man_string(o->name);
     printf("\\fR");
     if (o->argument) {
-        printf(" \\fI");
-        man_string(o->argument);
+        char argument[96];
+        argument_text(o, argument, sizeof argument);
+        printf("\\fI");
+        man_string(argument);
         printf("\\fR");
     }
     putchar('\n');

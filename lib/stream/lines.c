@@ -14,7 +14,8 @@ struct Lines {
     char *text; /* owned: the line; capacity is getline's */
     size_t capacity;
     uint64_t number;
-    Packer value;                          /* owned */
+    Packer value;                          /* owned: the line as msgpack */
+    Packer made;                           /* owned: a header or end record of ours */
     enum { BETWEEN, GIVEN, MADE } segment; /* no segment open; one with a header line; one whose header we made */
     bool kept;                             /* value holds a record that waits behind the header we made */
 };
@@ -35,6 +36,7 @@ void lines_free(Lines *l)
     if (l->in != stdin && fileno(l->in) > 2)
         fclose(l->in);
     pack_release(&l->value);
+    pack_release(&l->made);
     free(l->text);
     free(l);
 }
@@ -44,19 +46,31 @@ uint64_t lines_number(const Lines *l)
     return l->number;
 }
 
-/* The records that the input leaves out. They lie in static storage as msgpack: {"vlrm": 1, "stage": "json", "upstream": nil} and
- * {"end": {"status": 0}}. */
-static Slice made_header(void)
+/* The header and end record that the input leaves out. */
+static void made_header(Packer *p)
 {
-    static const char bytes[] = "\x83\xa4vlrm\x01\xa5stage\xa4json\xa8upstream\xc0";
-    return (Slice){bytes, sizeof bytes - 1};
+    pack_map(p, 6);
+    pack_string(p, "vlrm");
+    pack_int(p, 1);
+    pack_string(p, "stage");
+    pack_string(p, "json");
+    pack_string(p, "version");
+    pack_string(p, VLRM_VERSION);
+    pack_string(p, "params");
+    pack_map(p, 0);
+    pack_string(p, "inputs");
+    pack_array(p, 0);
+    pack_string(p, "upstream");
+    pack_nil(p);
 }
 
-static Slice made_end(void)
+static void made_end(Packer *p)
 {
-    static const char bytes[] = "\x81\xa3"
-                                "end\x81\xa6status\x00";
-    return (Slice){bytes, sizeof bytes - 1};
+    pack_map(p, 1);
+    pack_string(p, "end");
+    pack_map(p, 1);
+    pack_string(p, "status");
+    pack_int(p, STATUS_CLEAN);
 }
 
 /* A line of text, blank ones passed over; false at the end of the input or on failure (err set). */
@@ -110,7 +124,9 @@ LineStatus lines_next(Lines *l, Slice *value, Error *err)
         if (l->segment != MADE)
             return LINE_NONE;
         l->segment = BETWEEN;
-        *value = made_end();
+        pack_reset(&l->made);
+        made_end(&l->made);
+        *value = (Slice){l->made.data, l->made.size};
         return LINE_VALUE;
     }
     bool ok = line_parse(l, n, &line, err);
@@ -124,7 +140,9 @@ LineStatus lines_next(Lines *l, Slice *value, Error *err)
     } else if (l->segment == BETWEEN) {
         l->segment = MADE;
         l->kept = true;
-        *value = made_header();
+        pack_reset(&l->made);
+        made_header(&l->made);
+        *value = (Slice){l->made.data, l->made.size};
     } else if (end) {
         l->segment = BETWEEN;
     }

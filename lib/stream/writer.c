@@ -66,10 +66,12 @@ static bool put_head(Writer *w)
 
 static bool ready(Writer *w, bool inside)
 {
+    if (w->error.text[0])
+        return false;
     if (w->inside != inside)
         bug(inside ? "a record before the header" : "a header inside a segment");
     pack_reset(&w->head);
-    return !w->error.text[0];
+    return true;
 }
 
 bool writer_header_raw(Writer *w, Slice header)

@@ -4,7 +4,7 @@
 ROOT=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
 BIN=${BIN:-$ROOT/bin}
 PATH=$BIN:$PATH
-export ROOT BIN PATH LC_ALL=C.UTF-8 VLRM_BIN=$BIN
+export ROOT BIN PATH LC_ALL=C.UTF-8 VLRM_PROGRAMS=$BIN
 
 # exits STATUS COMMAND...: runs it as bats' run does ($output, $lines) and insists on its exit status.
 exits() {

@@ -181,7 +181,7 @@ all_run() {
     mkdir bin
     printf '#!/bin/sh\necho "fake: $*"\n' >bin/vlrm-fake
     chmod +x bin/vlrm-fake
-    export VLRM_BIN=$PWD/bin
+    export VLRM_PROGRAMS=$PWD/bin
     exits 0 "$ROOT/bin/vlrm" fake --one 'two words'
     [ "$output" = 'fake: --one two words' ]
     for name in nothing ../bin/vlrm-fake --fake stages; do
@@ -210,7 +210,7 @@ all_run() {
 @test "an installed tree works as the source tree does" {
     [ "$BIN" = "$ROOT/bin" ] || skip "installs the release programs, once"
     make -s -C "$ROOT" install DESTDIR="$PWD/image" PREFIX=/opt/vlrm
-    unset VLRM_BIN
+    unset VLRM_PROGRAMS
     exits 0 image/opt/vlrm/bin/vlrm --help
     for path in "$ROOT"/bin/vlrm-*; do [ ! -e "$path" ] || [ -x "image/opt/vlrm/bin/${path##*/}" ]; done
     for page in "$ROOT"/doc/*.1; do [ ! -e "$page" ] || [ -e "image/opt/vlrm/share/man/man1/${page##*/}" ]; done

@@ -1,0 +1,107 @@
+/* Images of records as files, under names that an id cannot lead astray; see images.h. */
+#include "tools/images.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/random.h"
+
+enum { NAME_MAX_BYTES = 200, NAME_CUT = 180 };
+
+bool images_open(ImageFolder *f, const char *path, Error *err)
+{
+    *f = (ImageFolder){.fd = -1, .path = path};
+    if (!folder_make(path, err))
+        return false;
+    f->fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    return f->fd >= 0 || error_set(err, "open folder %s:", path);
+}
+
+void images_close(ImageFolder *f)
+{
+    if (f->fd >= 0)
+        close(f->fd);
+    f->fd = -1;
+}
+
+static bool stands_for_itself(unsigned char c, bool first)
+{
+    if (first && (c == '.' || c == '-'))
+        return false;
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || (c != 0 && strchr("-_~#+=@,:.", c));
+}
+
+char *image_name(Slice id)
+{
+    const unsigned char *p = id.data;
+    char *name = xmalloc(3 * id.size + NAME_MAX_BYTES), *out = name;
+    for (size_t i = 0; i < id.size; i++)
+        if (stands_for_itself(p[i], i == 0))
+            *out++ = (char)p[i];
+        else
+            out += sprintf(out, "%%%02X", p[i]);
+    if (id.size == 0)
+        *out++ = '%';
+    *out = '\0';
+    if (out - name > NAME_MAX_BYTES)
+        sprintf(name + NAME_CUT, "%%~%016" PRIx64, hash_id(id.data, id.size));
+    return name;
+}
+
+static const char *ending(Slice encoding)
+{
+    static const char *const known[][2] = {{"jpeg", "jpg"}, {"png", "png"}, {"webp", "webp"}, {"rgb", "ppm"}};
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
+        if (slice_equal(encoding, known[i][0]))
+            return known[i][1];
+    return "bin";
+}
+
+/* The head of a PPM for raw pixels; empty for what is a file already. */
+static bool image_head(const Record *r, Slice encoding, size_t size, char head[64], Error *err)
+{
+    int64_t width, height;
+    head[0] = '\0';
+    if (!slice_equal(encoding, "rgb"))
+        return true;
+    if (record_int(r, "frame.width", &width) != FIELD_OK || record_int(r, "frame.height", &height) != FIELD_OK || width < 1 ||
+        height < 1 || width > 1 << 20 || height > 1 << 20 || (uint64_t)width * (uint64_t)height * 3 != size)
+        return error_set(err, "%zu bytes of rgb do not fit frame.width and frame.height", size);
+    snprintf(head, 64, "P6\n%" PRId64 " %" PRId64 "\n255\n", width, height);
+    return true;
+}
+
+bool images_save(ImageFolder *f, const Record *r, Error *err)
+{
+    Slice image, encoding = {"", 0};
+    char head[64];
+    if (record_bin(r, "frame.image", &image) != FIELD_OK) {
+        f->without++;
+        return true;
+    }
+    record_string(r, "frame.encoding", &encoding);
+    if (!image_head(r, encoding, image.size, head, err))
+        return false;
+    char *name = image_name(r->id), *path = xasprintf("%s.%s", name, ending(encoding));
+    /* O_NOFOLLOW: a link of that name would lead out of the folder. */
+    int fd = openat(f->fd, path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0666);
+    FILE *out = fd >= 0 ? fdopen(fd, "wb") : NULL;
+    bool ok = out != NULL;
+    if (ok) {
+        fputs(head, out);
+        fwrite(image.data, 1, image.size, out);
+        ok = !ferror(out);
+        ok = fclose(out) == 0 && ok;
+    }
+    if (!ok)
+        error_set(err, "write %s/%s:", f->path, path);
+    f->saved += ok;
+    free(path);
+    free(name);
+    return ok;
+}

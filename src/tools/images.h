@@ -1,0 +1,27 @@
+/* Images of records as files: vlrm-cat --save-images. */
+#ifndef TOOLS_IMAGES_H
+#define TOOLS_IMAGES_H
+
+#include "stream/stream.h"
+
+typedef struct ImageFolder {
+    int fd; /* of the folder: names are opened below it, never above */
+    const char *path;
+    size_t saved, without; /* records saved, and records without an image */
+} ImageFolder;
+
+/* Makes the folder where it is missing. */
+__attribute__((warn_unused_result)) bool images_open(ImageFolder *f, const char *path, Error *err);
+void images_close(ImageFolder *f);
+
+/*
+ * The file name of an id, without ending: letters, digits and "_~#+=@,:." stand for themselves, every other byte, and a first
+ * "." or "-", as %XX. The empty id is "%". What would be longer than 200 bytes is cut at 180 and followed by "%~" and the
+ * xxh3-64 of the id in hex. So a name has no "/", is never "." or "..", and two ids never share one. The caller frees it.
+ */
+char *image_name(Slice id);
+
+/* Writes frame.image of the record under its id's name, with the ending that frame.encoding says (rgb becomes .ppm). */
+__attribute__((warn_unused_result)) bool images_save(ImageFolder *f, const Record *r, Error *err);
+
+#endif
