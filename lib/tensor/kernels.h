@@ -138,8 +138,8 @@ typedef struct Kernels {
 const Kernels *kernels_cpu(Compute compute);
 
 /*
- * Every CPU table that this processor can run, best last, and AMX's products over emulated tiles; for tests. Returns the count, at
- * most `max`.
+ * Every CPU table that this processor can run, for tests: plain first (f32, bf16), the best last; and AMX's products over
+ * emulated tiles. Returns the count, at most `max`.
  */
 size_t kernels_cpu_all(const Kernels **tables, size_t max);
 

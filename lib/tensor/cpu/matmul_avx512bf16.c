@@ -13,7 +13,7 @@ static void (*matmul_dx_lower)(real *, const real *, DType, const void *, size_t
 static void matmul_bf16(real *y, const real *x, DType type, const void *w, const real *bias, bool add, size_t m, size_t n,
                         size_t k)
 {
-    if (type == DTYPE_F32)
+    if (dtype_size(type) != 2)
         matmul_lower(y, x, type, w, bias, add, m, n, k);
     else
         product_forward(y, inputs_rounded(x, m * k), weight_kind(type, COMPUTE_F32), w, bias, add, m, n, k);
@@ -21,7 +21,7 @@ static void matmul_bf16(real *y, const real *x, DType type, const void *w, const
 
 static void matmul_dx_bf16(real *dx, const real *dy, DType type, const void *w, size_t m, size_t n, size_t k)
 {
-    if (type == DTYPE_F32)
+    if (dtype_size(type) != 2)
         matmul_dx_lower(dx, dy, type, w, m, n, k);
     else
         product_dx(dx, inputs_rounded(dy, m * n), weight_kind(type, COMPUTE_F32), w, m, n, k);

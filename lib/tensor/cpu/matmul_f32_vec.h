@@ -2,30 +2,42 @@
 #include "tensor/cpu/terms_f32.h"
 #include "tensor/cpu/matmul_vec.h"
 
+/* The lower table's, for weights stored in doubles. */
+static void (*matmul_lower)(real *, const real *, DType, const void *, const real *, bool, size_t, size_t, size_t);
+static void (*matmul_dx_lower)(real *, const real *, DType, const void *, size_t, size_t, size_t);
+
 static void matmul_f32(real *y, const real *x, DType type, const void *w, const real *bias, bool add, size_t m, size_t n,
                        size_t k)
 {
-    product_forward(y, x, weight_kind(type, COMPUTE_F32), w, bias, add, m, n, k);
+    if (type == DTYPE_F64)
+        matmul_lower(y, x, type, w, bias, add, m, n, k);
+    else
+        product_forward(y, x, weight_kind(type, COMPUTE_F32), w, bias, add, m, n, k);
 }
 
 static void matmul_rounded(real *y, const real *x, DType type, const void *w, const real *bias, bool add, size_t m, size_t n,
                            size_t k)
 {
-    if (rounds_inputs(type, COMPUTE_BF16))
-        x = inputs_rounded(x, m * k);
-    product_forward(y, x, weight_kind(type, COMPUTE_BF16), w, bias, add, m, n, k);
+    if (dtype_size(type) != 2)
+        matmul_f32(y, x, type, w, bias, add, m, n, k);
+    else
+        product_forward(y, inputs_rounded(x, m * k), weight_kind(type, COMPUTE_BF16), w, bias, add, m, n, k);
 }
 
 static void matmul_dx_f32(real *dx, const real *dy, DType type, const void *w, size_t m, size_t n, size_t k)
 {
-    product_dx(dx, dy, weight_kind(type, COMPUTE_F32), w, m, n, k);
+    if (type == DTYPE_F64)
+        matmul_dx_lower(dx, dy, type, w, m, n, k);
+    else
+        product_dx(dx, dy, weight_kind(type, COMPUTE_F32), w, m, n, k);
 }
 
 static void matmul_dx_rounded(real *dx, const real *dy, DType type, const void *w, size_t m, size_t n, size_t k)
 {
-    if (rounds_inputs(type, COMPUTE_BF16))
-        dy = inputs_rounded(dy, m * n);
-    product_dx(dx, dy, weight_kind(type, COMPUTE_BF16), w, m, n, k);
+    if (dtype_size(type) != 2)
+        matmul_dx_f32(dx, dy, type, w, m, n, k);
+    else
+        product_dx(dx, inputs_rounded(dy, m * n), weight_kind(type, COMPUTE_BF16), w, m, n, k);
 }
 
 /* dw[n,k] += dy[m,n]^T x[m,k]: always f32, only trained weights have gradients. */
@@ -46,6 +58,8 @@ static void matmul_dw_f32(real *dw, const real *dy, const real *x, size_t m, siz
 
 void VEC_NAME(products)(Kernels *t)
 {
+    matmul_lower = t->matmul;
+    matmul_dx_lower = t->matmul_dx;
     bool f32 = t->compute == COMPUTE_F32;
     t->matmul = f32 ? matmul_f32 : matmul_rounded;
     t->matmul_dx = f32 ? matmul_dx_f32 : matmul_dx_rounded;

@@ -48,12 +48,10 @@ INLINE size_t tiles_of(size_t n, size_t size)
     return (n + size - 1) / size;
 }
 
-/* The nearest bf16 of 16 floats, NaN kept. */
+/* The nearest bf16 of 16 floats. */
 INLINE __m256i narrow_bf16(V x)
 {
-    __m512i bits = _mm512_srli_epi32(_mm512_castps_si512(v_round_bf16(x)), 16);
-    __mmask16 nan = _mm512_cmp_ps_mask(x, x, _CMP_UNORD_Q);
-    return _mm512_cvtepi32_epi16(_mm512_mask_mov_epi32(bits, nan, _mm512_set1_epi32(0x7fc0)));
+    return _mm512_cvtepi32_epi16(_mm512_srli_epi32(_mm512_castps_si512(v_round_bf16(x)), 16));
 }
 
 /* n <= 16 values as bf16, zeros behind them. */
@@ -394,7 +392,7 @@ static void (*matmul_dx_lower)(real *, const real *, DType, const void *, size_t
 static void matmul_tiles(real *y, const real *x, DType type, const void *w, const real *bias, bool add, size_t m, size_t n,
                          size_t k)
 {
-    if (type == DTYPE_F32)
+    if (dtype_size(type) != 2)
         matmul_lower(y, x, type, w, bias, add, m, n, k);
     else if (m > 0 && n > 0)
         tiles_forward(&(TileProduct){
@@ -403,7 +401,7 @@ static void matmul_tiles(real *y, const real *x, DType type, const void *w, cons
 
 static void matmul_dx_tiles(real *dx, const real *dy, DType type, const void *w, size_t m, size_t n, size_t k)
 {
-    if (type == DTYPE_F32)
+    if (dtype_size(type) != 2)
         matmul_dx_lower(dx, dy, type, w, m, n, k);
     else if (m > 0 && k > 0)
         tiles_dx(&(TileProduct){.y = dx, .x = dy, .kind = weight_kind(type, COMPUTE_F32), .w = w, .m = m, .n = n, .k = k});

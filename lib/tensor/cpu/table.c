@@ -149,12 +149,14 @@ const Kernels *kernels_cpu(Compute compute)
 
 size_t kernels_cpu_all(const Kernels **tables, size_t max)
 {
-    blas_init();
-    size_t n = emulated_tables(tables, max);
-    for (size_t v = 0; v <= variant_best(); v++)
+    size_t n = 0;
+    for (size_t v = 0; v <= variant_best(); v++) {
         for (Compute c = COMPUTE_F32; c <= COMPUTE_BF16; c++)
             if (n < max)
                 tables[n++] = table_of(v, c);
+        if (v == 0)
+            n += emulated_tables(tables + n, max - n);
+    }
     return n;
 }
 

@@ -22,6 +22,8 @@ void kernels_amx_emulated(Kernels *t);
 /* Parts of the above, one per file: the products, and the rest. */
 void products_avx2(Kernels *t);
 void products_avx512(Kernels *t);
+void elementwise_avx2(Kernels *t);
+void elementwise_avx512(Kernels *t);
 void rows_avx2(Kernels *t);
 void rows_avx512(Kernels *t);
 void attention_avx2(Kernels *t);

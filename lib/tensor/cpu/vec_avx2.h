@@ -92,13 +92,14 @@ INLINE V v_load_bf16_n(const uint16_t *p, size_t n)
     return v_from_bf16(v_halves_n(p, n));
 }
 
-/* Each value to the nearest bf16 (even on ties), still as a float. Not for NaN. */
+/* Each value to the nearest bf16 (even on ties), still as a float. */
 INLINE V v_round_bf16(V x)
 {
     __m256i b = _mm256_castps_si256(x);
     __m256i odd = _mm256_and_si256(_mm256_srli_epi32(b, 16), _mm256_set1_epi32(1));
     b = _mm256_add_epi32(b, _mm256_add_epi32(odd, _mm256_set1_epi32(0x7fff)));
-    return _mm256_castsi256_ps(_mm256_and_si256(b, _mm256_set1_epi32((int)0xffff0000)));
+    b = _mm256_and_si256(b, _mm256_set1_epi32((int)0xffff0000));
+    return _mm256_blendv_ps(_mm256_castsi256_ps(b), _mm256_set1_ps(__builtin_nanf("")), _mm256_cmp_ps(x, x, _CMP_UNORD_Q));
 }
 
 INLINE V v_add(V a, V b)

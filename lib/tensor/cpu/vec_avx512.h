@@ -87,13 +87,14 @@ INLINE V v_load_bf16_n(const uint16_t *p, size_t n)
     return v_from_bf16(_mm256_maskz_loadu_epi16(v_mask(n), p));
 }
 
-/* Each value to the nearest bf16 (even on ties), still as a float. Not for NaN. */
+/* Each value to the nearest bf16 (even on ties), still as a float. */
 INLINE V v_round_bf16(V x)
 {
     __m512i b = _mm512_castps_si512(x);
     __m512i odd = _mm512_and_si512(_mm512_srli_epi32(b, 16), _mm512_set1_epi32(1));
     b = _mm512_add_epi32(b, _mm512_add_epi32(odd, _mm512_set1_epi32(0x7fff)));
-    return _mm512_castsi512_ps(_mm512_and_si512(b, _mm512_set1_epi32((int)0xffff0000)));
+    b = _mm512_and_si512(b, _mm512_set1_epi32((int)0xffff0000));
+    return _mm512_mask_mov_ps(_mm512_castsi512_ps(b), _mm512_cmp_ps_mask(x, x, _CMP_UNORD_Q), _mm512_set1_ps(__builtin_nanf("")));
 }
 
 INLINE V v_add(V a, V b)

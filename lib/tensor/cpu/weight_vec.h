@@ -9,6 +9,7 @@
 
 typedef enum Weight { WEIGHT_F32, WEIGHT_F16, WEIGHT_BF16, WEIGHT_F16_ROUNDED } Weight;
 
+/* Not for DTYPE_F64, which is left to the plain table. */
 INLINE Weight weight_kind(DType type, Compute compute)
 {
     if (type == DTYPE_F32)
@@ -16,12 +17,6 @@ INLINE Weight weight_kind(DType type, Compute compute)
     if (type == DTYPE_BF16)
         return WEIGHT_BF16;
     return compute == COMPUTE_BF16 ? WEIGHT_F16_ROUNDED : WEIGHT_F16;
-}
-
-/* Whether the other factor must be rounded to bf16 first. */
-INLINE bool rounds_inputs(DType type, Compute compute)
-{
-    return compute == COMPUTE_BF16 && type != DTYPE_F32;
 }
 
 INLINE size_t weight_size(Weight kind)

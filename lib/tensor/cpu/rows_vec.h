@@ -1,0 +1,222 @@
+/* Layer norm and token log-probabilities on vectors, sums in double. The formulas are plain_norm.c's and plain_logits.c's. */
+#include <math.h>
+
+#include "base/pool.h"
+#include "tensor/cpu/math_vec.h"
+#include "tensor/cpu/plain.h"
+
+/* A running sum in doubles of vectors of floats. */
+typedef struct Sum {
+    VD low, high;
+} Sum;
+
+INLINE Sum sum_zero(void)
+{
+    return (Sum){vd_zero(), vd_zero()};
+}
+
+INLINE void sum_add(Sum *s, V x)
+{
+    s->low = vd_add(s->low, vd_low(x));
+    s->high = vd_add(s->high, vd_high(x));
+}
+
+INLINE void sum_add_product(Sum *s, V x, V y)
+{
+    s->low = vd_fma(vd_low(x), vd_low(y), s->low);
+    s->high = vd_fma(vd_high(x), vd_high(y), s->high);
+}
+
+INLINE double sum_total(Sum s)
+{
+    return vd_sum(vd_add(s.low, s.high));
+}
+
+typedef struct NormRows {
+    real *y, *mean, *rstd, *dx;
+    const real *dy, *x, *gamma, *beta, *kept_mean, *kept_rstd;
+    double eps;
+    size_t rows, cols, size; /* size: rows of a part */
+} NormRows;
+
+enum { PART_VALUES = 16384 };
+
+static double row_mean(const real *x, size_t n)
+{
+    Sum s = sum_zero();
+    for (size_t j = 0; j < n; j += VL)
+        sum_add(&s, v_load_n(x + j, size_min(VL, n - j)));
+    return sum_total(s) / (double)n;
+}
+
+static double row_variance(const real *x, double mean, size_t n)
+{
+    Sum s = sum_zero();
+    VD minus = vd_set(-mean);
+    size_t j = 0;
+    for (; j + VL <= n; j += VL) {
+        V v = v_load(x + j);
+        VD low = vd_add(vd_low(v), minus), high = vd_add(vd_high(v), minus);
+        s.low = vd_fma(low, low, s.low);
+        s.high = vd_fma(high, high, s.high);
+    }
+    double sum = sum_total(s);
+    for (; j < n; j++)
+        sum += ((double)x[j] - mean) * ((double)x[j] - mean);
+    return sum / (double)n;
+}
+
+static void layernorm_part(void *context, size_t part)
+{
+    const NormRows *w = context;
+    for (size_t i = part * w->size; i < size_min(w->rows, (part + 1) * w->size); i++) {
+        const real *x = w->x + i * w->cols;
+        double mean = row_mean(x, w->cols), rstd = 1 / sqrt(row_variance(x, mean, w->cols) + w->eps);
+        w->mean[i] = (real)mean;
+        w->rstd[i] = (real)rstd;
+        V m = v_set(w->mean[i]), r = v_set(w->rstd[i]);
+        for (size_t j = 0; j < w->cols; j += VL) {
+            size_t n = size_min(VL, w->cols - j);
+            V xhat = v_mul(v_sub(v_load_n(x + j, n), m), r);
+            v_store_n(w->y + i * w->cols + j, v_fma(xhat, v_load_n(w->gamma + j, n), v_load_n(w->beta + j, n)), n);
+        }
+    }
+}
+
+static void rows_run(void (*part)(void *, size_t), NormRows *w)
+{
+    w->size = PART_VALUES / (w->cols ? w->cols : 1) + 1;
+    pool_run(part, w, (w->rows + w->size - 1) / w->size);
+}
+
+static void layernorm(real *y, real *mean, real *rstd, const real *x, const real *gamma, const real *beta, double eps,
+                      size_t rows, size_t cols)
+{
+    NormRows w = {
+        .y = y, .mean = mean, .rstd = rstd, .x = x, .gamma = gamma, .beta = beta, .eps = eps, .rows = rows, .cols = cols};
+    rows_run(layernorm_part, &w);
+}
+
+/* One row of dx += rstd (g - mean(g) - xhat mean(g xhat)), g = dy gamma. */
+static void layernorm_dx_row(const NormRows *w, size_t i)
+{
+    const real *x = w->x + i * w->cols, *dy = w->dy + i * w->cols;
+    real *dx = w->dx + i * w->cols;
+    V mean = v_set(w->kept_mean[i]), rstd = v_set(w->kept_rstd[i]);
+    Sum sum = sum_zero(), sum_xhat = sum_zero();
+    for (size_t j = 0; j < w->cols; j += VL) {
+        size_t n = size_min(VL, w->cols - j);
+        V g = v_mul(v_load_n(dy + j, n), v_load_n(w->gamma + j, n));
+        sum_add(&sum, g);
+        sum_add_product(&sum_xhat, g, v_mul(v_sub(v_load_n(x + j, n), mean), rstd));
+    }
+    V a = v_set((float)(sum_total(sum) / (double)w->cols)), b = v_set((float)(sum_total(sum_xhat) / (double)w->cols));
+    for (size_t j = 0; j < w->cols; j += VL) {
+        size_t n = size_min(VL, w->cols - j);
+        V xhat = v_mul(v_sub(v_load_n(x + j, n), mean), rstd);
+        V g = v_sub(v_mul(v_load_n(dy + j, n), v_load_n(w->gamma + j, n)), a);
+        v_store_n(dx + j, v_fma(rstd, v_fnma(xhat, b, g), v_load_n(dx + j, n)), n);
+    }
+}
+
+static void layernorm_dx_part(void *context, size_t part)
+{
+    const NormRows *w = context;
+    for (size_t i = part * w->size; i < size_min(w->rows, (part + 1) * w->size); i++)
+        layernorm_dx_row(w, i);
+}
+
+/* The gradients of gamma and beta are rarely wanted, and plain C does them well. */
+static void (*layernorm_backward_lower)(real *, real *, real *, const real *, const real *, const real *, const real *,
+                                        const real *, size_t, size_t);
+
+static void layernorm_backward(real *dx, real *dgamma, real *dbeta, const real *dy, const real *x, const real *mean,
+                               const real *rstd, const real *gamma, size_t rows, size_t cols)
+{
+    NormRows w = {.dx = dx, .dy = dy, .x = x, .gamma = gamma, .kept_mean = mean, .kept_rstd = rstd, .rows = rows, .cols = cols};
+    if (dx)
+        rows_run(layernorm_dx_part, &w);
+    if (dgamma || dbeta)
+        layernorm_backward_lower(NULL, dgamma, dbeta, dy, x, mean, rstd, gamma, rows, cols);
+}
+
+typedef struct LogitRows {
+    real *logp, *lse, *entropy, *dlogits;
+    const real *dlogp, *kept_lse, *logits;
+    const int32_t *targets;
+    size_t cols;
+} LogitRows;
+
+static float row_max(const real *x, size_t n)
+{
+    V max = v_set(x[0]);
+    size_t j = 0;
+    for (; j + VL <= n; j += VL)
+        max = v_max(v_load(x + j), max);
+    float most = v_max_lanes(max);
+    for (; j < n; j++)
+        most = x[j] > most ? x[j] : most;
+    return most;
+}
+
+static void token_logp_part(void *context, size_t i)
+{
+    const LogitRows *w = context;
+    const real *x = w->logits + i * w->cols;
+    float max = row_max(x, w->cols);
+    Sum sum = sum_zero(), weighted = sum_zero(); /* of e^(x-max), and of that times (x - max) */
+    size_t j = 0;
+    for (; j + VL <= w->cols; j += VL) {
+        V d = v_sub(v_load(x + j), v_set(max)), e = v_exp(d);
+        sum_add(&sum, e);
+        if (w->entropy) /* 0 log 0 is 0, also where x is -infinity */
+            sum_add_product(&weighted, e, v_less(d, v_set(-87.33f), v_zero(), d));
+    }
+    double total = sum_total(sum), total_weighted = sum_total(weighted);
+    for (; j < w->cols; j++) {
+        double d = (double)(x[j] - max), e = exp(d);
+        total += e;
+        total_weighted += d < -87.33 ? 0 : e * d;
+    }
+    double lse = log(total);
+    w->lse[i] = (real)((double)max + lse);
+    w->logp[i] = (real)((double)(x[w->targets[i]] - max) - lse);
+    if (w->entropy)
+        w->entropy[i] = (real)(lse - total_weighted / total);
+}
+
+static void token_logp(real *logp, real *lse, real *entropy, const real *logits, const int32_t *targets, size_t rows, size_t cols)
+{
+    LogitRows w = {.logp = logp, .lse = lse, .entropy = entropy, .logits = logits, .targets = targets, .cols = cols};
+    pool_run(token_logp_part, &w, rows);
+}
+
+/* In the forward pass this was logp = x[target] - log sum exp x, so dx = dlogp (onehot(target) - e^(x - lse)). */
+static void token_logp_backward_part(void *context, size_t i)
+{
+    const LogitRows *w = context;
+    const real *x = w->logits + i * w->cols;
+    real *dx = w->dlogits + i * w->cols;
+    V lse = v_set(w->kept_lse[i]), minus = v_set(-w->dlogp[i]);
+    for (size_t j = 0; j < w->cols; j += VL) {
+        size_t n = size_min(VL, w->cols - j);
+        v_store_n(dx + j, v_mul(minus, v_exp(v_sub(v_load_n(x + j, n), lse))), n);
+    }
+    dx[w->targets[i]] += w->dlogp[i];
+}
+
+static void token_logp_backward(real *dlogits, const real *dlogp, const real *logits, const real *lse, const int32_t *targets,
+                                size_t rows, size_t cols)
+{
+    LogitRows w = {.dlogits = dlogits, .dlogp = dlogp, .kept_lse = lse, .logits = logits, .targets = targets, .cols = cols};
+    pool_run(token_logp_backward_part, &w, rows);
+}
+
+void VEC_NAME(rows)(Kernels *t)
+{
+    layernorm_backward_lower = t->layernorm_backward;
+    t->layernorm = layernorm;
+    t->layernorm_backward = layernorm_backward;
+    t->token_logp = token_logp;
+    t->token_logp_backward = token_logp_backward;
+}
