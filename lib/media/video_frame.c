@@ -72,6 +72,11 @@ bool frame_full_range(const AVFrame *f)
     return f->color_range == AVCOL_RANGE_JPEG || plain_format(f->format) != f->format || (d && d->flags & AV_PIX_FMT_FLAG_RGB);
 }
 
+bool frame_is_hdr(const AVFrame *f)
+{
+    return f->color_trc == AVCOL_TRC_SMPTE2084 || f->color_trc == AVCOL_TRC_ARIB_STD_B67;
+}
+
 /* Converts the frame, same size, to `to`: planes and strides are out's. */
 static bool convert(Video *v, uint8_t *const out[4], const int strides[4], enum AVPixelFormat to, Error *err)
 {
@@ -158,12 +163,4 @@ double video_change(Video *v)
     v->luma_before = v->luma;
     v->luma = kept ? kept : xmalloc(v->luma_size + 64);
     return score > 1 ? 1 : score;
-}
-
-bool video_jpeg(Video *v, Buffer *out, int quality)
-{
-    (void)v;
-    (void)out;
-    (void)quality;
-    return false;
 }

@@ -61,6 +61,9 @@ int video_orientation(const Video *v);
 int frame_colorspace(const AVFrame *f);
 bool frame_full_range(const AVFrame *f);
 
+/* Whether its values stand for light by PQ or HLG (BT.2100). */
+bool frame_is_hdr(const AVFrame *f);
+
 /* The frame's change score against the one before, 0 to 1; 1 for the first. */
 double video_change(Video *v);
 

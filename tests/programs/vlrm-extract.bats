@@ -117,8 +117,8 @@ count() { frames "${1:-out.vlrm}" id | wc -l; }
     for f in fast.mp4 frag.mp4 vp9.webm av1.mkv mpeg4.avi mpeg2.ts; do
         whole=$(stat -c %s "$M/$f")
         for percent in 8 35 60 97; do
-            head -c $((whole * percent / 100)) "$M/$f" >cut
-            exits 3 bash -c "vlrm-extract cut >out.vlrm"
+            head -c $((whole * percent / 100)) "$M/$f" >part
+            exits 3 bash -c "vlrm-extract part >out.vlrm"
             frames out.vlrm --check
             says damaged
             [ "$(count)" -le 4 ]
