@@ -13,9 +13,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include <xxhash.h>
 
-#include "base/pool.h"
 #include "models/config.h"
 
 #define HEADER_MAX (100 << 20) /* as the reference implementation */
@@ -37,30 +35,6 @@ struct Checkpoint {
     json_t *headers; /* array, owned: names and dtypes are borrowed from it */
     json_t *index;   /* owned, or NULL */
 };
-
-/* ---- shapes ---- */
-
-size_t shape_size(const Shape *s)
-{
-    size_t n = 1;
-    for (size_t i = 0; i < s->ndim; i++)
-        n *= s->dim[i];
-    return n;
-}
-
-bool shape_equal(const Shape *a, const Shape *b)
-{
-    return a->ndim == b->ndim && memcmp(a->dim, b->dim, a->ndim * sizeof a->dim[0]) == 0;
-}
-
-const char *shape_text(const Shape *s, char text[static 128])
-{
-    size_t at = (size_t)snprintf(text, 128, "[");
-    for (size_t i = 0; i < s->ndim && at < 120; i++)
-        at += (size_t)snprintf(text + at, 128 - at, "%s%zu", i ? ", " : "", s->dim[i]);
-    snprintf(text + (at < 126 ? at : 126), 2, "]");
-    return text;
-}
 
 /* ---- one file's header ---- */
 
@@ -441,73 +415,4 @@ const char *checkpoint_metadata(const Checkpoint *c, const char *key)
 {
     const json_t *metadata = json_object_get(json_array_get(c->headers, 0), "__metadata__");
     return json_string_value(json_object_get(metadata, key));
-}
-
-void stored_read(const StoredTensor *t, size_t first, size_t n, DType to, void *out)
-{
-    const size_t unit = dtype_size(t->type);
-    const char *at = (const char *)t->data + first * unit;
-    if ((uintptr_t)at % unit == 0) {
-        dtype_convert(to, out, t->type, at, n);
-        return;
-    }
-    _Alignas(8) char aligned[8192];
-    for (size_t i = 0; i < n; i += sizeof aligned / 8) {
-        size_t m = n - i < sizeof aligned / 8 ? n - i : sizeof aligned / 8;
-        memcpy(aligned, at + i * unit, m * unit);
-        dtype_convert(to, (char *)out + i * dtype_size(to), t->type, aligned, m);
-    }
-}
-
-/* ---- digests ---- */
-
-typedef struct DigestWork {
-    const StoredTensor **tensors;
-    uint64_t *digests;
-} DigestWork;
-
-static void digest_tensor(void *context, size_t part)
-{
-    DigestWork *w = context;
-    w->digests[part] = XXH3_64bits(w->tensors[part]->data, w->tensors[part]->bytes);
-}
-
-static bool has_prefix(const char *name, const char *const *prefixes, size_t n)
-{
-    for (size_t i = 0; i < n; i++)
-        if (strncmp(name, prefixes[i], strlen(prefixes[i])) == 0)
-            return true;
-    return n == 0;
-}
-
-uint64_t checkpoint_digest(const Checkpoint *c, const char *const *prefixes, size_t n)
-{
-    size_t count = 0;
-    DigestWork w = {.tensors = xcalloc(c->n_tensors + 1, sizeof *w.tensors),
-                    .digests = xcalloc(c->n_tensors + 1, sizeof *w.digests)};
-    for (size_t i = 0; i < c->n_tensors; i++)
-        if (has_prefix(c->tensors[i].name, prefixes, n))
-            w.tensors[count++] = &c->tensors[i];
-    pool_run(digest_tensor, &w, count);
-    XXH3_state_t *state = XXH3_createState();
-    XXH3_64bits_reset(state);
-    for (size_t i = 0; i < count; i++) {
-        const StoredTensor *t = w.tensors[i];
-        char shape[128];
-        XXH3_64bits_update(state, t->name, strlen(t->name) + 1);
-        XXH3_64bits_update(state, t->dtype, strlen(t->dtype) + 1);
-        shape_text(&t->shape, shape);
-        XXH3_64bits_update(state, shape, strlen(shape) + 1);
-        XXH3_64bits_update(state, &w.digests[i], sizeof w.digests[i]);
-    }
-    uint64_t digest = XXH3_64bits_digest(state);
-    XXH3_freeState(state);
-    free(w.tensors);
-    free(w.digests);
-    return digest;
-}
-
-void digest_text(uint64_t digest, char text[static 17])
-{
-    snprintf(text, 17, "%016llx", (unsigned long long)digest);
 }
