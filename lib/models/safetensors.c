@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "models/config.h"
+#include "models/stored.h"
 
 #define HEADER_MAX (100 << 20) /* as the reference implementation */
 
@@ -34,36 +35,17 @@ struct Checkpoint {
     size_t n_tensors, capacity;
     json_t *headers; /* array, owned: names and dtypes are borrowed from it */
     json_t *index;   /* owned, or NULL */
+    Arena arena;     /* owned: names of torch files */
 };
 
 /* ---- one file's header ---- */
-
-static const struct {
-    const char *name;
-    size_t size;
-    bool real_valued;
-    DType type;
-} stored_types[] = {
-    {"F32", 4, true, DTYPE_F32}, {"F16", 2, true, DTYPE_F16}, {"BF16", 2, true, DTYPE_BF16}, {"F64", 8, true, DTYPE_F64},
-    {"I64", 8, false, 0},        {"U64", 8, false, 0},        {"I32", 4, false, 0},          {"U32", 4, false, 0},
-    {"I16", 2, false, 0},        {"U16", 2, false, 0},        {"I8", 1, false, 0},           {"U8", 1, false, 0},
-    {"BOOL", 1, false, 0},       {"F8_E4M3", 1, false, 0},    {"F8_E5M2", 1, false, 0},
-};
 
 static bool parse_dtype(StoredTensor *t, const json_t *value, size_t *size, Error *err)
 {
     const char *name = json_string_value(value);
     if (!name)
         return error_set(err, "tensor %s: dtype is missing or no string", t->name);
-    for (size_t i = 0; i < sizeof stored_types / sizeof stored_types[0]; i++)
-        if (strcmp(name, stored_types[i].name) == 0) {
-            t->dtype = stored_types[i].name;
-            t->real_valued = stored_types[i].real_valued;
-            t->type = stored_types[i].type;
-            *size = stored_types[i].size;
-            return true;
-        }
-    return error_set(err, "tensor %s: unknown dtype \"%.32s\"", t->name, name);
+    return stored_type(t, name, size) || error_set(err, "tensor %s: unknown dtype \"%.32s\"", t->name, name);
 }
 
 /* A JSON integer that can be a size. */
@@ -198,6 +180,34 @@ static bool parse_header(Checkpoint *c, size_t file, Error *err)
     return check_cover(f, c->tensors + first, c->n_tensors - first, err);
 }
 
+/* A file of torch.save: its tensors are used where they lie, too. */
+static bool parse_torch(Checkpoint *c, size_t file, Error *err)
+{
+    CheckpointFile *f = &c->files[file];
+    StoredTensor *tensors;
+    size_t n;
+    if (!torch_read(f->data, f->size, &c->arena, &tensors, &n, err))
+        return false;
+    c->tensors = array_reserve(c->tensors, &c->capacity, c->n_tensors + n, sizeof c->tensors[0]);
+    for (size_t i = 0; i < n; i++) {
+        tensors[i].file = file;
+        c->tensors[c->n_tensors++] = tensors[i];
+    }
+    if (n > 1)
+        qsort(c->tensors + c->n_tensors - n, n, sizeof c->tensors[0], by_name);
+    for (size_t i = c->n_tensors - n + 1; i < c->n_tensors; i++)
+        if (strcmp(c->tensors[i - 1].name, c->tensors[i].name) == 0)
+            return error_set(err, "tensor %s: twice in one file", c->tensors[i].name);
+    return true;
+}
+
+static bool parse_file(Checkpoint *c, size_t file, Error *err)
+{
+    const CheckpointFile *f = &c->files[file];
+    bool zip = f->size >= 4 && memcmp(f->data, "PK\3\4", 4) == 0;
+    return zip ? parse_torch(c, file, err) : parse_header(c, file, err);
+}
+
 /* ---- files and folders ---- */
 
 static bool map_file(CheckpointFile *f, Error *err)
@@ -230,7 +240,7 @@ static bool add_file(Checkpoint *c, char *path, Error *err)
     c->files = xrealloc(c->files, c->n_files + 1, sizeof c->files[0]);
     c->files[c->n_files] = (CheckpointFile){.path = path};
     c->n_files++;
-    if (!map_file(&c->files[c->n_files - 1], err) || !parse_header(c, c->n_files - 1, err)) {
+    if (!map_file(&c->files[c->n_files - 1], err) || !parse_file(c, c->n_files - 1, err)) {
         if (err->status == 0 || err->status == STATUS_FAILURE)
             err->status = STATUS_CORRUPT;
         return error_prefix(err, "%s", path);
@@ -375,6 +385,7 @@ void checkpoint_free(Checkpoint *c)
     }
     json_decref(c->headers);
     json_decref(c->index);
+    arena_release(&c->arena);
     free(c->files);
     free(c->tensors);
     free(c->path);

@@ -42,9 +42,9 @@ typedef struct StoredTensor {
 typedef struct Checkpoint Checkpoint;
 
 /*
- * Opens a .safetensors file, a .safetensors.index.json, or a folder: its model.safetensors.index.json or other *.index.json, else
- * model.safetensors, else the only *.safetensors in it. With an index, exactly the tensors that it lists. NULL with err set on
- * any fault.
+ * Opens a .safetensors file, a file of torch.save that holds a state dict (.pt, models/pickle.h), a .safetensors.index.json, or a
+ * folder: its model.safetensors.index.json or other *.index.json, else model.safetensors, else the only *.safetensors in it. With
+ * an index, exactly the tensors that it lists. NULL with err set on any fault.
  */
 Checkpoint *checkpoint_open(const char *path, Error *err);
 void checkpoint_free(Checkpoint *c); /* unmaps: every tensor bound to it is gone */

@@ -4,7 +4,32 @@
 #include <xxhash.h>
 
 #include "base/pool.h"
-#include "models/safetensors.h"
+#include "models/stored.h"
+
+static const struct {
+    const char *name;
+    size_t size;
+    bool real_valued;
+    DType type;
+} stored_types[] = {
+    {"F32", 4, true, DTYPE_F32}, {"F16", 2, true, DTYPE_F16}, {"BF16", 2, true, DTYPE_BF16}, {"F64", 8, true, DTYPE_F64},
+    {"I64", 8, false, 0},        {"U64", 8, false, 0},        {"I32", 4, false, 0},          {"U32", 4, false, 0},
+    {"I16", 2, false, 0},        {"U16", 2, false, 0},        {"I8", 1, false, 0},           {"U8", 1, false, 0},
+    {"BOOL", 1, false, 0},       {"F8_E4M3", 1, false, 0},    {"F8_E5M2", 1, false, 0},
+};
+
+bool stored_type(StoredTensor *t, const char *name, size_t *size)
+{
+    for (size_t i = 0; i < sizeof stored_types / sizeof stored_types[0]; i++)
+        if (strcmp(name, stored_types[i].name) == 0) {
+            t->dtype = stored_types[i].name;
+            t->real_valued = stored_types[i].real_valued;
+            t->type = stored_types[i].type;
+            *size = stored_types[i].size;
+            return true;
+        }
+    return false;
+}
 
 size_t shape_size(const Shape *s)
 {

@@ -122,3 +122,40 @@ EOF
     [ "$(jq -r .architectures[0] clip/config.json)" = CLIPModel ]
     [ "$(jq -r .architectures[0] itm/config.json)" = Blip2ForImageTextRetrieval ]
 }
+
+@test "published .pt state dicts are read; whatever else a pickle can hold is refused by name" {
+    cd "$ROOT/tests/golden/models/torch"
+    vlrm-weights compare state.pt state.safetensors
+    vlrm-weights compare protocol4.pt state.safetensors
+    vlrm-weights compare parameters.pt module.safetensors
+    vlrm-weights compare module-state.pt module.safetensors
+    exits 5 vlrm-weights list command.pt
+    says "names posix.system"
+    [ ! -e pwned ]
+    exits 5 vlrm-weights list module.pt
+    says "names torch.nn.modules.linear.Linear"
+    exits 5 vlrm-weights list nested.pt
+    says "model is no tensor"
+    exits 5 vlrm-weights list strided.pt
+    says "not contiguous"
+    for n in 10 500 1500 3000; do
+        head -c $n state.pt >"$BATS_TEST_TMPDIR/cut.pt"
+        exits 5 vlrm-weights list "$BATS_TEST_TMPDIR/cut.pt"
+        says "cut.pt"
+    done
+}
+
+@test "a .pt delta merges over a base" {
+    mkdir base
+    cp "$ROOT/tests/golden/models/torch/module.safetensors" base/model.safetensors
+    echo '{}' >base/config.json
+    python3 - <<'EOF'
+import struct
+data = bytearray(open("base/model.safetensors", "rb").read())
+data[-4:] = struct.pack("<f", 9.0)
+open("base/model.safetensors", "wb").write(data)
+EOF
+    exits 7 vlrm-weights compare base "$ROOT/tests/golden/models/torch/module.safetensors"
+    vlrm-weights merge --base base --delta "$ROOT/tests/golden/models/torch/parameters.pt" --out merged
+    vlrm-weights compare merged "$ROOT/tests/golden/models/torch/module.safetensors"
+}

@@ -1,0 +1,25 @@
+/*
+ * A restricted unpickler: state dicts of tensors, as torch.save writes them, and nothing else.
+ *
+ * A pickle is a program for a small stack machine that can name any Python function and call it. This one knows five names:
+ * collections.OrderedDict, torch._utils._rebuild_tensor_v2, torch._utils._rebuild_parameter and the typed storages; it calls
+ * nothing. Any other name, and any opcode that plain state dicts do not need, is refused by name.
+ */
+#ifndef MODELS_PICKLE_H
+#define MODELS_PICKLE_H
+
+#include "models/safetensors.h"
+
+/* One tensor of a state dict: a contiguous view of a storage. Strings are in the arena. */
+typedef struct PickledTensor {
+    const char *name;
+    const char *dtype;   /* as safetensors calls it: "F32", "I64" */
+    const char *storage; /* key: its bytes are the zip entry data/KEY */
+    size_t offset;       /* in values */
+    Shape shape;
+} PickledTensor;
+
+__attribute__((warn_unused_result)) bool pickle_read(const unsigned char *data, size_t size, Arena *arena,
+                                                     PickledTensor **tensors, size_t *n, Error *err);
+
+#endif

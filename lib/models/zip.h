@@ -1,0 +1,20 @@
+/*
+ * The zip files that torch.save writes: entries stored as they are, found through the central directory, used where they lie.
+ * (PKWARE APPNOTE 6.3, with zip64.) Compressed or encrypted entries are refused: torch never writes them.
+ */
+#ifndef MODELS_ZIP_H
+#define MODELS_ZIP_H
+
+#include "base/base.h"
+
+typedef struct ZipEntry {
+    const char *name; /* in the arena */
+    const unsigned char *data;
+    size_t size;
+} ZipEntry;
+
+/* All entries of a zip file in memory, in the arena. False with err set on anything that does not fit together. */
+__attribute__((warn_unused_result)) bool zip_read(const unsigned char *file, size_t size, Arena *arena, ZipEntry **entries,
+                                                  size_t *n, Error *err);
+
+#endif

@@ -1,0 +1,29 @@
+#!/usr/bin/env python3
+"""Files of torch.save beside what is in them: tests/golden/models/torch/make.py (needs torch and safetensors)."""
+import collections, os, pathlib
+import torch
+from safetensors.torch import save_file
+
+here = pathlib.Path(__file__).resolve().parent
+torch.manual_seed(1)
+big = torch.randn(10, 4)
+state = collections.OrderedDict(a=torch.randn(2, 3).half(), b=torch.arange(4.), i=torch.arange(3), s=torch.tensor(2.5),
+                                w=torch.randn(7, 5).bfloat16(), view=big[3:5], one=torch.randn(3, 1))
+module = torch.nn.Linear(3, 2)
+
+
+class Command:
+    def __reduce__(self):
+        return os.system, ("touch pwned",)
+
+
+torch.save(state, here / "state.pt")
+torch.save(state, here / "protocol4.pt", pickle_protocol=4)
+torch.save(dict(module.named_parameters()), here / "parameters.pt")
+torch.save(module.state_dict(), here / "module-state.pt")
+save_file({k: v.clone() for k, v in state.items()}, here / "state.safetensors")
+save_file(module.state_dict(), here / "module.safetensors")
+torch.save({"x": big.t()}, here / "strided.pt")
+torch.save({"model": state}, here / "nested.pt")
+torch.save(module, here / "module.pt")
+torch.save({"x": Command()}, here / "command.pt")
