@@ -184,8 +184,8 @@ static void man_option(const Option *o)
     if (o->argument) {
         char argument[96];
         argument_text(o, argument, sizeof argument);
-        printf("\\fI");
-        man_string(argument);
+        printf(*argument == ' ' ? " \\fI" : "\\fI");
+        man_string(argument + (*argument == ' '));
         printf("\\fR");
     }
     putchar('\n');

@@ -182,9 +182,9 @@ static RecordKind end_record(Reader *r, const Record *record)
         return fail(r, STATUS_MISMATCH, "this segment has another version of the format; this program reads version 1");
     if (record_int(record, "end.status", &status) != FIELD_OK || status < 0 || status > 255)
         return corrupt(r, "the end record has no status from 0 to 255");
-    bool ok = record_int(record, "end.records", &e.records) == FIELD_OK &&
-              record_int(record, "end.failed", &e.failed) == FIELD_OK &&
-              record_int(record, "end.filtered", &e.filtered) == FIELD_OK;
+    bool ok = record_int(record, "end.records", &e.records) == FIELD_OK;
+    ok = record_int(record, "end.failed", &e.failed) == FIELD_OK && ok;
+    ok = record_int(record, "end.filtered", &e.filtered) == FIELD_OK && ok;
     if (!r->lines && !ok)
         return corrupt(r, "the end record needs records, failed and filtered, whole numbers");
     if (!r->lines && (uint64_t)e.records != r->records)

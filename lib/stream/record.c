@@ -1,7 +1,8 @@
 /* Fields of a record by path, read where they lie; see stream.h. */
+#include "stream/record.h"
+
 #include <string.h>
 
-#include "stream/record.h"
 
 bool slice_equal(Slice a, const char *text)
 {
