@@ -9,12 +9,11 @@
 #define TENSOR_CPU_GEMM_VEC_H
 
 #include "base/pool.h"
+#include "tensor/cpu/panel_vec.h"
 #include "tensor/cpu/scratch.h"
 #include "tensor/cpu/weight_vec.h" /* and terms_f32.h or terms_bf16.h, chosen by the includer */
 
 enum {
-    PANEL_ROWS = VEC_REGISTERS == 32 ? 12 : 6, /* x 2 vectors of sums */
-    PANEL_COLUMNS = 2 * VL,
     PANEL_DEPTH = 384, /* terms: a panel of a (18 KB) stays in the first cache, 4 panels of b (192 KB) in the second */
     PART_PANELS = 4,
     LEFT_BYTES = 16 << 20, /* of a that are packed at a time */
@@ -34,17 +33,6 @@ typedef struct Gemm {
     size_t terms, panels, parts; /* terms along the depth; panels of rows; parts of columns */
     float *left;                 /* a packed: by blocks of PANEL_DEPTH terms, then panels: [terms][rows] */
 } Gemm;
-
-/* Panels are of nearly equal height, so that none is nearly empty: where panel p of `panels` begins. */
-INLINE size_t panel_start(size_t p, size_t panels, size_t m)
-{
-    return p * m / panels;
-}
-
-INLINE size_t gemm_least(size_t a, size_t b)
-{
-    return a < b ? a : b;
-}
 
 /* Terms t .. t+VL-1 of `rows` <= VL rows into [terms][stride], through a transposition in registers. */
 INLINE void turn_block(float *to, size_t stride, V r[VL], size_t terms, size_t rows)
@@ -156,85 +144,6 @@ static void pack_right(const Gemm *g, float *to, size_t j0, size_t t0, size_t te
     }
 }
 
-/* Where a tile of sums goes, and what it starts from. */
-typedef struct Corner {
-    float *c;
-    const float *bias; /* NULL: none */
-    size_t ldc, columns;
-    bool add;
-} Corner;
-
-INLINE void tile_store(const Corner *o, size_t row, size_t lane, V sum)
-{
-    if (lane >= o->columns)
-        return;
-    float *c = o->c + row * o->ldc + lane;
-    size_t n = gemm_least(VL, o->columns - lane);
-    if (n == VL) {
-        if (o->bias)
-            sum = v_add(sum, v_load(o->bias + lane));
-        v_store(c, o->add ? v_add(sum, v_load(c)) : sum);
-        return;
-    }
-    if (o->bias)
-        sum = v_add(sum, v_load_n(o->bias + lane, n));
-    v_store_n(c, o->add ? v_add(sum, v_load_n(c, n)) : sum, n);
-}
-
-/* The innermost kernel: `rows` x PANEL_COLUMNS sums over `terms` terms, in registers. */
-INLINE void tile_sums(size_t rows, const float *a, const float *b, size_t terms, const Corner *o)
-{
-    V acc[PANEL_ROWS][2];
-    UNROLL
-    for (size_t i = 0; i < rows; i++)
-        acc[i][0] = acc[i][1] = v_zero();
-    for (size_t t = 0; t < terms; t++) {
-        V b0 = v_load(b), b1 = v_load(b + VL);
-        UNROLL
-        for (size_t i = 0; i < rows; i++) {
-            V ai = v_set(a[i]);
-            acc[i][0] = term_fma(ai, b0, acc[i][0]);
-            acc[i][1] = term_fma(ai, b1, acc[i][1]);
-        }
-        a += rows;
-        b += PANEL_COLUMNS;
-    }
-    UNROLL
-    for (size_t i = 0; i < rows; i++) {
-        tile_store(o, i, 0, acc[i][0]);
-        tile_store(o, i, VL, acc[i][1]);
-    }
-}
-
-typedef void PanelKernel(const float *a, const float *b, size_t terms, const Corner *o);
-
-#define PANEL_KERNEL(rows)                                                                  \
-    static void panel_##rows(const float *a, const float *b, size_t terms, const Corner *o) \
-    {                                                                                       \
-        tile_sums(rows, a, b, terms, o);                                                    \
-    }
-PANEL_KERNEL(1)
-PANEL_KERNEL(2)
-PANEL_KERNEL(3)
-PANEL_KERNEL(4)
-PANEL_KERNEL(5)
-PANEL_KERNEL(6)
-#if defined __AVX512F__
-PANEL_KERNEL(7)
-PANEL_KERNEL(8)
-PANEL_KERNEL(9)
-PANEL_KERNEL(10)
-PANEL_KERNEL(11)
-PANEL_KERNEL(12)
-#endif
-
-static PanelKernel *const panel_kernels[] = {
-    panel_1, panel_2, panel_3, panel_4,  panel_5,  panel_6,
-#if defined __AVX512F__
-    panel_7, panel_8, panel_9, panel_10, panel_11, panel_12,
-#endif
-};
-
 /* All rows of the columns of panels j0 .. j1-1, over one block of terms. */
 static void gemm_block(const Gemm *g, const float *right, size_t j0, size_t j1, size_t t0, size_t terms)
 {
@@ -248,7 +157,7 @@ static void gemm_block(const Gemm *g, const float *right, size_t j0, size_t j1, 
                         .ldc = g->n,
                         .columns = gemm_least(PANEL_COLUMNS, g->n - column),
                         .add = g->add || t0 > 0};
-            panel_kernels[rows - 1](a, right + (j - j0) * PANEL_COLUMNS * terms, terms, &o);
+            panel_kernels[rows - 1](a, rows, right + (j - j0) * PANEL_COLUMNS * terms, terms, &o);
         }
     }
 }

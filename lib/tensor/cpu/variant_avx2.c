@@ -8,6 +8,7 @@ void kernels_avx2(Kernels *t)
     products_avx2(t);
     elementwise_avx2(t);
     rows_avx2(t);
+    attention_avx2(t);
 }
 
 #endif

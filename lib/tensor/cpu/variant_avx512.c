@@ -8,6 +8,7 @@ void kernels_avx512(Kernels *t)
     products_avx512(t);
     elementwise_avx512(t);
     rows_avx512(t);
+    attention_avx512(t);
 }
 
 #endif

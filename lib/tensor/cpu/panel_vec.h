@@ -1,0 +1,104 @@
+/*
+ * The innermost kernel of packed products: a panel of rows times a panel of columns, sums in registers. Included after vec_*.h
+ * and terms_*.h.
+ */
+#ifndef TENSOR_CPU_PANEL_VEC_H
+#define TENSOR_CPU_PANEL_VEC_H
+
+enum {
+    PANEL_ROWS = VEC_REGISTERS == 32 ? 12 : 6, /* x 2 vectors of sums */
+    PANEL_COLUMNS = 2 * VL
+};
+
+/* Panels are of nearly equal height, so that none is nearly empty: where panel p of `panels` begins. */
+INLINE size_t panel_start(size_t p, size_t panels, size_t m)
+{
+    return p * m / panels;
+}
+
+INLINE size_t gemm_least(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+/* Where a tile of sums goes, and what it starts from. */
+typedef struct Corner {
+    float *c;
+    const float *bias; /* NULL: none */
+    size_t ldc, columns;
+    bool add;
+} Corner;
+
+INLINE void tile_store(const Corner *o, size_t row, size_t lane, V sum)
+{
+    if (lane >= o->columns)
+        return;
+    float *c = o->c + row * o->ldc + lane;
+    size_t n = gemm_least(VL, o->columns - lane);
+    if (n == VL) {
+        if (o->bias)
+            sum = v_add(sum, v_load(o->bias + lane));
+        v_store(c, o->add ? v_add(sum, v_load(c)) : sum);
+        return;
+    }
+    if (o->bias)
+        sum = v_add(sum, v_load_n(o->bias + lane, n));
+    v_store_n(c, o->add ? v_add(sum, v_load_n(c, n)) : sum, n);
+}
+
+/* The innermost kernel: `rows` x PANEL_COLUMNS sums over `terms` terms, in registers. a: [terms][rows], a term's
+ * rows together and lda from one term to the next; b: [terms][PANEL_COLUMNS]. */
+INLINE void tile_sums(size_t rows, const float *a, size_t lda, const float *b, size_t terms, const Corner *o)
+{
+    V acc[PANEL_ROWS][2];
+    UNROLL
+    for (size_t i = 0; i < rows; i++)
+        acc[i][0] = acc[i][1] = v_zero();
+    for (size_t t = 0; t < terms; t++) {
+        V b0 = v_load(b), b1 = v_load(b + VL);
+        UNROLL
+        for (size_t i = 0; i < rows; i++) {
+            V ai = v_set(a[i]);
+            acc[i][0] = term_fma(ai, b0, acc[i][0]);
+            acc[i][1] = term_fma(ai, b1, acc[i][1]);
+        }
+        a += lda;
+        b += PANEL_COLUMNS;
+    }
+    UNROLL
+    for (size_t i = 0; i < rows; i++) {
+        tile_store(o, i, 0, acc[i][0]);
+        tile_store(o, i, VL, acc[i][1]);
+    }
+}
+
+typedef void PanelKernel(const float *a, size_t lda, const float *b, size_t terms, const Corner *o);
+
+#define PANEL_KERNEL(rows)                                                                              \
+    static void panel_##rows(const float *a, size_t lda, const float *b, size_t terms, const Corner *o) \
+    {                                                                                                   \
+        tile_sums(rows, a, lda, b, terms, o);                                                           \
+    }
+PANEL_KERNEL(1)
+PANEL_KERNEL(2)
+PANEL_KERNEL(3)
+PANEL_KERNEL(4)
+PANEL_KERNEL(5)
+PANEL_KERNEL(6)
+#if defined __AVX512F__
+PANEL_KERNEL(7)
+PANEL_KERNEL(8)
+PANEL_KERNEL(9)
+PANEL_KERNEL(10)
+PANEL_KERNEL(11)
+PANEL_KERNEL(12)
+#endif
+
+static PanelKernel *const panel_kernels[] = {
+    panel_1, panel_2, panel_3, panel_4,  panel_5,  panel_6,
+#if defined __AVX512F__
+    panel_7, panel_8, panel_9, panel_10, panel_11, panel_12,
+#endif
+};
+
+#endif
