@@ -61,6 +61,7 @@ bool captioning_init(Captioning *c, const CaptioningOptions *options, const Kern
     c->pixels = xcalloc(options->most * 3 * image * image, sizeof *c->pixels);
     size_t n_history = history_make(c);
     c->tape = tape_new(kernels);
+    tape_adapter(c->tape, ADAPTER_POLICY); /* the policy's own adapters, where it has any */
     c->decoder = decoder_new(kernels, &c->captioner->opt, &c->options.generate, queries, options->most, options->n_return,
                              c->history, n_history);
     return true;
@@ -215,9 +216,11 @@ size_t captioning_run(Captioning *c, Filter *f, const CaptionSource *source)
     real *features = NULL;
     double start = seconds_now();
     Tensor *x = vit_norm(c->tape, &c->captioner->vit, encode(c, &features));
+    double encoded = seconds_now();
     Tensor *prefix = blip2_prefix(c->tape, c->captioner, x, c->n);
     decoder_run(c->decoder, c->tape, prefix, c->n, caption_keys(c), source->step > 0 ? (uint32_t)source->step : 0);
-    c->seconds += seconds_now() - start;
+    c->seconds_encode += encoded - start;
+    c->seconds_decode += seconds_now() - encoded;
     write_captions(c, f, source, features);
     size_t written = c->n * c->options.n_return;
     free(features);
@@ -229,13 +232,15 @@ size_t captioning_run(Captioning *c, Filter *f, const CaptionSource *source)
 
 double captioning_tokens_per_second(const Captioning *c)
 {
-    return c->seconds > 0 ? (double)decoder_tokens(c->decoder) / c->seconds : 0;
+    double seconds = c->seconds_encode + c->seconds_decode;
+    return seconds > 0 ? (double)decoder_tokens(c->decoder) / seconds : 0;
 }
 
 void captioning_report(const Captioning *c)
 {
     struct rusage usage;
     getrusage(RUSAGE_SELF, &usage);
-    note("%llu tokens, %.1f tokens/s; peak memory %.0f MiB, activations %.0f MiB", (unsigned long long)decoder_tokens(c->decoder),
-         captioning_tokens_per_second(c), (double)usage.ru_maxrss / 1024, (double)tape_peak(c->tape) / 1048576);
+    note("%llu tokens, %.1f tokens/s; seconds: encode %.3f, decode %.3f; peak memory %.0f MiB, activations %.0f MiB",
+         (unsigned long long)decoder_tokens(c->decoder), captioning_tokens_per_second(c), c->seconds_encode, c->seconds_decode,
+         (double)usage.ru_maxrss / 1024, (double)tape_peak(c->tape) / 1048576);
 }

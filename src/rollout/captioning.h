@@ -33,7 +33,7 @@ typedef struct Captioning {
     int32_t *history; /* the ids before the caption */
     size_t n;         /* frames gathered */
     Arena arena;      /* of the batch in hand */
-    double seconds;   /* spent encoding and decoding */
+    double seconds_encode, seconds_decode;
 } Captioning;
 
 __attribute__((warn_unused_result)) bool captioning_init(Captioning *c, const CaptioningOptions *options, const Kernels *kernels,
