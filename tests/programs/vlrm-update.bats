@@ -18,16 +18,16 @@ against_reference() {
     [ "$(wc -l < "$TMP/metrics")" = 5 ]
     compare "$TMP/dump/step-1.safetensors" step-1.safetensors --tolerance "$2" --only '^grad\.|^values$|^advantages$|^normalised$|^p$'
     compare "$TMP/dump/step-5.safetensors" step-5.safetensors --tolerance "$3" --skip 'key\.bias$|k_proj\.bias$'
-    paste -d' ' <(jq -r '.value_loss, .policy_loss, .learning_rate' "$TMP/metrics") <(jq -r '.value_loss, .policy_loss, .learning_rate' steps.jsonl) | near "$2"
+    paste -d' ' <(jq -r '.value_loss, .policy_loss, .learning_rate' "$TMP/metrics") <(jq -r '.value_loss, .policy_loss, .learning_rate' steps.jsonl) | near "$4"
 }
 
 @test "values, gradients, losses and parameters of five steps are the reference's (f32)" {
-    against_reference "$BIN" 1e-4 1e-4
+    against_reference "$BIN" 1e-4 1e-4 1e-4
 }
 
 @test "the same in the double build" {
     [ -x "$ROOT/build/double/bin/vlrm-update" ] || skip "no double build of the programs"
-    against_reference "$ROOT/build/double/bin" 1e-9 1e-7
+    against_reference "$ROOT/build/double/bin" 1e-9 1e-9 1e-7 # metrics have 9 digits
 }
 
 @test "gradients do not depend on the micro-batch" {
@@ -41,11 +41,11 @@ against_reference() {
     # All advantages alike: M is 0, so only the value pass has a gradient.
     jq -c '.reward = {returns: [.caption.tokens[] | 1]}' captions.jsonl | head -6 | vlrm-cat --from=json > "$TMP/flat.vlrm"
     vlrm-update "${common[@]}" --value-head linear --run "$TMP/a" --dump "$TMP/d" "$TMP/flat.vlrm" > "$TMP/m"
-    [ "$(jq '.grad_norm.policy' "$TMP/m")" = 0.0 ]
+    jq -e '.grad_norm.policy == 0' "$TMP/m"
     jq -e '.grad_norm.value > 0' "$TMP/m"
     # Supervised: there is no value pass.
     captions | vlrm-update "${common[@]}" --objective xe --run "$TMP/b" > "$TMP/m"
-    [ "$(jq -s 'map(.grad_norm.value) | add' "$TMP/m")" = 0.0 ]
+    jq -es 'all(.grad_norm.value == 0)' "$TMP/m"
     jq -es 'all(.grad_norm.policy > 0)' "$TMP/m"
 }
 
