@@ -147,7 +147,7 @@ static void option_set(const Option *o, Source source, const char *text, const c
         *(double *)o->value = r;
         break;
     case OPTION_STRING:
-        *(const char **)o->value = xstrdup(text);
+        *(const char **)o->value = source == BY_DEFAULT ? text : xstrdup(text); /* the table outlives all */
         break;
     case OPTION_CHOICE:
         if (choice_find(o->argument, text) < 0)
