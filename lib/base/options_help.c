@@ -84,7 +84,7 @@ static void argument_text(const Option *o, char *out, size_t size)
 
 static void print_option(const Option *o)
 {
-    char text[2048], range[256], left[128], argument[96];
+    char text[2048], range[256], left[512], argument[384];
     if (!*o->name) {
         printf("\n%s:\n", o->help);
         return;
@@ -182,7 +182,7 @@ static void man_option(const Option *o)
     man_string(o->name);
     printf("\\fR");
     if (o->argument) {
-        char argument[96];
+        char argument[384];
         argument_text(o, argument, sizeof argument);
         printf(*argument == ' ' ? " \\fI" : "\\fI");
         man_string(argument + (*argument == ' '));

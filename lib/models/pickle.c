@@ -389,72 +389,43 @@ static bool with_index(Machine *m, size_t bytes, bool (*f)(Machine *m, uint64_t 
 /* One opcode but PROTO, FRAME and STOP. */
 static bool step(Machine *m, unsigned char op)
 {
+    /* clang-format off */
     switch (op) {
-    case '(':
-        return push(m, new_value(m, KIND_MARK));
-    case 'N':
-        return push(m, new_value(m, KIND_NONE));
-    case 0x88:
-        return push_number(m, 1);
-    case 0x89:
-        return push_number(m, 0);
-    case 'K':
-        return load_int(m, 1);
-    case 'M':
-        return load_int(m, 2);
-    case 'J':
-        return load_int(m, 4);
-    case 0x8a:
-        return load_long(m);
-    case 'X':
-        return load_text(m, 4);
-    case 0x8c:
-        return load_text(m, 1);
-    case ')':
-        return small_tuple(m, 0);
-    case 0x85:
-        return small_tuple(m, 1);
-    case 0x86:
-        return small_tuple(m, 2);
-    case 0x87:
-        return small_tuple(m, 3);
-    case 't':
-        return from_mark(m, make_tuple);
-    case '}':
-        return push(m, new_value(m, KIND_DICT));
-    case ']':
-        return push(m, new_value(m, KIND_LIST));
-    case 's':
-        return m->depth < 3 ? fail(m, "the stack is empty") : set_items(m, m->depth - 2, 0);
-    case 'u':
-        return from_mark(m, set_items);
-    case 'a':
-        return m->depth < 2 ? fail(m, "the stack is empty") : append(m, m->depth - 1, 0);
-    case 'e':
-        return from_mark(m, append);
-    case 'c':
-        return load_global(m);
-    case 0x93:
-        return load_stack_global(m);
-    case 'q':
-        return with_index(m, 1, memoize);
-    case 'r':
-        return with_index(m, 4, memoize);
-    case 0x94:
-        return memoize(m, m->memo_size);
-    case 'h':
-        return with_index(m, 1, recall);
-    case 'j':
-        return with_index(m, 4, recall);
-    case 'Q':
-        return load_storage(m);
-    case 'R':
-        return reduce(m);
-    case 'b':
-        return build(m);
+    case '(': return push(m, new_value(m, KIND_MARK));
+    case 'N': return push(m, new_value(m, KIND_NONE));
+    case 0x88: return push_number(m, 1);
+    case 0x89: return push_number(m, 0);
+    case 'K': return load_int(m, 1);
+    case 'M': return load_int(m, 2);
+    case 'J': return load_int(m, 4);
+    case 0x8a: return load_long(m);
+    case 'X': return load_text(m, 4);
+    case 0x8c: return load_text(m, 1);
+    case ')': return small_tuple(m, 0);
+    case 0x85: return small_tuple(m, 1);
+    case 0x86: return small_tuple(m, 2);
+    case 0x87: return small_tuple(m, 3);
+    case 't': return from_mark(m, make_tuple);
+    case '}': return push(m, new_value(m, KIND_DICT));
+    case ']': return push(m, new_value(m, KIND_LIST));
+    case 's': return m->depth < 3 ? fail(m, "the stack is empty") : set_items(m, m->depth - 2, 0);
+    case 'u': return from_mark(m, set_items);
+    case 'a': return m->depth < 2 ? fail(m, "the stack is empty") : append(m, m->depth - 1, 0);
+    case 'e': return from_mark(m, append);
+    case 'c': return load_global(m);
+    case 0x93: return load_stack_global(m);
+    case 'q': return with_index(m, 1, memoize);
+    case 'r': return with_index(m, 4, memoize);
+    case 0x94: return memoize(m, m->memo_size);
+    case 'h': return with_index(m, 1, recall);
+    case 'j': return with_index(m, 4, recall);
+    case 'Q': return load_storage(m);
+    case 'R': return reduce(m);
+    case 'b': return build(m);
     default:
         return error_set(m->err, "pickle: opcode 0x%02x, which no state dict of tensors needs", op);
     }
+    /* clang-format on */
 }
 
 /* Runs to STOP; the result is the one value on the stack. */

@@ -18,8 +18,11 @@ for seed; do
     for layout in "tiny float32 --legacy" "odd float32" "odd bfloat16" "odd float16 --legacy"; do
         read -r size dtype legacy <<<"$layout"
         rm -rf "$work/c"
-        "$python" "$oracle/checkpoints.py" "$work/c" --size "$size" --seed "$seed" --dtype "$dtype" ${legacy:+"$legacy"} >/dev/null 2>"$work/log" &&
-            "$python" tests/models/make_parity.py "$oracle" "$work/c" "$work/c" --items 6 --seed "$seed" >/dev/null 2>>"$work/log" || { cat "$work/log"; exit 1; }
+        if ! "$python" "$oracle/checkpoints.py" "$work/c" --size "$size" --seed "$seed" --dtype "$dtype" ${legacy:+"$legacy"} >"$work/log" 2>&1 ||
+            ! "$python" tests/models/make_parity.py "$oracle" "$work/c" "$work/c" --items 6 --seed "$seed" >"$work/log" 2>&1; then
+            cat "$work/log"
+            exit 1
+        fi
         for variant in release double; do
             if VLRM_PARITY=$work/c "build/$variant/tests/models/test_parity" >"$work/log" 2>&1; then
                 echo "ok: $variant, seed $seed, $layout"
