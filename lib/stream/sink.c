@@ -19,7 +19,7 @@ enum {
 
 struct Sink {
     int fd;
-    bool failed;
+    bool failed, inside;   /* inside: between sink_begin and sink_end */
     unsigned char *buffer; /* owned: plain bytes not yet written */
     size_t used, hashed;   /* buffer[0..hashed) has gone into the digest */
     XXH3_state_t *hash;    /* owned: of the plain bytes */
@@ -164,13 +164,15 @@ bool sink_flush(Sink *s, Error *err)
 {
     if (s->failed)
         return false;
-    return push(s, NULL, 0, err) && (!s->zstd || compress(s, NULL, 0, ZSTD_e_flush, err));
+    /* Outside a segment a flush would begin a frame that nobody ends. */
+    return push(s, NULL, 0, err) && (!s->zstd || !s->inside || compress(s, NULL, 0, ZSTD_e_flush, err));
 }
 
 bool sink_begin(Sink *s, Error *err)
 {
     hash_buffer(s);
     XXH3_64bits_reset(s->hash);
+    s->inside = true;
     if (s->failed || !s->zstd)
         return !s->failed;
     XXH3_64bits_reset(s->seal);
@@ -186,6 +188,7 @@ uint64_t sink_digest(Sink *s)
 bool sink_end(Sink *s, Error *err)
 {
     char digest[17];
+    s->inside = false;
     if (!s->zstd)
         return sink_flush(s, err);
     if (s->failed || !push(s, NULL, 0, err) || !compress(s, NULL, 0, ZSTD_e_end, err) ||

@@ -1,0 +1,92 @@
+#!/usr/bin/env bats
+# formats/: the Python reader and writer exchange streams with ours, in both directions; the pages' examples are true.
+
+load common
+
+setup() {
+    cd "$BATS_TEST_TMPDIR" || return
+    PYTHON=/usr/bin/python3 # Debian's, which has Debian's packages
+    SCRIPT=$ROOT/formats/vlrm_stream.py
+    cat >lines <<'END'
+{"id": "é", "frame": {"width": 640, "image": {"$bin": "AP8QAA=="}}, "unknown": [null, true, -1, 1e300, 9007199254740993]}
+{"batch": {"index": 0, "records": 1}}
+{"id": "b", "caption": {"text": "", "logp": [-0.5]}}
+END
+    jq -cn '{id: "large", caption: {text: ([range(60000)] | map(tostring) | join(" "))}}' >>lines
+}
+
+data() {
+    jq -c 'select(.vlrm or .end | not)'
+}
+
+# read_by_python FILE: its lines, as ours are.
+read_by_python() {
+    "$PYTHON" "$SCRIPT" read <"$1"
+}
+
+@test "ours, read by Python" {
+    vlrm-cat --from=json lines >plain
+    vlrm-cat --from=json --zstd lines >packed
+    for f in plain packed; do
+        read_by_python $f >out
+        cmp <(data <out) <(data <lines)
+        jq -e 'select(.end) | .end.records == 3' out
+    done
+    cat plain packed plain >both
+    read_by_python both | jq -s -e 'map(select(.end)) | length == 3'
+    cat packed packed plain >both
+    read_by_python both | jq -s -e 'map(select(.end)) | length == 3'
+}
+
+@test "Python's, read by ours" {
+    for level in 0 3 19; do
+        "$PYTHON" "$SCRIPT" write $level <lines >stream
+        vlrm-cat --bin=base64 stream >out
+        cmp <(data <out) <(data <lines)
+    done
+    [ "$(head -c 4 stream | od -An -tx1 | tr -d ' ')" = 562a4d18 ]
+}
+
+@test "Python refuses what is cut or changed, as ours does" {
+    printf '%s\n' '{"id": "a", "x": 1}' >short
+    for zstd in 0 3; do
+        vlrm-cat --from=json --zstd=$zstd short >stream
+        "$PYTHON" - "$ROOT/formats" <<'END'
+import io, sys
+sys.path.insert(0, sys.argv[1])
+import vlrm_stream
+data = open("stream", "rb").read()
+def whole(d):
+    try:
+        return len(list(vlrm_stream.read(io.BytesIO(d)))) >= 0
+    except vlrm_stream.Corrupt:
+        return False
+assert whole(data)
+for i in range(len(data)):
+    assert not whole(data[:i]), ("cut", i)
+    for bit in range(8):
+        assert not whole(data[:i] + bytes([data[i] ^ 1 << bit]) + data[i + 1:]), ("flip", i, bit)
+END
+    done
+}
+
+@test "Python's status travels" {
+    "$PYTHON" - "$ROOT/formats" <<'END'
+import sys
+sys.path.insert(0, sys.argv[1])
+import vlrm_stream
+try:
+    with vlrm_stream.Writer(open("failed", "wb")) as w:
+        w.write({"id": "1"})
+        raise KeyError
+except KeyError:
+    pass
+END
+    exits 1 vlrm-cat --count failed
+}
+
+@test "the example in envelope.md is a stream" {
+    sed -n '/^    0000 /,/^$/p' "$ROOT/formats/envelope.md" | sed -E 's/^    [0-9a-f]{4}  //; s/  .*//' | xxd -r -p >example
+    vlrm-cat example >out
+    [ "$(jq -c 'select(.id)' out)" = '{"id":"1","caption":{"text":"a bus"}}' ]
+}
