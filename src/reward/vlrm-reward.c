@@ -281,7 +281,7 @@ static void recombine_record(Loop *l, const Record *r)
     if (reward_read(&reward, r, &err) && caption_read(&c, &l->arena, l->tokenizer, r, &err)) {
         reward.noeos = !c.eos;
         word_rules_apply(&reward.marks, &l->arena, l->rules, &c.text);
-        write_reward(l, r, (Slice){NULL, 0}, &reward, &l->arena);
+        write_reward(l, r, made_caption(r, &c, &l->arena), &reward, &l->arena);
     } else {
         record_failed(l, r, &err);
     }
