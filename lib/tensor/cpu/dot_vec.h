@@ -16,6 +16,7 @@ enum {
     DOT_ROWS = VEC_REGISTERS == 32 ? 6 : 3, /* x 4 columns of sums fill the registers, less those that hold weights */
     DOT_COLUMNS = 4,
     DOT_DEPTH = 1024,
+    DOT_SOON = 512, /* bytes ahead of use that a row of w is asked into the first cache; fewer rows do not wait for it */
 };
 
 typedef struct Dot {
@@ -42,6 +43,8 @@ INLINE void dot_tile(Weight kind, int rows, int columns, __m128 *sums, const Inp
         UNROLL
         for (int j = 0; j < columns; j++) {
             _mm_prefetch((const char *)w + (at + (size_t)(j + DOT_COLUMNS) * k) * weight_size(kind), _MM_HINT_T1);
+            if (rows > 2)
+                _mm_prefetch((const char *)w + (at + (size_t)j * k) * weight_size(kind) + DOT_SOON, _MM_HINT_T0);
             V b = term_weight(kind, w, at + (size_t)j * k);
             UNROLL
             for (int i = 0; i < rows; i++)
