@@ -20,10 +20,23 @@ static bool wait_a_little(void)
     return !interrupted();
 }
 
+/* Whether dir is one policy (a step folder) rather than the folder they are published in. */
+static bool is_one_policy(const char *dir)
+{
+    char *config = path_join(dir, "config.json");
+    bool found = access(config, F_OK) == 0;
+    free(config);
+    return found;
+}
+
 FollowResult follow_batch(Follow *f, Captioner *c, int64_t index, Error *err)
 {
     if (!f->dir)
         return FOLLOW_READY;
+    if (is_one_policy(f->dir)) {
+        f->has_policy = f->has_policy || policy_apply(&f->applied, c, f->base, f->dir, err);
+        return f->has_policy ? FOLLOW_READY : FOLLOW_FAILED;
+    }
     int64_t wanted = index > f->lag ? index - f->lag : 0, latest;
     do {
         if (!policy_latest(f->dir, &latest, err))

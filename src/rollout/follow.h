@@ -3,6 +3,7 @@
  *
  * Batch k is sampled by step max(0, k - lag), exactly: so captions do not depend on how fast the stages are, and a run that was
  * killed and started again samples the same ones. Batches whose step is past have been consumed: they are skipped.
+ * A single step folder is followed by staying with it.
  */
 #ifndef ROLLOUT_FOLLOW_H
 #define ROLLOUT_FOLLOW_H

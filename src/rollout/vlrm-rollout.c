@@ -27,7 +27,7 @@ static const Option options[] = {
     {"", 0, OPTION_FLAG, NULL, NULL, 0, 0, NULL, "Model"},
     {"model", 'm', OPTION_STRING, &opt.model, NULL, 0, 0, "DIR", "the captioner, BLIP-2 OPT in Hugging Face layout"},
     {"policy", 0, OPTION_STRING, &opt.policy, NULL, 0, 0, "DIR",
-     "follow the policy that vlrm-update publishes there (RUN/policy)"},
+     "follow the policy that vlrm-update publishes there (RUN/policy), or stay with that of one step (RUN/policy/step-NNNNNN)"},
     {"max-lag", 0, OPTION_INT, &opt.max_lag, "0", 0, 1e6, "N", "batch k is sampled by the policy of step k - N"},
     {"batch", 0, OPTION_INT, &opt.batch, "0", 0, 1e9, "N",
      "records of a batch, closed by a batch record; 0: as the input's batch records say"},

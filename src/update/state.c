@@ -69,6 +69,21 @@ static bool json_write(const char *folder, const char *file, const json_t *value
     return ok;
 }
 
+/* The value pass for looking at: its LoRA in PEFT's layout, its head beside it. A run goes on from value.safetensors. */
+static bool value_export(Learner *l, const char *folder, Error *err)
+{
+    if (!l->value_lora)
+        return true;
+    char *value = path_join(folder, "value"), *path = path_join(value, "value_head.safetensors");
+    TensorSources sources = {0};
+    parameters_sources(&l->value, "value-head", PARAMETER_VALUE, "", &sources);
+    bool ok = lora_write(l->value_lora, value, "", err) && safetensors_write(path, sources.items, sources.count, NULL, err);
+    sources_release(&sources);
+    free(value);
+    free(path);
+    return ok;
+}
+
 static bool state_fill(Run *run, Learner *l, const char *folder, Error *err)
 {
     char digests[2][17];
@@ -77,6 +92,8 @@ static bool state_fill(Run *run, Learner *l, const char *folder, Error *err)
     for (size_t i = 0; i < 2; i++)
         if (!set_write(set_of(l, i), folder, set_files[i], err) || !set_digest(folder, set_files[i], digests[i], err))
             return false;
+    if (!value_export(l, folder, err))
+        return false;
     json_t *state = json_pack("{s:I, s:I, s:I, s:I, s:O, s:{s:s, s:s, s:s}}", "step", (json_int_t)l->step, "next_batch",
                               (json_int_t)run->next_batch, "consumed", (json_int_t)run->consumed.count, "metrics_bytes",
                               (json_int_t)ftello(run->metrics), "options", run->numbers, "digests", "base", l->base, "policy",

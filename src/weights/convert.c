@@ -8,8 +8,7 @@
 #include "models/config.h"
 #include "weights/weights.h"
 
-/* t under the name `name`, its values as dtype (NULL: as they are). */
-static TensorSource source_of(const StoredTensor *t, const char *dtype)
+TensorSource weights_source(const StoredTensor *t, const char *dtype)
 {
     TensorSource s = {.name = t->name, .shape = t->shape, .dtype = t->dtype, .type = t->type, .data = t->data};
     if (!t->real_valued || !dtype || strcmp(dtype, t->dtype) == 0) {
@@ -29,12 +28,22 @@ static void write_or_die(const char *path, const TensorSource *sources, size_t n
         weights_die(&err);
 }
 
+void weights_write_folder(const char *folder, const TensorSource *sources, size_t n)
+{
+    Error err = {0};
+    if (!folder_make(folder, &err))
+        weights_die(&err);
+    char *path = path_join(folder, "model.safetensors");
+    write_or_die(path, sources, n);
+    free(path);
+}
+
 int weights_convert(const char *in, const char *out, const char *dtype)
 {
     Checkpoint *c = weights_open(in);
     TensorSource *sources = xcalloc(checkpoint_count(c) + 1, sizeof *sources);
     for (size_t i = 0; i < checkpoint_count(c); i++)
-        sources[i] = source_of(checkpoint_get(c, i), dtype);
+        sources[i] = weights_source(checkpoint_get(c, i), dtype);
     write_or_die(out, sources, checkpoint_count(c));
     free(sources);
     checkpoint_free(c);
@@ -77,8 +86,7 @@ void weights_copy_others(const char *from, const char *to)
     closedir(d);
 }
 
-/* Every tensor of the delta must replace one of the base. */
-static void check_delta(const Checkpoint *base, const Checkpoint *delta)
+void weights_check_delta(const Checkpoint *base, const Checkpoint *delta)
 {
     char found[128], expected[128];
     for (size_t i = 0; i < checkpoint_count(delta); i++) {
@@ -96,13 +104,13 @@ int weights_merge(const char *base_path, const char *delta_path, const char *out
 {
     Checkpoint *base = weights_open(base_path), *delta = weights_open(delta_path);
     Error err = {0};
-    check_delta(base, delta);
+    weights_check_delta(base, delta);
     if (!folder_make(out, &err))
         weights_die(&err);
     TensorSource *sources = xcalloc(checkpoint_count(base) + 1, sizeof *sources);
     for (size_t i = 0; i < checkpoint_count(base); i++) {
         const StoredTensor *old = checkpoint_get(base, i), *new = checkpoint_find(delta, old->name);
-        sources[i] = source_of(new ? new : old, dtype ? dtype : old->real_valued ? old->dtype : NULL);
+        sources[i] = weights_source(new ? new : old, dtype ? dtype : old->real_valued ? old->dtype : NULL);
     }
     char *path = path_join(out, "model.safetensors");
     write_or_die(path, sources, checkpoint_count(base));

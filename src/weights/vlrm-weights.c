@@ -10,7 +10,8 @@
 #include "base/pool.h"
 #include "weights/weights.h"
 
-static const char *out, *base, *delta, *tokenizer;
+static const char *out, *base, *delta, *policy, *tokenizer;
+static bool delta_only;
 static int dtype, shape;
 static double tolerance;
 static int64_t seed, threads;
@@ -28,6 +29,10 @@ static const Option options[] = {
     {"", 0, 0, NULL, NULL, 0, 0, NULL, "merge"},
     {"base", 0, OPTION_STRING, &base, NULL, 0, 0, "DIR", "the model folder to start from"},
     {"delta", 0, OPTION_STRING, &delta, NULL, 0, 0, "FILE", "tensors that replace its own: safetensors, or a .pt state dict"},
+    {"", 0, 0, NULL, NULL, 0, 0, NULL, "export (and --base)"},
+    {"policy", 0, OPTION_STRING, &policy, NULL, 0, 0, "DIR",
+     "the policy to export: RUN/policy/step-NNNNNN, or RUN/policy/latest"},
+    {"delta-only", 0, OPTION_FLAG, &delta_only, NULL, 0, 0, NULL, "write what was trained alone; --base is not needed"},
     {"", 0, 0, NULL, NULL, 0, 0, NULL, "random"},
     {"shape", 0, OPTION_CHOICE, &shape, "blip2-tiny", 0, 0, weights_shapes, "which model"},
     {"seed", 0, OPTION_INT, &seed, "1", 0, 0, "N",
@@ -41,7 +46,7 @@ static const Option options[] = {
 static const Program program = {
     .name = "vlrm-weights",
     .summary = "look at, compare, convert, merge and make model weights",
-    .operands = "list|digest|compare|convert|merge|random [PATH]...",
+    .operands = "list|digest|compare|convert|merge|export|random [PATH]...",
     .description =
         "list PATH: a line for each tensor: name, type, shape, bytes, separated by tabs.\n\n"
         "digest PATH [PREFIX]...: 16 hexadecimal digits over the tensors (whose names begin with a PREFIX): of tensors, not of "
@@ -51,6 +56,9 @@ static const Program program = {
         "convert PATH --out FILE: all tensors into one safetensors file, as --dtype.\n\n"
         "merge --base DIR --delta FILE --out DIR: a whole model folder with the delta's tensors in place of its own, such as the "
         "published VLRM deltas over BLIP-2.\n\n"
+        "export --base DIR --policy STEP --out DIR: a policy that vlrm-update published, as a whole model folder that "
+        "Hugging Face's from_pretrained loads; its adapters, if it has any, are merged into the weights. With --delta-only what "
+        "was trained alone.\n\n"
         "random --shape NAME --out DIR: random weights in Hugging Face's layout with config.json, for tests and for measuring "
         "speed and "
         "memory at true sizes.\n\n"
@@ -134,11 +142,19 @@ static int run(const char *command, char **operands, int n)
         need(out, "out");
         return weights_merge(base, delta, out, dtypes[dtype]);
     }
+    if (strcmp(command, "export") == 0) {
+        expect(n, 0, 0, "export --base DIR --policy STEP --out DIR");
+        if (!delta_only)
+            need(base, "base");
+        need(policy, "policy");
+        need(out, "out");
+        return weights_export(base, policy, out, dtypes[dtype], delta_only);
+    }
     if (strcmp(command, "random") == 0) {
         expect(n, 0, 0, "random --shape NAME --out DIR");
         return run_random();
     }
-    usage_error("no command \"%s\": list, digest, compare, convert, merge or random", command);
+    usage_error("no command \"%s\": list, digest, compare, convert, merge, export or random", command);
 }
 
 int main(int argc, char **argv)
@@ -146,7 +162,7 @@ int main(int argc, char **argv)
     int n;
     char **operands = options_parse(&program, argc, argv, &n);
     if (n == 0)
-        usage_error("which command? list, digest, compare, convert, merge or random");
+        usage_error("which command? list, digest, compare, convert, merge, export or random");
     pool_init((int)threads);
     int status = run(operands[0], operands + 1, n - 1);
     free(operands);

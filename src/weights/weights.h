@@ -1,4 +1,4 @@
-/* The commands of vlrm-weights, each in a file of its own: look.c, convert.c, random.c. */
+/* The commands of vlrm-weights, each in a file of its own: look.c, convert.c, export.c, random.c. */
 #ifndef WEIGHTS_WEIGHTS_H
 #define WEIGHTS_WEIGHTS_H
 
@@ -31,6 +31,21 @@ int weights_merge(const char *base, const char *delta, const char *out, const ch
 /* A random checkpoint of one of weights_shapes ("a|b|c") into a folder. tokenizer: a folder whose files are copied, or NULL. */
 extern const char weights_shapes[];
 int weights_random(const char *shape, const char *dtype, uint64_t seed, const char *tokenizer, const char *out);
+
+/*
+ * A published policy (a step folder of vlrm-update's) over its base as a whole model folder, adapters merged; or with delta_only
+ * what was trained alone (base is not read). dtype NULL: that of the base, or as stored.
+ */
+int weights_export(const char *base, const char *policy, const char *out, const char *dtype, bool delta_only);
+
+/* t as it will be written, its values as dtype (NULL: as they are). */
+TensorSource weights_source(const StoredTensor *t, const char *dtype);
+
+/* model.safetensors in a folder that is made if missing, or dies. */
+void weights_write_folder(const char *folder, const TensorSource *sources, size_t n);
+
+/* Dies unless every tensor of the delta can replace one of the base. */
+void weights_check_delta(const Checkpoint *base, const Checkpoint *delta);
 
 /* Copies one file, or dies. */
 void weights_copy(const char *from, const char *to);

@@ -37,7 +37,7 @@ against_reference() {
     captions | vlrm-reward --model "$ORACLE/blip2" --no-itm --no-ref --clip "$ORACLE/clip" --batch 6 > "$TMP/out.vlrm"
     vlrm-cat "$TMP/out.vlrm" | jq -es 'map(select(.id)) | all(.reward.ref == null and .reward.parts.itm == null) and length == 30'
     head -1 captions.jsonl | vlrm-cat --from=json | vlrm-reward --model "$ORACLE/blip2" --no-itm --no-ref --clip "$ORACLE/clip" --batch 6 > "$TMP/one.vlrm"
-    vlrm-cat "$TMP/one.vlrm" | jq -e 'select(.id) | .reward.parts.phi == 0'
+    vlrm-cat "$TMP/one.vlrm" | jq -es 'map(select(.id))[0].reward.parts.phi == 0'
 }
 
 @test "recombining gives what scoring with those weights and lists gives" {

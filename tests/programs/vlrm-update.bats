@@ -167,3 +167,14 @@ against_reference() {
     [ -z "$left" ]
     [ -s "$TMP/kept/state.json" ]
 }
+
+@test "each checkpoint has the value pass's LoRA in PEFT's layout, and its head" {
+    rewarded > "$TMP/in.vlrm"
+    vlrm-update "${common[@]}" --run "$TMP/run" --max-steps 2 "$TMP/in.vlrm"
+    value=$TMP/run/state/step-000002/value
+    jq -e '.peft_type == "LORA" and .r == 4 and .lora_alpha == 8 and (.target_modules | length) == 12 and all(.target_modules[]; startswith("language_model."))' "$value/adapter_config.json"
+    # The very tensors that the run goes on from.
+    vlrm-weights convert "$value/adapter_model.safetensors" --out "$TMP/a.safetensors"
+    compare "$TMP/a.safetensors" "$TMP/run/state/step-000002/value.safetensors" --tolerance 0 --only '^base_model'
+    compare "$value/value_head.safetensors" "$TMP/run/state/step-000002/value.safetensors" --tolerance 0 --only '^value_head'
+}

@@ -1,0 +1,61 @@
+# vlrm-weights export: the folder captions as the policy does; adapters merged; the delta alone; another base is refused.
+# bats file_tags=asan
+
+setup() {
+    load oracle
+    oracle_setup
+}
+
+# trained RUN [OPTION...]: two steps with a large learning rate, so that captions change.
+trained() {
+    rewarded | vlrm-update --model "$ORACLE/blip2" --off-policy --batch 6 --max-steps 2 --learning-rate 3e-2 --warmup-steps 0 --value-head linear --run "$@" > "$TMP/metrics"
+}
+
+# greedy MODEL [OPTION...]: captions, a JSON array of ids a line.
+greedy() {
+    captions | vlrm-rollout --greedy --max-new-tokens 20 --model "$@" | vlrm-cat | jq -c 'select(.id) | .caption.tokens'
+}
+
+exports_as_policy() {
+    vlrm-weights export --base "$ORACLE/blip2" --policy "$TMP/run/policy/latest" --out "$TMP/out"
+    greedy "$ORACLE/blip2" --policy "$TMP/run/policy/latest" > "$TMP/policy"
+    greedy "$TMP/out" > "$TMP/exported"
+    greedy "$ORACLE/blip2" > "$TMP/base"
+    [ "$(wc -l < "$TMP/policy")" = 30 ]
+    cmp "$TMP/policy" "$TMP/exported"
+    no cmp -s "$TMP/base" "$TMP/exported"
+    for file in config.json vocab.json merges.txt tokenizer_config.json preprocessor_config.json; do
+        cmp "$ORACLE/blip2/$file" "$TMP/out/$file"
+    done
+}
+
+@test "the exported folder captions as rollout with the policy does" {
+    trained "$TMP/run"
+    exports_as_policy
+    vlrm-weights export --base "$ORACLE/blip2" --policy "$TMP/run/policy/latest" --out "$TMP/half" --dtype f16
+    vlrm-weights list "$TMP/half" | awk '{print $2}' | sort -u | grep -qx F16
+    vlrm-weights compare "$TMP/out" "$TMP/half" --tolerance 1e-3
+}
+
+@test "adapters of the policy are merged into their weights" {
+    trained "$TMP/run" --train query,lora-vision,lora-llm --lora-rank 2
+    exports_as_policy
+}
+
+@test "the delta alone is what was published" {
+    trained "$TMP/run" --train projection,lora-llm
+    vlrm-weights export --delta-only --policy "$TMP/run/policy/latest" --out "$TMP/delta"
+    vlrm-weights compare "$TMP/delta/model.safetensors" "$TMP/run/policy/latest/model.safetensors"
+    cmp "$TMP/delta/adapter/adapter_model.safetensors" "$TMP/run/policy/latest/adapter/adapter_model.safetensors"
+    cmp "$TMP/delta/adapter/adapter_config.json" "$TMP/run/policy/latest/adapter/adapter_config.json"
+}
+
+@test "another base model is refused" {
+    trained "$TMP/run"
+    vlrm-weights random --shape blip2-tiny --out "$TMP/other"
+    exits 6 vlrm-weights export --base "$TMP/other" --policy "$TMP/run/policy/latest" --out "$TMP/out"
+    says "is a policy over the base model"
+    no [ -e "$TMP/out" ]
+    exits 1 vlrm-weights export --base "$ORACLE/blip2" --policy "$TMP/run/policy" --out "$TMP/out"
+    exits 2 vlrm-weights export --policy "$TMP/run/policy/latest" --out "$TMP/out"
+}
