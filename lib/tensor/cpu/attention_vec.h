@@ -12,6 +12,9 @@
 #include "tensor/cpu/panel_vec.h"
 #include "tensor/cpu/attention_block_vec.h"
 
+/* Rows of keys and values are far apart: those to come are asked for this many ahead. */
+enum { KEYS_AHEAD = 16 };
+
 /* scores[j] = scale q . key j for `count` rows of x from row0 on. */
 static void few_scores(const AttentionJob *w, float *scores, const float *q, size_t row0, size_t count, size_t head)
 {
@@ -25,8 +28,10 @@ static void few_scores(const AttentionJob *w, float *scores, const float *q, siz
         for (size_t e = 0; e < w->d; e += VL) {
             size_t n = gemm_least(VL, w->d - e);
             V qe = v_load_n(q + e, n);
-            for (size_t c = 0; c < 4; c++)
+            for (size_t c = 0; c < 4; c++) {
+                _mm_prefetch((const char *)(key[c] + KEYS_AHEAD * cols + e), _MM_HINT_T0);
                 sum[c] = v_fma(qe, v_load_n(key[c] + e, n), sum[c]);
+            }
         }
         float dots[4];
         _mm_storeu_ps(dots, v_sum4(sum[0], sum[1], sum[2], sum[3]));
@@ -45,6 +50,8 @@ static void few_values(const AttentionJob *w, float *out, const float *p, size_t
         V a0 = v_load_n(out + e, n0), a1 = n1 ? v_load_n(out + e + VL, n1) : v_zero();
         for (size_t j = 0; j < count; j++, v += cols) {
             V pj = v_set(p[j]);
+            _mm_prefetch((const char *)(v + KEYS_AHEAD * cols), _MM_HINT_T0);
+            _mm_prefetch((const char *)(v + KEYS_AHEAD * cols + VL), _MM_HINT_T0);
             a0 = v_fma(pj, v_load_n(v, n0), a0);
             if (n1)
                 a1 = v_fma(pj, v_load_n(v + VL, n1), a1);
