@@ -174,7 +174,7 @@ static bool state_read(Run *run, Learner *l, const char *folder, StateNumbers *n
 
 static bool lock_take(Run *run, Error *err)
 {
-    char *path = path_join(run->options.folder, "lock");
+    char *path = path_join(run->options.folder, "update.lock"); /* `lock` is that of the recipe around us */
     run->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
     bool ok = run->lock >= 0 || error_set(err, "open %s:", path);
     if (ok && flock(run->lock, LOCK_EX | LOCK_NB) != 0)

@@ -1,0 +1,135 @@
+# vlrm train and vlrm caption: three steps on images, killed stage by stage, options, what is refused.
+
+setup() {
+    load ../programs/common
+    ORACLE=$ROOT/tests/golden/oracle/tiny
+    TMP=$BATS_TEST_TMPDIR
+    export VLRM_THREADS=1 VLRM_GRACE_SECONDS=1
+    train=("$ROOT/bin/vlrm" train --model "$ORACLE/blip2" --itm "$ORACLE/itm" --learning-rate 1e-3 --warmup-steps 2)
+}
+
+# same_parameters A B STEP
+same_parameters() {
+    local folder
+    folder=state/step-$(printf %06d "$3")
+    cmp "$1/$folder/policy.safetensors" "$2/$folder/policy.safetensors"
+    cmp "$1/$folder/value.safetensors" "$2/$folder/value.safetensors"
+    cmp "$1/consumed" "$2/consumed"
+    cmp "$1/policy/$(readlink "$1/policy/latest")/model.safetensors" "$2/policy/$(readlink "$2/policy/latest")/model.safetensors"
+}
+
+@test "three steps: one run folder with configuration, logs, metrics, policy and state" {
+    "${train[@]}" --run "$TMP/run" --batch 10 "$ORACLE/f64/images" > "$TMP/metrics"
+    [ "$(jq -s 'map(.step)' -c "$TMP/metrics")" = '[1,2,3]' ]
+    cmp "$TMP/metrics" "$TMP/run/metrics.jsonl"
+    jq -es 'all(.captions == 10 and .tokens > 0)' "$TMP/metrics"
+    [ "$(readlink "$TMP/run/policy/latest")" = step-000003 ]
+    for stage in extract rollout reward update; do [ -s "$TMP/run/logs/$stage.log" ]; done
+    jq -e '.batch == "10" and .["learning-rate"] == "1e-3" and .max == "1" and .pick == "random" and (.sources | length) == 1' "$TMP/run/config.json"
+    # Done: the same command has nothing to do.
+    "${train[@]}" --run "$TMP/run" --batch 10 "$ORACLE/f64/images" > "$TMP/again"
+    [ ! -s "$TMP/again" ]
+    # The same in another folder, another time: the same parameters.
+    "${train[@]}" --run "$TMP/other" --batch 10 "$ORACLE/f64/images" > /dev/null
+    same_parameters "$TMP/run" "$TMP/other" 3
+}
+
+# The process of a stage below the recipe $1, if it runs.
+process_of() {
+    pgrep -P "$1" -f "vlrm-$2 .*--config" | head -1
+}
+
+# Starts the recipe and kills the stage $1 when a step more has been taken.
+kill_stage() {
+    local before recipe pid status=0
+    before=$(cat "$TMP/killed/metrics.jsonl" 2> /dev/null | wc -l)
+    "${long[@]}" --run "$TMP/killed" "$ORACLE/f64/images" > "$TMP/out" 2> "$TMP/err" &
+    recipe=$!
+    eventually 60 step_taken "$before"
+    pid=$(process_of "$recipe" "$1")
+    [ -n "$pid" ]
+    kill -9 "$pid"
+    wait "$recipe" || status=$?
+    [ "$status" = 137 ] || { echo "$1: status $status"; cat "$TMP/err"; return 1; }
+    grep -q "vlrm train: $1 ended with status 137 (killed by SIGKILL)" "$TMP/err"
+    [ -z "$(process_of "$recipe" extract)$(process_of "$recipe" rollout)$(process_of "$recipe" reward)$(process_of "$recipe" update)" ]
+}
+
+step_taken() {
+    [ "$(cat "$TMP/killed/metrics.jsonl" 2> /dev/null | wc -l)" -gt "$1" ]
+}
+
+# measured RUN: its metrics but those of the machine.
+measured() {
+    jq -c 'del(.seconds, .images_per_second, .peak_memory_mib, .activations_mib)' "$1/metrics.jsonl"
+}
+
+@test "any stage killed: it is named, the others stop, the same command goes on to the same parameters" {
+    long=("${train[@]}" --batch 5 --max-new-tokens 12 --max-steps 120)
+    "${long[@]}" --run "$TMP/whole" "$ORACLE/f64/images" > "$TMP/whole.out"
+    [ "$(wc -l < "$TMP/whole.out")" = 120 ]
+    for stage in update reward rollout extract; do
+        kill_stage "$stage"
+    done
+    [ "$(readlink "$TMP/killed/policy/latest")" != step-000120 ]
+    "${long[@]}" --run "$TMP/killed" "$ORACLE/f64/images" > /dev/null
+    same_parameters "$TMP/whole" "$TMP/killed" 120
+    [ "$(jq -s 'map(.step) == [range(1; 121)]' "$TMP/killed/metrics.jsonl")" = true ]
+diff <(measured "$TMP/whole") <(measured "$TMP/killed")
+}
+
+@test "interrupted: status 75 after a whole step, then on to the same parameters" {
+    long=("${train[@]}" --batch 5 --max-new-tokens 12 --max-steps 20)
+    "${long[@]}" --run "$TMP/whole" "$ORACLE/f64/images" > /dev/null
+    "${long[@]}" --run "$TMP/killed" "$ORACLE/f64/images" > "$TMP/out" 2> "$TMP/err" &
+    recipe=$!
+    eventually 60 step_taken 1
+    kill -TERM "$recipe"
+    wait "$recipe" || status=$?
+    [ "$status" = 75 ]
+    "${long[@]}" --run "$TMP/killed" "$ORACLE/f64/images" > /dev/null
+    same_parameters "$TMP/whole" "$TMP/killed" 20
+}
+
+@test "options go to the stages that know them, by flag, by letter and from the environment" {
+    VLRM_LORA_RANK=2 VLRM_BATCH=30 "$ROOT/bin/vlrm" train -m "$ORACLE/blip2" -r "$TMP/run" --itm="$ORACLE/itm" --clip "$ORACLE/clip" --no-ref --batch 15 --value-head linear \
+        --drop-black --train query,projection "$ORACLE/f64/images" > "$TMP/metrics"
+    [ "$(wc -l < "$TMP/metrics")" = 2 ]
+    jq -es 'all(.captions == 15 and (.ref | has("mean") | not))' "$TMP/metrics"
+    jq -e '.options["value-head"] == "linear" and .options["lora-rank"] == 2 and .options.train == ["query", "projection"]' "$TMP/run/state/step-000002/state.json"
+    exits 6 "$ROOT/bin/vlrm" train -m "$ORACLE/blip2" -r "$TMP/run" --itm "$ORACLE/itm" --batch 15 "$ORACLE/f64/images"
+    says "prepare ended with status 6"
+    says "--train was"
+    jq -e '.["value-head"] == "linear"' "$TMP/run/config.json"
+}
+
+@test "wrong use is refused before anything runs" {
+    exits 2 "${train[@]}" "$ORACLE/f64/images"
+    says "--run is required"
+    exits 2 "${train[@]}" --run "$TMP/run"
+    says "which videos or images?"
+    exits 2 "${train[@]}" --run "$TMP/run" --no-such-thing "$ORACLE/f64/images"
+    says "no stage has an option --no-such-thing"
+    exits 2 "${train[@]}" --run "$TMP/run" --resume "$ORACLE/f64/images"
+    [ ! -e "$TMP/run" ]
+    exits 2 "${train[@]}" --run "$TMP/run" --batch ten "$ORACLE/f64/images"
+    exits 0 "$ROOT/bin/vlrm" train --help
+    says "vlrm train --run RUN"
+}
+
+@test "captions of a folder, a JSON line each" {
+    mkdir "$TMP/in"
+    cp "$ORACLE"/f64/images/000[0-4].png "$TMP/in"
+    "$ROOT/bin/vlrm" caption --model "$ORACLE/blip2" --greedy --max-new-tokens 12 "$TMP/in" > "$TMP/out"
+    [ "$(wc -l < "$TMP/out")" = 5 ]
+    jq -es 'all((keys == ["caption", "id"]) and (.caption | type == "string") and (.id | endswith(".png")))' "$TMP/out"
+    vlrm-extract "$TMP/in" | vlrm-rollout --model "$ORACLE/blip2" --greedy --max-new-tokens 12 | vlrm-cat | jq -c 'select(.id) | {id, caption: .caption.text}' > "$TMP/want"
+    diff <(jq -cS . "$TMP/want") <(jq -cS . "$TMP/out")
+    [ "$("$ROOT/bin/vlrm" caption -m "$ORACLE/blip2" --sample --num-return=2 --limit 2 "$TMP/in" | wc -l)" = 4 ]
+    echo 'no image' > "$TMP/in/broken.png"
+    run "$ROOT/bin/vlrm" caption --model "$ORACLE/blip2" --greedy "$TMP/in"
+    [ "$status" = 3 ]
+    [ "$(grep -c '^{"id"' <<< "$output")" = 5 ]
+    exits 2 "$ROOT/bin/vlrm" caption --model "$ORACLE/blip2"
+    exits 2 "$ROOT/bin/vlrm" caption --learning-rate 1 "$TMP/in"
+}
