@@ -17,7 +17,7 @@ static const Option options[] = {
     {"truth", 't', OPTION_STRING, &truth_path, NULL, 0, 0, "DIR",
      "Folder with the clips' truth (*.jsonl), or one such file. Required."},
     {"per-caption", 0, OPTION_STRING, &per_caption_path, NULL, 0, 0, "FILE", "Write one JSON line for each caption: its counts."},
-    {NULL},
+    {0},
 };
 
 static const Program program = {
