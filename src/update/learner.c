@@ -65,14 +65,18 @@ Learner *learner_new(const LearnerOptions *options, const Kernels *kernels, Erro
     l->tape = tape_new(kernels);
     parameters_init(&l->policy, kernels);
     parameters_init(&l->value, kernels);
-    digest_text(checkpoint_digest(l->captioner->checkpoint, NULL, 0), l->base);
-    digest_text(vit_digest(l->captioner->checkpoint), l->encoder);
+    if (!options->count_only) {
+        digest_text(checkpoint_digest(l->captioner->checkpoint, NULL, 0), l->base);
+        digest_text(vit_digest(l->captioner->checkpoint), l->encoder);
+    }
     if (!train_parts(l, err) || !train_policy_adapters(l, err) || !train_value(l, err)) {
         learner_free(l);
         return NULL;
     }
-    parameters_moments(&l->policy);
-    parameters_moments(&l->value);
+    if (!options->count_only) {
+        parameters_moments(&l->policy);
+        parameters_moments(&l->value);
+    }
     return l;
 }
 

@@ -32,6 +32,7 @@ typedef struct LearnerOptions {
     int64_t warmup_steps;
     double max_grad_value, max_grad_norm; /* the norm wins where it is given (> 0) */
     size_t memory;                        /* bytes for activations */
+    bool count_only;                      /* no digests and no moments: the learner is only good for counting its parameters */
 } LearnerOptions;
 
 typedef struct Learner {

@@ -26,7 +26,7 @@ static struct {
         max_steps;
     double learning_rate, value_learning_rate, beta1, beta2, eps, max_grad_value, max_grad_norm, lora_alpha, check_logp;
     CollapseLimits limits;
-    bool off_policy, crop, stop_on_collapse, change_options, prepare;
+    bool off_policy, crop, stop_on_collapse, change_options, prepare, count;
     int objective, compute;
 } opt;
 
@@ -39,6 +39,7 @@ static const Option options[] = {
      "safetensors that trained parts start from, by name; what it lacks starts as usual"},
     {"prepare", 0, OPTION_FLAG, &opt.prepare, NULL, 0, 0, NULL,
      "only open the run and publish the policy of its newest checkpoint"},
+    {"count", 0, OPTION_FLAG, &opt.count, NULL, 0, 0, NULL, "only say how many parameters each part trains; needs no --run"},
     {"change-options", 0, OPTION_FLAG, &opt.change_options, NULL, 0, 0, NULL,
      "go on with a run although options differ from its own"},
     {"", 0, OPTION_FLAG, NULL, NULL, 0, 0, NULL, "What is trained"},
@@ -158,7 +159,8 @@ static LearnerOptions learner_options(void)
                             .warmup_steps = opt.warmup_steps,
                             .max_grad_value = opt.max_grad_value,
                             .max_grad_norm = opt.max_grad_norm,
-                            .memory = (size_t)opt.memory << 20};
+                            .memory = (size_t)opt.memory << 20,
+                            .count_only = opt.count};
 }
 
 /* The options that the parameters depend on; a run keeps them. */
@@ -179,7 +181,7 @@ static json_t *numbers_json(void)
 static void check_options(void)
 {
     static const char *const parts[] = {"query", "qformer", "projection", "lora-vision", "lora-llm"};
-    if (!opt.model || !opt.run)
+    if (!opt.model || (!opt.run && !opt.count))
         usage_error("--model and --run are required");
     for (size_t i = 0; i < opt.train.count; i++) {
         bool known = false;
@@ -366,6 +368,20 @@ static void open_all(Loop *loop, char **operands, int n)
         filter_init(&loop->filter, &program, operands, n, -1, "captions");
 }
 
+static int count_parts(void)
+{
+    Error err = {0};
+    const Kernels *kernels;
+    LearnerOptions lo = learner_options();
+    Learner *l = kernels_find(opt.device, (Compute)opt.compute, &kernels, &err) ? learner_new(&lo, kernels, &err) : NULL;
+    if (!l)
+        die_status(err.status, "%s", err.text);
+    verbosity += verbosity == 0;
+    say_counts(l);
+    learner_free(l);
+    return finish_stdout(STATUS_CLEAN);
+}
+
 static int close_all(Loop *loop)
 {
     Error err = {0};
@@ -389,6 +405,8 @@ int main(int argc, char **argv)
     check_options();
     signals_init();
     pool_init((int)opt.threads);
+    if (opt.count)
+        return count_parts();
     open_all(&loop, operands, n);
     if (!opt.prepare)
         run_loop(&loop);

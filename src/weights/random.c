@@ -5,9 +5,12 @@
  * activations of unit variance, biases and norms away from their neutral values, captions that vary and end now and then. A value
  * is a function of (seed, name, index), drawn while the file is written: a checkpoint is never in memory.
  */
+#include <endian.h>
+#include <jansson.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/pool.h"
 #include "base/random.h"
@@ -153,14 +156,50 @@ static size_t index_of(const Binder *b, const char *name)
     return (size_t)(found - b->bindings);
 }
 
-static void write_tensors(const Binder *b, const ModelShape *shape, const char *dtype, uint64_t seed, const char *folder)
+/* All tensors zero, in a file that takes no room on disk: the header, and a hole. */
+static void write_zeros(const Binder *b, const char *dtype, const char *folder)
 {
+    Error err = {0};
+    char *path = path_join(folder, "model.safetensors");
+    json_t *header = json_pack("{s: {s: s}}", "__metadata__", "format", "pt");
+    json_int_t end = 0;
+    for (size_t i = 0; i < b->n_bindings; i++) {
+        const Shape *shape = &b->bindings[i].shape;
+        json_t *dims = json_array();
+        json_int_t begin = end;
+        for (size_t k = 0; k < shape->ndim; k++)
+            json_array_append_new(dims, json_integer((json_int_t)shape->dim[k]));
+        end += (json_int_t)(shape_size(shape) * (strcmp(dtype, "F32") == 0 ? 4 : 2));
+        json_object_set_new(header, b->bindings[i].name,
+                            json_pack("{s: s, s: o, s: [I, I]}", "dtype", dtype, "shape", dims, "data_offsets", begin, end));
+    }
+    char *text = json_dumps(header, JSON_COMPACT);
+    uint64_t length = htole64(strlen(text));
+    AtomicFile f;
+    if (!atomic_open(&f, path, &err))
+        weights_die(&err);
+    if (fwrite(&length, sizeof length, 1, f.stream) != 1 || fputs(text, f.stream) < 0 || fflush(f.stream) != 0 ||
+        ftruncate(fileno(f.stream), (off_t)(sizeof length + strlen(text)) + (off_t)end) != 0)
+        die("write %s:", path);
+    if (!atomic_commit(&f, &err))
+        weights_die(&err);
+    free(text);
+    free(path);
+    json_decref(header);
+}
+
+static void write_tensors(const Binder *b, const ModelShape *shape, const char *dtype, const uint64_t *seed, const char *folder)
+{
+    if (!seed) {
+        write_zeros(b, dtype, folder);
+        return;
+    }
     static const char *const metadata[] = {"format", "pt", NULL};
     TensorSource *sources = xcalloc(b->n_bindings, sizeof *sources);
     Recipe *recipes = xcalloc(b->n_bindings, sizeof *recipes);
     float *eos = xcalloc(shape->blip2.text.hidden + 1, sizeof *eos);
     for (size_t i = 0; i < b->n_bindings; i++) {
-        recipes[i] = recipe_of(&b->bindings[i], shape->family, seed);
+        recipes[i] = recipe_of(&b->bindings[i], shape->family, *seed);
         sources[i] = (TensorSource){.name = b->bindings[i].name, .shape = b->bindings[i].shape, .dtype = dtype};
         sources[i].produce = produce;
         sources[i].context = &recipes[i];
@@ -179,7 +218,7 @@ static void write_tensors(const Binder *b, const ModelShape *shape, const char *
     free(sources);
 }
 
-int weights_random(const char *name, const char *dtype, uint64_t seed, const char *tokenizer, const char *out)
+int weights_random(const char *name, const char *dtype, const uint64_t *seed, const char *tokenizer, const char *out)
 {
     Error err = {0};
     ModelShape shape;

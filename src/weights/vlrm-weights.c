@@ -11,7 +11,7 @@
 #include "weights/weights.h"
 
 static const char *out, *base, *delta, *policy, *tokenizer;
-static bool delta_only;
+static bool delta_only, zero;
 static int dtype, shape;
 static double tolerance;
 static int64_t seed, threads;
@@ -37,6 +37,8 @@ static const Option options[] = {
     {"shape", 0, OPTION_CHOICE, &shape, "blip2-tiny", 0, 0, weights_shapes, "which model"},
     {"seed", 0, OPTION_INT, &seed, "1", 0, 0, "N",
      "equal seeds give equal tensors; a captioner and a scorer of one seed share their encoder"},
+    {"zero", 0, OPTION_FLAG, &zero, NULL, 0, 0, NULL,
+     "all tensors zero, in a file that takes no room on disk: shapes without values"},
     {"tokenizer", 0, OPTION_STRING, &tokenizer, NULL, 0, 0, "DIR", "copy this folder's tokenizer, and size the vocabulary by it"},
     {"", 0, 0, NULL, NULL, 0, 0, NULL, "General"},
     {"threads", 0, OPTION_INT, &threads, "0", 0, 1024, "N", "threads; 0 for one per processor"},
@@ -111,7 +113,8 @@ static int run_random(void)
 {
     need(out, "out");
     char *name = shape_name();
-    int status = weights_random(name, dtype ? dtypes[dtype] : "F32", (uint64_t)seed, tokenizer, out);
+    const uint64_t number = (uint64_t)seed;
+    int status = weights_random(name, dtype ? dtypes[dtype] : "F32", zero ? NULL : &number, tokenizer, out);
     free(name);
     return status;
 }

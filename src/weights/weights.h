@@ -28,9 +28,10 @@ int weights_convert(const char *in, const char *out, const char *dtype);
 /* A whole model folder: base with the tensors of delta (of the same names and shapes) in place of its own. */
 int weights_merge(const char *base, const char *delta, const char *out, const char *dtype);
 
-/* A random checkpoint of one of weights_shapes ("a|b|c") into a folder. tokenizer: a folder whose files are copied, or NULL. */
+/* A random checkpoint of one of weights_shapes ("a|b|c") into a folder; seed NULL: all zero, a file without blocks on disk.
+ * tokenizer: a folder whose files are copied, or NULL. */
 extern const char weights_shapes[];
-int weights_random(const char *shape, const char *dtype, uint64_t seed, const char *tokenizer, const char *out);
+int weights_random(const char *shape, const char *dtype, const uint64_t *seed, const char *tokenizer, const char *out);
 
 /*
  * A published policy (a step folder of vlrm-update's) over its base as a whole model folder, adapters merged; or with delta_only

@@ -40,6 +40,14 @@ against_reference() {
     vlrm-cat "$TMP/one.vlrm" | jq -es 'map(select(.id))[0].reward.parts.phi == 0'
 }
 
+@test "the last, smaller batch has a Phi of its own, and that is said" {
+    captions | vlrm-reward -v --model "$ORACLE/blip2" --no-itm --no-ref --clip "$ORACLE/clip" --batch 12 2> "$TMP/err" > "$TMP/out.vlrm"
+    grep -q "batch 2 is smaller: Phi is over 6 records" "$TMP/err"
+    [ "$(vlrm-cat "$TMP/out.vlrm" | jq -c 'select(.batch) | .batch.records' | tr '\n' ' ')" = '12 12 6 ' ]
+    # Standardised over each batch: the sums over 12, 12 and 6 are 0.
+    vlrm-cat "$TMP/out.vlrm" | jq -es 'map(select(.id) | .reward.parts.phi) | [add, (.[:12] | add), (.[24:] | add)] | all((. | fabs) < 1e-9)'
+}
+
 @test "recombining gives what scoring with those weights and lists gives" {
     captions | vlrm-reward "${models[@]}" > "$TMP/plain.vlrm"
     printf 'circle\n' > "$TMP/phrases"
