@@ -96,7 +96,8 @@ static void list_add(StringList *list, const char *text)
 
 static void list_clear(StringList *list)
 {
-    list->count = 0;
+    while (list->count > 0)
+        free((void *)list->items[--list->count]);
 }
 
 static bool range_given(const Option *o)
