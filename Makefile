@@ -116,9 +116,9 @@ $(BINS): $(B)/bin/%: $$(B)/$$(basename $$(call main_of,%)).o $$(call folder_part
 	echo '  LINK  $@'
 	$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $(filter %.o,$^) $(LIBRARY) $(LIBS)
 
-# The world's parts, for tests and benches that look into it.
+# The world's parts and vlrm-eval's, for tests and benches that look into them.
 WORLD_PARTS := $(B)/libworld.a
-$(WORLD_PARTS): $(patsubst %.c,$(B)/%.o,$(filter world/%,$(PARTS)))
+$(WORLD_PARTS): $(patsubst %.c,$(B)/%.o,$(filter world/% src/eval/%,$(PARTS)))
 	rm -f $@
 	ar rcs $@ $^
 

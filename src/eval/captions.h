@@ -1,0 +1,32 @@
+/* Captions with their results as JSON lines (--per-image), and such lines back as a table: what a later run is compared with. */
+#ifndef EVAL_CAPTIONS_H
+#define EVAL_CAPTIONS_H
+
+#include "eval/run.h"
+
+/*
+ * Metrics of `units` images from captions that are in order of their images: one Caption a line.
+ */
+typedef struct Caption {
+    const char *id;
+    size_t image, rank, image_rank;
+    double cosine, itm, words, tokens, colours, bad, repeats, noeos; /* NAN: not known */
+} Caption;
+
+/* Table of captions: an image's row is the mean over its captions. ids [units] are copied. */
+void captions_metrics(Metrics *out, const Caption *captions, size_t n, char *const *ids, size_t units, const int64_t *ks,
+                      size_t n_ks);
+
+Caption entry_caption(const Run *run, const Entry *e);
+
+/* {"id", "image", "text", "rank", "i2t_rank", "clipscore", "itm", "words", ..} for each caption; whole or not at all. */
+__attribute__((warn_unused_result)) bool per_image_write(const char *path, const Run *run, Error *err);
+
+/* Reads such a file again. STATUS_CORRUPT names the line that is none. */
+__attribute__((warn_unused_result)) bool per_image_read(Metrics *out, const char *path, const int64_t *ks, size_t n_ks,
+                                                        Error *err);
+
+/* Whether a file looks like one rather than like a stream. */
+bool per_image_is(const char *path);
+
+#endif

@@ -1,0 +1,46 @@
+/*
+ * The models that look at captions: the evaluating CLIP, and the ITM scorer if it is asked for. A handful of records goes through
+ * them together.
+ */
+#ifndef EVAL_MODELS_H
+#define EVAL_MODELS_H
+
+#include "eval/images.h"
+#include "models/clip.h"
+#include "models/itm.h"
+#include "stage/frame.h"
+#include "text/tokenizer.h"
+
+enum { IC3_CHARACTERS = 300 }; /* where IC3 cuts a caption before CLIP reads it */
+
+typedef struct Models {
+    const Kernels *kernels;
+    Tape *tape;                                /* owned */
+    Clip *clip;                                /* owned */
+    Itm *itm;                                  /* owned; NULL if not asked for */
+    Tokenizer *clip_tokenizer, *itm_tokenizer; /* owned */
+    Preprocess clip_images, itm_images;
+    char encoder[17]; /* digest of ITM's vision blocks */
+    size_t itm_max_tokens;
+    Arena arena;          /* of one call */
+    uint64_t features_of; /* the image whose features are in `features`; 0: none */
+    real *features;       /* owned: [rows, hidden] of ITM's encoder */
+    bool said_other_encoder;
+} Models;
+
+/* itm NULL: no ITM. */
+__attribute__((warn_unused_result)) bool models_open(Models *m, const char *clip, const char *itm, size_t itm_max_tokens,
+                                                     const Kernels *kernels, Error *err);
+void models_release(Models *m);
+
+/* Pixels [n, 3, S, S] of clip_images to unit rows [n, projection]. */
+void models_clip_images(Models *m, real *rows, const float *pixels, size_t n);
+
+/* Texts, cut as IC3 cuts them, to unit rows [n, projection]. False, naming its number, for one that is not UTF-8. */
+__attribute__((warn_unused_result)) bool models_clip_texts(Models *m, real *rows, const TextSlice *texts, size_t n, Error *err);
+
+/* ITM's positive logit of a text about a record's image (key: image_key). */
+__attribute__((warn_unused_result)) bool models_itm(Models *m, double *logit, const Record *r, uint64_t key, TextSlice text,
+                                                    Error *err);
+
+#endif

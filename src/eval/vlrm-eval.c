@@ -1,0 +1,355 @@
+/*
+ * vlrm-eval: captions to one report: CLIP recall as IC3 computes it, ITM, CLIPScore, what the texts are like, and whether they
+ * are worse than they were.
+ *
+ * Here are the options and the order of things; reading a stream is in run.c, ranks in recall.c, intervals in metrics.c.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/options.h"
+#include "base/pool.h"
+#include "base/signals.h"
+#include "eval/captions.h"
+#include "eval/checks.h"
+#include "eval/report.h"
+
+static struct {
+    const char *clip, *itm, *cache, *per_image, *baseline, *output, *bad_phrases, *exempt_words, *colour_words, *device;
+    int64_t batch, itm_max_tokens, bootstrap, seed, threads;
+    double level;
+    StringList recall_k, fail_below, fail_above, max_drop;
+    bool compare, no_references, allow_failed, table, crop;
+    int compute;
+} opt;
+
+static const Option options[] = {
+    {"", 0, OPTION_FLAG, NULL, NULL, 0, 0, NULL, "Models"},
+    {"clip", 0, OPTION_STRING, &opt.clip, NULL, 0, 0, "DIR", "the CLIP that judges; one that took no part in training"},
+    {"itm", 0, OPTION_STRING, &opt.itm, NULL, 0, 0, "DIR", "also the mean image-text matching logit under this model"},
+    {"itm-max-tokens", 0, OPTION_INT, &opt.itm_max_tokens, "32", 3, 512, "N",
+     "ITM sees N word pieces of a caption, [CLS] and [SEP] among them"},
+    {"crop", 0, OPTION_FLAG, &opt.crop, NULL, 0, 0, NULL,
+     "ITM sees the centre crop (default: as the rollout in the input's header)"},
+    {"cache", 0, OPTION_STRING, &opt.cache, NULL, 0, 0, "DIR", "keep CLIP's view of images here, for the next time"},
+    {"", 0, OPTION_FLAG, NULL, NULL, 0, 0, NULL, "What is measured"},
+    {"recall-k", 0, OPTION_LIST, &opt.recall_k, "1,5,10", 0, 0, "K,..", "R@K for these K"},
+    {"no-references", 0, OPTION_FLAG, &opt.no_references, NULL, 0, 0, NULL,
+     "do not measure frame.references (they give the row REF)"},
+    {"bad-phrases", 0, OPTION_STRING, &opt.bad_phrases, NULL, 0, 0, "FILE", "phrases to count (default: the paper's Table 6)"},
+    {"exempt-words", 0, OPTION_STRING, &opt.exempt_words, NULL, 0, 0, "FILE",
+     "words that may be repeated (default: colours, prepositions, articles)"},
+    {"colour-words", 0, OPTION_STRING, &opt.colour_words, NULL, 0, 0, "FILE", "words that count as colours"},
+    {"bootstrap", 0, OPTION_INT, &opt.bootstrap, "1000", 0, 1000000, "N", "resamples for intervals; 0: no intervals"},
+    {"level", 0, OPTION_REAL, &opt.level, "0.95", 0.01, 0.999, "P", "coverage of the intervals"},
+    {"seed", 0, OPTION_INT, &opt.seed, "1", 0, 9e15, "N", "of the resamples"},
+    {"allow-failed", 0, OPTION_FLAG, &opt.allow_failed, NULL, 0, 0, NULL,
+     "score what there is when records failed (default: refuse)"},
+    {"", 0, OPTION_FLAG, NULL, NULL, 0, 0, NULL, "Reports and checks"},
+    {"compare", 0, OPTION_FLAG, &opt.compare, NULL, 0, 0, NULL, "each operand is a run of its own, side by side"},
+    {"per-image", 0, OPTION_STRING, &opt.per_image, NULL, 0, 0, "FILE",
+     "write one JSON line for each caption: id, ranks, cosine, ITM logit, counts"},
+    {"output", 'o', OPTION_STRING, &opt.output, NULL, 0, 0, "FILE", "write the report there, whole or not at all"},
+    {"table", 0, OPTION_FLAG, &opt.table, NULL, 0, 0, NULL, "a table instead of JSON on stdout, as on a terminal"},
+    {"baseline", 0, OPTION_STRING, &opt.baseline, NULL, 0, 0, "FILE",
+     "compare image by image with an earlier --per-image file, or with a caption stream"},
+    {"fail-below", 0, OPTION_LIST, &opt.fail_below, NULL, 0, 0, "NAME=X,..", "exit 7 if a metric is below X: r@1=0.90"},
+    {"fail-above", 0, OPTION_LIST, &opt.fail_above, NULL, 0, 0, "NAME=X,..", "exit 7 if a metric is above X: bad=0.01"},
+    {"max-drop", 0, OPTION_LIST, &opt.max_drop, NULL, 0, 0, "X,..",
+     "exit 7 if mrr or an R@K is more than X below the baseline's; NAME=X: that metric"},
+    {"", 0, OPTION_FLAG, NULL, NULL, 0, 0, NULL, "Machine"},
+    {"batch", 0, OPTION_INT, &opt.batch, "8", 1, 4096, "N", "captions that go through the models together"},
+    {"device", 0, OPTION_STRING, &opt.device, "cpu", 0, 0, "cpu|cuda[:N]", "where to compute"},
+    {"compute", 0, OPTION_CHOICE, &opt.compute, "auto", 0, 0, "auto|f32|bf16", "products with weights stored in 16 bits"},
+    {"threads", 0, OPTION_INT, &opt.threads, "0", 0, 4096, "N", "0: as many as there are processors"},
+    {0},
+};
+
+static const Program program = {
+    .name = "vlrm-eval",
+    .summary = "measure captions: CLIP recall, ITM, CLIPScore, words",
+    .operands = "[file|-]...",
+    .input = "frame, caption",
+    .output = NULL,
+    .description =
+        "CLIP recall as IC3 computes it (arXiv 2302.01328): each caption, cut to 300 characters, asks for its image among all "
+        "images "
+        "of the stream; its rank is 1 + the number of images strictly more similar than its own. mrr is the mean of 1 / rank, "
+        "r@K the "
+        "share of ranks up to K, i2t.* the other direction. clipscore is the raw cosine, itm the positive logit before softmax. "
+        "words, tokens and colours are means a caption; bad, repeats and noeos the shares of captions with a bad phrase, with a "
+        "repeated word, without an end. Where an image has several captions their mean counts; the same bytes are the same "
+        "image. "
+        "Intervals are percentile bootstraps over images.\n\n"
+        "frame.references give the row REF: each is a query, averaged inside its image first. Captions of any origin are "
+        "measured the "
+        "same way: {\"id\", \"frame\": {\"path\"}, \"caption\": {\"text\"}} is enough.\n\n"
+        "Input that is cut, whose upstream failed, in which an id comes twice or a record cannot be scored is refused: a mean "
+        "over "
+        "what happened to be there is no measurement.\n\n"
+        "With --fail-below, --fail-above or --max-drop it says nothing on stderr when all is well, and else one line, exit "
+        "status 7.",
+    .examples =
+        "# Captions by hand, as a table:\n"
+        "vlrm-cat --from=json captions.jsonl | vlrm-eval --clip clip --itm itm --table\n"
+        "# Keep what each caption got, and compare a later run with it, image by image:\n"
+        "vlrm-cat --from=json captions.jsonl | vlrm-eval --clip clip --per-image base.jsonl -o base.json && "
+        "vlrm-cat --from=json captions.jsonl | vlrm-eval --clip clip --baseline base.jsonl --max-drop 0.005 -o report.json",
+    .options = options,
+};
+
+enum { MAX_K = 16 };
+
+typedef struct Eval {
+    Models models;
+    Images images;
+    WordRules *rules;
+    WordList colours;
+    int64_t ks[MAX_K];
+    size_t n_ks;
+    Run *runs; /* owned */
+    size_t n_runs;
+    Row *rows; /* owned: runs, then REF */
+    size_t n_rows;
+    Metrics difference; /* from the baseline */
+    Interval *fall;     /* owned: of it */
+    int status;
+} Eval;
+
+/* ---- preparation ---- */
+
+static void parse_ks(Eval *e)
+{
+    e->n_ks = opt.recall_k.count;
+    if (e->n_ks > MAX_K)
+        usage_error("--recall-k: %zu values, expected at most %d", e->n_ks, MAX_K);
+    for (size_t i = 0; i < e->n_ks; i++)
+        if (!parse_int(opt.recall_k.items[i], 1, 1000000000, &e->ks[i]))
+            usage_error("--recall-k %s: expected integers from 1", opt.recall_k.items[i]);
+}
+
+/* Wrong limits must be said before hours of work. */
+static void check_options(Eval *e, int n)
+{
+    static const StringList *const lists[] = {&opt.fail_below, &opt.fail_above, &opt.max_drop};
+    Error err = {0};
+    Check c;
+    if (!opt.clip)
+        usage_error("--clip is required");
+    if (opt.compare && n < 2)
+        usage_error("--compare needs two streams at least");
+    if (opt.compare && (opt.per_image || opt.baseline))
+        usage_error("--compare goes with neither --per-image nor --baseline: they are of one run");
+    if (opt.max_drop.count > 0 && !opt.baseline)
+        usage_error("--max-drop needs a --baseline");
+    for (int k = 0; k < 3; k++)
+        for (size_t i = 0; i < lists[k]->count; i++)
+            if (!check_parse(&c, (CheckKind)k, lists[k]->items[i], &err))
+                usage_error("%s", err.text);
+    if (opt.baseline && strcmp(opt.baseline, "-") != 0 && access(opt.baseline, R_OK) != 0)
+        die("open %s:", opt.baseline);
+    parse_ks(e);
+}
+
+static bool open_lists(Eval *e, Error *err)
+{
+    char *bad = opt.bad_phrases ? xstrdup(opt.bad_phrases) : share_path("bad-phrases.txt");
+    char *exempt = opt.exempt_words ? xstrdup(opt.exempt_words) : share_path("exempt-words.txt");
+    char *colours = opt.colour_words ? xstrdup(opt.colour_words) : share_path("colour-words.txt");
+    e->rules = word_rules_open(bad, exempt, err);
+    bool ok = e->rules && word_list_read(&e->colours, colours, err);
+    free(bad);
+    free(exempt);
+    free(colours);
+    return ok;
+}
+
+static void open_all(Eval *e)
+{
+    Error err = {0};
+    const Kernels *kernels;
+    char name[40] = "", digest[17];
+    bool ok = open_lists(e, &err) && kernels_find(opt.device, (Compute)opt.compute, &kernels, &err) &&
+              models_open(&e->models, opt.clip, opt.itm, (size_t)opt.itm_max_tokens, kernels, &err);
+    if (ok && opt.cache) {
+        digest_text(checkpoint_digest(e->models.clip->checkpoint, NULL, 0), digest);
+        snprintf(name, sizeof name, "%s-%s", digest, kernels->compute == COMPUTE_BF16 ? "bf16" : "f32");
+    }
+    if (!ok || !images_init(&e->images, e->models.clip->config.projection, opt.cache, name, &err))
+        die_status(err.status, "%s", err.text);
+}
+
+static void close_all(Eval *e)
+{
+    for (size_t i = 0; i < e->n_rows; i++)
+        row_release(&e->rows[i]);
+    for (size_t i = 0; i < e->n_runs; i++)
+        run_release(&e->runs[i]);
+    free(e->rows);
+    free(e->runs);
+    free(e->fall);
+    metrics_release(&e->difference);
+    images_release(&e->images);
+    models_release(&e->models);
+    word_rules_free(e->rules);
+    word_list_release(&e->colours);
+}
+
+/* ---- runs ---- */
+
+static Interval *intervals_of(const Metrics *m)
+{
+    Interval *v = xcalloc(m->n + 1, sizeof *v);
+    bootstrap(v, m, (uint64_t)opt.seed, (size_t)opt.bootstrap, opt.level);
+    return v;
+}
+
+/* Reads streams one after the other into one run; dies where the input is not fit to be measured. */
+static void read_run(Eval *e, Run *run, char **paths, int n)
+{
+    Error err = {0};
+    RunOptions o = {.program = &program,
+                    .batch = (size_t)opt.batch,
+                    .references = !opt.no_references,
+                    .allow_failed = opt.allow_failed,
+                    .crop = opt.crop,
+                    .crop_given = option_given(&program, "crop"),
+                    .rules = e->rules,
+                    .colours = &e->colours};
+    if (!run_read(run, paths, n, &e->models, &e->images, &o, &err) || !images_save(&e->images, &err))
+        die_status(err.status ? err.status : STATUS_FAILURE, "%s", err.text);
+    if (run->failed > 0)
+        e->status = STATUS_SOME_FAILED;
+}
+
+static Row *add_row(Eval *e, const char *name, const Run *run, bool references)
+{
+    Row *row = &e->rows[e->n_rows++];
+    *row = (Row){.name = name, .run = run, .references = references};
+    return row;
+}
+
+static void measure(Eval *e, char **operands, int n)
+{
+    e->n_runs = opt.compare ? (size_t)n : 1;
+    e->runs = xcalloc(e->n_runs, sizeof *e->runs);
+    e->rows = xcalloc(e->n_runs + 1, sizeof *e->rows);
+    for (size_t i = 0; i < e->n_runs; i++) {
+        read_run(e, &e->runs[i], operands + i, opt.compare ? 1 : n);
+        Row *row = add_row(e, e->runs[i].name, &e->runs[i], false);
+        run_rank(&row->metrics, &e->runs[i], &e->images, e->ks, e->n_ks);
+        row->intervals = intervals_of(&row->metrics);
+    }
+    for (size_t i = 0; i < e->n_runs; i++)
+        if (e->runs[i].references.n > 0) {
+            Row *row = add_row(e, "REF", &e->runs[i], true);
+            run_rank_references(&row->metrics, &e->runs[i], &e->images, e->ks, e->n_ks);
+            row->intervals = intervals_of(&row->metrics);
+            break;
+        }
+}
+
+static void measure_baseline(Eval *e)
+{
+    Error err = {0};
+    Metrics base = {0};
+    char *path = xstrdup(opt.baseline);
+    bool ok = true;
+    if (per_image_is(path)) {
+        ok = per_image_read(&base, path, e->ks, e->n_ks, &err);
+    } else {
+        Run run;
+        read_run(e, &run, &path, 1);
+        run_rank(&base, &run, &e->images, e->ks, e->n_ks);
+        run_release(&run);
+    }
+    if (!ok || !metrics_difference(&e->difference, &e->rows[0].metrics, &base, &err))
+        die_status(err.status, "%s", err.text);
+    e->fall = intervals_of(&e->difference);
+    metrics_release(&base);
+    free(path);
+}
+
+/* ---- what is said ---- */
+
+/* What is wrong, in one line; NULL when nothing is. The caller frees it. */
+static char *checks_run(const Eval *e)
+{
+    static const StringList *const lists[] = {&opt.fail_below, &opt.fail_above, &opt.max_drop};
+    char *said = NULL;
+    Error err = {0};
+    Check c;
+    for (int k = 0; k < 3; k++)
+        for (size_t i = 0; i < lists[k]->count; i++)
+            for (size_t r = 0; r < e->n_runs; r++) {
+                bool drop = k == CHECK_DROP;
+                if (!check_parse(&c, (CheckKind)k, lists[k]->items[i], &err) ||
+                    !check_apply(&said, &c, drop ? &e->difference : &e->rows[r].metrics, drop ? e->fall : e->rows[r].intervals,
+                                 &err))
+                    die_status(err.status, "%s", err.text);
+            }
+    return said;
+}
+
+static json_t *report_json(const Eval *e, const char *said)
+{
+    json_t *runs = json_array();
+    for (size_t i = 0; i < e->n_rows; i++)
+        json_array_append_new(runs, row_json(&e->rows[i]));
+    json_t *o = json_pack("{s:i, s:s, s:s, s:o, s:s, s:o}", "vlrm", 1, "stage", "eval", "version", VLRM_VERSION, "params",
+                          options_json(&program), "kernels", e->models.kernels->name, "runs", runs);
+    if (opt.baseline)
+        json_object_set_new(o, "baseline",
+                            json_pack("{s:s, s:o}", "name", opt.baseline, "difference", intervals_json(&e->difference, e->fall)));
+    json_object_set_new(o, "failed_checks", said ? json_string(said) : json_null());
+    return o;
+}
+
+static void print_report(const Eval *e, const char *said)
+{
+    Error err = {0};
+    size_t size;
+    json_t *o = report_json(e, said);
+    char *line = json_line(o, &size), *text = xasprintf("%.*s\n", (int)size, line);
+    if (opt.output && !file_write(opt.output, text, size + 1, &err))
+        die_status(err.status ? err.status : STATUS_FAILURE, "%s", err.text);
+    if (opt.table || (!opt.output && isatty(STDOUT_FILENO)))
+        table_print(stdout, e->rows, e->n_rows);
+    else if (!opt.output)
+        fputs(text, stdout);
+    free(text);
+    free(line);
+    json_decref(o);
+}
+
+int main(int argc, char **argv)
+{
+    static char *standard_input[] = {"-", NULL};
+    Eval e = {0};
+    Error err = {0};
+    int n;
+    char **operands = options_parse(&program, argc, argv, &n);
+    check_options(&e, n);
+    signals_init();
+    pool_init((int)opt.threads);
+    open_all(&e);
+    measure(&e, n > 0 ? operands : standard_input, n > 0 ? n : 1);
+    if (opt.baseline)
+        measure_baseline(&e);
+    if (opt.per_image && !per_image_write(opt.per_image, &e.runs[0], &err))
+        die_status(err.status ? err.status : STATUS_FAILURE, "%s", err.text);
+    note("%llu images encoded, %llu from the cache", (unsigned long long)e.images.computed,
+         (unsigned long long)e.images.from_cache);
+    char *said = checks_run(&e);
+    print_report(&e, said);
+    if (said) {
+        warn("%s", said);
+        e.status = STATUS_CHECK;
+    }
+    free(said);
+    int status = finish_stdout(e.status);
+    close_all(&e);
+    return status;
+}
