@@ -5,6 +5,7 @@
 #   make demo       extraction on a clip that it makes itself
 #   make install    programs, recipes, word lists, formats and manual pages, under PREFIX (and DESTDIR)
 #   make bench      speeds, as ratios against a peer measured in the same run
+#   make fuzz       the fuzzers, FUZZ_SECONDS=60 each
 #   make man        the manual pages, from the programs' option tables
 #   make format     clang-format on every C file
 #   make CUDA=1     the programs with CUDA kernels, under build/cuda/; fails where there is no nvcc
@@ -36,6 +37,9 @@ ALL_CFLAGS = -std=c17 $(CFLAGS) $(WARNINGS) $(VARIANT_FLAGS)
 ifeq ($(VARIANT),asan)
 VARIANT_FLAGS = -O1 -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 endif
+ifeq ($(VARIANT),fuzz)
+VARIANT_FLAGS = -O1 -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined
+endif
 ifeq ($(VARIANT),double)
 VARIANT_FLAGS = -DVLRM_DOUBLE
 endif
@@ -58,6 +62,9 @@ else
 LIB_SOURCES  += $(wildcard lib/tensor/cuda/*.c)
 CUDA_SOURCES := $(wildcard lib/tensor/cuda/*.cu)
 endif
+ifeq ($(VARIANT),fuzz)
+LIB_SOURCES  := $(wildcard lib/base/*.c lib/stream/*.c lib/models/*.c lib/tensor/*.c)
+endif
 MAINS        := $(wildcard src/*/vlrm-*.c world/vlrm-*.c)
 PROTOS       := $(wildcard src/*/*.proto)
 PARTS        := $(filter-out $(MAINS),$(wildcard src/*/*.c world/*.c)) $(PROTOS:.proto=.pb-c.c)
@@ -73,7 +80,7 @@ BINS      := $(addprefix $(B)/bin/,$(PROGRAMS))
 TESTS     := $(TEST_MAINS:%.c=$(B)/%)
 BENCHES   := $(BENCH_MAINS:%.c=$(B)/%)
 
-.PHONY: all programs tests benches test build-all bench demo cuda install man flags format clean
+.PHONY: all programs tests benches test build-all bench fuzz fuzzers demo cuda install man flags format clean
 all: programs
 ifeq ($(VARIANT),release)
 	mkdir -p bin; for p in $(PROGRAMS); do ln -sf ../$(B)/bin/$$p bin/$$p; done
@@ -165,6 +172,23 @@ install: programs
 
 man: all
 	for p in $(PROGRAMS); do bin/$$p --help-man > doc/$$p.1; done
+
+# Fuzzers: libFuzzer with the sanitizers, from small seeds where there are some; the library is compiled for them as a variant.
+# What they find lies in build/fuzz/.
+FUZZ_SECONDS ?= 60
+FUZZERS      := $(patsubst tests/fuzz/%.c,build/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
+$(FUZZERS): build/fuzz/%: build/fuzz/tests/fuzz/%.o $(LIBRARY)
+	echo '  LINK  $@'
+	$(CC) $(ALL_CFLAGS) -fsanitize=fuzzer $(LDFLAGS) -o $@ $< $(LIBRARY) $(LIBS)
+fuzzers: $(FUZZERS)
+fuzz:
+	+$(MAKE) --no-print-directory VARIANT=fuzz CC=clang fuzzers
+	for f in $(FUZZERS); do \
+	    name=$${f##*/fuzz_}; log=build/fuzz/$$name.log; mkdir -p build/fuzz/corpus-$$name; \
+	    $$f -max_total_time=$(FUZZ_SECONDS) -timeout=20 -rss_limit_mb=2048 -max_len=16384 -artifact_prefix=$$f- -print_final_stats=1 \
+	        build/fuzz/corpus-$$name $$(ls -d tests/fuzz/seeds/$$name 2>/dev/null) >$$log 2>&1 || { tail -50 $$log; exit 1; }; \
+	    echo "$$f: $$(sed -n 's/^stat::number_of_executed_units: *//p' $$log) inputs in $(FUZZ_SECONDS) s, no finding"; \
+	done
 
 # The preprocessor's flags, for tests that compile a file by themselves.
 flags:

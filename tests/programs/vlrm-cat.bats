@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# bats file_tags=asan
 # vlrm-cat: streams to JSON lines and back, choosing records, images to files; what is wrong is refused.
 
 load common

@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# bats file_tags=asan
 # vlrm-cmp: what is the same within a tolerance, and where streams differ.
 
 load common
