@@ -65,7 +65,7 @@ against_reference() {
         vlrm-update "${common[@]}" --batch 3 --run "$TMP/killed" "$TMP/in.vlrm" > /dev/null &
         sleep "0.0$((RANDOM % 9))$((RANDOM % 10))"
         kill -9 $! 2> /dev/null && killed=$((killed + 1))
-        wait $! 2> /dev/null || true
+        if wait $! 2> /dev/null; then continue; fi
     done
     vlrm-update "${common[@]}" --batch 3 --run "$TMP/killed" "$TMP/in.vlrm" > /dev/null
     [ "$killed" -gt 0 ]
