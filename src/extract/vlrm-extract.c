@@ -6,6 +6,7 @@
 
 #include "base/signals.h"
 #include "extract/journal.h"
+#include "stream/filter.h"
 
 static Settings o;
 
@@ -55,7 +56,7 @@ static const Option options[] = {
      "write to FILE; with --resume what a killed run left there is kept as far as the journal vouches for it"},
     {"", 0, OPTION_FLAG, NULL, NULL, 0, 0, NULL, "Stream"},
     {"batch", 0, OPTION_INT, &o.batch, "0", 0, 9e15, "N", "close a batch after every N records; 0 for no batches"},
-    {"zstd", 0, OPTION_INT, &o.zstd, "0", 0, 19, "LEVEL", "compress the stream; 0 for plain"},
+    FILTER_OPTION_ZSTD(o.zstd),
     {0},
 };
 

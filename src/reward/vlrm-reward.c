@@ -64,7 +64,7 @@ static const Option options[] = {
     {"device", 0, OPTION_STRING, &opt.device, "cpu", 0, 0, "cpu|cuda[:N]", "where to compute"},
     {"compute", 0, OPTION_CHOICE, &opt.compute, "auto", 0, 0, "auto|f32|bf16", "products with weights stored in 16 bits"},
     {"threads", 0, OPTION_INT, &opt.threads, "0", 0, 4096, "N", "0: as many as there are processors"},
-    {"zstd", 0, OPTION_INT, &opt.zstd, "0", 0, 19, "LEVEL", "compress the output; 0: plain"},
+    FILTER_OPTION_ZSTD(opt.zstd),
     {0},
 };
 
