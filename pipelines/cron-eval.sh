@@ -1,0 +1,142 @@
+#!/bin/bash
+# cron-eval: evaluate every new policy of a run once; history, plot and page; says nothing unless a metric fell
+#
+#   vlrm cron-eval --run RUN --frames FILE --model DIR --clip DIR [options]
+#
+#   --run [NAME=]RUN   a run folder; given again, further runs beside it (VLRM-RS=runs/rs). Names: letters, digits, . _ -
+#   --frames FILE      the frames to caption: a stream that vlrm-extract has written
+#   --out DIR          where all of it goes (default: RUN/eval of the first run)
+#   --max-drop X       how much mrr or an R@K may fall from one step to the next (default 0.005)
+#   --images N         images on the page (default 24)
+#   --greedy           greedy captions (default: the paper's beams)
+#
+# Every other option is vlrm-eval's, as --name=value. In DIR: history.sqlite (table eval: run, step, metric, mean, low, high;
+# step -1 is the captioner before training), metrics.svg, index.html, NAME/step-N.{vlrm,json,jsonl}. A step that is in the history is
+# never evaluated again; a second cron-eval on the same DIR ends at once. Exit status 7, and one line, when a metric fell.
+set -u
+. "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/stages.sh"
+recipe_name=cron-eval
+recipes=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
+names=() runs=() options=() frames='' model='' out='' drop=0.005 images=24 fell=''
+
+while [ $# -gt 0 ]; do
+    case $1 in
+    --help | -h) recipe_help "${BASH_SOURCE[0]}"; exit ;;
+    --run | --frames | --model | --out | --max-drop | --images | --clip | --itm)
+        [ $# -gt 1 ] || recipe_die "$1 needs a value" 2
+        set -- "$1=$2" "${@:3}"
+        continue
+        ;;
+    --run=*=*) name=${1#--run=}; names+=("${name%%=*}"); runs+=("${name#*=}") ;;
+    --run=*) names+=("$([ "${#runs[@]}" = 0 ] && echo VLRM || echo "run${#runs[@]}")"); runs+=("${1#*=}") ;;
+    --frames=*) frames=${1#*=} ;;
+    --model=*) model=${1#*=} ;;
+    --out=*) out=${1#*=} ;;
+    --max-drop=*) drop=${1#*=} ;;
+    --images=*) images=${1#*=} ;;
+    *) options+=("$1") ;;
+    esac
+    shift
+done
+[ "${#runs[@]}" -gt 0 ] || recipe_die '--run is required' 2
+[ -n "$model" ] || recipe_die '--model is required' 2
+[ -r "$frames" ] || recipe_die "--frames: cannot read ${frames:-nothing}" 2
+for name in "${names[@]}"; do [[ $name =~ ^[A-Za-z0-9._-]+$ ]] || recipe_die "--run: '$name' is no name" 2; done
+for tool in sqlite3 gnuplot jq; do command -v "$tool" >/dev/null || recipe_die "$tool is not installed"; done
+for run in "${runs[@]}"; do [ -d "$run/policy" ] || recipe_die "$run: no run folder (it has no policy/)"; done
+
+out=${out:-${runs[0]}/eval}
+mkdir -p -- "$out" || recipe_die "cannot make $out"
+exec {lock}>"$out/lock" || recipe_die "cannot write in $out"
+flock -n "$lock" || exit 0 # the one before is at work still
+
+history() {
+    sqlite3 -bail -cmd '.timeout 60000' "$out/history.sqlite" "$@"
+}
+history 'CREATE TABLE IF NOT EXISTS eval (run TEXT, step INTEGER, at TEXT, metric TEXT, mean REAL, low REAL, high REAL,
+    PRIMARY KEY (run, step, metric))' || recipe_die "cannot write $out/history.sqlite"
+
+# record NAME STEP REPORT: all metrics of one report, in one transaction.
+record() {
+    jq -r --arg run "$1" --arg step "$2" '"BEGIN;", (.runs[0].metrics | to_entries[] |
+        "INSERT INTO eval VALUES (\u0027\($run)\u0027, \($step), datetime(), \u0027\(.key)\u0027, \(.value.mean), \(.value.low), \(.value.high));"),
+        "COMMIT;"' "$3" | history
+}
+
+# evaluate NAME STEP POLICY BASELINE: once. POLICY and BASELINE may be empty. Sets `fell` when a metric fell.
+evaluate() {
+    local folder=$out/$1 file=$out/$1/step-$2 arguments=() said status=0
+    mkdir -p -- "$folder" || recipe_die "cannot make $folder"
+    [ -z "$3" ] || arguments+=("--policy=$3")
+    [ -z "$4" ] || arguments+=("--baseline=$4" "--max-drop=$drop")
+    said=$("$BASH" "$recipes/evaluate.sh" --model="$model" --frames="$frames" --captions="$file.vlrm" --per-image="$file.jsonl" \
+        --output="$file.json" --cache="$out/cache" "${arguments[@]}" "${options[@]}" {lock}>&- 2>&1) || status=$?
+    case $status in
+    0) ;;
+    7) fell+="${fell:+; }$1 step $2: $said" ;;
+    *) printf '%s\n' "$said" >&2; recipe_die "$1 step $2 could not be evaluated" "$status" ;;
+    esac
+    record "$1" "$2" "$file.json" || recipe_die "cannot write $out/history.sqlite"
+}
+
+# evaluate_run NAME RUN: what is new of a run, in order of steps.
+evaluate_run() {
+    local folder step before=$out/base/step--1.jsonl
+    while read -r step folder; do
+        if [ "$(history "SELECT count(*) FROM eval WHERE run = '$1' AND step = $step")" = 0 ]; then
+            evaluate "$1" "$step" "$folder" "$before"
+        fi
+        [ ! -e "$out/$1/step-$step.jsonl" ] || before=$out/$1/step-$step.jsonl
+    done < <(for folder in "$2"/policy/step-*; do
+        [[ $folder =~ /step-([0-9]+)$ ]] && echo "$((10#${BASH_REMATCH[1]})) $folder"
+    done | sort -n)
+}
+
+# Recall over steps, a line for each metric of each run.
+plot() {
+    local name lines=() metric
+    for name in "${names[@]}"; do
+        for metric in mrr r@1 clipscore; do
+            history -separator ' ' "SELECT step, mean, low, high FROM eval WHERE run = '$name' AND metric = '$metric' ORDER BY step" >"$out/$name/$metric.dat"
+            [ ! -s "$out/$name/$metric.dat" ] || lines+=("'$out/$name/$metric.dat' using 1:2:3:4 with yerrorlines title '$name $metric' noenhanced")
+        done
+    done
+    [ "${#lines[@]}" -gt 0 ] || return 0
+    {
+        printf "set terminal svg size 900,500\nset output '%s'\nset xlabel 'step'\nset key outside\nset grid\nplot " "$out/metrics.svg.writing"
+        local IFS=,
+        echo "${lines[*]}"
+    } | gnuplot && mv -f -- "$out/metrics.svg.writing" "$out/metrics.svg"
+}
+
+# The page: base and the newest captions of each run beside the images.
+page() {
+    local name step files=("base=$out/base/step--1.jsonl")
+    for name in "${names[@]}"; do
+        step=$(history "SELECT max(step) FROM eval WHERE run = '$name'")
+        [ -z "$step" ] || files+=("$name step $step=$out/$name/step-$step.jsonl")
+    done
+    vlrm-cat --head "$images" --bin=base64 "$frames" | jq -c 'select(.id)' >"$out/frames.writing"
+    for name in "${files[@]}"; do jq -c --arg run "${name%%=*}" '{run: $run, id, text, rank, clipscore}' "${name#*=}"; done >"$out/texts.writing"
+    jq -rn --slurpfile frames "$out/frames.writing" --slurpfile texts "$out/texts.writing" '
+        ($texts | map(.run) | reduce .[] as $r ([]; if index([$r]) then . else . + [$r] end)) as $runs |
+        ($texts | map({key: (.run + "\u0000" + .id), value: .}) | from_entries) as $by |
+        "<!DOCTYPE html><meta charset=\"utf-8\"><title>vlrm: captions</title><style>td,th{vertical-align:top;padding:6px;max-width:22em}img.t{width:160px}</style>",
+        "<img src=\"metrics.svg\" alt=\"metrics over steps\"><table><tr><th></th>" + ($runs | map("<th>" + @html "\(.)" + "</th>") | add) + "</tr>",
+        ($frames[] | . as $f | "<tr><td><img class=\"t\" alt=\"" + @html "\(.id)" + "\" src=\"" +
+            (if .frame.image then "data:image/" + @html "\(.frame.encoding)" + ";base64," + .frame.image["$bin"] else @html "\(.frame.path // "")" end) + "\"></td>" +
+            ($runs | map($by[. + "\u0000" + $f.id] | if . then "<td>" + @html "\(.text)" + @html " <small>rank \(.rank), cosine \(.clipscore * 1000 | round / 1000)</small></td>" else "<td></td>" end) | add) + "</tr>"),
+        "</table>"' >"$out/index.html.writing" && mv -f -- "$out/index.html.writing" "$out/index.html"
+    local status=$?
+    rm -f -- "$out/frames.writing" "$out/texts.writing"
+    return "$status"
+}
+
+if [ "$(history "SELECT count(*) FROM eval WHERE run = 'base'")" = 0 ]; then
+    evaluate base -1 '' ''
+fi
+for i in "${!runs[@]}"; do evaluate_run "${names[$i]}" "${runs[$i]}"; done
+for name in "${names[@]}"; do mkdir -p -- "$out/$name"; done
+plot || recipe_die 'the plot could not be drawn'
+page || recipe_die 'the page could not be written'
+[ -z "$fell" ] || { echo "vlrm cron-eval: $fell" >&2; exit 7; }

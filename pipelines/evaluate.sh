@@ -1,0 +1,62 @@
+#!/bin/bash
+# evaluate: caption images with a captioner or a policy of it, and measure the captions
+#
+#   vlrm evaluate --model DIR --clip DIR [options] [SOURCE...]
+#
+#   --model DIR       the captioner
+#   --policy DIR      a policy of it: RUN/policy/step-NNNNNN (default: the captioner as it is)
+#   --frames FILE     a stream of frames that vlrm-extract has written, instead of SOURCE
+#   --captions FILE   also keep the captions, as a stream
+#   --greedy          greedy captions (default: the paper's beams)
+#   --logs DIR        where the stages' logs go (default: a new folder, removed when all is well)
+#
+# Captions are of the centre crop, as in the paper (Table 3).
+# SOURCE is what vlrm-extract takes. Every other option is vlrm-eval's and is given as --name=value: --clip, --itm, --cache,
+# --per-image, --output, --baseline, --fail-below, --max-drop. The report goes to stdout, or to --output. Exit status 7: a check failed.
+set -u
+. "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/stages.sh"
+recipe_name=evaluate
+rollout=(--crop) eval=() sources=() frames='' captions='' logs=''
+
+while [ $# -gt 0 ]; do
+    case $1 in
+    --help | -h) recipe_help "${BASH_SOURCE[0]}"; exit ;;
+    --model | --policy | --frames | --captions | --logs | --clip | --itm)
+        [ $# -gt 1 ] || recipe_die "$1 needs a value" 2
+        set -- "$1=$2" "${@:3}"
+        continue
+        ;;
+    --model=* | --policy=* | --greedy) rollout+=("$1") ;;
+    --frames=*) frames=${1#*=} ;;
+    --captions=*) captions=${1#*=} ;;
+    --logs=*) logs=${1#*=} ;;
+    --) shift; sources+=("$@"); break ;;
+    -?*) eval+=("$1") ;;
+    *) sources+=("$1") ;;
+    esac
+    shift
+done
+[ -n "$frames" ] || [ "${#sources[@]}" -gt 0 ] || recipe_die 'which images or videos? See vlrm evaluate --help' 2
+[ -z "$frames" ] || [ "${#sources[@]}" = 0 ] || recipe_die '--frames takes the place of sources' 2
+[ -z "$frames" ] || [ -r "$frames" ] || recipe_die "cannot read $frames"
+
+folder=${logs:-$(mktemp -d "${TMPDIR:-/tmp}/vlrm-evaluate.XXXXXX")} || recipe_die 'cannot make a folder for the logs'
+stages_begin evaluate "$folder"
+[ -n "$frames" ] || stage extract 1 vlrm-extract -- "${sources[@]}"
+stage rollout all vlrm-rollout "${rollout[@]}" ${frames:+-- "$frames"}
+# A stream is kept under its name only once the evaluation has read all of it.
+[ -z "$captions" ] || stage keep 1 tee -- "$captions.writing-$$"
+stage eval all vlrm-eval "${eval[@]}"
+# shellcheck disable=SC2119
+stages_run 2>"$folder/said"
+status=$?
+if [ -n "$captions" ]; then
+    case $status in 0 | 3 | 7) mv -f -- "$captions.writing-$$" "$captions" ;; *) rm -f -- "$captions.writing-$$" ;; esac
+fi
+case $status in
+0) ;;
+7) sed -n 's/^vlrm-eval: //p' "$folder/logs/eval.log" | tail -n 1 >&2 ;;
+*) cat "$folder/said" >&2 ;;
+esac
+case $status in 0 | 7) [ -n "$logs" ] || rm -rf -- "$folder" ;; esac
+exit "$status"

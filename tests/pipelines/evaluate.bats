@@ -1,0 +1,54 @@
+# vlrm evaluate and vlrm cron-eval: a report from images, checks, every step once, history, plot and page.
+
+setup() {
+    load ../programs/common
+    ORACLE=$ROOT/tests/golden/oracle/tiny
+    TMP=$BATS_TEST_TMPDIR
+    export VLRM_THREADS=1 VLRM_GRACE_SECONDS=1
+    vlrm=$ROOT/bin/vlrm
+    models=(--model "$ORACLE/blip2" --clip "$ORACLE/clip")
+}
+
+@test "images to a report, and the captions kept" {
+    "$vlrm" evaluate "${models[@]}" --greedy --captions "$TMP/captions.vlrm" "$ORACLE/f64/images" > "$TMP/report.json"
+    jq -e '.runs[0] | .captions == 30 and .metrics.mrr.mean > 0' "$TMP/report.json"
+    vlrm-eval --clip "$ORACLE/clip" "$TMP/captions.vlrm" > "$TMP/again.json"
+    cmp <(jq -c '.runs[0].metrics' "$TMP/report.json") <(jq -c '.runs[0].metrics' "$TMP/again.json")
+    exits 7 "$vlrm" evaluate "${models[@]}" --greedy --fail-below=r@1=1 --output="$TMP/r.json" "$ORACLE/f64/images"
+    [ "${#lines[@]}" = 1 ]
+    says "r@1 is"
+    exits 2 "$vlrm" evaluate "${models[@]}"
+}
+
+@test "a stage that fails is named" {
+    exits 1 "$vlrm" evaluate --model "$TMP/none" --clip "$ORACLE/clip" "$ORACLE/f64/images"
+    says "rollout ended with status 1"
+}
+
+@test "every step once; history, plot and page; a fall is one line and 7" {
+    "$vlrm" train --model "$ORACLE/blip2" --itm "$ORACLE/itm" --learning-rate 1e-3 --warmup-steps 1 --run "$TMP/run" --batch 15 "$ORACLE/f64/images" > "$TMP/metrics"
+    vlrm-extract "$ORACLE/f64/images" > "$TMP/frames.vlrm"
+    cron=("$vlrm" cron-eval --run "$TMP/run" --frames "$TMP/frames.vlrm" "${models[@]}" --greedy --images 5 --max-drop 1)
+    exits 0 "${cron[@]}"
+    [ -z "$output" ]
+    out=$TMP/run/eval
+    [ "$(sqlite3 "$out/history.sqlite" "SELECT group_concat(run || step, ' ') FROM (SELECT run, step FROM eval WHERE metric = 'mrr' ORDER BY step)")" = "base-1 VLRM0 VLRM1 VLRM2" ]
+    grep -q '<svg' "$out/metrics.svg"
+    [ "$(grep -c '<img class="t"' "$out/index.html")" = 5 ]
+    grep -q 'VLRM step 2' "$out/index.html"
+    cp "$out/history.sqlite" "$TMP/before"
+    exits 0 "${cron[@]}"
+    cmp "$out/history.sqlite" "$TMP/before"
+    # Two at a time: the second leaves at once.
+    rm "$out/history.sqlite"
+    exec 8>"$out/lock"
+    flock 8
+    exits 0 "${cron[@]}"
+    [ ! -e "$out/history.sqlite" ]
+    exec 8>&-
+    exits 7 "${cron[@]}" --max-drop -2
+    [ "${#lines[@]}" = 1 ]
+    says "VLRM step 0: "
+    says "mrr fell by"
+    [ "$(sqlite3 "$out/history.sqlite" "SELECT count(DISTINCT step) FROM eval WHERE run = 'VLRM'")" = 3 ]
+}
