@@ -3,7 +3,6 @@
 
 #include <string.h>
 
-
 bool slice_equal(Slice a, const char *text)
 {
     size_t n = strlen(text);
