@@ -13,7 +13,7 @@ mean() {
 
 # against FOLDER: ranks, recall and ITM logits are those of the reference in FOLDER.
 against() {
-    cd "$1/f64"
+    cd "$1/f64" || return
     captions > "$TMP/in.vlrm"
     "${2:-$BIN}/vlrm-eval" --clip "$1/clip" --itm "$1/itm" --per-image "$TMP/each.jsonl" "$TMP/in.vlrm" > "$TMP/report.json"
     cmp <(jq .rank "$TMP/each.jsonl") <(jq '.ranks[]' eval.json)
