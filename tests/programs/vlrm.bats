@@ -202,7 +202,7 @@ all_run() {
     for path in "$ROOT"/pipelines/*.sh; do
         [ "$(basename "$path")" != stages.sh ] || continue
         exits 0 bash "$path" --help
-        says 'usage: vlrm '
+        says "vlrm $(basename "$path" .sh) "
         exits 2 bash "$path" --no-such-option
     done
 }

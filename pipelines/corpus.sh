@@ -1,0 +1,115 @@
+#!/bin/bash
+# corpus: extracts a whole corpus in shards, on one machine or on many
+#
+# usage: vlrm corpus --out DIR [--shards N] [--jobs N] SOURCE... [-- EXTRACT-OPTIONS]
+#
+# SOURCE is whatever vlrm-extract takes: folders, videos, images, tar shards. Shard I of N becomes DIR/shard-I-of-N.vlrm (I from 0),
+# written whole: it has that name only once it is complete. What a killed run had done of a shard is kept with its journal,
+# DIR/shard-I-of-N.journal, and the same command goes on from there.
+#
+#   --out DIR       where the shards go
+#   --shards N      how many (default: the tasks of the Slurm array, else 16)
+#   --jobs N        how many at a time on this machine, through GNU parallel (default: the processors)
+#   --one I         only shard I, in this process
+#
+# In a Slurm array each task makes one shard, its own:
+#
+#   sbatch --array=0-63 --wrap 'vlrm corpus --out frames videos/'
+#
+# Exit status: 0 clean, 3 when some sources failed (the journals say which), else the worst of the shards'. A shard that failed is
+# not there; the same command does it again.
+set -u
+. "$(dirname "$(readlink -f "$0")")/stages.sh"
+recipe_name=corpus
+
+out='' shards=${SLURM_ARRAY_TASK_COUNT:-16} jobs='' one=''
+[ -z "${SLURM_ARRAY_TASK_ID-}" ] || one=$((SLURM_ARRAY_TASK_ID - ${SLURM_ARRAY_TASK_MIN:-0}))
+sources=()
+while [ $# -gt 0 ]; do
+    case $1 in
+    -h | --help) recipe_help "$0"; exit ;;
+    --out | --shards | --jobs | --one)
+        [ $# -gt 1 ] || recipe_die "$1 needs a value" 2
+        case $1 in --out) out=$2 ;; --shards) shards=$2 ;; --jobs) jobs=$2 ;; --one) one=$2 ;; esac
+        shift
+        ;;
+    --) shift; break ;;
+    -?*) recipe_die "unknown option $1; --help lists what there is (options of vlrm-extract come after --)" 2 ;;
+    *) sources+=("$1") ;;
+    esac
+    shift
+done
+for number in "$shards" "${jobs:-1}" "${one:-0}"; do
+    case $number in '' | *[!0-9]*) recipe_die "expected a number, found $number" 2 ;; esac
+done
+[ -n "$out" ] || recipe_die '--out DIR says where the shards go' 2
+[ ${#sources[@]} -gt 0 ] || recipe_die 'no SOURCE given' 2
+[ "${one:-0}" -lt "$shards" ] || recipe_die "shard ${one:-0} of $shards: shards count from 0" 2
+mkdir -p -- "$out" || recipe_die "cannot make $out"
+
+# Makes shard $1 in this process. What follows are options for vlrm-extract.
+make_shard() {
+    local shard=$1 name file lock status
+    name=$(printf 'shard-%05d-of-%05d' "$1" "$shards")
+    shift
+    file=$out/$name.vlrm
+    exec {lock}>"$out/.$name.lock"
+    flock -n "$lock" || recipe_die "$name is being made by another process"
+    [ ! -e "$file" ] || { rm -f -- "$out/.$name.lock"; return 0; }
+    # --append drops what a killed run wrote past its journal, and goes on behind the rest.
+    setpriv --pdeathsig TERM -- vlrm-extract --shard "$shard/$shards" --journal "$out/$name.journal" --resume \
+        --append "$out/.$name.writing" "$@" -- "${sources[@]}" </dev/null &
+    shard_pid=$!
+    trap 'kill -TERM "$shard_pid"' INT TERM HUP
+    wait_for "$shard_pid"
+    status=$?
+    case $status in 0 | 3) mv -- "$out/.$name.writing" "$file" && rm -f -- "$out/.$name.lock" || status=1 ;; esac
+    return "$status"
+}
+
+# Waits for process $1, also where a signal comes in between, and returns its status.
+wait_for() {
+    local status
+    wait "$1"
+    status=$?
+    while kill -0 "$1" 2>/dev/null; do
+        wait "$1"
+        status=$?
+    done
+    return "$status"
+}
+
+# One command a shard: this same recipe. Quoted here, so that parallel has nothing to replace in it.
+shard_commands() {
+    local shard
+    for ((shard = 0; shard < shards; shard++)); do
+        printf '%q ' exec setpriv --pdeathsig TERM -- "$BASH" "$(readlink -f "$0")" --out "$out" --shards "$shards" --one "$shard" "${sources[@]}" -- "$@"
+        echo
+    done
+}
+
+# The verdict over all shards; parallel's log has the status of each in column 7, the signal in column 8.
+corpus_status() {
+    awk 'NR > 1 {status = $7 ? $7 : $8 ? 128 + $8 : 0; n[status]++; shards++}
+         END {
+             for (s in n) if (s != 0 && s != 3 && s != 4 && s > worst) worst = s
+             exit worst ? worst : n[4] && n[4] == shards ? 4 : n[3] ? 3 : shards == 0
+         }' "$1"
+}
+
+if [ -n "$one" ]; then
+    make_shard "$one" "$@"
+    exit
+fi
+
+log=$out/.parallel-$$.log
+trap 'rm -f -- "$log"' EXIT
+export PARALLEL_SHELL=$BASH
+setpriv --pdeathsig KILL -- parallel --will-cite --jobs "${jobs:-100%}" --joblog "$log" --termseq TERM,60000,KILL,25 < <(shard_commands "$@") &
+parallel_pid=$!
+asked=
+# The first SIGTERM makes parallel start no more, the second makes it end those that run.
+trap 'asked=yes; kill -TERM "$parallel_pid"; sleep 0.2; kill -TERM "$parallel_pid" 2>/dev/null' INT TERM HUP
+wait_for "$parallel_pid"
+[ -z "$asked" ] || exit 75
+corpus_status "$log"

@@ -1,0 +1,96 @@
+#!/usr/bin/env bats
+# pipelines/corpus.sh: shards through GNU parallel and as tasks of a Slurm array; whole, resumed, named.
+load common
+
+setup() {
+    cd "$BATS_TEST_TMPDIR" || return 1
+    mkdir 'vi deos'
+    local i
+    for i in 1 2 3 4 5 6; do
+        ffmpeg -v error -f lavfi -i "testsrc2=size=64x48:rate=5:duration=$((i + 1))" -pix_fmt yuv420p -c:v libx264 -preset ultrafast \
+            -g 5 "vi deos/{$i}.mp4" </dev/null
+    done
+}
+
+# The ids of the records of these streams, sorted.
+ids() {
+    cat "$@" | vlrm-cat --fields id | jq -r '.id // empty' | sort
+}
+
+# How many shards are there.
+shards() {
+    find shards -name '*.vlrm' | wc -l
+}
+
+@test "the shards together are the corpus, each whole, named by its number" {
+    vlrm-extract 'vi deos' >all.vlrm
+    exits 0 "$ROOT/bin/vlrm" corpus --out shards --shards 3 --jobs 2 'vi deos'
+    local expected=(shard-0000{0..2}-of-00003.{journal,vlrm})
+    [ "$(ls -A shards)" = "$(printf '%s\n' "${expected[@]}")" ]
+    [ "$(ids shards/*.vlrm)" = "$(ids all.vlrm)" ]
+    [ "$(ids all.vlrm | wc -l)" -gt 20 ]
+}
+
+@test "options after -- go to vlrm-extract; what is there is not made again" {
+    exits 0 "$ROOT/bin/vlrm" corpus --out shards --shards 2 'vi deos' -- --max 1
+    [ "$(ids shards/*.vlrm | wc -l)" = 6 ]
+    local before
+    before=$(stat -c %i%y shards/*)
+    exits 0 "$ROOT/bin/vlrm" corpus --out shards --shards 2 'vi deos' -- --max 1
+    [ "$(stat -c %i%y shards/*)" = "$before" ]
+}
+
+@test "a Slurm array: each task makes its own shard" {
+    local task
+    for task in 4 5 6; do
+        SLURM_ARRAY_TASK_ID=$task SLURM_ARRAY_TASK_MIN=4 SLURM_ARRAY_TASK_COUNT=3 \
+            exits 0 "$ROOT/bin/vlrm" corpus --out shards 'vi deos'
+        [ "$(shards)" = $((task - 3)) ]
+    done
+    [ "$(ids shards/*.vlrm)" = "$(ids <(vlrm-extract 'vi deos'))" ]
+}
+
+@test "a damaged source gives 3, its shard is there, and the journal names it" {
+    head -c 3000 'vi deos/{4}.mp4' >cut.mp4 && mv cut.mp4 'vi deos/{4}.mp4'
+    exits 3 "$ROOT/bin/vlrm" corpus --out shards --shards 3 'vi deos'
+    [ "$(shards)" = 3 ]
+    cat shards/*.journal | jq -e -s '[.[] | select(.verdict != "complete") | .source] == ["vi deos/{4}.mp4"]'
+}
+
+@test "killed with -9 at any moment, the same command completes it: every record, none twice" {
+    vlrm-extract 'vi deos' >all.vlrm
+    local delay
+    for delay in 0.05 0.1 0.15 0.2 0.3 0.4; do
+        rm -rf shards
+        "$ROOT/bin/vlrm" corpus --out shards --shards 2 --jobs 2 'vi deos' 3>&- &
+        sleep "$delay"
+        kill -9 $! 2>/dev/null && wait $! 2>/dev/null && return 1
+        eventually 10 sh -c '! pgrep -f "vlrm-extract --shard [01]/2 --journal shards/"'
+        exits 0 "$ROOT/bin/vlrm" corpus --out shards --shards 2 --jobs 2 'vi deos'
+        [ "$(ids shards/*.vlrm)" = "$(ids all.vlrm)" ]
+    done
+}
+
+@test "SIGTERM gives 75, leaves nothing running, and the same command completes it" {
+    vlrm-extract --every 0.2 'vi deos' >all.vlrm
+    "$ROOT/bin/vlrm" corpus --out shards --shards 2 --jobs 2 'vi deos' -- --every 0.2 3>&- &
+    sleep 0.3
+    kill -TERM $! 2>/dev/null || [ $? = 1 ] # it may have ended by now
+    local status=0
+    wait $! || status=$?
+    [ "$status" = 75 ] || [ "$status" = 0 ]
+    no pgrep -f "vlrm-extract --shard [01]/2 --journal shards/"
+    exits 0 "$ROOT/bin/vlrm" corpus --out shards --shards 2 --jobs 2 'vi deos' -- --every 0.2
+    [ "$(ids shards/*.vlrm)" = "$(ids all.vlrm)" ]
+}
+
+@test "wrong usage is said before anything is made" {
+    exits 2 "$ROOT/bin/vlrm" corpus 'vi deos'
+    says '--out DIR says where'
+    exits 2 "$ROOT/bin/vlrm" corpus --out shards
+    says 'no SOURCE given'
+    exits 2 "$ROOT/bin/vlrm" corpus --out shards --shards many 'vi deos'
+    exits 2 "$ROOT/bin/vlrm" corpus --out shards --shards 3 --one 3 'vi deos'
+    says 'shards count from 0'
+    [ ! -e shards ]
+}
