@@ -61,6 +61,8 @@ LIB_SOURCES  += $(wildcard lib/tensor/cuda/absent/*.c)
 else
 LIB_SOURCES  += $(wildcard lib/tensor/cuda/*.c)
 CUDA_SOURCES := $(wildcard lib/tensor/cuda/*.cu)
+CUDA_LIB     ?= $(realpath $(dir $(shell command -v $(NVCC)))../lib64)
+LIBS         += $(CUDA_LIB:%=-L%) $(CUDA_LIB:%=-Wl,-rpath,%) -lcublas -lcudart -lstdc++
 endif
 ifeq ($(VARIANT),fuzz)
 LIB_SOURCES  := $(wildcard lib/base/*.c lib/stream/*.c lib/models/*.c lib/tensor/*.c)
@@ -80,7 +82,7 @@ BINS      := $(addprefix $(B)/bin/,$(PROGRAMS))
 TESTS     := $(TEST_MAINS:%.c=$(B)/%)
 BENCHES   := $(BENCH_MAINS:%.c=$(B)/%)
 
-.PHONY: all programs tests benches test build-all bench fuzz fuzzers demo cuda install man flags format clean
+.PHONY: all programs tests benches test build-all bench fuzz fuzzers demo cuda install man flags nvcc-name format clean
 all: programs
 ifeq ($(VARIANT),release)
 	mkdir -p bin; for p in $(PROGRAMS); do ln -sf ../$(B)/bin/$$p bin/$$p; done
@@ -112,7 +114,7 @@ $(patsubst %.c,$(B)/%.o,$(filter src/%,$(PARTS) $(MAINS))): | $(PROTOS:%.proto=$
 $(B)/%.cu.o: %.cu config.mk Makefile
 	mkdir -p $(@D)
 	echo '  NVCC  $@'
-	$(NVCC) -Ilib -O3 -arch=sm_$(CUDA_ARCH) -Xcompiler -Wall -c -o $@ $<
+	$(NVCC) -std=c++17 -Ilib -O3 -arch=sm_$(CUDA_ARCH) -Xcompiler -Wall,-Wextra $(WERROR:%=% all-warnings) -MMD -MP -MF $(@:.o=.d) -c -o $@ $<
 
 # A program is its own file, the other files of its folder, and what it needs of the library.
 .SECONDEXPANSION:
@@ -143,10 +145,12 @@ test:
 	tests/run.sh
 
 # Every variant that the tests use, without a warning from gcc; and everything once through clang, which warns of other things.
+# The CUDA variant where there is nvcc: without it, tests/programs/cuda.bats says that it was skipped.
 build-all:
 	+$(MAKE) --no-print-directory VARIANT=release WERROR=-Werror all tests benches
 	+$(MAKE) --no-print-directory VARIANT=asan WERROR=-Werror programs tests
 	+$(MAKE) --no-print-directory VARIANT=double WERROR=-Werror programs tests
+	+if command -v $(NVCC) >/dev/null; then $(MAKE) --no-print-directory VARIANT=cuda WERROR=-Werror programs tests; fi
 	+$(MAKE) --no-print-directory VARIANT=clang CC=clang CFLAGS='-O1 -fno-math-errno' WERROR=-Werror programs tests benches
 
 bench: all benches
@@ -190,9 +194,11 @@ fuzz:
 	    echo "$$f: $$(sed -n 's/^stat::number_of_executed_units: *//p' $$log) inputs in $(FUZZ_SECONDS) s, no finding"; \
 	done
 
-# The preprocessor's flags, for tests that compile a file by themselves.
+# The preprocessor's flags, for tests that compile a file by themselves; and CUDA's compiler, for those that look for it.
 flags:
 	echo '$(CPPFLAGS)'
+nvcc-name:
+	echo '$(NVCC)'
 
 format:
 	clang-format -i $$(git ls-files '*.c' '*.h')

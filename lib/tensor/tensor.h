@@ -41,7 +41,7 @@ typedef struct Tensor {
 /* The values of an activation or trained parameter. */
 static inline real *tensor_data(const Tensor *t)
 {
-    return t->data;
+    return (real *)t->data; /* the cast is for C++, which nvcc compiles */
 }
 
 static inline size_t tensor_size(const Tensor *t)

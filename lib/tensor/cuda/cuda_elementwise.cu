@@ -1,0 +1,108 @@
+/* Elementwise kernels: a thread per value; the formulas of cpu/plain_elementwise.c. */
+#include "tensor/cuda/device.cuh"
+
+static const float sqrt_half = 0.70710678118654752440f, inv_sqrt_2pi = 0.39894228040143267794f;
+
+static __global__ void gelu_kernel(real *y, const real *x, size_t n)
+{
+    size_t i = thread_index();
+    if (i < n)
+        y[i] = x[i] * 0.5f * (1 + erff(x[i] * sqrt_half));
+}
+
+static void gelu(real *y, const real *x, size_t n)
+{
+    if (n == 0)
+        return;
+    gelu_kernel<<<blocks_for(n), THREADS>>>(y, x, n);
+    CHECK(cudaGetLastError());
+}
+
+/* In the forward pass this was y = x Phi(x), so dx += dy (Phi(x) + x phi(x)). */
+static __global__ void gelu_backward_kernel(real *dx, const real *dy, const real *x, size_t n)
+{
+    size_t i = thread_index();
+    if (i >= n)
+        return;
+    real cdf = 0.5f * (1 + erff(x[i] * sqrt_half));
+    real density = inv_sqrt_2pi * expf(x[i] * x[i] * -0.5f);
+    dx[i] += dy[i] * (cdf + (density > 0 ? x[i] * density : 0)); /* not inf * 0 */
+}
+
+static void gelu_backward(real *dx, const real *dy, const real *x, size_t n)
+{
+    if (n == 0)
+        return;
+    gelu_backward_kernel<<<blocks_for(n), THREADS>>>(dx, dy, x, n);
+    CHECK(cudaGetLastError());
+}
+
+static __global__ void relu_kernel(real *y, const real *x, size_t n)
+{
+    size_t i = thread_index();
+    if (i < n)
+        y[i] = x[i] <= 0 ? 0 : x[i]; /* NaN stays NaN */
+}
+
+static void relu(real *y, const real *x, size_t n)
+{
+    if (n == 0)
+        return;
+    relu_kernel<<<blocks_for(n), THREADS>>>(y, x, n);
+    CHECK(cudaGetLastError());
+}
+
+static __global__ void relu_backward_kernel(real *dx, const real *dy, const real *y, size_t n)
+{
+    size_t i = thread_index();
+    if (i < n)
+        dx[i] += y[i] <= 0 ? 0 : dy[i];
+}
+
+static void relu_backward(real *dx, const real *dy, const real *y, size_t n)
+{
+    if (n == 0)
+        return;
+    relu_backward_kernel<<<blocks_for(n), THREADS>>>(dx, dy, y, n);
+    CHECK(cudaGetLastError());
+}
+
+static __global__ void add_kernel(real *y, const real *a, const real *b, size_t n)
+{
+    size_t i = thread_index();
+    if (i < n)
+        y[i] = a[i] + b[i];
+}
+
+static void add(real *y, const real *a, const real *b, size_t n)
+{
+    if (n == 0)
+        return;
+    add_kernel<<<blocks_for(n), THREADS>>>(y, a, b, n);
+    CHECK(cudaGetLastError());
+}
+
+static __global__ void axpy_kernel(real *y, real alpha, const real *x, size_t n)
+{
+    size_t i = thread_index();
+    if (i < n)
+        y[i] += alpha * x[i];
+}
+
+static void axpy(real *y, double alpha, const real *x, size_t n)
+{
+    if (n == 0)
+        return;
+    axpy_kernel<<<blocks_for(n), THREADS>>>(y, (real)alpha, x, n);
+    CHECK(cudaGetLastError());
+}
+
+void cuda_elementwise_fill(Kernels *k)
+{
+    k->gelu = gelu;
+    k->gelu_backward = gelu_backward;
+    k->relu = relu;
+    k->relu_backward = relu_backward;
+    k->add = add;
+    k->axpy = axpy;
+}

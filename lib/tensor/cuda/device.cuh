@@ -1,0 +1,126 @@
+/*
+ * What the CUDA kernels share: checked calls, scratch of one call, launches, sums over a block. Everything runs on the default
+ * stream of one device, so calls happen in the order in which they are made.
+ *
+ * Sums never use atomics: each value has one owner, who adds in a fixed order.
+ */
+#ifndef TENSOR_CUDA_DEVICE_CUH
+#define TENSOR_CUDA_DEVICE_CUH
+
+#include <math.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cublas_v2.h>
+#include <cuda_bf16.h>
+#include <cuda_fp16.h>
+#include <cuda_runtime.h>
+
+/* The suite's headers are C. */
+#define _Noreturn __attribute__((noreturn))
+extern "C" {
+#include "tensor/kernels.h"
+}
+#undef _Noreturn
+
+static_assert(sizeof(real) == sizeof(float), "CUDA kernels compute in f32; the double build has none");
+
+/* Every call of CUDA and cuBLAS goes through this: what failed, where, and why; then the end. */
+#define CHECK(call) cuda_check((call), #call, __FILE__, __LINE__)
+void cuda_check(cudaError_t status, const char *call, const char *file, int line);
+void cuda_check(cublasStatus_t status, const char *call, const char *file, int line);
+
+/* Each file fills its own slots. */
+void cuda_memory_fill(Kernels *k);
+void cuda_matmul_fill(Kernels *k, Compute compute);
+void cuda_norm_fill(Kernels *k);
+void cuda_elementwise_fill(Kernels *k);
+void cuda_attention_fill(Kernels *k);
+void cuda_rows_fill(Kernels *k);
+void cuda_logits_fill(Kernels *k);
+void cuda_optimizer_fill(Kernels *k);
+
+/* Readies memory and cuBLAS on the current device, once. */
+void cuda_memory_init(int device);
+void cuda_matmul_init(void);
+
+/*
+ * Memory of one call: reused once what was launched before cuda_scratch_free has run. cuda_scratch_copy fills it with `bytes` of
+ * host memory, which may change after the call. Both die with STATUS_MEMORY.
+ */
+void *cuda_scratch(size_t bytes);
+void *cuda_scratch_copy(const void *host, size_t bytes);
+void cuda_scratch_free(const void *p);
+
+enum { THREADS = 256 }; /* of every block */
+
+/* Blocks of THREADS for n values, a value per thread. */
+static inline unsigned blocks_for(size_t n)
+{
+    return (unsigned)((n + THREADS - 1) / THREADS);
+}
+
+static __device__ inline size_t thread_index(void)
+{
+    return (size_t)blockIdx.x * THREADS + threadIdx.x;
+}
+
+/* One stored value as a float. */
+static __device__ inline float value_of(float x)
+{
+    return x;
+}
+
+static __device__ inline float value_of(double x)
+{
+    return (float)x;
+}
+
+static __device__ inline float value_of(__half x)
+{
+    return __half2float(x);
+}
+
+static __device__ inline float value_of(__nv_bfloat16 x)
+{
+    return __bfloat162float(x);
+}
+
+/* The sum of all threads' x, for all of them. Every thread of the block must call it. */
+static __device__ inline double block_sum(double x)
+{
+    __shared__ double sums[THREADS];
+    __syncthreads(); /* somebody may still read the last result */
+    sums[threadIdx.x] = x;
+    __syncthreads();
+    for (unsigned half = THREADS / 2; half > 0; half /= 2) {
+        if (threadIdx.x < half)
+            sums[threadIdx.x] += sums[threadIdx.x + half];
+        __syncthreads();
+    }
+    return sums[0];
+}
+
+/* The larger of the two; NaN if one is. */
+static __device__ inline float larger(float a, float b)
+{
+    return b > a || b != b ? b : a;
+}
+
+/* The same for the largest x. */
+static __device__ inline float block_max(float x)
+{
+    __shared__ float most[THREADS];
+    __syncthreads();
+    most[threadIdx.x] = x;
+    __syncthreads();
+    for (unsigned half = THREADS / 2; half > 0; half /= 2) {
+        if (threadIdx.x < half)
+            most[threadIdx.x] = larger(most[threadIdx.x], most[threadIdx.x + half]);
+        __syncthreads();
+    }
+    return most[0];
+}
+
+#endif

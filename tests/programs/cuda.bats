@@ -1,0 +1,59 @@
+# The CUDA build: it compiles and links where nvcc is, computes on the CPU as every build does, and never falls back to it silently.
+
+setup() {
+    load oracle
+    oracle_setup
+}
+
+# cuda_build [TARGET...]: build/cuda is up to date; skips the test where there is no nvcc.
+cuda_build() {
+    local nvcc
+    nvcc=$(make -s -C "$ROOT" nvcc-name)
+    command -v "$nvcc" > /dev/null || skip "no nvcc ($nvcc): the CUDA build is not tested on this machine"
+    make -s -C "$ROOT" VARIANT=cuda WERROR=-Werror "${@:-programs}" > "$TMP/make.log" 2>&1 || {
+        tail -n 30 "$TMP/make.log"
+        return 1
+    }
+}
+
+# caption PROGRAM OPTION...: four frames' captions.
+caption() {
+    local program=$1
+    shift
+    jq -c '{id, frame}' captions.jsonl | head -n 4 | vlrm-cat --from=json |
+        "$program" --model "$ORACLE/blip2" --greedy --max-new-tokens 12 "$@"
+}
+
+@test "the CUDA build links and captions on the CPU as the release build does" {
+    cuda_build
+    caption "$ROOT/build/cuda/bin/vlrm-rollout" --device cpu | vlrm-cat | jq -c 'select(.id) | .caption' > "$TMP/cuda.jsonl"
+    caption vlrm-rollout | vlrm-cat | jq -c 'select(.id) | .caption' > "$TMP/release.jsonl"
+    [ "$(wc -l < "$TMP/release.jsonl")" -eq 4 ]
+    cmp "$TMP/cuda.jsonl" "$TMP/release.jsonl"
+}
+
+@test "without a device --device cuda fails and says so" {
+    cuda_build
+    export CUDA_VISIBLE_DEVICES=''
+    exits 1 caption "$ROOT/build/cuda/bin/vlrm-rollout" --device cuda
+    says 'device cuda:0: no CUDA device was found'
+    exits 1 caption "$ROOT/build/cuda/bin/vlrm-rollout" --device cuda:3
+    says 'device cuda:3: no CUDA device was found'
+}
+
+@test "a build without CUDA says that it has none" {
+    exits 2 caption "$ROOT/bin/vlrm-rollout" --device cuda
+    says 'this build has no CUDA'
+}
+
+@test "the CUDA table agrees with the plain one" {
+    cuda_build build/cuda/tests/ops/test_kernels build/cuda/tests/ops/test_kernels_products
+    for name in test_kernels test_kernels_products; do
+        "$ROOT/build/cuda/tests/ops/$name" > "$TMP/$name" 2>&1 || {
+            tail -n 30 "$TMP/$name"
+            return 1
+        }
+    done
+    no_device=$(grep -m1 'not compared' "$TMP/test_kernels" || true)
+    [ -z "$no_device" ] || skip "$no_device"
+}
