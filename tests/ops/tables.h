@@ -1,6 +1,7 @@
 /*
  * What the tests of kernel tables share: buffers with sentinels behind them, drawn numbers, comparison by NMSE, and the loop over
- * every table of this machine, with one thread and with two. TEST_THREADS=N runs a test in its own process with N threads.
+ * every table of this machine, CUDA's among them where there is a device, with one thread and with two. TEST_THREADS=N runs a
+ * test in its own process with N threads.
  */
 #ifndef TESTS_OPS_TABLES_H
 #define TESTS_OPS_TABLES_H
@@ -20,6 +21,7 @@
 #include "base/pool.h"
 #include "base/random.h"
 #include "tensor/kernels.h"
+#include "tests/ops/mirror.h"
 
 /*
  * NMSE, the squared error over the squared size of what plain computes. The tables sum in another order: a sum of k terms in f32
@@ -117,18 +119,40 @@ static void *weights_of(DType type, const real *values, size_t n)
 
 static const DType dtypes[] = {DTYPE_F32, DTYPE_F16, DTYPE_BF16, DTYPE_F64};
 
+static void on_table(const Kernels *table, void (*test)(void))
+{
+    const Kernels *tables[MAX_TABLES];
+    kernels_cpu_all(tables, MAX_TABLES);
+    plain = tables[table->compute == COMPUTE_BF16];
+    assert_string_equal(plain->name, "plain");
+    assert_int_equal(plain->compute, table->compute);
+    fast = table;
+    test();
+}
+
+/* The CUDA tables, where a device is found; else says why not. */
+static void on_cuda_tables(void (*test)(void))
+{
+    for (Compute c = COMPUTE_F32; c <= COMPUTE_BF16; c++) {
+        const Kernels *cuda;
+        Error err = {0};
+        if (kernels_cuda(0, c, &cuda, &err))
+            on_table(mirror_of(cuda), test);
+        else
+            print_message("# CUDA is not compared with plain: %s\n", err.text);
+    }
+}
+
 static void on_every_table(void (*test)(void))
 {
     const Kernels *tables[MAX_TABLES];
     size_t n = kernels_cpu_all(tables, MAX_TABLES);
     assert_true(n >= 2);
-    for (size_t i = 0; i < n; i++) {
-        plain = tables[tables[i]->compute == COMPUTE_BF16];
-        assert_string_equal(plain->name, "plain");
-        assert_int_equal(plain->compute, tables[i]->compute);
-        fast = tables[i];
-        test();
-    }
+    for (size_t i = 0; i < n; i++)
+        on_table(tables[i], test);
+    on_table(mirror_of(tables[0]), test);
+    on_table(mirror_of(tables[1]), test);
+    on_cuda_tables(test);
 }
 
 #define TEST(NAME)                        \

@@ -1,4 +1,4 @@
-/* Every slot but the products of every CPU table that this machine can run, against the plain one. */
+/* Every slot but the products of every table that this machine can run, against the plain one. */
 #include "tables.h"
 
 /* Rows. */

@@ -54,6 +54,6 @@ caption() {
             return 1
         }
     done
-    no_device=$(grep -m1 'not compared' "$TMP/test_kernels" || true)
+    no_device=$(grep -m1 'is not compared' "$TMP/test_kernels" || true)
     [ -z "$no_device" ] || skip "$no_device"
 }

@@ -1,7 +1,7 @@
 /*
- * Attention: a block per query and head, its keys a tile at a time; the backward pass a block per query for dq and a block per key
- * for dk and dv, so that nothing is added by two. The formulas of cpu/plain_attention.c: maximum, sum, then probabilities, which
- * the backward pass computes again from the kept maximum and sum.
+ * Attention: a block per query and head, its keys a tile at a time; the backward pass a block per query for dq and a block per
+ * key for dk and dv, so that nothing is added by two. The formulas of cpu/plain_attention.c: maximum, sum, then probabilities,
+ * which the backward pass computes again from the kept maximum and sum.
  *
  * A query's result depends on its own span alone.
  */

@@ -1,8 +1,8 @@
 /*
  * Products: few rows by a kernel of our own, many by cuBLAS, weights of other types expanded a chunk at a time.
  *
- * Few rows (m <= FEW_ROWS) are the decoder's case: there a row's sums run in an order that does not depend on m, which cuBLAS does
- * not promise. cuBLAS reads matrices by columns: our [m,n] is its n by m.
+ * Few rows (m <= FEW_ROWS) are the decoder's case: there a row's sums run in an order that does not depend on m, which cuBLAS
+ * does not promise. cuBLAS reads matrices by columns: our [m,n] is its n by m.
  */
 #include "tensor/cuda/device.cuh"
 
