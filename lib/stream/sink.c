@@ -104,8 +104,10 @@ static bool write_all(Sink *s, struct iovec *v, int n, Error *err)
 static bool write_sealed(Sink *s, const void *data, size_t n, Error *err)
 {
     struct iovec v = {(void *)data, n};
+    if (n == 0) /* also before the first segment, whose beginning resets the seal */
+        return true;
     XXH3_64bits_update(s->seal, data, n);
-    return n == 0 || write_all(s, &v, 1, err);
+    return write_all(s, &v, 1, err);
 }
 
 static bool compress(Sink *s, const void *data, size_t n, ZSTD_EndDirective how, Error *err)
