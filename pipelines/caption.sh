@@ -1,7 +1,7 @@
 #!/bin/bash
 # caption: a caption for every image, and for every frame of a video, as JSON lines
 #
-#   vlrm caption --model DIR [options] SOURCE...
+# usage: vlrm caption --model DIR [options] SOURCE...
 #
 # SOURCE is what vlrm-extract takes: a folder of images or videos, files, shards; - for one file on stdin. Options are those of
 # vlrm-extract and vlrm-rollout: --policy RUN/policy/latest captions with a trained policy, --max 1 takes one frame of every video, --sample

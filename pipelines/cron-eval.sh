@@ -1,7 +1,7 @@
 #!/bin/bash
 # cron-eval: evaluate every new policy of a run once; history, plot and page; says nothing unless a metric fell
 #
-#   vlrm cron-eval --run RUN --frames FILE --model DIR --clip DIR [options]
+# usage: vlrm cron-eval --run RUN --frames FILE --model DIR --clip DIR [options]
 #
 #   --run [NAME=]RUN   a run folder; given again, further runs beside it (VLRM-RS=runs/rs). Names: letters, digits, . _ -
 #   --frames FILE      the frames to caption: a stream that vlrm-extract has written

@@ -1,7 +1,7 @@
 #!/bin/bash
 # evaluate: caption images with a captioner or a policy of it, and measure the captions
 #
-#   vlrm evaluate --model DIR --clip DIR [options] [SOURCE...]
+# usage: vlrm evaluate --model DIR --clip DIR [options] [SOURCE...]
 #
 #   --model DIR       the captioner
 #   --policy DIR      a policy of it: RUN/policy/step-NNNNNN (default: the captioner as it is)

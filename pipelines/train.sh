@@ -1,7 +1,7 @@
 #!/bin/bash
 # train: reinforce a captioner on videos and images: extract | rollout | reward | update, in one run folder
 #
-#   vlrm train --run RUN --model DIR --itm DIR [options] SOURCE...
+# usage: vlrm train --run RUN --model DIR --itm DIR [options] SOURCE...
 #
 # SOURCE is what vlrm-extract takes: videos, images, folders, shards. Every option of vlrm-extract, vlrm-rollout, vlrm-reward and
 # vlrm-update may be given; it goes to those programs that know it (VLRM_* in the environment works too). Set by the recipe unless

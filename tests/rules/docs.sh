@@ -34,11 +34,23 @@ make_template() {
         ffmpeg -v error -f lavfi -i "mandelbrot=size=96x96:start_scale=$i" -frames:v 1 "$scratch/template/photos/photo$i.jpg" </dev/null ||
             broken 'ffmpeg could not make a photo'
     done
-    model blip2 share/tiny/captioner tests/golden/tokenizers/opt
-    model itm share/tiny/itm
-    model clip share/tiny/clip
+    model blip2 share/tiny/captioner tests/golden/oracle/tiny/blip2
+    model itm share/tiny/itm tests/golden/oracle/tiny/itm
+    model clip share/tiny/clip tests/golden/oracle/tiny/clip
+    make_captions
     cp "$scratch/template/videos/clip1.mp4" "$scratch/template/clip.mp4"
     cp "$scratch/template/photos/photo1.jpg" "$scratch/template/photo.jpg"
+}
+
+# captions.jsonl, and the rewards of a few captions as recorded: what examples of later stages start from.
+make_captions() {
+    local folder=$scratch/template
+    for i in 1 2; do
+        echo "{\"id\": \"$i\", \"frame\": {\"path\": \"photos/photo$i.jpg\"}, \"caption\": {\"text\": \"a red circle on a blue field\"}}"
+    done > "$folder/captions.jsonl"
+    (cd "$folder" && vlrm-cat --from=json captions.jsonl | vlrm-reward --model blip2 --itm itm > rewarded.vlrm) ||
+        broken 'vlrm-reward could not score the captions of the sandbox'
+    (cd "$folder" && vlrm-cat --from=json captions.jsonl > captions.vlrm) || broken 'vlrm-cat could not make captions.vlrm'
 }
 
 # sandbox NAME: a fresh copy, whose path is printed.
