@@ -34,8 +34,8 @@ static const Program program = {
         "too. "
         "Rates are over all captions together.\n\n"
         "A record without a caption, or whose frame is in no shot of the truth, fails; input that is cut short is not scored.",
-    .examples = "vlrm-world-render --split test --clips 2 --out clips && vlrm-extract clips | vlrm-rollout --model "
-                "\"$VLRM_MODEL\" | vlrm-world-score --truth clips",
+    .examples = "vlrm-world-render --split test --clips 2 --out clips && vlrm-extract clips/*.mp4 | vlrm-rollout "
+                "--model blip2 | vlrm-world-score --truth clips",
     .options = options,
 };
 

@@ -1,10 +1,11 @@
 /* Stored tensors: shapes, values whatever their type and alignment, digests. See safetensors.h. */
+#include "models/stored.h"
+
 #include <stdlib.h>
 #include <string.h>
 #include <xxhash.h>
 
 #include "base/pool.h"
-#include "models/stored.h"
 
 static const struct {
     const char *name;

@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034 # TMP is for the tests
 # The committed results of the torch reference (tests/golden/oracle), as streams. Load after common.
 
 oracle_setup() {
