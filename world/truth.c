@@ -249,3 +249,21 @@ const Shot *truth_find_id(const Truth *t, const char *id)
     free(seconds);
     return shot;
 }
+
+const Shot *truth_find_record(const Truth *t, const Record *r)
+{
+    Slice source;
+    double time;
+    const Shot *shot = NULL;
+    if (record_string(r, "frame.source", &source) == FIELD_OK && record_real(r, "frame.time", &time) == FIELD_OK) {
+        char *name = xstrndup(source.data, source.size);
+        shot = truth_find(t, name, time);
+        free(name);
+    }
+    if (shot)
+        return shot;
+    char *id = xstrndup(r->id.data, r->id.size);
+    shot = truth_find_id(t, id);
+    free(id);
+    return shot;
+}

@@ -13,6 +13,7 @@
 #include <jansson.h>
 
 #include "base/base.h"
+#include "stream/stream.h"
 #include "world/scene.h"
 
 typedef struct Shot {
@@ -39,6 +40,9 @@ const Shot *truth_find(const Truth *t, const char *source, double time);
 
 /* The same from a record's id, "NAME#SECONDS", which may end in "~K" (one of several captions). */
 const Shot *truth_find_id(const Truth *t, const char *id);
+
+/* The shot that a record's frame shows: by frame.source and frame.time, else by the id. */
+const Shot *truth_find_record(const Truth *t, const Record *r);
 
 void truth_release(Truth *t);
 

@@ -44,19 +44,6 @@ static char *slice_text(Slice s)
     return xstrndup(s.data, s.size);
 }
 
-/* The shot that the record's frame shows: by the frame's source and time, else by the id. */
-static const Shot *record_shot(const Truth *truth, const Record *r, const char *id)
-{
-    Slice source;
-    double time;
-    if (record_string(r, "frame.source", &source) != FIELD_OK || record_real(r, "frame.time", &time) != FIELD_OK)
-        return truth_find_id(truth, id);
-    char *name = slice_text(source);
-    const Shot *shot = truth_find(truth, name, time);
-    free(name);
-    return shot ? shot : truth_find_id(truth, id);
-}
-
 static void caption_score(Tally *tally, FILE *per_caption, const Shot *shot, const char *id, const char *text,
                           const Reading *reading)
 {
@@ -79,7 +66,7 @@ static void record_score(Filter *f, Tally *tally, FILE *per_caption, const Truth
         return;
     }
     char *id = slice_text(r->id), *text = slice_text(caption);
-    const Shot *shot = record_shot(truth, r, id);
+    const Shot *shot = truth_find_record(truth, r);
     if (!shot)
         filter_failed(f, r, "its frame is in no shot of %s", truth_path);
     else if (!caption_read(&reading, text))

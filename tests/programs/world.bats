@@ -140,6 +140,64 @@ some_truth() {
     says 'no truth in it'
 }
 
+# captions OPTIONS: a stream of captions made from the truth, of the frames in frames.vlrm.
+captions() {
+    vlrm-world-captions --truth "$DIR/clips" "$@" "$DIR/frames.vlrm"
+}
+
+some_frames() {
+    some_truth
+    stream_of "$DIR/test-4.jsonl" long >"$DIR/frames.vlrm"
+}
+
+@test "captions: true ones of every kind, the same for the same seed, others for another" {
+    some_frames
+    for kind in long short bare range; do
+        captions --kind "$kind" >"$DIR/$kind.vlrm"
+        vlrm-world-score --truth "$DIR/clips" "$DIR/$kind.vlrm" >"$DIR/$kind.json"
+        jq -e '.hallucination == 0 and .grammar == 1' "$DIR/$kind.json"
+    done
+    jq -e '.detail_recall == 1' "$DIR/long.json"
+    jq -e '.words == 2' "$DIR/bare.json"
+    jq -e -n --slurpfile a "$DIR/short.json" --slurpfile b "$DIR/range.json" '$a[0].words < $b[0].words'
+    captions --kind long | cmp - "$DIR/long.vlrm"
+    exits 1 cmp -s "$DIR/long.vlrm" <(captions --kind long --seed 2)
+    captions --kind web | vlrm-world-score --truth "$DIR/clips" | jq -e '.grammar == 1 and .words < 8'
+}
+
+@test "captions: a falsified one is the true one with one word changed; an exchanged one is false too" {
+    some_frames
+    captions | vlrm-cat --fields caption.text | jq -r '.caption.text // empty' >"$DIR/true"
+    captions --falsify >"$DIR/false.vlrm"
+    vlrm-cat --fields caption.text "$DIR/false.vlrm" | jq -r '.caption.text // empty' >"$DIR/false"
+    paste -d'\n' "$DIR/true" "$DIR/false" | awk '
+        NR % 2 {n = split($0, word); next}
+        {
+            changed = 0
+            for (i = 1; i <= NF; i++) changed += $i != word[i] && !($i ~ /^an?$/ && word[i] ~ /^an?$/)
+            if (NF != n || changed != 1) {print "not one word: " $0; failed = 1}
+        }
+        END {exit failed || NR < 20}'
+    vlrm-world-score --truth "$DIR/clips" --per-caption "$DIR/each.jsonl" "$DIR/false.vlrm" | jq -e '.grammar == 1'
+    jq -e -s 'all(.wrong > 0)' "$DIR/each.jsonl"
+    captions --exchange >"$DIR/exchanged.vlrm"
+    vlrm-world-score --truth "$DIR/clips" --per-caption "$DIR/each.jsonl" "$DIR/exchanged.vlrm" >/dev/null
+    jq -e -s 'length > 10 and all(.wrong > 0)' "$DIR/each.jsonl"
+    jq -e -s '.[0].end.filtered > 0' <(vlrm-cat "$DIR/exchanged.vlrm" | tail -n 1)
+}
+
+@test "captions: a frame without truth fails by name; wrong usage" {
+    some_frames
+    exits 3 bash -c "vlrm-world-captions --truth '$DIR/clips/test-4-000001.jsonl' '$DIR/frames.vlrm' | cat >/dev/null; exit \${PIPESTATUS[0]}"
+    says 'record test-4-000000#0.000: its frame is in no shot of'
+    head -c 900 "$DIR/frames.vlrm" >"$DIR/cut.vlrm"
+    exits 5 bash -c "vlrm-world-captions --truth '$DIR/clips' '$DIR/cut.vlrm' | cat >/dev/null; exit \${PIPESTATUS[0]}"
+    exits 2 vlrm-world-captions "$DIR/frames.vlrm"
+    says '--truth DIR is required'
+    exits 2 vlrm-world-captions --truth "$DIR/clips" --falsify --exchange "$DIR/frames.vlrm"
+    exits 1 bash -c "vlrm-world-captions --truth '$DIR/nowhere' '$DIR/frames.vlrm' | cat; exit \${PIPESTATUS[0]}"
+}
+
 @test "world/render and world/score are the programs" {
     exits 0 "$ROOT/world/render" --clips 1 --size 32 --out "$DIR/a"
     stream_of "$DIR/a/train-1-000000.jsonl" long >"$DIR/long.vlrm"
