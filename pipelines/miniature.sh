@@ -1,0 +1,132 @@
+# shellcheck shell=bash disable=SC2034,SC2154 # settings are used by those who source this, stages_folder is stages.sh's
+# The paper on the bundled miniature: the settings and steps that demo, premise and reproduce share. Source it after stages.sh.
+#
+# Each setting can also be given in the environment. MODELS is a folder with captioner/, itm/, judge/ (the CLIP that measures and
+# takes no part in training) and clip/ (VLRM-RS's). The models were trained on scenes of render seed 7: no seed here is 7.
+
+if [ -z "${MODELS-}" ]; then
+    MODELS=$(readlink -m "$stages_folder/../share/tiny")
+    [ -d "$MODELS" ] || MODELS=$(readlink -m "$stages_folder/../tiny") # as installed
+fi
+
+# Reinforcement. The paper's: 4096 captions a step, 1e-5, temperature 2; these are the miniature's (doc/reproduction.md says why).
+: "${MINI_STEPS:=150}"          # optimizer steps
+: "${MINI_BATCH:=128}"          # captions a step
+: "${MINI_RATE:=3e-4}"          # learning rate of the policy
+: "${MINI_VALUE_RATE:=9e-4}"    # and of value head and value LoRA
+: "${MINI_WARMUP:=20}"          # steps
+: "${MINI_TEMPERATURE:=1}"      # of sampling
+: "${MINI_TOP_K:=6}"
+: "${MINI_TOKENS:=60}"          # longest caption
+: "${MINI_EVERY:=25}"           # steps between the policies that are kept and measured
+: "${MINI_OPTIONS:=}"           # further options of vlrm train, separated by blanks
+
+# The world: clips of three to six scenes each, 96 pixels wide. Seeds are the renderer's.
+: "${MINI_TRAIN_SEED:=21}" "${MINI_TRAIN_CLIPS:=1000}"
+: "${MINI_TEST_SEED:=22}" "${MINI_TEST_CLIPS:=240}"    # held-out scenes, and the unlike world's
+: "${MINI_PREMISE_SEED:=23}" "${MINI_PREMISE_FRAMES:=500}"
+
+# vlrm demo: a smaller world, fewer steps.
+: "${MINI_DEMO_STEPS:=60}" "${MINI_DEMO_EVERY:=20}" "${MINI_DEMO_TRAIN_CLIPS:=300}" "${MINI_DEMO_TEST_CLIPS:=60}"
+
+# vlrm reproduce: seeds of the main rows (every other row has the first), and the rows: NAME, then options of vlrm train.
+: "${MINI_SEEDS:=1 2 3}"
+: "${MINI_JOBS:=2}" # trainings side by side, one thread each
+mini_main=(VLRM VLRM-RS)
+mini_rows() {
+    cat <<END
+VLRM
+VLRM-RS --no-ref --clip $MODELS/clip
+no-reference --no-ref
+no-bad-penalty --bad-weight 0
+value-head-linear --value-head linear
+train-projection --train projection
+train-query,projection --train query,projection
+train-lora-llm --train lora-llm
+train-all,lora-llm --train query,qformer,projection,lora-llm
+train-all,lora-vision --train query,qformer,projection,lora-vision
+END
+}
+
+# mini_check TOOL...: the models are there, and so are the tools.
+mini_check() {
+    local name
+    for name in captioner itm judge clip; do
+        [ -e "$MODELS/$name/config.json" ] || recipe_die "no model in $MODELS/$name: MODELS=DIR names a folder with captioner, itm, judge and clip"
+    done
+    for name; do command -v "$name" >/dev/null || recipe_die "$name is not installed"; done
+}
+
+# mini_seal FOLDER: everything in it is of one choice of settings and models; refuses a folder of another.
+mini_seal() {
+    local name
+    {
+        declare -p "${!MINI_@}" | sed -n 's/^declare -[^ ]* //p'
+        for name in captioner itm judge clip; do echo "$name=$(vlrm-weights digest "$MODELS/$name")"; done
+    } >"$1/settings.now"
+    if [ -e "$1/settings" ]; then
+        diff "$1/settings" "$1/settings.now" >&2 || recipe_die "$1 was begun with other settings or models (above): remove it, or choose another folder"
+    fi
+    mv -- "$1/settings.now" "$1/settings"
+}
+
+# mini_world FOLDER SPLIT SEED CLIPS [LIMIT]: clips in FOLDER, what they show in FOLDER.truth, keyframes in FOLDER.vlrm.
+mini_world() {
+    [ ! -e "$1.vlrm" ] || return 0
+    vlrm-world-render --split "$2" --seed "$3" --clips "$4" --size 96 --out "$1"
+    mkdir -p -- "$1.truth"
+    mv -- "$1"/*.jsonl "$1.truth" # training is given a folder of videos and nothing else
+    vlrm-extract --limit "${5:-0}" "$1" >"$1.vlrm.writing"
+    mv -- "$1.vlrm.writing" "$1.vlrm"
+}
+
+# mini_train RUN CLIPS STEPS EVERY OPTIONS...: metrics of each step go to stdout. A finished run has nothing to do.
+mini_train() {
+    local run=$1 clips=$2 steps=$3 every=$4 more
+    shift 4
+    read -ra more <<<"$MINI_OPTIONS"
+    "$BASH" "$stages_folder/train.sh" --run "$run" --model "$MODELS/captioner" --itm "$MODELS/itm" --batch "$MINI_BATCH" --max-steps "$steps" --keep 1 --keep-every "$every" --checkpoint-every "$every" \
+        --learning-rate "$MINI_RATE" --value-learning-rate "$MINI_VALUE_RATE" --warmup-steps "$MINI_WARMUP" \
+        --temperature "$MINI_TEMPERATURE" --top-k "$MINI_TOP_K" --max-new-tokens "$MINI_TOKENS" "${more[@]}" "$@" "$clips"
+}
+
+# mini_score WORLD CAPTIONS: truth scores of a stream of captions, into the file beside it that ends in .truth.json.
+mini_score() {
+    local to=${2%.vlrm}.truth.json
+    [ ! -e "$to" ] || return 0
+    vlrm-world-score --truth "$1.truth" "$2" >"$to.writing"
+    mv -- "$to.writing" "$to"
+}
+
+# mini_evaluate WORLD TO [POLICY]: TO.vlrm (beam captions, as the paper evaluates), TO.json (vlrm-eval), TO.truth.json.
+mini_evaluate() {
+    mkdir -p -- "$(dirname -- "$2")"
+    [ -e "$2.json" ] || "$BASH" "$stages_folder/evaluate.sh" --model "$MODELS/captioner" ${3:+--policy="$3"} --frames "$1.vlrm" \
+        --captions "$2.vlrm" --clip "$MODELS/judge" --itm "$MODELS/itm" --cache="$1.cache" --output="$2.json"
+    mini_score "$1" "$2.vlrm"
+}
+
+# mini_truth WORLD TO KIND...: the same of captions made from the truth (options of vlrm-world-captions).
+mini_truth() {
+    mkdir -p -- "$(dirname -- "$2")"
+    if [ ! -e "$2.vlrm" ]; then
+        vlrm-world-captions --truth "$1.truth" "${@:3}" "$1.vlrm" >"$2.writing"
+        mv -- "$2.writing" "$2.vlrm"
+    fi
+    [ -e "$2.json" ] || vlrm-eval --clip "$MODELS/judge" --itm "$MODELS/itm" --cache="$1.cache" --output="$2.json" "$2.vlrm"
+    mini_score "$1" "$2.vlrm"
+}
+
+# mini_table NAME=TO...: a line for each: recall by the judge, then the truth.
+mini_table() {
+    local row
+    printf '%-10s %7s %7s %7s %7s %7s %9s %9s %8s %6s %7s\n' '' MRR R@1 R@5 R@10 ITM details 'not true' grammar words colours
+    for row; do
+        jq -rn --arg name "${row%%=*}" --slurpfile r "${row#*=}.json" --slurpfile t "${row#*=}.truth.json" '
+            def cell(n): if . == null then "-" else (. * 1000 | round / 1000 | tostring) end | (" " * n + .)[-n:];
+            $r[0].runs[0].metrics as $m | $t[0] as $t |
+            ($name + " " * 10)[:10] + ([[$m.mrr.mean, 8], [$m["r@1"].mean, 8], [$m["r@5"].mean, 8], [$m["r@10"].mean, 8],
+                [$m.itm.mean, 8], [$t.detail_recall, 10], [$t.hallucination, 10], [$t.grammar, 9], [$t.words, 7],
+                [$t.colour_words, 8]] | map(.[1] as $n | .[0] | cell($n)) | add)'
+    done
+}

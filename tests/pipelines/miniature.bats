@@ -1,0 +1,65 @@
+# vlrm demo, vlrm premise, vlrm reproduce: the recipes of the miniature, in small. Without share/tiny they run on random models, and
+# what models must know cannot be asked.
+
+setup() {
+    load ../programs/common
+    cd "$BATS_TEST_TMPDIR" || return
+    export VLRM_GRACE_SECONDS=1 MODELS=$ROOT/share/tiny
+    [ -d "$MODELS" ] || random_models
+    export MINI_TRAIN_CLIPS=12 MINI_TEST_CLIPS=6 MINI_DEMO_TRAIN_CLIPS=12 MINI_DEMO_TEST_CLIPS=6 MINI_BATCH=8 MINI_STEPS=4 MINI_EVERY=2
+    export MINI_DEMO_STEPS=4 MINI_DEMO_EVERY=2 MINI_PREMISE_FRAMES=20
+    vlrm=$ROOT/bin/vlrm
+}
+
+# In the place of the bundled models, where there are none.
+random_models() {
+    local oracle=$ROOT/tests/golden/oracle/tiny
+    MODELS=$PWD/models
+    mkdir -p "$MODELS"
+    ln -sfn "$oracle/blip2" "$MODELS/captioner"
+    ln -sfn "$oracle/itm" "$MODELS/itm"
+    ln -sfn "$oracle/clip" "$MODELS/clip"
+    ln -sfn "$oracle/clip" "$MODELS/judge"
+}
+
+@test "demo: trains, measures before and after, shows captions and says where the page is" {
+    exits 0 "$vlrm" demo run
+    says 'step 4: reward'
+    for row in base VLRM truth; do grep -qE "^$row +[0-9.]+( +[0-9.-]+){9}$" <<<"$output"; done
+    page=$(sed -n 's/^Frames with .*: \(.*\)$/\1/p' <<<"$output")
+    grep -q 'VLRM step 4' "$page"
+    [ "$(sqlite3 run/page/history.sqlite "SELECT group_concat(DISTINCT step) FROM eval WHERE run = 'VLRM'")" = 0,2,4 ]
+    jq -e '.detail_recall == 1 and .hallucination == 0' run/truth.truth.json
+    # Again: nothing is trained or measured, the same is shown.
+    first=$output
+    cp run/vlrm/metrics.jsonl before.jsonl
+    touch -d 2000-01-01 run/page/VLRM/step-4.json
+    exits 0 "$vlrm" demo run
+    [ "$(grep -A5 MRR <<<"$output")" = "$(grep -A5 MRR <<<"$first")" ]
+    cmp run/vlrm/metrics.jsonl before.jsonl
+    [ -z "$(find run/page/VLRM/step-4.json -newermt 2001-01-01)" ]
+    MINI_BATCH=9 exits 1 "$vlrm" demo run
+    says 'MINI_BATCH="9"'
+    says 'begun with other settings or models'
+}
+
+@test "demo: a missing model, an unknown option" {
+    MODELS=nowhere exits 1 "$vlrm" demo run
+    says 'no model in nowhere/captioner'
+    exits 2 "$vlrm" demo --fast
+    exits 0 "$vlrm" demo --help
+    says 'usage: vlrm demo'
+}
+
+@test "premise: the bundled scorers prefer the longer truth and the truth; the judge finds long truths" {
+    [ -d "$ROOT/share/tiny" ] || skip 'no share/tiny: there are no bundled models to ask'
+    MINI_PREMISE_FRAMES=500 exits 0 "$vlrm" premise run
+    jq -e '.scenes == 500 and .longer_preferred >= 0.9 and .truth_preferred >= 0.95 and .["judge_r@1"] >= 0.95 and .long_truths_punished == 0' run/premise.json
+}
+
+@test "premise: models that know nothing end with status 7, a line for each share" {
+    random_models
+    exits 7 "$vlrm" premise run
+    says 'vlrm premise: judge_r@1 is '
+    jq -e '.scenes == 20 and .longer_preferred <= 1' run/premise.json
+}
