@@ -8,8 +8,8 @@
 # given: --batch 4096 (captions per step), one frame at random of every video (--max 1 --pick random), --loop where --max-steps says when
 # to end; and always: --sample, --policy RUN/policy, --features (not with --train lora-vision).
 #
-# The run folder: config.json (every option, by name), logs/STAGE.log, metrics.jsonl, policy/, state/. The metrics are also printed,
-# a line for each step. Killed or interrupted at any moment, the same command goes on from the last complete step, to the same
+# The run folder: config.json (every option of vlrm-update, the models, the stages before it), train.json (what was given here),
+# logs/STAGE.log, metrics.jsonl, policy/, state/. The metrics are also printed, a line for each step. Killed or interrupted at any moment, the same command goes on from the last complete step, to the same
 # parameters. When a stage fails the others are stopped, and the recipe ends with that stage's exit status.
 set -u
 . "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/stages.sh"
@@ -46,7 +46,7 @@ json_text() {
 # option NAME JSON: keeps it; an option given again becomes a list, of which single values take the last.
 option() {
     local variable=VLRM_${1//-/_}
-    unset "${variable^^}" # what is given here is stronger than the environment, config.json would be weaker
+    unset "${variable^^}" # what is given here is stronger than the environment, train.json would be weaker
     if [ -z "${given[$1]-}" ]; then
         names+=("$1")
         given[$1]=$2
@@ -122,12 +122,12 @@ write_config() {
     } >"$1" || recipe_die "cannot write $1"
 }
 
-# The run takes these options: $1 becomes RUN/config.json. Says so when they are others than before.
+# The run takes these options: $1 becomes RUN/train.json. Says so when they are others than before.
 keep_config() {
-    [ ! -e "$run/config.json" ] || cmp -s "$1" "$run/config.json" ||
-        echo "vlrm train: options are not those that this run was started with before: see $run/config.json" >&2
+    [ ! -e "$run/train.json" ] || cmp -s "$1" "$run/train.json" ||
+        echo "vlrm train: options are not those that this run was started with before: see $run/train.json" >&2
     sync -- "$1"
-    mv -f -- "$1" "$run/config.json" || recipe_die "cannot write $run/config.json"
+    mv -f -- "$1" "$run/train.json" || recipe_die "cannot write $run/train.json"
 }
 
 # The value of a string option, from the command line or the environment, as JSON or plain text.
@@ -157,12 +157,12 @@ features=--features
 case $(value_of train) in *lora-vision*) features=--no-features ;; esac
 
 stages_begin train "$run"
-write_config "$run/config.json.starting"
-stage prepare all vlrm-update --config "$run/config.json.starting" "${verbose[@]}" --run "$run" --batch 0 --prepare
+write_config "$run/train.json.starting"
+stage prepare all vlrm-update --config "$run/train.json.starting" "${verbose[@]}" --run "$run" --batch 0 --prepare
 # shellcheck disable=SC2119 # without a file: nothing is printed but by the last stage
 stages_run </dev/null || exit
-keep_config "$run/config.json.starting"
-config=(--config "$run/config.json" "${verbose[@]}")
+keep_config "$run/train.json.starting"
+config=(--config "$run/train.json" "${verbose[@]}")
 stage extract 1 vlrm-extract "${config[@]}" -- "${sources[@]}"
 stage rollout all vlrm-rollout "${config[@]}" --sample "$features" --policy "$run/policy"
 stage reward all vlrm-reward "${config[@]}" --batch 0

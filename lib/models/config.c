@@ -185,6 +185,15 @@ json_t *json_file_read(const char *path, Error *err)
     return root;
 }
 
+bool json_file_write(const char *folder, const char *name, const json_t *value, Error *err)
+{
+    char *path = path_join(folder, name), *text = json_dumps(value, JSON_INDENT(1) | JSON_REAL_PRECISION(17));
+    bool ok = file_write(path, text, strlen(text), err);
+    free(text);
+    free(path);
+    return ok;
+}
+
 static json_t *config_json(const char *folder, char **path, Error *err)
 {
     *path = path_join(folder, "config.json");

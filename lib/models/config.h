@@ -58,4 +58,7 @@ __attribute__((warn_unused_result)) bool opt_config_read(OptConfig *out, bool *i
 /* A JSON object from a file, with a bound on depth; NULL with err set. The caller owns the reference. */
 json_t *json_file_read(const char *path, Error *err);
 
+/* Writes FOLDER/NAME, indented, numbers to the last digit, whole or not at all. Borrows value. */
+__attribute__((warn_unused_result)) bool json_file_write(const char *folder, const char *name, const json_t *value, Error *err);
+
 #endif

@@ -60,15 +60,6 @@ static bool set_digest(const char *folder, const char *file, char digest[static 
 
 /* ---- a state folder ---- */
 
-static bool json_write(const char *folder, const char *file, const json_t *value, Error *err)
-{
-    char *path = path_join(folder, file), *text = json_dumps(value, JSON_INDENT(1) | JSON_REAL_PRECISION(17));
-    bool ok = file_write(path, text, strlen(text), err);
-    free(text);
-    free(path);
-    return ok;
-}
-
 /* The value pass for looking at: its LoRA in PEFT's layout, its head beside it. A run goes on from value.safetensors. */
 static bool value_export(Learner *l, const char *folder, Error *err)
 {
@@ -98,7 +89,7 @@ static bool state_fill(Run *run, Learner *l, const char *folder, Error *err)
                               (json_int_t)run->next_batch, "consumed", (json_int_t)run->consumed.count, "metrics_bytes",
                               (json_int_t)ftello(run->metrics), "options", run->numbers, "digests", "base", l->base, "policy",
                               digests[0], "value", digests[1]);
-    bool ok = json_write(folder, "state.json", state, err);
+    bool ok = json_file_write(folder, "state.json", state, err);
     json_decref(state);
     return ok;
 }
@@ -115,26 +106,29 @@ static bool state_write(Run *run, Learner *l, Error *err)
     return ok;
 }
 
-/* Names the first option that differs. */
+/* The first option that differs is named, with --change-options all of them. */
 static bool options_agree(const Run *run, const json_t *saved, const char *folder, Error *err)
 {
     const char *key;
     json_t *value;
+    bool ok = true;
     json_object_foreach (run->numbers, key, value) {
         const json_t *old = json_object_get(saved, key);
-        if (json_equal(value, old))
+        if (!ok || json_equal(value, old))
             continue;
-        char *was = json_dumps(old, JSON_ENCODE_ANY | JSON_REAL_PRECISION(17)),
-             *now = json_dumps(value, JSON_ENCODE_ANY | JSON_REAL_PRECISION(17));
+        char *was = json_dumps(old, JSON_ENCODE_ANY | JSON_REAL_PRECISION(6)),
+             *now = json_dumps(value, JSON_ENCODE_ANY | JSON_REAL_PRECISION(6));
         if (run->options.change_options)
             warn("%s: --%s changes from %s to %s", run->options.folder, key, was ? was : "nothing", now);
         else
-            error_set_status(err, STATUS_MISMATCH, "%s: --%s was %s, now %s; give the run's own options, or --change-options",
-                             folder, key, was ? was : "not there", now);
+            ok = error_set_status(err, STATUS_MISMATCH,
+                                  "%s: --%s is %s, expected %s as in the steps before; give the run's own options, or "
+                                  "--change-options",
+                                  folder, key, now, was ? was : "none");
         free(was);
         free(now);
     }
-    return !err->text[0];
+    return ok;
 }
 
 static bool digest_agrees(const json_t *state, const char *key, const char *found, const char *folder, Error *err)
@@ -195,25 +189,28 @@ static bool metrics_open(Run *run, int64_t bytes, Error *err)
     return fseeko(run->metrics, 0, SEEK_END) == 0 || error_set(err, "seek in %s:", run->metrics_path);
 }
 
-/* Writes the policy of the learner's step if it is not there, and points `latest` to it. */
-static bool policy_restore(Run *run, Learner *l, Error *err)
+/*
+ * Writes the policy of the learner's step if it is not there, and points `latest` to it. Without a state nothing vouches for the
+ * first policy: it may be that of a start with other options.
+ */
+static bool policy_restore(Run *run, Learner *l, bool vouched, Error *err)
 {
     PolicyInfo info = {.step = l->step, .lag = run->options.lag}, old;
     memcpy(info.base, l->base, sizeof info.base);
     char *folder = step_folder(run->policy, l->step);
     Error ignored = {0};
-    bool there = policy_info(folder, &old, &ignored);
+    bool there = vouched && policy_info(folder, &old, &ignored);
     free(folder);
     return (there || policy_write(run->policy, &info, &l->policy, l->policy_lora, err)) &&
            policy_publish(run->policy, l->step, err);
 }
 
 /* A run that was killed may have published and begun more than its newest state vouches for. */
-static bool run_rewind(Run *run, Learner *l, Error *err)
+static bool run_rewind(Run *run, Learner *l, bool vouched, Error *err)
 {
     size_t keep = (size_t)run->options.keep;
     int64_t every = run->options.keep_every;
-    return steps_prune(run->state, keep, every, l->step, -1, err) && policy_restore(run, l, err) &&
+    return steps_prune(run->state, keep, every, l->step, -1, err) && policy_restore(run, l, vouched, err) &&
            steps_prune(run->policy, keep, every, l->step, l->step, err);
 }
 
@@ -238,7 +235,28 @@ bool run_open(Run *run, const RunOptions *options, json_t *numbers, Learner *l, 
         note("%s: going on after step %lld, batch %lld", options->folder, (long long)n.step, (long long)run->next_batch);
     }
     return consumed_open(&run->consumed, run->consumed_path, (size_t)n.consumed, err) &&
-           metrics_open(run, n.metrics_bytes, err) && run_rewind(run, l, err);
+           metrics_open(run, n.metrics_bytes, err) && run_rewind(run, l, newest >= 0, err);
+}
+
+bool run_describe(const Run *run, const Learner *l, json_t *config, const json_t *upstream, Error *err)
+{
+    char *path = path_join(run->options.folder, "config.json");
+    Error ignored = {0};
+    json_t *before = json_file_read(path, &ignored), *digests = json_object();
+    json_object_set_new(digests, "base", json_string(l->base));
+    json_object_set_new(digests, "encoder", json_string(l->encoder));
+    json_object_set(digests, "init", json_object_get(run->numbers, "init"));
+    json_object_set_new(config, "digests", digests);
+    json_object_set_new(config, "version", json_string(VLRM_VERSION));
+    if (upstream)
+        json_object_set_new(config, "upstream", json_deep_copy(upstream));
+    else
+        json_object_set(config, "upstream", json_object_get(before, "upstream"));
+    bool ok = json_file_write(run->options.folder, "config.json", config, err);
+    json_decref(before);
+    json_decref(config);
+    free(path);
+    return ok;
 }
 
 void run_close(Run *run)

@@ -163,19 +163,32 @@ static LearnerOptions learner_options(void)
                             .count_only = opt.count};
 }
 
-/* The options that the parameters depend on; a run keeps them. */
-static json_t *numbers_json(void)
+/* The options that the parameters depend on; a run keeps them. init: digest of what --init gave; "" for none. */
+static json_t *numbers_json(const char *init)
 {
-    static const char *const keys[] = {
-        "objective",      "train",          "value-head",          "lora-rank",    "lora-alpha", "lora-targets",
-        "vision-targets", "learning-rate",  "value-learning-rate", "warmup-steps", "adam-beta1", "adam-beta2",
-        "adam-epsilon",   "max-grad-value", "max-grad-norm",       "seed",         "batch",      "max-lag",
-        "memory",         "compute"};
+    static const char *const keys[] = {"objective",      "train",          "value-head",
+                                       "lora-rank",      "lora-alpha",     "lora-targets",
+                                       "vision-targets", "learning-rate",  "value-learning-rate",
+                                       "warmup-steps",   "adam-beta1",     "adam-beta2",
+                                       "adam-epsilon",   "max-grad-value", "max-grad-norm",
+                                       "seed",           "batch",          "max-lag",
+                                       "memory",         "compute",        "crop"};
     json_t *all = options_json(&program), *numbers = json_object();
     for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)
         json_object_set(numbers, keys[i], json_object_get(all, keys[i]));
+    json_object_set_new(numbers, "init", *init ? json_string(init) : json_null());
     json_decref(all);
     return numbers;
+}
+
+/* Every option but those that ask for something to be done now. */
+static json_t *config_json(void)
+{
+    json_t *all = options_json(&program);
+    json_object_del(all, "prepare");
+    json_object_del(all, "count");
+    json_object_del(all, "change-options");
+    return all;
 }
 
 static void check_options(void)
@@ -192,13 +205,15 @@ static void check_options(void)
     }
 }
 
-static bool load_init(Learner *l, Error *err)
+static bool load_init(Learner *l, char digest[static 17], Error *err)
 {
     if (!opt.init)
         return true;
     Checkpoint *c = checkpoint_open(opt.init, err);
     bool ok = c && parameters_load(&l->policy, NULL, PARAMETER_VALUE, "", c, true, err) &&
               parameters_load(&l->value, NULL, PARAMETER_VALUE, "", c, true, err);
+    if (ok)
+        digest_text(checkpoint_digest(c, NULL, 0), digest);
     checkpoint_free(c);
     return ok;
 }
@@ -325,10 +340,13 @@ static void close_batch(Loop *loop)
     loop->stopped = loop->stopped || (opt.max_steps > 0 && loop->learner->step >= opt.max_steps);
 }
 
-/* How the rollout took its images, unless --crop says otherwise. */
+/* How the rollout took its images, unless --crop says otherwise. The run's config.json says where its records come from. */
 static void follow_rollout(Loop *loop)
 {
-    const json_t *crop = header_param(filter_upstream(&loop->filter), "rollout", "crop");
+    Error err = {0};
+    const json_t *upstream = filter_upstream(&loop->filter), *crop = header_param(upstream, "rollout", "crop");
+    if (loop->index == 0 && !run_describe(&loop->run, loop->learner, config_json(), upstream, &err))
+        die("%s", err.text);
     if (crop && !option_given(&program, "crop"))
         loop->learner->options.crop = json_is_true(crop);
 }
@@ -355,10 +373,12 @@ static void open_all(Loop *loop, char **operands, int n)
 {
     Error err = {0};
     const Kernels *kernels;
+    char init[17] = "";
     LearnerOptions lo = learner_options();
     RunOptions ro = {opt.run, opt.keep, opt.keep_every, opt.checkpoint_every, opt.max_lag, opt.change_options};
     if (!kernels_find(opt.device, (Compute)opt.compute, &kernels, &err) || !(loop->learner = learner_new(&lo, kernels, &err)) ||
-        !load_init(loop->learner, &err) || !run_open(&loop->run, &ro, numbers_json(), loop->learner, &err) ||
+        !load_init(loop->learner, init, &err) || !run_open(&loop->run, &ro, numbers_json(init), loop->learner, &err) ||
+        !run_describe(&loop->run, loop->learner, config_json(), NULL, &err) ||
         !recorder_open(&loop->recorder, opt.record, &program, &err) ||
         (opt.tensorboard && !tensorboard_open(&loop->tensorboard, opt.tensorboard, &err)))
         die_status(err.status, "%s", err.text);

@@ -239,10 +239,7 @@ static json_t *preprocessor_json(const ModelShape *s)
 /* Takes the object. */
 static bool write_json(json_t *j, const char *folder, const char *name, Error *err)
 {
-    char *path = path_join(folder, name), *text = json_dumps(j, JSON_INDENT(1));
-    bool ok = file_write(path, text, strlen(text), err);
-    free(text);
-    free(path);
+    bool ok = json_file_write(folder, name, j, err);
     json_decref(j);
     return ok;
 }

@@ -25,7 +25,8 @@ same_parameters() {
     jq -es 'all(.captions == 10 and .tokens > 0)' "$TMP/metrics"
     [ "$(readlink "$TMP/run/policy/latest")" = step-000003 ]
     for stage in extract rollout reward update; do [ -s "$TMP/run/logs/$stage.log" ]; done
-    jq -e '.batch == "10" and .["learning-rate"] == "1e-3" and .max == "1" and .pick == "random" and (.sources | length) == 1' "$TMP/run/config.json"
+    jq -e '.batch == "10" and .["learning-rate"] == "1e-3" and .max == "1" and .pick == "random" and (.sources | length) == 1' "$TMP/run/train.json"
+    jq -e '.["learning-rate"] == 1e-3 and .["adam-beta1"] == 0.9 and (.digests.base | length) == 16 and .upstream.stage == "reward" and .upstream.upstream.params.sample' "$TMP/run/config.json"
     # Done: the same command has nothing to do.
     "${train[@]}" --run "$TMP/run" --batch 10 "$ORACLE/f64/images" > "$TMP/again"
     [ ! -s "$TMP/again" ]
@@ -99,7 +100,7 @@ diff <(measured "$TMP/whole") <(measured "$TMP/killed")
     jq -e '.options["value-head"] == "linear" and .options["lora-rank"] == 2 and .options.train == ["query", "projection"]' "$TMP/run/state/step-000002/state.json"
     exits 6 "$ROOT/bin/vlrm" train -m "$ORACLE/blip2" -r "$TMP/run" --itm "$ORACLE/itm" --batch 15 "$ORACLE/f64/images"
     says "prepare ended with status 6"
-    says "--train was"
+    says '--train is ["query", "qformer", "projection"], expected ["query", "projection"]'
     jq -e '.["value-head"] == "linear"' "$TMP/run/config.json"
 }
 

@@ -101,11 +101,77 @@ against_reference() {
     says "sampled by the policy of step 3, expected step 0"
 }
 
-@test "other options on resume are refused by name" {
+@test "config.json has every option with its value, the models' digests and where the input comes from" {
+    rewarded > "$TMP/in.vlrm"
+    vlrm-update "${common[@]}" --run "$TMP/run" --init init.safetensors --train query,projection --max-steps 1 "$TMP/in.vlrm"
+    config=$TMP/run/config.json
+    # Each option that the help lists, and no other key.
+    vlrm-update --help | sed -nE 's/^  (-[a-z], |    )--([a-z0-9-]+).*/\2/p' | grep -vxE 'help|version|verbose|config|help-man|prepare|count|change-options' | sort > "$TMP/options"
+    [ "$(wc -l < "$TMP/options")" -gt 30 ]
+    diff "$TMP/options" <(jq -r 'del(.digests, .version, .upstream) | keys[]' "$config" | sort)
+    jq -e '.batch == 6 and .["learning-rate"] == 1e-3 and .["adam-beta2"] == 0.999 and .train == ["query", "projection"] and .objective == "vlrm"
+        and .dump == null and .["off-policy"] == true and .["lora-rank"] == 4' "$config"
+    [ "$(jq -r .digests.base "$config")" = "$(vlrm-weights digest "$ORACLE/blip2" | cut -f1)" ]
+    [ "$(jq -r .digests.encoder "$config")" = "$(vlrm-weights digest "$ORACLE/blip2" vision_model.embeddings. vision_model.encoder. | cut -f1)" ]
+    [ "$(jq -r .digests.init "$config")" = "$(vlrm-weights digest init.safetensors | cut -f1)" ]
+    jq -e '.upstream.vlrm == 1' "$config"
+    [ -z "$(find "$TMP/run" -name '*.writing-*')" ]
+    # Given back, it says the same again, and keeps what it knew of the input while there is none.
+    cp "$config" "$TMP/before.json"
+    vlrm-update --config "$TMP/before.json" --prepare
+    diff <(jq -S . "$TMP/before.json") <(jq -S . "$config")
+    vlrm-update --config "$TMP/before.json" --max-steps 2 --threads 2 -v --keep 7 "$TMP/in.vlrm" > "$TMP/m"
+    [ "$(jq .step "$TMP/m")" = 2 ]
+    jq -e '.keep == 7 and .threads == 2' "$config"
+}
+
+@test "options that change the mathematics are refused on resume: which, found, expected" {
     rewarded > "$TMP/in.vlrm"
     vlrm-update "${common[@]}" --run "$TMP/run" --max-steps 1 "$TMP/in.vlrm"
-    exits 6 vlrm-update "${common[@]}" --lora-rank 2 --run "$TMP/run" "$TMP/in.vlrm"
-    says "--lora-rank was 4, now 2"
+    while read -r name value was; do
+        exits 6 vlrm-update "${common[@]}" --max-steps 1 "--$name" "$value" --run "$TMP/run" "$TMP/in.vlrm"
+        says "--$name is $value, expected $was as in the steps before"
+    done <<< 'lora-rank 2 4
+        lora-alpha 4.0 8.0
+        learning-rate 0.5 0.001
+        value-learning-rate 0.5 0.0
+        warmup-steps 7 3
+        adam-beta1 0.5 0.9
+        adam-beta2 0.5 0.999
+        adam-epsilon 0.5 1e-8
+        max-grad-value 0.5 1.0
+        max-grad-norm 0.5 0.0
+        seed 7 1
+        batch 7 6
+        max-lag 7 0
+        memory 77 2048'
+    exits 6 vlrm-update "${common[@]}" --train query --run "$TMP/run" "$TMP/in.vlrm"
+    says '--train is ["query"], expected ["query", "qformer", "projection"]'
+    exits 6 vlrm-update "${common[@]}" --init init.safetensors --run "$TMP/run" "$TMP/in.vlrm"
+    says "expected null as in the steps before"
+    exits 6 vlrm-update "${common[@]}" --crop --run "$TMP/run" "$TMP/in.vlrm"
+    says "--crop is true, expected false"
+    exits 6 vlrm-update "${common[@]}" --objective xe --run "$TMP/run" "$TMP/in.vlrm"
+    says '--objective is "xe", expected "vlrm"'
+    # Another model of the same shape.
+    cp -r "$ORACLE/blip2" "$TMP/blip2"
+    printf '\1' | dd of="$TMP/blip2/model.safetensors" bs=1 seek=$(($(stat -c %s "$TMP/blip2/model.safetensors") - 1)) conv=notrunc status=none
+    exits 6 vlrm-update "${common[@]}" --model "$TMP/blip2" --run "$TMP/run" "$TMP/in.vlrm"
+    says "digest of base is"
+    # The run is as it was; what does not change numbers may differ, and all may when it is asked for.
+    jq -e '.step == 1 and .options.seed == 1' "$TMP/run/state/step-000001/state.json"
+    vlrm-update "${common[@]}" --max-steps 2 --threads 2 --keep 5 --check-logp 1 --collapse-length 1 --run "$TMP/run" "$TMP/in.vlrm"
+    exits 0 vlrm-update "${common[@]}" --max-steps 3 --seed 7 --change-options --run "$TMP/run" "$TMP/in.vlrm"
+    says "--seed changes from 1 to 7"
+    jq -e '.options.seed == 7' "$TMP/run/state/step-000003/state.json"
+}
+
+@test "a run that has taken no step yet may be started with other options: its first policy is theirs" {
+    vlrm-update "${common[@]}" --run "$TMP/run" --prepare
+    vlrm-update "${common[@]}" --run "$TMP/run" --init init.safetensors --prepare
+    vlrm-update "${common[@]}" --run "$TMP/other" --init init.safetensors --prepare
+    cmp "$TMP/run/policy/step-000000/model.safetensors" "$TMP/other/policy/step-000000/model.safetensors"
+    jq -e '.init == "init.safetensors"' "$TMP/run/config.json"
 }
 
 @test "a cut input is no batch" {
