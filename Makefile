@@ -2,7 +2,8 @@
 #
 #   make            the programs, into bin/
 #   make test       installs what is missing, builds every variant, runs every test
-#   make demo       extraction on a clip that it makes itself
+#   make demo       the paper on the bundled miniature, in minutes
+#   make reproduce  its tables and ablations, within an hour; writes doc/reproduction.md
 #   make install    programs, recipes, word lists, formats and manual pages, under PREFIX (and DESTDIR)
 #   make bench      speeds, as ratios against a peer measured in the same run
 #   make fuzz       the fuzzers, FUZZ_SECONDS=60 each
@@ -82,7 +83,7 @@ BINS      := $(addprefix $(B)/bin/,$(PROGRAMS))
 TESTS     := $(TEST_MAINS:%.c=$(B)/%)
 BENCHES   := $(BENCH_MAINS:%.c=$(B)/%)
 
-.PHONY: all programs tests benches test build-all bench fuzz fuzzers demo cuda install man flags nvcc-name format clean
+.PHONY: all programs tests benches test build-all bench fuzz fuzzers demo reproduce cuda install man flags nvcc-name format clean
 all: programs
 ifeq ($(VARIANT),release)
 	mkdir -p bin; for p in $(PROGRAMS); do ln -sf ../$(B)/bin/$$p bin/$$p; done
@@ -165,6 +166,12 @@ demo:
 	$(AGAIN) all
 	bin/vlrm demo
 
+reproduce:
+	tests/install-packages.sh
+	$(AGAIN) all
+	bin/vlrm reproduce run/reproduce
+	cp run/reproduce/reproduction.md doc/reproduction.md
+
 cuda:
 	$(AGAIN) VARIANT=cuda all
 
@@ -172,7 +179,7 @@ SHARE = $(DESTDIR)$(PREFIX)/share
 install: programs
 	install -d $(DESTDIR)$(PREFIX)/bin $(SHARE)/vlrm/pipelines $(SHARE)/man/man1 $(SHARE)/man/man7 $(SHARE)/doc/vlrm
 	install $(BINS) bin/vlrm $(DESTDIR)$(PREFIX)/bin/
-	install pipelines/*.sh $(SHARE)/vlrm/pipelines/
+	install pipelines/*.sh pipelines/*.jq $(SHARE)/vlrm/pipelines/
 	cp -R share/. $(SHARE)/vlrm/
 	[ ! -d formats ] || cp -R formats $(SHARE)/doc/vlrm/
 	for page in $(wildcard doc/*.1); do install -m 644 $$page $(SHARE)/man/man1/; done

@@ -5,8 +5,9 @@
 # takes no part in training) and clip/ (VLRM-RS's). The models were trained on scenes of render seed 7: no seed here is 7.
 
 if [ -z "${MODELS-}" ]; then
-    MODELS=$(readlink -m "$stages_folder/../share/tiny")
-    [ -d "$MODELS" ] || MODELS=$(readlink -m "$stages_folder/../tiny") # as installed
+    MODELS=$(readlink -m "$stages_folder/../tiny") # as installed
+    [ -d "$MODELS" ] || MODELS=$(readlink -m "$stages_folder/../share/tiny")
+    MODELS=$(realpath -m --relative-base=. -- "$MODELS") # reports name it
 fi
 
 # Reinforcement. The paper's: 4096 captions a step, 1e-5, temperature 2; these are the miniature's (doc/reproduction.md says why).
@@ -29,23 +30,29 @@ fi
 # vlrm demo: a smaller world, fewer steps.
 : "${MINI_DEMO_STEPS:=60}" "${MINI_DEMO_EVERY:=20}" "${MINI_DEMO_TRAIN_CLIPS:=300}" "${MINI_DEMO_TEST_CLIPS:=60}"
 
-# vlrm reproduce: seeds of the main rows (every other row has the first), and the rows: NAME, then options of vlrm train.
-: "${MINI_SEEDS:=1 2 3}"
-: "${MINI_JOBS:=2}" # trainings side by side, one thread each
+# vlrm reproduce: the seeds of the main rows (every other row has the first of them), and how many trainings run side by side,
+# with one thread each: at these sizes that is faster than two threads in one.
+: "${MINI_SEEDS:=1 2 3}" "${MINI_JOBS:=2}"
 mini_main=(VLRM VLRM-RS)
+mini_followed=(VLRM VLRM-RS no-reference) # measured every MINI_EVERY steps too
+
+mini_is_main() {
+    case " ${mini_main[*]} " in *" $1 "*) return 0 ;; esac
+    return 1
+}
+
+# mini_rows COMMAND: runs COMMAND ROW OPTIONS... for each row, with the options of vlrm train that make it.
 mini_rows() {
-    cat <<END
-VLRM
-VLRM-RS --no-ref --clip $MODELS/clip
-no-reference --no-ref
-no-bad-penalty --bad-weight 0
-value-head-linear --value-head linear
-train-projection --train projection
-train-query,projection --train query,projection
-train-lora-llm --train lora-llm
-train-all,lora-llm --train query,qformer,projection,lora-llm
-train-all,lora-vision --train query,qformer,projection,lora-vision
-END
+    "$1" VLRM
+    "$1" VLRM-RS --no-ref --clip "$MODELS/clip"
+    "$1" no-reference --no-ref
+    "$1" no-bad-penalty --bad-weight 0
+    "$1" value-head-linear --value-head linear
+    "$1" train-projection --train projection
+    "$1" train-query+projection --train query,projection
+    "$1" train-lora-llm --train lora-llm
+    "$1" train-all+lora-llm --train query,qformer,projection,lora-llm
+    "$1" train-all+lora-vision --train query,qformer,projection,lora-vision
 }
 
 # mini_check TOOL...: the models are there, and so are the tools.
@@ -61,7 +68,7 @@ mini_check() {
 mini_seal() {
     local name
     {
-        declare -p "${!MINI_@}" | sed -n 's/^declare -[^ ]* //p'
+        declare -p "${!MINI_@}" | sed -n '/MINI_SEEDS\|MINI_JOBS/d; s/^declare -[^ ]* //p' # what adds results and changes none is left out
         for name in captioner itm judge clip; do echo "$name=$(vlrm-weights digest "$MODELS/$name")"; done
     } >"$1/settings.now"
     if [ -e "$1/settings" ]; then
@@ -82,12 +89,15 @@ mini_world() {
 
 # mini_train RUN CLIPS STEPS EVERY OPTIONS...: metrics of each step go to stdout. A finished run has nothing to do.
 mini_train() {
-    local run=$1 clips=$2 steps=$3 every=$4 more
+    local run=$1 clips=$2 steps=$3 every=$4 more options
     shift 4
     read -ra more <<<"$MINI_OPTIONS"
-    "$BASH" "$stages_folder/train.sh" --run "$run" --model "$MODELS/captioner" --itm "$MODELS/itm" --batch "$MINI_BATCH" --max-steps "$steps" --keep 1 --keep-every "$every" --checkpoint-every "$every" \
-        --learning-rate "$MINI_RATE" --value-learning-rate "$MINI_VALUE_RATE" --warmup-steps "$MINI_WARMUP" \
-        --temperature "$MINI_TEMPERATURE" --top-k "$MINI_TOP_K" --max-new-tokens "$MINI_TOKENS" "${more[@]}" "$@" "$clips"
+    options=(--run "$run" --model "$MODELS/captioner" --itm "$MODELS/itm" --batch "$MINI_BATCH" --max-steps "$steps"
+        --keep 1 --keep-every "$every" --checkpoint-every "$every"
+        --learning-rate "$MINI_RATE" --value-learning-rate "$MINI_VALUE_RATE" --warmup-steps "$MINI_WARMUP"
+        --temperature "$MINI_TEMPERATURE" --top-k "$MINI_TOP_K" --max-new-tokens "$MINI_TOKENS" "${more[@]}" "$@" "$clips")
+    printf '%q ' vlrm train "${options[@]}" | sed 's/ $//' >"$run.command"
+    "$BASH" "$stages_folder/train.sh" "${options[@]}"
 }
 
 # mini_score WORLD CAPTIONS: truth scores of a stream of captions, into the file beside it that ends in .truth.json.

@@ -25,8 +25,10 @@ mini_world "$run/scenes" test "$MINI_PREMISE_SEED" $((MINI_PREMISE_FRAMES / 3 + 
 # rewards NAME OPTIONS...: what vlrm-reward makes of captions of a kind, as {id, text, sim, punished} a line.
 rewards() {
     mini_truth "$run/scenes" "$run/$1" "${@:2}"
+    [ ! -e "$run/$1.rewards.jsonl" ] || return 0
     vlrm-reward --no-ref --model "$MODELS/captioner" --itm "$MODELS/itm" "$run/$1.vlrm" | vlrm-cat |
-        jq -c 'select(.id) | {id, text: .caption.text, sim: .reward.sim, punished: (.reward.bad + .reward.repeat | add > 0)}' >"$run/$1.rewards.jsonl"
+        jq -c 'select(.id) | {id, text: .caption.text, sim: .reward.sim, punished: (.reward.bad + .reward.repeat | add > 0)}' >"$run/$1.writing"
+    mv -- "$run/$1.writing" "$run/$1.rewards.jsonl"
 }
 rewards long --kind long
 rewards short --kind short

@@ -63,3 +63,51 @@ random_models() {
     says 'vlrm premise: judge_r@1 is '
     jq -e '.scenes == 20 and .longer_preferred <= 1' run/premise.json
 }
+
+# nobody_writes FOLDER: nobody is at work in it any more.
+nobody_writes() {
+    no pgrep -f -- "--run $1/runs"
+}
+
+@test "reproduce: interrupted it stops its trainings; then it goes on and reports every row, and is done" {
+    export MINI_SEEDS='1 2'
+    "$vlrm" reproduce "$PWD/run" >out 2>err &
+    recipe=$!
+    eventually 60 test -s run/runs/VLRM.1/metrics.jsonl
+    kill -TERM "$recipe"
+    wait "$recipe" || status=$?
+    [ "$status" = 75 ] || { cat out err; false; }
+    grep -q 'interrupted; the same command goes on' err
+    eventually 5 nobody_writes "$PWD/run"
+    [ ! -e run/reproduction.md ]
+    exits 0 "$vlrm" reproduce "$PWD/run"
+    says "the report: $PWD/run/reproduction.md"
+    report=run/reproduction.md
+    for row in REF base VLRM VLRM-RS no-reference no-bad-penalty value-head-linear train-projection train-lora-llm 'train-all+lora-vision'; do
+        grep -qE "^\| ${row/+/.} \|( [0-9.-]+( ± [0-9.]+)? \|){8} [12] \|$" "$report" || { echo "no row $row"; cat "$report"; false; }
+    done
+    jq -e '(.rows | map(select(.set == "test" and .row == "VLRM")) | map(.seed)) == [1, 2]' run/results.json
+    jq -e '(.rows | map(select(.set == "other")) | map(.row) | unique) == ["REF", "REF-short", "VLRM", "VLRM-RS", "base"]' run/results.json
+    jq -e '(.steps | map(select(.run == "VLRM").step) | sort) == [0, 2, 4] and (.trainings | length) == 12' run/results.json
+    # The mean and the spread of two seeds, by another way.
+    want=$(jq -r '.rows | map(select(.set == "test" and .row == "VLRM").mean.mrr) | "\((.[0] + .[1]) / 2) \((.[0] - .[1]) / 2 | fabs * 1.41421356)"' run/results.json)
+    # shellcheck disable=SC2086
+    grep -qF "$(printf '| VLRM | %.3f ± %.3f |' $want)" "$report"
+    grep -q 'VLRM-RS step 4' run/page/index.html
+    # Once more: nothing is trained again, the report is the same.
+    cp "$report" before.md
+    touch -d 2000-01-01 run/runs/*/metrics.jsonl run/results/*/*
+    exits 0 "$vlrm" reproduce "$PWD/run"
+    [ -z "$(find run/runs/*/metrics.jsonl run/results -type f -newermt 2001-01-01)" ]
+    cmp "$report" before.md
+}
+
+@test "reproduce: a training that fails is named, with its log" {
+    mkdir other
+    cp -RL "$MODELS/." other
+    echo '{}' >other/clip/tokenizer_config.json
+    : >other/clip/vocab.json
+    MODELS=other MINI_SEEDS=1 exits 1 "$vlrm" reproduce run
+    says 'vlrm reproduce: VLRM-RS.1 failed, log run/logs/VLRM-RS.1.log'
+    no grep -q failed <(grep 'VLRM.1' <<<"$output")
+}

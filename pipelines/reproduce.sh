@@ -1,0 +1,163 @@
+#!/bin/bash
+# reproduce: the paper's tables and ablations on the bundled miniature, within an hour on two cores
+#
+# usage: vlrm reproduce [RUN]
+#
+# Trains VLRM and VLRM-RS with several seeds and each ablation with one, two trainings side by side; captions 1,000 and more
+# held-out frames, and those of a world drawn otherwise, with what came out and measures them: recall under a CLIP that took no
+# part in training, and the truth. Everything is put into the folder RUN (default: run/reproduce): results.json, reproduction.md (the
+# report; `make reproduce` copies it to doc/), page/index.html, runs/, logs/. A run that is finished is not run again: the same
+# command goes on where it was stopped. Rows and settings are those of pipelines/miniature.sh.
+set -euo pipefail
+. "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/stages.sh"
+. "$stages_folder/miniature.sh"
+
+case ${1-} in
+-h | --help) recipe_help "${BASH_SOURCE[0]}"; exit ;;
+-*) recipe_name=reproduce; recipe_die "unknown option $1; --help lists what there is" 2 ;;
+esac
+run=${1:-run/reproduce}
+stages_begin reproduce "$run"
+mini_check jq sqlite3 gnuplot
+mini_seal "$run"
+mkdir -p -- "$run/runs" "$run/results/test" "$run/results/other"
+
+# job ROW SEED OPTIONS...: one training, then its last policy measured.
+job() {
+    local name=$1.$2 seed=$2 policy
+    policy=$run/runs/$name/policy/step-$(printf %06d "$MINI_STEPS")
+    [ ! -e "$run/results/test/$name.truth.json" ] || return 0
+    printf %s "${*:3}" >"$run/runs/$name.options"
+    mini_train "$run/runs/$name" "$run/train" "$MINI_STEPS" "$MINI_EVERY" --seed "$seed" "${@:3}" >/dev/null
+    if mini_is_main "$1"; then mini_evaluate "$run/other" "$run/results/other/$name" "$policy"; fi
+    mini_evaluate "$run/test" "$run/results/test/$name" "$policy"
+    echo "$SECONDS" >"$run/runs/$name.seconds"
+}
+
+# Starts a job in a process group of its own, as soon as fewer than MINI_JOBS are running.
+pids=() names=()
+start() {
+    while [ "$(jobs -rp | wc -l)" -ge "$MINI_JOBS" ]; do wait -n || true; done
+    echo "$1, seed $2"
+    names+=("$1.$2")
+    set -m
+    # shellcheck disable=SC2031 # it is meant for the job alone
+    (SECONDS=0 && export VLRM_THREADS=1 && job "$@") </dev/null >>"$run/logs/$1.$2.log" 2>&1 &
+    pids+=($!)
+    set +m
+}
+
+stop() {
+    trap '' INT TERM HUP
+    local pid
+    for pid in "${pids[@]}"; do kill -TERM -- "-$pid" 2>/dev/null || true; done
+    wait
+    echo 'vlrm reproduce: interrupted; the same command goes on' >&2
+    exit 75
+}
+
+# start_row ROW OPTIONS...: its trainings: every seed of the main rows, the first of the others.
+start_row() {
+    local seed
+    for seed in $MINI_SEEDS; do
+        start "$1" "$seed" "${@:2}"
+        mini_is_main "$1" || break
+    done
+}
+
+# Waits for all jobs and names those that failed.
+finish() {
+    local i failed=''
+    for i in "${!pids[@]}"; do
+        wait "${pids[$i]}" || {
+            failed=yes
+            echo "vlrm reproduce: ${names[$i]} failed, log $run/logs/${names[$i]}.log:" >&2
+            tail -n 3 "$run/logs/${names[$i]}.log" >&2
+        }
+    done
+    [ -z "$failed" ] || exit 1
+}
+
+# Captions of the policies of every MINI_EVERY steps, seed 1 of what is worth following: page, plot, and the truth besides.
+measure_steps() {
+    local name followed=() captions first=${MINI_SEEDS%% *}
+    for name in "${mini_followed[@]}"; do followed+=(--run "$name=$run/runs/$name.$first"); done
+    "$BASH" "$stages_folder/cron-eval.sh" "${followed[@]}" --frames "$run/test.vlrm" --model "$MODELS/captioner" --clip "$MODELS/judge" \
+        --itm "$MODELS/itm" --max-drop 2 --out "$run/page"
+    for captions in "$run"/page/*/step-*.vlrm; do mini_score "$run/test" "$captions"; done
+}
+
+# measured FILE KEYS: what vlrm-eval and vlrm-world-score say of the captions FILE.vlrm, with KEYS (JSON members) before it.
+measured() {
+    jq -cn --slurpfile r "$1.json" --slurpfile t "$1.truth.json" "{$2} + {
+        mean: (\$r[0].runs[0].metrics | map_values(.mean)), low: \$r[0].runs[0].metrics[\"r@1\"].low,
+        high: \$r[0].runs[0].metrics[\"r@1\"].high, frames: \$r[0].runs[0].images, truth: (\$t[0] | del(.details)), details: \$t[0].details}"
+}
+
+# The measurements of the last policies, {set, row, seed, ..} a line; of the policies by step, {run, step, ..} a line.
+rows() {
+    local file set name
+    for file in "$run"/results/*/*.truth.json; do
+        file=${file%.truth.json} name=${file##*/}
+        set=${file%/*} set=${set##*/}
+        measured "$file" "set: \"$set\", row: \"${name%.*}\", seed: ${name##*.}"
+    done
+}
+steps() {
+    local file name
+    for file in "$run"/page/*/step-*.truth.json; do
+        file=${file%.truth.json} name=${file%/*}
+        measured "$file" "run: \"${name##*/}\", step: ${file##*/step-}"
+    done
+}
+
+# How training went: means of the first and of the last ten steps of each run.
+trainings() {
+    local file name
+    for file in "$run"/runs/*/metrics.jsonl; do
+        name=$(basename "$(dirname "$file")")
+        jq -cs --arg row "${name%.*}" --argjson seed "${name##*.}" --rawfile command "$run/runs/$name.command" \
+            --rawfile options "$run/runs/$name.options" --argjson seconds "$(cat "$run/runs/$name.seconds")" '
+            def part: {reward: .reward.mean, sim: .sim.mean, ref: .ref.mean, length: .length.mean, entropy, bad_rate, value_loss, explained_variance};
+            def means: map(part | to_entries[]) | group_by(.key) | map({key: .[0].key, value: (map(.value // empty) | if length > 0 then add / length else null end)}) | from_entries;
+            {$row, $seed, $command, $options, $seconds, steps: length, begin: (.[:10] | means), end: (.[-10:] | means)}' "$file"
+    done
+}
+
+echo_first() {
+    echo "$1"
+}
+
+# The captions of a few frames by several rows, {id, row, text} a line.
+examples() {
+    local name
+    for name in REF.0 base.0 $(printf "%s.${MINI_SEEDS%% *} " "${mini_followed[@]}"); do
+        vlrm-cat --head 8 "$run/results/test/$name.vlrm" | jq -c --arg row "${name%.*}" 'select(.id) | {id: (.id | sub(".*/"; "")), row: $row, text: .caption.text}'
+    done
+}
+
+mini_world "$run/train" train "$MINI_TRAIN_SEED" "$MINI_TRAIN_CLIPS"
+mini_world "$run/test" test "$MINI_TEST_SEED" "$MINI_TEST_CLIPS"
+mini_world "$run/other" other "$MINI_TEST_SEED" "$MINI_TEST_CLIPS"
+echo 'premise'
+"$BASH" "$stages_folder/premise.sh" "$run/premise" >"$run/logs/premise.log" || [ $? = 7 ]
+echo 'truth and base'
+for set in test other; do
+    mini_truth "$run/$set" "$run/results/$set/REF.0" --kind long
+    mini_truth "$run/$set" "$run/results/$set/REF-short.0" --kind short
+    mini_evaluate "$run/$set" "$run/results/$set/base.0"
+done
+trap stop INT TERM HUP
+mini_rows start_row
+finish
+trap - INT TERM HUP
+echo 'policies by step'
+measure_steps
+jq -n --rawfile settings "$run/settings" --arg date "$(date -u +%F)" --arg machine "$(nproc) of $(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1)" \
+    --arg program "$(vlrm-update --version)" --slurpfile premise "$run/premise/premise.json" --slurpfile rows <(rows) --slurpfile steps <(steps) \
+    --slurpfile trainings <(trainings) --slurpfile examples <(examples) --argjson seconds "$(cat "$run"/runs/*.seconds | jq -s add)" \
+    --arg order "$(mini_rows echo_first)" '{$date, $machine, order: ($order | split("\n")), $program, $seconds, settings: ($settings | split("\n") | map(select(. != ""))), premise: $premise[0], $rows, $steps, $trainings, $examples}' >"$run/results.json.writing"
+mv -- "$run/results.json.writing" "$run/results.json"
+jq -nr --slurpfile results "$run/results.json" -f "$stages_folder/reproduction.jq" >"$run/reproduction.md.writing"
+mv -- "$run/reproduction.md.writing" "$run/reproduction.md"
+echo "the report: $run/reproduction.md; captions side by side: $run/page/index.html"

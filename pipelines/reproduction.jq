@@ -1,0 +1,131 @@
+# The report of vlrm reproduce, Markdown, from its results.json ($results). Every figure is from the results; what they mean is for the reader.
+
+def mean: if length > 0 then add / length else null end;
+def deviation: mean as $m | if length > 1 then (map((. - $m) * (. - $m)) | add / (length - 1) | sqrt) else null end;
+def figure(digits): if . == null then "-" else pow(10; digits) as $p | (. * $p | round) / $p | tostring |
+    if digits > 0 then (if contains(".") then . else . + "." end) + "0" * digits | capture("^(?<a>-?[0-9]+\\.[0-9]{\(digits)})").a else . end end;
+def cell: map(select(. != null)) | if length > 1 then "\(mean | figure(3)) ± \(deviation | figure(3))" else mean | figure(3) end;
+def table(head): "| " + (head | join(" | ")) + " |", "|" + (head | map("---|") | add), (.[] | "| " + (map(tostring) | join(" | ")) + " |");
+
+# Ranks from 1, equal values sharing the mean of theirs; the correlation of two lists of equal length.
+def ranks: . as $v | map(. as $x | ([$v[] | select(. < $x)] | length) + ([$v[] | select(. == $x)] | length + 1) / 2);
+def correlation($a; $b): ($a | mean) as $ma | ($b | mean) as $mb |
+    ([range($a | length) | ($a[.] - $ma) * ($b[.] - $mb)] | add) as $ab |
+    (($a | map((. - $ma) * (. - $ma)) | add) * ($b | map((. - $mb) * (. - $mb)) | add) | sqrt) as $norm |
+    if $norm > 0 then $ab / $norm else null end;
+def spearman(f; g): correlation(map(f) | ranks; map(g) | ranks);
+
+# Rows in the order of the settings, after the truth and the captioner as it was; all of a row together.
+def in_order: (["REF", "REF-short", "base"] + $results[0].order) as $order | group_by(.row) | sort_by(.[0].row as $row | $order | index([$row]) // 99);
+def rows($set): [$results[0].rows[] | select(.set == $set)] | in_order;
+def row_of($set; $row): [.rows[] | select(.set == $set and .row == $row)];
+def mean_of($set; $row; f): row_of($set; $row) | map(f | select(. != null)) | mean;
+
+def recall_table($set): [rows($set)[] | [.[0].row, (map(.mean.mrr) | cell), (map(.mean["r@1"]) | cell), (map(.mean["r@5"]) | cell),
+    (map(.mean["r@10"]) | cell), (map(.truth.detail_recall) | cell), (map(.truth.hallucination) | cell), (map(.truth.grammar) | cell),
+    (map(.mean.bad) | cell), length]] | table(["captions", "MRR", "R@1", "R@5", "R@10", "details said", "not true", "grammar", "bad phrases", "seeds"]);
+def words_table($set): [rows($set)[] | select(.[0].row as $row | ["REF", "REF-short", "base", "VLRM", "VLRM-RS"] | index([$row])) | [.[0].row, (map(.mean.words) | cell), (map(.mean.colours) | cell),
+    (map(.mean.clipscore) | cell), (map(.mean.itm) | cell), (map(.truth.colour_coverage) | cell)]] |
+    table(["captions", "words", "colour words", "CLIP cosine", "ITM logit", "colours of the scene named"]);
+def step_table: [.steps[] | select(.run != "base") | .row = .run] | in_order[] | sort_by(.step) | "", "**\(.[0].run)**", "",
+    (map([.step, (.mean.mrr | figure(3)), (.mean["r@1"] | figure(3)), (.mean.itm | figure(2)), (.truth.detail_recall | figure(3)),
+        (.truth.hallucination | figure(3)), (.truth.grammar | figure(3)), (.truth.words | figure(1)), (.mean.bad | figure(3))]) |
+    table(["step", "MRR", "R@1", "ITM logit", "details said", "not true", "grammar", "words", "bad phrases"]));
+def training_table: [.trainings | in_order[][] | [.row, .seed, (.begin.reward | figure(2)), (.end.reward | figure(2)), (.end.sim | figure(2)), (.end.ref | figure(2)),
+    (.end.length | figure(1)), (.end.entropy | figure(2)), (.end.bad_rate | figure(3)), (.end.value_loss | figure(2)), (.end.explained_variance | figure(2)),
+    (.seconds | figure(0))]] | table(["row", "seed", "reward, first 10 steps", "last 10", "sim", "ref", "tokens", "entropy", "bad rate", "value loss",
+    "variance explained", "seconds"]);
+
+# What the paper says, as numbers of this world: [claim, wanted, found, whether it holds].
+def claims:
+    mean_of("test"; "base"; .mean["r@1"]) as $base | mean_of("test"; "VLRM"; .mean["r@1"]) as $vlrm | mean_of("test"; "VLRM-RS"; .mean["r@1"]) as $rs |
+    mean_of("test"; "no-reference"; .mean["r@1"]) as $noref |
+    def claim($what; $wanted; $found; ok): [$what, $wanted, $found, (if $found != "-" and ok then "yes" else "**no**" end)];
+    [claim("VLRM raises R@1 over base"; "by 0.35"; $vlrm - $base | figure(3); $vlrm - $base >= 0.35),
+     claim("VLRM reaches R@1"; "0.85"; $vlrm | figure(3); $vlrm >= 0.85),
+     claim("VLRM-RS is at least VLRM in R@1"; "\($vlrm | figure(3))"; $rs | figure(3); $rs >= $vlrm),
+     (mean_of("test"; "base"; .truth.detail_recall) as $b | mean_of("test"; "VLRM"; .truth.detail_recall) as $v |
+        claim("VLRM says twice the details of base"; "\(2 * $b | figure(3))"; $v | figure(3); $v > 0 and $v >= 2 * $b)),
+     (mean_of("test"; "VLRM"; .truth.hallucination) as $v | claim("VLRM says little that is not true"; "at most 0.150"; $v | figure(3); $v <= 0.15)),
+     (mean_of("test"; "VLRM"; .truth.grammar) as $v | claim("VLRM speaks the world's language"; "0.900"; $v | figure(3); $v >= 0.9)),
+     (mean_of("test"; "VLRM"; .truth.grammar) as $v | mean_of("test"; "no-reference"; .truth.grammar) as $n |
+        claim("without the reference term grammar falls"; "below \($v | figure(3))"; $n | figure(3); $n < $v)),
+     claim("without the reference term recall does not fall"; "\($vlrm | figure(3)) less 0.02"; $noref | figure(3); $noref >= $vlrm - 0.02),
+     (mean_of("test"; "VLRM"; .mean.bad) as $v | claim("VLRM says no bad phrases"; "below 0.010"; $v | figure(3); $v < 0.01)),
+     (mean_of("test"; "base"; .mean.bad) as $b | mean_of("test"; "no-bad-penalty"; .mean.bad) as $n |
+        claim("without the penalty bad phrases rise above base"; "above \($b | figure(3))"; $n | figure(3); $n > $b)),
+     claim("ITM prefers the longer true caption"; "0.900"; .premise.longer_preferred | figure(3); .premise.longer_preferred >= 0.9),
+     claim("ITM prefers the truth over one changed attribute"; "0.950"; .premise.truth_preferred | figure(3); .premise.truth_preferred >= 0.95),
+     claim("the judge finds the scene of a long truth (R@1)"; "0.950"; .premise["judge_r@1"] | figure(3); .premise["judge_r@1"] >= 0.95)];
+
+$results[0] | ([.steps[] | select(.step > 0 or .run == "base")]) as $points |
+"# The paper on the bundled miniature",
+"",
+"Written by `vlrm reproduce` from its `results.json`; do not edit. Made on \(.date) with \(.program), processors: \(.machine);",
+"trainings and their measurements took \(.seconds / 60 | figure(0)) minutes of one thread each, two at a time. `make reproduce` makes it again.",
+"",
+"The judge is a CLIP that takes no part in training. Details said: of those in the scene; not true: of all that captions claim; grammar: share",
+"of captions that are sentences of the world's language (`vlrm-world-score`). REF are long true captions, REF-short short ones",
+"(`vlrm-world-captions`). ± is the standard deviation over seeds; the 95 % interval of R@1 over frames is about ± \(row_of("test"; "base")[0] | (.high - .low) / 2 | figure(3)) wide.",
+"",
+"## What should come out",
+"",
+(claims | table(["claim", "wanted", "found", "holds"])),
+"",
+"## Table 3: recall, and the truth",
+"",
+"On \(row_of("test"; "base")[0].frames) held-out frames (`vlrm-world-render --split test`), captioned with five beams: `vlrm evaluate --model captioner --policy RUN/policy/step-N",
+"--clip judge --itm itm`, then `vlrm-world-score`. Below VLRM-RS: the ablations of the paper's section 4.",
+"",
+recall_table("test"),
+"",
+"The first row was trained by this command, each other by the same with these options before the videos (and `--seed`):",
+"",
+(.trainings | in_order[] | .[0] | "- \(.row): `\(if .options == "" then .command else .options end)`"),
+"",
+"## Tables 4 and 5: words",
+"",
+"The same captions, by `vlrm-eval` and `vlrm-world-score`:",
+"",
+words_table("test"),
+"",
+"### In a world drawn otherwise",
+"",
+"Other shades, outlines and textures for the same words (`vlrm-world-render --split other`), which no model has seen:",
+"",
+recall_table("other"),
+"",
+words_table("other"),
+"",
+"## By step",
+"",
+"Policies of every so many steps, the first seed, by `vlrm cron-eval` and `vlrm-world-score` (section 3.3 of the paper: recall goes on rising):",
+step_table,
+"",
+"Rank correlation over these policies and base (\($points | length)): of R@1 with details said \($points | spearman(.mean["r@1"]; .truth.detail_recall // 0) | figure(2)),",
+"of R@1 with the ITM logit \($points | spearman(.mean["r@1"]; .mean.itm) | figure(2)), of details said with the ITM logit \($points | spearman(.truth.detail_recall // 0; .mean.itm) | figure(2)).",
+"",
+"## The premise",
+"",
+"`vlrm premise`, on \(.premise.scenes) held-out scenes: what the scorers know before anything is reinforced.",
+"",
+([["ITM prefers the longer true caption", .premise.longer_preferred], ["ITM prefers the truth over one changed attribute", .premise.truth_preferred],
+  ["the same, of short captions", .premise.short_truth_preferred], ["ITM prefers the truth over two details exchanged", .premise.exchange_refused],
+  ["judge's R@1 of long truths", .premise["judge_r@1"]], ["judge's R@1 of short truths", .premise["judge_r@1_short"]],
+  ["long truths that the word rules punish", .premise.long_truths_punished]] | map(.[1] |= figure(3)) | table(["share of scenes", ""])),
+"",
+"## How training went",
+"",
+"From each run's `metrics.jsonl`; a linear value head (section 4.2) is to be compared with VLRM in variance explained, entropy and length:",
+"",
+training_table,
+"",
+"## A few captions",
+"",
+"Of held-out frames, the first seed of each row; `vlrm-cat` of the captions:",
+"",
+(.examples | group_by(.id)[:5][] | "- \(.[0].id)", (in_order[][] | "  - \(.row): \(.text)")),
+"",
+"## Settings",
+"",
+(.settings[] | "    " + .)
