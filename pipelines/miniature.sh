@@ -5,7 +5,7 @@
 # takes no part in training) and clip/ (VLRM-RS's). The models were trained on scenes of render seed 7: no seed here is 7.
 
 if [ -z "${MODELS-}" ]; then
-    MODELS=$(readlink -m "$stages_folder/../tiny") # as installed
+    MODELS=${VLRM_SHARE:-$(readlink -m "$stages_folder/..")}/tiny # as installed
     [ -d "$MODELS" ] || MODELS=$(readlink -m "$stages_folder/../share/tiny")
     MODELS=$(realpath -m --relative-base=. -- "$MODELS") # reports name it
 fi
