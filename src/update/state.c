@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/steps.h"
+#include "update/config.h"
 
 /* ---- parameters and moments ---- */
 
@@ -106,31 +107,6 @@ static bool state_write(Run *run, Learner *l, Error *err)
     return ok;
 }
 
-/* The first option that differs is named, with --change-options all of them. */
-static bool options_agree(const Run *run, const json_t *saved, const char *folder, Error *err)
-{
-    const char *key;
-    json_t *value;
-    bool ok = true;
-    json_object_foreach (run->numbers, key, value) {
-        const json_t *old = json_object_get(saved, key);
-        if (!ok || json_equal(value, old))
-            continue;
-        char *was = json_dumps(old, JSON_ENCODE_ANY | JSON_REAL_PRECISION(6)),
-             *now = json_dumps(value, JSON_ENCODE_ANY | JSON_REAL_PRECISION(6));
-        if (run->options.change_options)
-            warn("%s: --%s changes from %s to %s", run->options.folder, key, was ? was : "nothing", now);
-        else
-            ok = error_set_status(err, STATUS_MISMATCH,
-                                  "%s: --%s is %s, expected %s as in the steps before; give the run's own options, or "
-                                  "--change-options",
-                                  folder, key, now, was ? was : "none");
-        free(was);
-        free(now);
-    }
-    return ok;
-}
-
 static bool digest_agrees(const json_t *state, const char *key, const char *found, const char *folder, Error *err)
 {
     const char *expected = json_string_value(json_object_get(json_object_get(state, "digests"), key));
@@ -148,8 +124,10 @@ static bool state_read(Run *run, Learner *l, const char *folder, StateNumbers *n
 {
     char *path = path_join(folder, "state.json"), digest[17];
     json_t *state = json_file_read(path, err);
-    bool ok = state && options_agree(run, json_object_get(state, "options"), folder, err) &&
-              digest_agrees(state, "base", l->base, folder, err);
+    bool ok =
+        state &&
+        config_agrees(json_object_get(state, "options"), run->numbers, run->options.folder, run->options.change_options, err) &&
+        digest_agrees(state, "base", l->base, folder, err);
     static const char *const keys[] = {"policy", "value"};
     for (size_t i = 0; i < 2 && ok; i++)
         ok = set_load(set_of(l, i), folder, set_files[i], digest, err) && digest_agrees(state, keys[i], digest, folder, err);
@@ -236,27 +214,6 @@ bool run_open(Run *run, const RunOptions *options, json_t *numbers, Learner *l, 
     }
     return consumed_open(&run->consumed, run->consumed_path, (size_t)n.consumed, err) &&
            metrics_open(run, n.metrics_bytes, err) && run_rewind(run, l, newest >= 0, err);
-}
-
-bool run_describe(const Run *run, const Learner *l, json_t *config, const json_t *upstream, Error *err)
-{
-    char *path = path_join(run->options.folder, "config.json");
-    Error ignored = {0};
-    json_t *before = json_file_read(path, &ignored), *digests = json_object();
-    json_object_set_new(digests, "base", json_string(l->base));
-    json_object_set_new(digests, "encoder", json_string(l->encoder));
-    json_object_set(digests, "init", json_object_get(run->numbers, "init"));
-    json_object_set_new(config, "digests", digests);
-    json_object_set_new(config, "version", json_string(VLRM_VERSION));
-    if (upstream)
-        json_object_set_new(config, "upstream", json_deep_copy(upstream));
-    else
-        json_object_set(config, "upstream", json_object_get(before, "upstream"));
-    bool ok = json_file_write(run->options.folder, "config.json", config, err);
-    json_decref(before);
-    json_decref(config);
-    free(path);
-    return ok;
 }
 
 void run_close(Run *run)

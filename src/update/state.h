@@ -36,13 +36,6 @@ typedef struct Run {
 __attribute__((warn_unused_result)) bool run_open(Run *run, const RunOptions *options, json_t *numbers, Learner *l, Error *err);
 void run_close(Run *run);
 
-/*
- * Writes RUN/config.json, whole or not at all: `config` (stolen), the digests of the models, and `upstream`, the header of the
- * input (borrowed; NULL keeps what the file says already).
- */
-__attribute__((warn_unused_result)) bool run_describe(const Run *run, const Learner *l, json_t *config, const json_t *upstream,
-                                                      Error *err);
-
 /* After a step: metrics line (borrowed), policy, consumed ids and, every checkpoint_every steps or when `last`, the state. */
 __attribute__((warn_unused_result)) bool run_save(Run *run, Learner *l, const json_t *metrics, bool last, Error *err);
 

@@ -13,6 +13,7 @@
 #include "base/signals.h"
 #include "stage/frame.h"
 #include "stream/filter.h"
+#include "update/config.h"
 #include "update/dump.h"
 #include "update/metrics.h"
 #include "update/replay.h"
@@ -133,6 +134,7 @@ typedef struct Loop {
     int64_t index;     /* of the batch being read */
     int64_t repeated;  /* ids refused because they had been consumed */
     uint64_t in_batch; /* data records since the last batch record */
+    char init[17];     /* digest of --init's tensors; "" for none */
     bool stopped;
 } Loop;
 
@@ -345,8 +347,9 @@ static void follow_rollout(Loop *loop)
 {
     Error err = {0};
     const json_t *upstream = filter_upstream(&loop->filter), *crop = header_param(upstream, "rollout", "crop");
-    if (loop->index == 0 && !run_describe(&loop->run, loop->learner, config_json(), upstream, &err))
-        die("%s", err.text);
+    if (loop->index == 0 && ((loop->learner->step > 0 && !config_upstream_agrees(upstream, opt.run, opt.change_options, &err)) ||
+                             !config_write(opt.run, loop->learner, config_json(), loop->init, upstream, &err)))
+        die_status(err.status, "%s", err.text);
     if (crop && !option_given(&program, "crop"))
         loop->learner->options.crop = json_is_true(crop);
 }
@@ -373,12 +376,12 @@ static void open_all(Loop *loop, char **operands, int n)
 {
     Error err = {0};
     const Kernels *kernels;
-    char init[17] = "";
     LearnerOptions lo = learner_options();
     RunOptions ro = {opt.run, opt.keep, opt.keep_every, opt.checkpoint_every, opt.max_lag, opt.change_options};
     if (!kernels_find(opt.device, (Compute)opt.compute, &kernels, &err) || !(loop->learner = learner_new(&lo, kernels, &err)) ||
-        !load_init(loop->learner, init, &err) || !run_open(&loop->run, &ro, numbers_json(init), loop->learner, &err) ||
-        !run_describe(&loop->run, loop->learner, config_json(), NULL, &err) ||
+        !load_init(loop->learner, loop->init, &err) ||
+        !run_open(&loop->run, &ro, numbers_json(loop->init), loop->learner, &err) ||
+        !config_write(opt.run, loop->learner, config_json(), loop->init, NULL, &err) ||
         !recorder_open(&loop->recorder, opt.record, &program, &err) ||
         (opt.tensorboard && !tensorboard_open(&loop->tensorboard, opt.tensorboard, &err)))
         die_status(err.status, "%s", err.text);

@@ -166,6 +166,32 @@ against_reference() {
     jq -e '.options.seed == 7' "$TMP/run/state/step-000003/state.json"
 }
 
+@test "so are options of the stages before, as far as their headers tell" {
+    head -12 captions.jsonl | jq -c '{id, frame}' | vlrm-cat --from=json > "$TMP/frames.vlrm"
+    # pipeline TEMPERATURE GAMMA THREADS OPTION..
+    pipeline() {
+        vlrm-rollout --model "$ORACLE/blip2" --sample --temperature "$1" --threads "$3" "$TMP/frames.vlrm" |
+            vlrm-reward --model "$ORACLE/blip2" --itm "$ORACLE/itm" --gamma "$2" --threads "$3" > "$TMP/rewarded.vlrm"
+        run vlrm-update "${common[@]}" --run "$TMP/run" "${@:4}" "$TMP/rewarded.vlrm"
+    }
+    pipeline 2 1 1 --max-steps 1
+    [ "$status" = 0 ]
+    jq -e '.upstream.stage == "reward" and .upstream.params.gamma == 1 and .upstream.upstream.params.temperature == 2' "$TMP/run/config.json"
+    pipeline 3 1 1
+    [ "$status" = 6 ]
+    says "--temperature of rollout is 3.0, expected 2.0 as in the steps before"
+    pipeline 2 0.5 1
+    [ "$status" = 6 ]
+    says "--gamma of reward is 0.5, expected 1.0 as in the steps before"
+    pipeline 2 1 2
+    [ "$status" = 0 ]
+    [ "$(readlink "$TMP/run/policy/latest")" = step-000002 ]
+    pipeline 2 0.5 1 --change-options
+    [ "$status" = 0 ]
+    says "--gamma of reward changes from 1.0 to 0.5"
+    jq -e '.upstream.params.gamma == 0.5' "$TMP/run/config.json"
+}
+
 @test "a run that has taken no step yet may be started with other options: its first policy is theirs" {
     vlrm-update "${common[@]}" --run "$TMP/run" --prepare
     vlrm-update "${common[@]}" --run "$TMP/run" --init init.safetensors --prepare
