@@ -99,6 +99,19 @@ static void steps_list_release(StepList *l)
     free(l->steps);
 }
 
+bool leftovers_remove(const char *dir, const char *name, Error *err)
+{
+    StepList l = steps_list(dir);
+    char *prefix = xasprintf("%s.writing-", name);
+    bool ok = true;
+    for (size_t i = 0; i < l.n_stale && ok; i++)
+        if (strncmp(strrchr(l.stale[i], '/') + 1, prefix, strlen(prefix)) == 0)
+            ok = folder_remove(l.stale[i], err);
+    free(prefix);
+    steps_list_release(&l);
+    return ok;
+}
+
 int64_t steps_newest(const char *dir)
 {
     StepList l = steps_list(dir);

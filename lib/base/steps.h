@@ -26,6 +26,9 @@ __attribute__((warn_unused_result)) bool steps_prune(const char *dir, size_t kee
 /* Renames `writing` to `folder`, in place of one already there; both are then synced. */
 __attribute__((warn_unused_result)) bool folder_replace(const char *writing, const char *folder, Error *err);
 
+/* Removes NAME.writing-* of dir: what killed writers of that file left behind. Only for whoever alone writes it. */
+__attribute__((warn_unused_result)) bool leftovers_remove(const char *dir, const char *name, Error *err);
+
 /* rm -r; missing is fine. */
 __attribute__((warn_unused_result)) bool folder_remove(const char *path, Error *err);
 

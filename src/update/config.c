@@ -36,6 +36,30 @@ bool config_agrees(const json_t *before, const json_t *now, const char *run, boo
     return ok;
 }
 
+/* The object in config.json; NULL where there is none. */
+static json_t *config_read(const char *run)
+{
+    Error ignored = {0};
+    char *path = path_join(run, "config.json");
+    json_t *config = json_file_read(path, &ignored);
+    free(path);
+    return config;
+}
+
+bool config_same(const char *run, const json_t *numbers, const Learner *l)
+{
+    const char *key;
+    json_t *value, *config = config_read(run), *digests = json_object_get(config, "digests");
+    const char *base = json_string_value(json_object_get(digests, "base"));
+    bool same = base && strcmp(base, l->base) == 0;
+    json_object_foreach ((json_t *)(uintptr_t)numbers, key, value) {
+        const json_t *from = strcmp(key, "init") == 0 ? digests : config; /* as option it is a file's name */
+        same = same && json_equal(value, json_object_get(from, key));
+    }
+    json_decref(config);
+    return same;
+}
+
 /* Options of the stages before us that leave numbers alone: the machine, where files lie, when to end. */
 static bool harmless(const char *key)
 {
@@ -66,11 +90,8 @@ static bool stage_agrees(const json_t *known, const json_t *header, const char *
 /* The "upstream" that config.json has (a new reference); NULL where there is none. */
 static json_t *upstream_known(const char *run)
 {
-    Error ignored = {0};
-    char *path = path_join(run, "config.json");
-    json_t *config = json_file_read(path, &ignored), *upstream = json_incref(json_object_get(config, "upstream"));
+    json_t *config = config_read(run), *upstream = json_incref(json_object_get(config, "upstream"));
     json_decref(config);
-    free(path);
     return upstream;
 }
 

@@ -168,8 +168,9 @@ static bool metrics_open(Run *run, int64_t bytes, Error *err)
 }
 
 /*
- * Writes the policy of the learner's step if it is not there, and points `latest` to it. Without a state nothing vouches for the
- * first policy: it may be that of a start with other options.
+ * Writes the policy of the learner's step if it is not there, and points `latest` to it. The first policy may be that of a start
+ * with other options: a state vouches for it, or config.json, which is written after it. It must not be written without need, a
+ * rollout may be reading it.
  */
 static bool policy_restore(Run *run, Learner *l, bool vouched, Error *err)
 {
@@ -177,7 +178,7 @@ static bool policy_restore(Run *run, Learner *l, bool vouched, Error *err)
     memcpy(info.base, l->base, sizeof info.base);
     char *folder = step_folder(run->policy, l->step);
     Error ignored = {0};
-    bool there = vouched && policy_info(folder, &old, &ignored);
+    bool there = (vouched || config_same(run->options.folder, run->numbers, l)) && policy_info(folder, &old, &ignored);
     free(folder);
     return (there || policy_write(run->policy, &info, &l->policy, l->policy_lora, err)) &&
            policy_publish(run->policy, l->step, err);
@@ -188,8 +189,8 @@ static bool run_rewind(Run *run, Learner *l, bool vouched, Error *err)
 {
     size_t keep = (size_t)run->options.keep;
     int64_t every = run->options.keep_every;
-    return steps_prune(run->state, keep, every, l->step, -1, err) && policy_restore(run, l, vouched, err) &&
-           steps_prune(run->policy, keep, every, l->step, l->step, err);
+    return leftovers_remove(run->options.folder, "config.json", err) && steps_prune(run->state, keep, every, l->step, -1, err) &&
+           policy_restore(run, l, vouched, err) && steps_prune(run->policy, keep, every, l->step, l->step, err);
 }
 
 bool run_open(Run *run, const RunOptions *options, json_t *numbers, Learner *l, Error *err)

@@ -57,24 +57,61 @@ against_reference() {
     jq -es '.[-1].policy_loss < .[0].policy_loss' "$TMP/m2"
 }
 
-@test "killed at random moments, the run ends with the same parameters" {
-    rewarded > "$TMP/in.vlrm"
-    vlrm-update "${common[@]}" --batch 3 --run "$TMP/whole" "$TMP/in.vlrm" > "$TMP/whole.metrics"
-    kills=${KILLS:-8} killed=0
-    for ((i = 0; i < kills; i++)); do
-        vlrm-update "${common[@]}" --batch 3 --run "$TMP/killed" "$TMP/in.vlrm" > /dev/null &
-        sleep "0.0$((RANDOM % 9))$((RANDOM % 10))"
-        kill -9 $! 2> /dev/null && killed=$((killed + 1))
-        if wait $! 2> /dev/null; then continue; fi
-    done
-    vlrm-update "${common[@]}" --batch 3 --run "$TMP/killed" "$TMP/in.vlrm" > /dev/null
-    [ "$killed" -gt 0 ]
-    cmp "$TMP/whole/state/step-000010/policy.safetensors" "$TMP/killed/state/step-000010/policy.safetensors"
-    cmp "$TMP/whole/state/step-000010/value.safetensors" "$TMP/killed/state/step-000010/value.safetensors"
-    cmp "$TMP/whole/consumed" "$TMP/killed/consumed"
-    [ "$(jq .step "$TMP/killed/metrics.jsonl" | tr '\n' ' ')" = "1 2 3 4 5 6 7 8 9 10 " ]
-    [ "$(readlink "$TMP/killed/policy/latest")" = step-000010 ]
+# ends_as_whole STEPS: the killed run is the uninterrupted one, and nothing is left over.
+ends_as_whole() {
+    local last file
+    last=step-$(printf %06d "$1")
+    for file in state/"$last"/{policy,value}.safetensors policy/"$last"/model.safetensors consumed; do cmp "$TMP/whole/$file" "$TMP/killed/$file"; done
+    [ "$(jq -s 'map(.step) == [range(1; $n + 1)]' --argjson n "$1" "$TMP/killed/metrics.jsonl")" = true ]
+    [ "$(readlink "$TMP/killed/policy/latest")" = "$last" ]
     [ -z "$(find "$TMP/killed" -name '*.writing-*')" ]
+}
+
+steps_taken() {
+    local lines=()
+    [ ! -e "$TMP/killed/metrics.jsonl" ] || mapfile -t lines < "$TMP/killed/metrics.jsonl"
+    taken=${#lines[@]}
+}
+
+# ended PID: whether the child has ended, even if nobody has waited for it.
+ended() {
+    local stat
+    read -r stat < "/proc/$1/stat" || return 0
+    case ${stat##*) } in Z*) return 0 ;; esac
+    return 1
+}
+
+# Runs the command and kills it when it is up to three steps further, if it gets there, and a moment has passed: by no clock. Its status.
+killed_at_some_moment() (
+    trap - DEBUG # bats' own, which makes loops slow
+    set +e
+    steps_taken
+    goal=$((taken + RANDOM % 4))
+    "$@" > /dev/null &
+    until steps_taken; [ "$taken" -ge "$goal" ] || ended $!; do :; done 2> /dev/null
+    for ((moment = RANDOM % 4000; moment > 0; moment--)); do :; done
+    kill -9 $!
+    wait $!
+) 2> "$TMP/said"
+
+@test "killed at random moments, the run ends with the same parameters" {
+    for n in 1 2 3; do jq -c --arg n "$n" --slurpfile r rewards.jsonl '($r | map({(.id): .reward}) | add) as $by | .reward = $by[.id] | .id += "+" + $n' captions.jsonl; done |
+        vlrm-cat --from=json > "$TMP/in.vlrm"
+    long=(vlrm-update "${common[@]}" --batch 1 "$TMP/in.vlrm")
+    "${long[@]}" --run "$TMP/whole" > /dev/null
+    kills=${KILLS:-20} killed=0
+    for ((try = 0; try < 10 * kills && killed < kills; try++)); do
+        status=0
+        killed_at_some_moment "${long[@]}" --run "$TMP/killed" || status=$?
+        case $status in
+        137) killed=$((killed + 1)) ;;
+        0) ends_as_whole 90; rm -r "$TMP/killed" ;; # it was faster: from the beginning
+        *) echo "status $status"; cat "$TMP/said"; return 1 ;;
+        esac
+    done
+    [ "$killed" = "$kills" ]
+    "${long[@]}" --run "$TMP/killed" > /dev/null
+    ends_as_whole 90
 }
 
 @test "input given again is skipped, an id is consumed once, other input is refused" {
@@ -198,6 +235,13 @@ against_reference() {
     vlrm-update "${common[@]}" --run "$TMP/other" --init init.safetensors --prepare
     cmp "$TMP/run/policy/step-000000/model.safetensors" "$TMP/other/policy/step-000000/model.safetensors"
     jq -e '.init == "init.safetensors"' "$TMP/run/config.json"
+    # With the same options it is left alone: somebody may be reading it.
+    inode=$(stat -c %i "$TMP/run/policy/step-000000")
+    touch "$TMP/run/config.json.writing-1" "$TMP/run/mine.writing-1"
+    vlrm-update "${common[@]}" --run "$TMP/run" --init init.safetensors --prepare
+    [ "$(stat -c %i "$TMP/run/policy/step-000000")" = "$inode" ]
+    [ ! -e "$TMP/run/config.json.writing-1" ] # what a killed one left behind
+    [ -e "$TMP/run/mine.writing-1" ]
 }
 
 @test "a cut input is no batch" {
