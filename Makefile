@@ -132,9 +132,15 @@ $(WORLD_PARTS): $(patsubst %.c,$(B)/%.o,$(filter world/% src/eval/%,$(PARTS)))
 	rm -f $@
 	ar rcs $@ $^
 
-$(TESTS) $(BENCHES): $(B)/tests/%: $(B)/tests/%.o $(WORLD_PARTS) $(LIBRARY)
+# vlrm-update's, for tests of its step.
+UPDATE_PARTS := $(B)/libupdate.a
+$(UPDATE_PARTS): $(patsubst %.c,$(B)/%.o,$(filter src/update/%,$(PARTS)))
+	rm -f $@
+	ar rcs $@ $^
+
+$(TESTS) $(BENCHES): $(B)/tests/%: $(B)/tests/%.o $(WORLD_PARTS) $(UPDATE_PARTS) $(LIBRARY)
 	echo '  LINK  $@'
-	$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $< $(WORLD_PARTS) $(LIBRARY) $(LIBS) -lcmocka
+	$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $< $(WORLD_PARTS) $(UPDATE_PARTS) $(LIBRARY) $(LIBS) -lcmocka
 
 # make reads pkg-config's answers when it starts, so what needs packages runs in a second make, after they are there.
 JOBS ?= $(shell nproc)

@@ -102,12 +102,13 @@ static void steps_list_release(StepList *l)
 bool leftovers_remove(const char *dir, const char *name, Error *err)
 {
     StepList l = steps_list(dir);
-    char *prefix = xasprintf("%s.writing-", name);
+    size_t n = name ? strlen(name) : 0;
     bool ok = true;
-    for (size_t i = 0; i < l.n_stale && ok; i++)
-        if (strncmp(strrchr(l.stale[i], '/') + 1, prefix, strlen(prefix)) == 0)
+    for (size_t i = 0; i < l.n_stale && ok; i++) {
+        const char *found = strrchr(l.stale[i], '/') + 1;
+        if (!name || (strncmp(found, name, n) == 0 && strncmp(found + n, ".writing-", 9) == 0))
             ok = folder_remove(l.stale[i], err);
-    free(prefix);
+    }
     steps_list_release(&l);
     return ok;
 }

@@ -26,7 +26,7 @@ __attribute__((warn_unused_result)) bool steps_prune(const char *dir, size_t kee
 /* Renames `writing` to `folder`, in place of one already there; both are then synced. */
 __attribute__((warn_unused_result)) bool folder_replace(const char *writing, const char *folder, Error *err);
 
-/* Removes NAME.writing-* of dir: what killed writers of that file left behind. Only for whoever alone writes it. */
+/* Removes NAME.writing-* of dir (NULL: of any name): what killed writers left behind. Only for whoever alone writes there. */
 __attribute__((warn_unused_result)) bool leftovers_remove(const char *dir, const char *name, Error *err);
 
 /* rm -r; missing is fine. */

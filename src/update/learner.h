@@ -70,7 +70,16 @@ void learner_free(Learner *l);
 /* Called between the gradients and the optimizer, before clamping; for --dump. */
 typedef void GradientHook(void *context, Learner *l);
 
-/* One optimizer step. report's arrays come from arena. False when an image or the spool cannot be read. */
+/*
+ * The parts of a step, in their order. begin: gradients are zero, the report's arrays come from arena. values: step 2, leaves
+ * values and advantages in the report and adds the gradient of L_v; policy: step 3, adds that of L_p (or of --objective xe).
+ */
+void learner_begin(Learner *l, const Batch *batch, StepReport *report, Arena *arena);
+__attribute__((warn_unused_result)) bool learner_values(Learner *l, Batch *batch, StepReport *report, Error *err);
+__attribute__((warn_unused_result)) bool learner_policy(Learner *l, Batch *batch, StepReport *report, Error *err);
+
+/* One optimizer step: all of the above, then Adam. report's arrays come from arena. False when an image or the spool cannot be
+ * read. */
 __attribute__((warn_unused_result)) bool learner_step(Learner *l, Batch *batch, StepReport *report, Arena *arena,
                                                       GradientHook *hook, void *context, Error *err);
 

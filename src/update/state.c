@@ -189,8 +189,12 @@ static bool run_rewind(Run *run, Learner *l, bool vouched, Error *err)
 {
     size_t keep = (size_t)run->options.keep;
     int64_t every = run->options.keep_every;
-    return leftovers_remove(run->options.folder, "config.json", err) && steps_prune(run->state, keep, every, l->step, -1, err) &&
-           policy_restore(run, l, vouched, err) && steps_prune(run->policy, keep, every, l->step, l->step, err);
+    char *collapse = path_join(run->options.folder, "collapse");
+    bool ok = leftovers_remove(run->options.folder, "config.json", err) && leftovers_remove(collapse, NULL, err) &&
+              steps_prune(run->state, keep, every, l->step, -1, err) && policy_restore(run, l, vouched, err) &&
+              steps_prune(run->policy, keep, every, l->step, l->step, err);
+    free(collapse);
+    return ok;
 }
 
 bool run_open(Run *run, const RunOptions *options, json_t *numbers, Learner *l, Error *err)

@@ -18,7 +18,6 @@ typedef struct Step {
     Learner *l;
     Batch *batch;
     StepReport *report;
-    const double *normalised; /* of the batch; policy pass */
     Error *err;
 } Step;
 
@@ -194,7 +193,7 @@ static bool policy_pass(void *context, size_t first, size_t n)
             double *g = gradient + at;
             s->report->policy_loss += l->options.objective == OBJECTIVE_XE
                                           ? cross_entropy(g, logp + at, e[i].n, s->batch->n)
-                                          : policy_loss(g, logp + at, s->normalised + e[i].first, e[i].n, s->batch->n);
+                                          : policy_loss(g, logp + at, s->report->normalised + e[i].first, e[i].n, s->batch->n);
         }
         seed_gradient(l, p, gradient);
         tape_backward(l->tape);
@@ -259,7 +258,7 @@ static double *report_array(Arena *arena, size_t n)
     return arena_calloc(arena, n ? n : 1, sizeof(double));
 }
 
-bool learner_step(Learner *l, Batch *batch, StepReport *r, Arena *arena, GradientHook *hook, void *context, Error *err)
+void learner_begin(Learner *l, const Batch *batch, StepReport *r, Arena *arena)
 {
     size_t n = batch->n_tokens;
     *r = (StepReport){.values = report_array(arena, n),
@@ -267,25 +266,44 @@ bool learner_step(Learner *l, Batch *batch, StepReport *r, Arena *arena, Gradien
                       .normalised = report_array(arena, n),
                       .logp = report_array(arena, n),
                       .entropy = report_array(arena, n)};
-    Step s = {.l = l, .batch = batch, .report = r, .normalised = r->normalised, .err = err};
     parameters_zero_grad(&l->policy);
     parameters_zero_grad(&l->value);
-    double start = seconds_now();
-    if (l->options.objective == OBJECTIVE_VLRM) {
-        if (!plan_run(l, batch, r, value_pass, &s))
-            return false;
-        advantages(r->advantages, r->normalised, batch->returns, r->values, n);
-    }
-    double after_values = seconds_now(), encode_values = r->seconds.encode;
-    if (!plan_run(l, batch, r, policy_pass, &s))
+}
+
+/* Runs a pass over the batch; the seconds it took but for those of the encoder. False when it failed. */
+static bool pass_run(Step *s, bool (*pass)(void *context, size_t first, size_t n), double *seconds)
+{
+    double start = seconds_now(), encoding = s->report->seconds.encode;
+    bool ok = plan_run(s->l, s->batch, s->report, pass, s);
+    *seconds = seconds_now() - start - (s->report->seconds.encode - encoding);
+    return ok;
+}
+
+bool learner_values(Learner *l, Batch *batch, StepReport *r, Error *err)
+{
+    Step s = {.l = l, .batch = batch, .report = r, .err = err};
+    if (!pass_run(&s, value_pass, &r->seconds.values))
         return false;
-    double after_policy = seconds_now();
-    r->seconds.values = after_values - start - encode_values;
-    r->seconds.policy = after_policy - after_values - (r->seconds.encode - encode_values);
+    advantages(r->advantages, r->normalised, batch->returns, r->values, batch->n_tokens);
+    return true;
+}
+
+bool learner_policy(Learner *l, Batch *batch, StepReport *r, Error *err)
+{
+    Step s = {.l = l, .batch = batch, .report = r, .err = err};
+    return pass_run(&s, policy_pass, &r->seconds.policy);
+}
+
+bool learner_step(Learner *l, Batch *batch, StepReport *r, Arena *arena, GradientHook *hook, void *context, Error *err)
+{
+    learner_begin(l, batch, r, arena);
+    if ((l->options.objective == OBJECTIVE_VLRM && !learner_values(l, batch, r, err)) || !learner_policy(l, batch, r, err))
+        return false;
     if (hook)
         hook(context, l);
+    double start = seconds_now();
     optimize(l, r);
-    r->seconds.optimizer = seconds_now() - after_policy;
+    r->seconds.optimizer = seconds_now() - start;
     l->step++;
     return true;
 }

@@ -237,11 +237,11 @@ killed_at_some_moment() (
     jq -e '.init == "init.safetensors"' "$TMP/run/config.json"
     # With the same options it is left alone: somebody may be reading it.
     inode=$(stat -c %i "$TMP/run/policy/step-000000")
-    touch "$TMP/run/config.json.writing-1" "$TMP/run/mine.writing-1"
+    mkdir "$TMP/run/collapse"
+    touch "$TMP/run/config.json.writing-1" "$TMP/run/collapse/step-000001.vlrm.writing-1" "$TMP/run/mine.writing-1"
     vlrm-update "${common[@]}" --run "$TMP/run" --init init.safetensors --prepare
     [ "$(stat -c %i "$TMP/run/policy/step-000000")" = "$inode" ]
-    [ ! -e "$TMP/run/config.json.writing-1" ] # what a killed one left behind
-    [ -e "$TMP/run/mine.writing-1" ]
+    [ "$(find "$TMP/run" -name '*.writing-1')" = "$TMP/run/mine.writing-1" ] # what killed ones left behind is gone
 }
 
 @test "a cut input is no batch" {

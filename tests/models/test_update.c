@@ -1,0 +1,161 @@
+/*
+ * The step of vlrm-update itself: what a loss must not move has a gradient of exactly zero, in every bit; and how a batch is cut
+ * into micro-batches changes rounding alone. Values are compared with the reference by tests/programs/vlrm-update.bats.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/pool.h"
+#include "update/learner.h"
+
+enum { CAPTIONS = 8 };
+
+static const char *const paper[] = {"query", "qformer", "projection"};
+static const char *const everything[] = {"query", "qformer", "projection", "lora-vision", "lora-llm"};
+static const char *const lora_targets[] = {"q_proj", "k_proj", "v_proj", "out_proj", "fc1", "fc2"};
+static const char *const vision_targets[] = {"qkv", "projection", "fc1", "fc2"};
+
+static LearnerOptions options(const char *const *train, size_t n_train)
+{
+    return (LearnerOptions){.model = "../blip2",
+                            .value_head = "residual:blocks=2,width=2",
+                            .train = train,
+                            .n_train = n_train,
+                            .lora_targets = lora_targets,
+                            .n_lora_targets = 6,
+                            .vision_targets = vision_targets,
+                            .n_vision_targets = 4,
+                            .lora_rank = 2,
+                            .lora_alpha = 4,
+                            .seed = 1,
+                            .learning_rate = 1e-3,
+                            .value_learning_rate = 1e-3,
+                            .beta1 = 0.9,
+                            .beta2 = 0.999,
+                            .eps = 1e-8,
+                            .memory = (size_t)256 << 20};
+}
+
+/* Small numbers without symmetry in place of every value that is 0: where B of LoRA is 0, A has no gradient. */
+static void stir(Parameters *p)
+{
+    for (size_t i = 0; i < p->count; i++) {
+        size_t n = tensor_size(&p->items[i]->value);
+        real *values = xmalloc(n * sizeof *values);
+        parameter_get(p, p->items[i], values);
+        for (size_t k = 0; k < n; k++)
+            values[k] += values[k] == 0 ? (real)(0.05 * sin(1 + 0.7 * (double)(k + i))) : 0;
+        parameter_set(p, p->items[i], values);
+        free(values);
+    }
+}
+
+static Learner *open_learner(const LearnerOptions *o)
+{
+    Error err = {0};
+    Learner *l = learner_new(o, kernels_cpu(COMPUTE_F32), &err);
+    if (!l)
+        fail_msg("%s", err.text);
+    stir(&l->policy);
+    stir(&l->value);
+    return l;
+}
+
+/* Captions of the reference with returns of ours. */
+static void read_batch(Batch *b, const Learner *l)
+{
+    Error err = {0};
+    Record r;
+    const OptConfig *text = &l->captioner->config.text;
+    BatchNeeds needs = {false, text->vocabulary, text->positions - l->captioner->config.queries - 1};
+    batch_init(b, "/tmp", (size_t)16 << 20);
+    Reader *reader = reader_open_json("captions.jsonl", &err);
+    while (reader && b->n < CAPTIONS && reader_next(reader, &r) != RECORD_NONE)
+        if (r.kind == RECORD_DATA && !batch_add(b, &r, &needs, &err))
+            break;
+    reader_free(reader);
+    if (b->n != CAPTIONS)
+        fail_msg("%zu captions read: %s", b->n, err.text);
+    for (size_t i = 0; i < b->n_tokens; i++)
+        b->returns[i] = 3 * sin(1 + 1.3 * (double)i) - 1;
+}
+
+/* Parameters of which some gradient is not zero: not even a zero with a sign counts as none. */
+static size_t count_touched(const Parameters *p)
+{
+    size_t touched = 0;
+    for (size_t i = 0; i < p->count; i++) {
+        const Tensor *t = &p->items[i]->value;
+        const unsigned char *bytes = (const unsigned char *)t->grad;
+        size_t n = tensor_size(t) * sizeof(real), k = 0;
+        while (k < n && bytes[k] == 0)
+            k++;
+        touched += k < n;
+    }
+    return touched;
+}
+
+static void check_apart(const char *const *train, size_t n_train)
+{
+    Error err = {0};
+    Arena arena = {0};
+    Batch batch;
+    StepReport report;
+    LearnerOptions o = options(train, n_train);
+    Learner *l = open_learner(&o);
+    read_batch(&batch, l);
+
+    learner_begin(l, &batch, &report, &arena);
+    assert_int_equal(count_touched(&l->policy) + count_touched(&l->value), 0);
+    if (!learner_values(l, &batch, &report, &err))
+        fail_msg("%s", err.text);
+    assert_true(report.value_loss > 0);
+    print_message("L_v: of %zu tensors of the policy and %zu of the value, gradients reach %zu and %zu\n", l->policy.count,
+                  l->value.count, count_touched(&l->policy), count_touched(&l->value));
+    assert_int_equal(count_touched(&l->policy), 0);
+    assert_int_equal(count_touched(&l->value), l->value.count);
+
+    parameters_zero_grad(&l->value);
+    if (!learner_policy(l, &batch, &report, &err))
+        fail_msg("%s", err.text);
+    assert_true(report.policy_loss != 0);
+    print_message("L_p: %zu and %zu\n", count_touched(&l->policy), count_touched(&l->value));
+    assert_int_equal(count_touched(&l->policy), l->policy.count);
+    assert_int_equal(count_touched(&l->value), 0);
+
+    batch_release(&batch);
+    arena_release(&arena);
+    learner_free(l);
+}
+
+static void test_losses_apart(void **state)
+{
+    (void)state;
+    check_apart(paper, 3);
+}
+
+static void test_losses_apart_with_adapters(void **state)
+{
+    (void)state;
+    check_apart(everything, 5);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_losses_apart),
+        cmocka_unit_test(test_losses_apart_with_adapters),
+    };
+    if (chdir("tests/golden/oracle/tiny/f64") != 0)
+        return 1;
+    pool_init(2);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
