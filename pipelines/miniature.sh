@@ -11,15 +11,15 @@ if [ -z "${MODELS-}" ]; then
 fi
 
 # Reinforcement. The paper's: 4096 captions a step, 1e-5, temperature 2; these are the miniature's (doc/reproduction.md says why).
-: "${MINI_STEPS:=150}"          # optimizer steps
-: "${MINI_BATCH:=128}"          # captions a step
+: "${MINI_STEPS:=120}"          # optimizer steps
+: "${MINI_BATCH:=64}"           # captions a step
 : "${MINI_RATE:=3e-4}"          # learning rate of the policy
 : "${MINI_VALUE_RATE:=9e-4}"    # and of value head and value LoRA
 : "${MINI_WARMUP:=20}"          # steps
 : "${MINI_TEMPERATURE:=1}"      # of sampling
 : "${MINI_TOP_K:=6}"
-: "${MINI_TOKENS:=60}"          # longest caption
-: "${MINI_EVERY:=25}"           # steps between the policies that are kept and measured
+: "${MINI_TOKENS:=40}"          # longest caption
+: "${MINI_EVERY:=20}"           # steps between the policies that are kept and measured
 : "${MINI_OPTIONS:=}"           # further options of vlrm train, separated by blanks
 
 # The world: clips of three to six scenes each, 96 pixels wide. Seeds are the renderer's.
@@ -47,6 +47,7 @@ mini_rows() {
     "$1" VLRM-RS --no-ref --clip "$MODELS/clip"
     "$1" no-reference --no-ref
     "$1" no-bad-penalty --bad-weight 0
+    "$1" temperature-2 --temperature 2
     "$1" value-head-linear --value-head linear
     "$1" train-projection --train projection
     "$1" train-query+projection --train query,projection

@@ -88,7 +88,7 @@ nobody_writes() {
     done
     jq -e '(.rows | map(select(.set == "test" and .row == "VLRM")) | map(.seed)) == [1, 2]' run/results.json
     jq -e '(.rows | map(select(.set == "other")) | map(.row) | unique) == ["REF", "REF-short", "VLRM", "VLRM-RS", "base"]' run/results.json
-    jq -e '(.steps | map(select(.run == "VLRM").step) | sort) == [0, 2, 4] and (.trainings | length) == 12' run/results.json
+    jq -e '(.steps | map(select(.run == "VLRM").step) | sort) == [0, 2, 4] and (.trainings | length) == 13' run/results.json
     # The mean and the spread of two seeds, by another way.
     want=$(jq -r '.rows | map(select(.set == "test" and .row == "VLRM").mean.mrr) | "\((.[0] + .[1]) / 2) \((.[0] - .[1]) / 2 | fabs * 1.41421356)"' run/results.json)
     # shellcheck disable=SC2086
