@@ -107,11 +107,26 @@ static Tensor *query_half(Tape *t, const Qformer *q, size_t i, const QformerMemo
     return feed_forward(t, &l->ffn_query, x);
 }
 
+/* One layer of queries alone; lives on the tape until the backward pass. */
+typedef struct QueryLayer {
+    const Qformer *q;
+    size_t i, n;
+    QformerMemory memory;
+    const Span *self, *cross;
+} QueryLayer;
+
+static Tensor *query_layer(Tape *t, void *context, Tensor *x)
+{
+    const QueryLayer *l = context;
+    x = self_attend(t, &l->q->layers[l->i].self, x, l->self, l->n, l->q->config.heads);
+    return query_half(t, l->q, l->i, &l->memory, x, l->cross, l->n);
+}
+
 Tensor *qformer_queries(Tape *t, const Qformer *q, const QformerMemory *memory)
 {
     const size_t n = memory->images, nq = q->queries;
     RowRef *refs = xmalloc(n * nq * sizeof *refs);
-    Span *self = xmalloc(n * sizeof *self), *cross = xmalloc(n * sizeof *cross);
+    Span *self = tape_alloc(t, n * sizeof *self), *cross = tape_alloc(t, n * sizeof *cross);
     for (size_t i = 0; i < n * nq; i++)
         refs[i] = (RowRef){0, (uint32_t)(i % nq)};
     for (size_t i = 0; i < n; i++) {
@@ -122,12 +137,11 @@ Tensor *qformer_queries(Tape *t, const Qformer *q, const QformerMemory *memory)
     const Tensor *query = op_layernorm(t, &q->query, &q->norm);
     Tensor *x = op_gather(t, &query, 1, refs, n * nq);
     for (size_t i = 0; i < q->config.layers; i++) {
-        x = self_attend(t, &q->layers[i].self, x, self, n, q->config.heads);
-        x = query_half(t, q, i, memory, x, cross, n);
+        QueryLayer *l = tape_alloc(t, sizeof *l);
+        *l = (QueryLayer){q, i, n, *memory, self, cross};
+        x = tape_segment(t, query_layer, l, x);
     }
     free(refs);
-    free(self);
-    free(cross);
     return x;
 }
 

@@ -394,6 +394,13 @@ void checkpoint_free(Checkpoint *c)
 
 /* ---- looking up ---- */
 
+void checkpoint_forget(const Checkpoint *c)
+{
+    for (size_t i = 0; i < c->n_files; i++)
+        if (c->files[i].data)
+            madvise(c->files[i].data, c->files[i].size, MADV_DONTNEED); /* clean pages of a file: the page cache keeps them */
+}
+
 size_t checkpoint_count(const Checkpoint *c)
 {
     return c->n_tensors;

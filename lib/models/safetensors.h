@@ -49,6 +49,9 @@ typedef struct Checkpoint Checkpoint;
 Checkpoint *checkpoint_open(const char *path, Error *err);
 void checkpoint_free(Checkpoint *c); /* unmaps: every tensor bound to it is gone */
 
+/* Gives the pages of the mapping back that have been read so far: what is needed comes in again, the rest costs no memory. */
+void checkpoint_forget(const Checkpoint *c);
+
 size_t checkpoint_count(const Checkpoint *c);
 const StoredTensor *checkpoint_get(const Checkpoint *c, size_t i);          /* i-th in order of name (bytewise) */
 const StoredTensor *checkpoint_find(const Checkpoint *c, const char *name); /* NULL if there is none */

@@ -30,7 +30,8 @@ Tensor *op_embed(Tape *t, const Tensor *table, const int32_t *ids, size_t n)
 }
 
 typedef struct GatherNote {
-    real *const *grads; /* one per source, NULL where it has none */
+    const Tensor *const *sources;
+    size_t n_sources;
     const RowRef *refs;
     const Tensor *y;
 } GatherNote;
@@ -38,7 +39,12 @@ typedef struct GatherNote {
 static void gather_backward(Tape *t, void *context)
 {
     const GatherNote *n = context;
-    tape_kernels(t)->gather_backward(n->grads, n->y->grad, n->refs, n->y->rows, n->y->cols);
+    TapeMark mark = tape_mark(t);
+    real **grads = tape_alloc(t, n->n_sources * sizeof *grads); /* one per source, NULL where it has none */
+    for (size_t i = 0; i < n->n_sources; i++)
+        grads[i] = n->sources[i]->grad;
+    tape_kernels(t)->gather_backward(grads, n->y->grad, n->refs, n->y->rows, n->y->cols);
+    tape_release(t, mark);
 }
 
 static void check_refs(const Tensor *const *sources, size_t n_sources, const RowRef *refs, size_t n)
@@ -59,18 +65,16 @@ Tensor *op_gather(Tape *t, const Tensor *const *sources, size_t n_sources, const
         bug("gather: no source");
     check_refs(sources, n_sources, refs, n);
     const real **data = tape_alloc(t, n_sources * sizeof *data);
-    real **grads = tape_alloc(t, n_sources * sizeof *grads);
     bool leads = false;
     for (size_t i = 0; i < n_sources; i++) {
         data[i] = sources[i]->data;
-        grads[i] = sources[i]->grad;
         leads = leads || has_grad(sources[i]);
     }
     Tensor *y = tape_tensor(t, n, sources[0]->cols, leads);
     tape_kernels(t)->gather(y->data, data, refs, n, y->cols);
     if (leads && tape_recording(t)) {
         GatherNote *note = tape_alloc(t, sizeof *note);
-        *note = (GatherNote){grads, op_copy(t, refs, n, sizeof *refs), y};
+        *note = (GatherNote){op_copy(t, sources, n_sources, sizeof(Tensor *)), n_sources, op_copy(t, refs, n, sizeof *refs), y};
         tape_note(t, gather_backward, note);
     }
     return y;

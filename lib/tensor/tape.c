@@ -16,6 +16,20 @@ struct Note {
 /* PROBE: a segment finds out whether its result leads to a gradient: gradients are marked (grad = data), nothing is noted. */
 typedef enum Mode { MODE_OFF, MODE_RECORD, MODE_PROBE } Mode;
 
+/*
+ * A segment that keeps what it computed, but not its gradients: they get memory when the backward pass comes to the segment, and
+ * give it back when that leaves it. Until then a tensor is marked as in a probe.
+ */
+typedef struct Scoped Scoped;
+struct Scoped {
+    Scoped *before;
+    Tensor *tensor;
+};
+typedef struct Scope {
+    Scoped *last;
+    TapeMark mark; /* of the backward pass, where the gradients begin */
+} Scope;
+
 struct Tape {
     const Kernels *kernels; /* borrowed */
     Stack device, host;
@@ -24,6 +38,7 @@ struct Tape {
     Mode mode;
     Adapter adapter;
     bool segments;
+    Scope *scope; /* the segment being recorded; NULL outside */
 };
 
 static void *host_new(size_t bytes)
@@ -106,7 +121,12 @@ static size_t matrix_bytes(size_t rows, size_t cols)
 static void give_grad(Tape *t, Tensor *x)
 {
     size_t bytes = matrix_bytes(x->rows, x->cols);
-    if (t->mode == MODE_RECORD) {
+    if (t->mode == MODE_RECORD && t->scope) {
+        Scoped *s = tape_alloc(t, sizeof *s);
+        *s = (Scoped){t->scope->last, x};
+        t->scope->last = s;
+        x->grad = x->data;
+    } else if (t->mode == MODE_RECORD) {
         x->grad = stack_push(&t->device, bytes);
         t->kernels->zero(x->grad, bytes);
     } else if (t->mode == MODE_PROBE) {
@@ -234,10 +254,56 @@ static bool segment_forward(Tape *t, const Segment *s, Tensor *y)
     return leads;
 }
 
+/* Backwards a segment begins at its end: gradients get their memory. */
+static void scope_enter(Tape *t, void *context)
+{
+    Scope *scope = context;
+    scope->mark = tape_mark(t);
+    for (Scoped *s = scope->last; s; s = s->before) {
+        size_t bytes = matrix_bytes(s->tensor->rows, s->tensor->cols);
+        s->tensor->grad = stack_push(&t->device, bytes);
+        t->kernels->zero(s->tensor->grad, bytes);
+    }
+}
+
+static void scope_leave(Tape *t, void *context)
+{
+    const Scope *scope = context;
+    for (Scoped *s = scope->last; s; s = s->before)
+        s->tensor->grad = NULL;
+    stack_pop(&t->device, (StackMark){(StackBlock *)(uintptr_t)scope->mark.at[0], scope->mark.at[1], scope->mark.at[2]});
+}
+
+/* The segment's result is read and added to outside: it leaves the scope, with a gradient of its own. */
+static void scope_give(Tape *t, Scope *scope, Tensor *y)
+{
+    for (Scoped **s = &scope->last; *s; s = &(*s)->before)
+        if ((*s)->tensor == y) {
+            *s = (*s)->before;
+            give_grad(t, y);
+            return;
+        }
+}
+
+static Tensor *segment_kept(Tape *t, Tensor *(*f)(Tape *, void *, Tensor *), void *context, Tensor *x)
+{
+    if (t->mode != MODE_RECORD)
+        return f(t, context, x);
+    Scope *outer = t->scope, *scope = tape_alloc(t, sizeof *scope);
+    *scope = (Scope){0};
+    tape_note(t, scope_leave, scope);
+    t->scope = scope;
+    Tensor *y = f(t, context, x);
+    t->scope = outer;
+    scope_give(t, scope, y);
+    tape_note(t, scope_enter, scope);
+    return y;
+}
+
 Tensor *tape_segment(Tape *t, Tensor *(*f)(Tape *, void *, Tensor *), void *context, Tensor *x)
 {
     if (!t->segments)
-        return f(t, context, x);
+        return segment_kept(t, f, context, x);
     Segment *s = tape_alloc(t, sizeof *s);
     Tensor *y = tape_tensor(t, x->rows, x->cols, false);
     *s = (Segment){f, context, x, y, t->adapter};

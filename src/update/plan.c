@@ -4,38 +4,45 @@
 /* Rows per product from which kernels are efficient: below it, computing layers twice is cheaper than smaller products. */
 enum { ROWS_WANTED = 256 };
 
-/* Values and gradients of one recorded transformer block, per row: norms, q k v, attention, sums (d each), the inner layer twice.
- */
+/* Values of one recorded transformer block, per row: norms, q k v, attention, sums (d each), the inner layer twice. */
 static double block_reals(double d, double ffn)
 {
-    return 2 * (11 * d + 2 * ffn);
+    return 11 * d + 2 * ffn;
+}
+
+/* Of a stack of blocks, per row: each one's values and its result's gradient, one block's gradients; or only results. */
+static double stack_reals(double d, double ffn, double layers, bool segments)
+{
+    double block = block_reals(d, ffn);
+    return segments ? 2 * d * layers + 2 * block : (block + d) * layers + block;
 }
 
 static double vision_reals(const Learner *l, bool segments)
 {
     const VisionConfig *v = &l->captioner->config.vision;
-    double rows = (double)vit_rows(&l->captioner->vit), d = (double)v->hidden, block = block_reals(d, (double)v->mlp);
-    double kept = segments ? 2 * d * (double)v->layers + block : block * (double)v->layers;
-    return rows * (l->train_vision ? kept : block); /* not recorded: about one block */
+    double rows = (double)vit_rows(&l->captioner->vit), d = (double)v->hidden, ffn = (double)v->mlp;
+    /* Not recorded: about one block. */
+    return rows * (l->train_vision ? stack_reals(d, ffn, (double)v->layers, segments) : 2 * block_reals(d, ffn));
 }
 
-static double qformer_reals(const Learner *l)
+static double qformer_reals(const Learner *l, bool segments)
 {
     const QformerConfig *q = &l->captioner->config.qformer;
     double h = (double)q->hidden, layers = (double)q->layers, queries = (double)l->captioner->config.queries;
     double rows = (double)vit_rows(&l->captioner->vit);
     double crosses = (layers + (double)q->cross_frequency - 1) / (double)q->cross_frequency;
-    return queries * layers * 2 * (16 * h + 2 * (double)q->mlp) + crosses * rows * 4 * h + rows * 2 * (double)q->encoder_hidden;
+    double layer = 16 * h + 2 * (double)q->mlp;
+    return queries * (segments ? 2 * h * layers + 2 * layer : (layer + h) * layers + layer) + crosses * rows * 4 * h +
+           rows * 2 * (double)q->encoder_hidden;
 }
 
 size_t plan_bytes(const Learner *l, size_t n_tokens, bool segments)
 {
     const OptConfig *o = &l->captioner->config.text;
-    double d = (double)o->hidden, block = block_reals(d, (double)o->ffn), layers = (double)o->layers;
-    double rows = (double)(l->captioner->config.queries + n_tokens);
-    double opt = rows * (segments ? 2 * d * layers + block : block * layers);
+    double d = (double)o->hidden, rows = (double)(l->captioner->config.queries + n_tokens);
+    double opt = rows * stack_reals(d, (double)o->ffn, (double)o->layers, segments);
     double head = (double)n_tokens * (2 * 70 * d + (double)o->vocabulary / 4);
-    return (size_t)((opt + head + qformer_reals(l) + vision_reals(l, segments)) * sizeof(real));
+    return (size_t)((opt + head + qformer_reals(l, segments) + vision_reals(l, segments)) * sizeof(real));
 }
 
 /* How many captions from `first` on fit. At least one. */

@@ -175,8 +175,9 @@ static void test_segments_save_memory(void **state)
 {
     (void)state;
     size_t with = peak_of(true), without = peak_of(false);
-    assert_true(without > 200 * 100000 * sizeof(real)); /* 100 results and their gradients */
-    assert_true(with < 45 * 100000 * sizeof(real));     /* 11 of each, and one segment's 10 of each */
+    assert_true(without > 110 * 100000 * sizeof(real)); /* 100 results, 11 with gradients, and one segment's 9 gradients more */
+    assert_true(without < 130 * 100000 * sizeof(real));
+    assert_true(with < 45 * 100000 * sizeof(real)); /* 11 of each, and one segment's 10 of each */
 }
 
 static Tensor *same(Tape *t, void *context, Tensor *x)

@@ -94,7 +94,9 @@ trains() {
     recipe=$!
     eventually 60 test -s "$TMP/killed/metrics.jsonl"
     kill -9 "$recipe"
-    wait "$recipe" || true
+    status=0
+    wait "$recipe" || status=$?
+    [ "$status" = 137 ]
     eventually 60 flock -n "$TMP/killed/lock" true
     eventually 60 flock -n "$TMP/killed/update.lock" true
     "${train[@]}" --batch 6 --max-steps 6 --run "$TMP/killed" "$TMP/clips" > /dev/null
