@@ -251,6 +251,48 @@ static void attention_alone(void)
     }
 }
 
+/* Whether the mapping that holds p asks for huge pages (proc(5), smaps: hg among its flags). */
+static bool asks_for_huge_pages(const void *p)
+{
+    FILE *f = fopen("/proc/self/smaps", "r");
+    char line[512];
+    bool inside = false, asks = false;
+    unsigned long begin, end;
+    while (f && fgets(line, sizeof line, f))
+        if (sscanf(line, "%lx-%lx ", &begin, &end) == 2)
+            inside = begin <= (uintptr_t)p && (uintptr_t)p < end;
+        else if (inside && strncmp(line, "VmFlags:", 8) == 0)
+            asks = strstr(line, " hg") != NULL;
+    if (f)
+        fclose(f);
+    return asks;
+}
+
+/* Small blocks and large ones, which lie on huge pages, hold what they are given. */
+static void test_memory(void **state)
+{
+    (void)state;
+    const size_t huge = 2 << 20, sizes[] = {0, 1, 65, 2 * huge - 1, 2 * huge, 2 * huge + 1, 5 * huge + 17};
+    unsigned char *blocks[7];
+    for (size_t i = 0; i < 7; i++) {
+        blocks[i] = plain->memory_new(sizes[i]);
+        assert_int_equal((uintptr_t)blocks[i] % 64, 0);
+        memset(blocks[i], (int)i + 1, sizes[i]);
+    }
+    for (size_t i = 0; i < 7; i++) {
+        if (sizes[i] > 0)
+            assert_true(blocks[i][0] == i + 1 && memcmp(blocks[i], blocks[i] + 1, sizes[i] - 1) == 0);
+        plain->zero(blocks[i], sizes[i]);
+        assert_true(sizes[i] == 0 || (blocks[i][0] == 0 && blocks[i][sizes[i] - 1] == 0));
+    }
+    if (access("/sys/kernel/mm/transparent_hugepage", F_OK) != 0)
+        print_message("SKIPPED: huge pages: this system has none\n");
+    else
+        assert_true(asks_for_huge_pages(blocks[6] + 4 * huge));
+    for (size_t i = 0; i < 7; i++)
+        plain->memory_free(blocks[i]);
+}
+
 TEST(norms)
 TEST(rows_moved)
 TEST(elements)
@@ -264,6 +306,7 @@ static int run_all(int threads)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_norms),  cmocka_unit_test(test_rows_moved), cmocka_unit_test(test_elements),
         cmocka_unit_test(test_logits), cmocka_unit_test(test_attentions), cmocka_unit_test(test_attention_alone),
+        cmocka_unit_test(test_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
