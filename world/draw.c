@@ -154,3 +154,10 @@ void scene_paint(uint8_t *rgb, const Scene *s, double moment, int side)
     for (int i = 0; i < s->n_objects; i++)
         object_paint(rgb, s, &s->objects[i], moment, &view, side);
 }
+
+void scene_place(const Scene *s, const Object *o, double moment, double *x, double *y)
+{
+    View view = view_at(s, moment, 1);
+    *x = (o->x + o->dx * moment - view.x) / view.scale + 0.5;
+    *y = (o->y + o->dy * moment - view.y) / view.scale + 0.5;
+}

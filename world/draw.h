@@ -14,4 +14,7 @@
 /* Draws the scene at `moment` of its shot (0 begins, 1 ends) into rgb [side, side, 3]. */
 void scene_paint(uint8_t *rgb, const Scene *s, double moment, int side);
 
+/* Where the centre of an object is in the frame at that moment, in units of the frame's side. */
+void scene_place(const Scene *s, const Object *o, double moment, double *x, double *y);
+
 #endif

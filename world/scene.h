@@ -28,7 +28,7 @@ enum {
     SCENE_BUCKETS = 10,
 };
 
-typedef enum Shape { CIRCLE, SQUARE, TRIANGLE, STAR, DIAMOND, CROSS, ARROW, CRESCENT } Shape;
+typedef enum Figure { CIRCLE, SQUARE, TRIANGLE, STAR, DIAMOND, CROSS, ARROW, CRESCENT } Figure;
 typedef enum Hue {
     RED,
     ORANGE,

@@ -10,7 +10,7 @@
 
 typedef enum WordKind {
     WORD_UNKNOWN,
-    WORD_SHAPE,    /* value: Shape */
+    WORD_SHAPE,    /* value: Figure */
     WORD_HUE,      /* value: Hue, of objects or backgrounds */
     WORD_SIZE,     /* value: Size */
     WORD_FILL,     /* value: Fill */

@@ -27,13 +27,16 @@ static const SizeRow rows[] = {
     {"blip2-small", "blip2", {384, 12, 6, 1536, 224, 14}, {384, 6, 6, 1536}, 32, {768, 12, 12, 3072}, 0, 8},
     {"itm-small", "itm", {384, 12, 6, 1536, 224, 14}, {384, 6, 6, 1536}, 32, {768, 12, 12, 3072}, 128, 0},
     {"clip-small", "clip", {384, 12, 6, 1536, 224, 14}, {0}, 0, {384, 6, 6, 1536}, 256, 0},
+    {"blip2-mini", "blip2", {128, 4, 4, 256, 48, 8}, {128, 4, 4, 256}, 12, {128, 4, 4, 256}, 0, 8},
+    {"itm-mini", "itm", {128, 4, 4, 256, 48, 8}, {128, 4, 4, 256}, 12, {128, 4, 4, 256}, 64, 0},
+    {"clip-mini", "clip", {128, 4, 4, 256, 48, 8}, {0}, 0, {128, 3, 4, 256}, 64, 0},
     {"blip2-tiny", "blip2", {32, 2, 2, 64, 28, 14}, {24, 2, 2, 48}, 4, {32, 2, 2, 64}, 0, 1.2},
     {"itm-tiny", "itm", {32, 2, 2, 64, 28, 14}, {24, 2, 2, 48}, 4, {32, 2, 2, 64}, 8, 0},
     {"clip-tiny", "clip", {32, 2, 2, 64, 28, 14}, {0}, 0, {24, 2, 2, 48}, 16, 0},
 };
 
 const char weights_shapes[] = "blip2-opt-2.7b|blip2-itm-vit-g|clip-vit-g-14|clip-vit-bigg-14|blip2-small|itm-small|clip-small|"
-                              "blip2-tiny|itm-tiny|clip-tiny";
+                              "blip2-mini|itm-mini|clip-mini|blip2-tiny|itm-tiny|clip-tiny";
 
 /* ---- vocabularies ---- */
 

@@ -1,0 +1,78 @@
+/* Frames with their truth; see gallery.h. */
+#include "world/gallery.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "media/preprocess.h"
+#include "media/resize.h"
+#include "stage/frame.h"
+
+static const Shot *frame_shot(const Truth *truth, const Record *r, double *time)
+{
+    Slice source;
+    if (record_string(r, "frame.source", &source) != FIELD_OK || record_real(r, "frame.time", time) != FIELD_OK)
+        return NULL;
+    char *name = xstrndup(source.data, source.size);
+    const Shot *shot = truth_find(truth, name, *time);
+    free(name);
+    return shot;
+}
+
+static bool sight_add(Gallery *g, const Shot *shot, double time, const Record *r, Error *err)
+{
+    Image image = {0}, small = {0};
+    if (!frame_image(&image, r, err))
+        return false;
+    image_resize(&small, &image, g->side, g->side);
+    g->sights = array_reserve(g->sights, &g->capacity, g->n + 1, sizeof *g->sights);
+    g->sights[g->n++] = (Sight){&shot->scene, (time - shot->start) / (shot->end - shot->start), small.rgb};
+    image_release(&image);
+    return true;
+}
+
+bool gallery_read(Gallery *g, Filter *f, const char *truth, int side, Error *err)
+{
+    Record r;
+    *g = (Gallery){.side = side};
+    if (!truth_read(&g->truth, truth, err))
+        return false;
+    while (filter_next(f, &r)) {
+        double time;
+        Error fault = {0};
+        const Shot *shot = r.kind == RECORD_DATA ? frame_shot(&g->truth, &r, &time) : NULL;
+        if (r.kind != RECORD_DATA)
+            continue;
+        if (!shot)
+            filter_failed(f, &r, "its frame is in no shot of %s", truth);
+        else if (!sight_add(g, shot, time, &r, &fault))
+            filter_failed(f, &r, "%s", fault.text);
+    }
+    return true;
+}
+
+void gallery_release(Gallery *g)
+{
+    for (size_t i = 0; i < g->n; i++)
+        free(g->sights[i].rgb);
+    free(g->sights);
+    truth_release(&g->truth);
+    *g = (Gallery){0};
+}
+
+void gallery_pixels(const Gallery *g, float *out, const size_t *numbers, size_t n)
+{
+    Preprocess p = {.size = g->side};
+    memcpy(p.mean, PREPROCESS_MEAN, sizeof p.mean);
+    memcpy(p.std, PREPROCESS_STD, sizeof p.std);
+    for (size_t i = 0; i < n; i++) {
+        Image image = {.width = g->side, .height = g->side, .rgb = g->sights[numbers[i]].rgb};
+        preprocess(out + i * 3 * (size_t)g->side * (size_t)g->side, &image, &p);
+    }
+}
+
+void gallery_draw(const Gallery *g, size_t *numbers, size_t n, Dice *d)
+{
+    for (size_t i = 0; i < n; i++)
+        numbers[i] = (size_t)dice_below(d, (int)g->n);
+}

@@ -1,0 +1,42 @@
+/*
+ * The lessons of the miniature's models, in the order in which they are taken.
+ *
+ *   see       a vision encoder learns to name what each patch shows: the sight that EVA and CLIP bring along
+ *   caption   Q-Former and OPT learn captions on the frozen encoder, and OPT text alone: first detailed, then as the web writes
+ *   match     a scorer: ITM on the captioner's frozen encoder, from its Q-Former
+ *   contrast  a CLIP: images and captions to the same place
+ *
+ * Models come from a folder and go back to it; every draw is a function of the seed, so the same command writes the same bytes
+ * (with the same number of threads, on the same kind of processor).
+ */
+#ifndef WORLD_TEACH_H
+#define WORLD_TEACH_H
+
+#include "world/gallery.h"
+#include "world/language.h"
+#include "models/vit.h"
+#include "world/lesson.h"
+
+typedef struct TeachOptions {
+    const char *model; /* folder */
+    const char *from;  /* match: the captioner's folder */
+    int64_t steps;
+    int64_t batch; /* images a step */
+    double rate;
+    double detailed; /* caption: share of detailed captions */
+    uint64_t seed;
+} TeachOptions;
+
+typedef bool Teach(const Gallery *g, const TeachOptions *o, const Kernels *kernels, Error *err);
+
+__attribute__((warn_unused_result)) Teach teach_see, teach_caption, teach_match, teach_contrast;
+
+/* Writes the tokenizers of captioner, scorer and CLIP, learnt from captions, to FOLDER/opt, FOLDER/bert and FOLDER/clip. */
+__attribute__((warn_unused_result)) bool teach_words(const char *folder, uint64_t seed, Error *err);
+
+/* Encoder output of all sights after the final norm, computed once: [n * rows, hidden] in host memory; the caller frees it. */
+real *sights_encode(const Gallery *g, const Vit *vit, Tape *t);
+/* Those of some sights, as a constant on the tape. */
+Tensor *sights_features(Tape *t, const Vit *vit, const real *all, const size_t *numbers, size_t n);
+
+#endif

@@ -1,0 +1,117 @@
+/* Captioning: Q-Former, projection and language model on the frozen encoder; and the language model on text alone, as OPT came.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "models/blip2.h"
+#include "text/tokenizer.h"
+#include "world/teach.h"
+
+enum { CAPTIONS = 3, ALONE = 4 }; /* captions of one image in a step; one image in so many gives a text alone */
+
+typedef struct Class {
+    const Gallery *g;
+    const TeachOptions *options;
+    Captioner *captioner;
+    Tokenizer *tokenizer;
+    real *features; /* owned: all sights' */
+    Lesson lesson;
+} Class;
+
+static Plan draw_plan(const TeachOptions *o, Dice *d)
+{
+    Web web = web_default;
+    web.detailed = o->detailed;
+    Plan plan = plan_web(&web, d);
+    if (o->detailed >= 1)
+        plan.opening = plan.year = plan.talk = plan.place = 0;
+    return plan;
+}
+
+/* A caption of the scene as ids, its eos last. */
+static OptSequence draw_caption(Class *c, const Scene *s, Dice *d, Arena *arena)
+{
+    char text[CAPTION_MAX];
+    Error err = {0};
+    Tokens tokens;
+    Plan plan = draw_plan(c->options, d);
+    caption_write(text, s, &plan, d);
+    if (!tokenizer_encode(&tokens, arena, c->tokenizer, (TextSlice){text, strlen(text)}, ENCODE_LITERAL, 0, &err))
+        bug("%s", err.text);
+    int32_t *ids = arena_alloc(arena, (tokens.count + 1) * sizeof *ids);
+    memcpy(ids, tokens.ids, tokens.count * sizeof *ids);
+    ids[tokens.count] = c->captioner->eos;
+    return (OptSequence){.tokens = ids, .n = tokens.count + 1};
+}
+
+/* -log p of the sequences' tokens, a share of the whole loss; records. */
+static double likely(Class *c, const Tensor *prefix, const OptSequence *sequences, size_t n, double weight)
+{
+    size_t tokens = 0;
+    for (size_t i = 0; i < n; i++)
+        tokens += sequences[i].n;
+    int32_t *targets = xmalloc(tokens * sizeof *targets);
+    for (size_t i = 0, at = 0; i < n; at += sequences[i++].n)
+        memcpy(targets + at, sequences[i].tokens, sequences[i].n * sizeof *targets);
+    Tensor *h = opt_hidden(c->lesson.tape, &c->captioner->opt, prefix, sequences, n);
+    double loss = lesson_likely(&c->lesson, opt_logp(c->lesson.tape, &c->captioner->opt, h, targets, NULL), weight);
+    free(targets);
+    return loss;
+}
+
+static void caption_step(Class *c, Arena *arena)
+{
+    Tape *t = c->lesson.tape;
+    const size_t n = (size_t)c->options->batch, queries = c->captioner->config.queries;
+    size_t *numbers = tape_alloc(t, n * sizeof *numbers);
+    OptSequence *seen = tape_alloc(t, n * CAPTIONS * sizeof *seen), *alone = tape_alloc(t, n * sizeof *alone);
+    size_t n_alone = 0;
+    Dice d = dice_make(c->options->seed, (uint32_t)c->lesson.step, 2);
+    gallery_draw(c->g, numbers, n, &d);
+    for (size_t i = 0; i < n; i++) {
+        for (size_t k = 0; k < CAPTIONS; k++) {
+            seen[i * CAPTIONS + k] = draw_caption(c, c->g->sights[numbers[i]].scene, &d, arena);
+            seen[i * CAPTIONS + k].prefix = i * queries;
+            seen[i * CAPTIONS + k].n_prefix = queries;
+        }
+        if (i % ALONE == 0)
+            alone[n_alone++] = draw_caption(c, c->g->sights[numbers[i]].scene, &d, arena);
+    }
+    const Tensor *features = sights_features(t, &c->captioner->vit, c->features, numbers, n);
+    double loss = likely(c, blip2_prefix(t, c->captioner, features, n), seen, n * CAPTIONS, 1);
+    likely(c, NULL, alone, n_alone, 0.2);
+    lesson_learn(&c->lesson, loss);
+    arena_reset(arena);
+}
+
+static void teach_class(Class *c, bool anew)
+{
+    Arena arena = {0};
+    Tape *t = tape_new(c->captioner->binder.kernels);
+    c->features = sights_encode(c->g, &c->captioner->vit, t);
+    tape_free(t);
+    lesson_teach(&c->lesson, "query_tokens", anew);
+    lesson_teach(&c->lesson, "qformer", anew);
+    lesson_teach(&c->lesson, "language_projection", anew);
+    lesson_teach(&c->lesson, "language_model", anew);
+    while (lesson_step(&c->lesson))
+        caption_step(c, &arena);
+    free(c->features);
+    arena_release(&arena);
+}
+
+bool teach_caption(const Gallery *g, const TeachOptions *o, const Kernels *kernels, Error *err)
+{
+    Class c = {.g = g, .options = o, .captioner = captioner_open(o->model, kernels, err)};
+    c.tokenizer = c.captioner ? tokenizer_open(o->model, err) : NULL;
+    bool ok = c.tokenizer != NULL;
+    if (ok) {
+        lesson_begin(&c.lesson, &(LessonOptions){"caption", o->steps, o->rate, 0.02, o->seed}, &c.captioner->binder);
+        teach_class(&c, o->detailed >= 1);
+        ok = lesson_save(&c.lesson, o->model, err);
+        lesson_release(&c.lesson);
+    }
+    tokenizer_free(c.tokenizer);
+    captioner_free(c.captioner);
+    return ok;
+}

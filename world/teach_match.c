@@ -1,0 +1,183 @@
+/*
+ * Matching: a scorer learns which captions belong to an image. Every image comes with a true caption, the same with one detail
+ * changed or two exchanged, and a caption of another image, true or not: what is true of many images then counts for less, and
+ * length is no evidence, since a changed caption is as long as the true one.
+ */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "models/itm.h"
+#include "text/tokenizer.h"
+#include "world/teach.h"
+
+enum { TEXTS = 3, TRUE_ONE = 0, CHANGED = 1, OTHERS = 2 };
+static const double SHARES[TEXTS] = {0.5, 0.3, 0.2}; /* of the loss */
+
+typedef struct Class {
+    const Gallery *g;
+    const TeachOptions *options;
+    Itm *itm;
+    Tokenizer *tokenizer;
+    real *features; /* owned: all sights', normed by the scorer's own norm */
+    Lesson lesson;
+    double right[TEXTS], asked; /* judgements since the last line of the log */
+} Class;
+
+/* The whole range of captions, some of them such as the web writes. */
+static Plan draw_plan(Dice *d)
+{
+    double kind = dice_between(d, 0, 1);
+    Plan plan = kind < 0.35 ? plan_long : kind < 0.75 ? plan_range(d) : plan_web(&web_default, d);
+    if (kind < 0.75 && dice_chance(d, 0.15))
+        plan.place = 0.5;
+    return plan;
+}
+
+static QformerText encode(Class *c, size_t image, const char *text, Arena *arena)
+{
+    Error err = {0};
+    Tokens tokens;
+    if (!tokenizer_encode(&tokens, arena, c->tokenizer, (TextSlice){text, strlen(text)}, ENCODE_SPECIAL, 32, &err))
+        bug("%s", err.text);
+    return (QformerText){image, tokens.ids, tokens.count};
+}
+
+static void draw_texts(Class *c, QformerText *out, size_t image, const Scene *s, Dice *d, Arena *arena)
+{
+    char text[CAPTION_MAX], changed[CAPTION_MAX];
+    Plan plan;
+    bool wrong = false;
+    while (!wrong) { /* made-up talk can leave no detail to change */
+        plan = draw_plan(d);
+        caption_write(text, s, &plan, d);
+        wrong = (dice_chance(d, 0.25) && caption_exchange(changed, s, text, d)) || caption_falsify(changed, s, text, d);
+    }
+    out[TRUE_ONE] = encode(c, image, text, arena);
+    out[CHANGED] = encode(c, image, changed, arena);
+    caption_write(text, c->g->sights[dice_below(d, (int)c->g->n)].scene, &plan, d);
+    out[OTHERS] = encode(c, image, text, arena);
+}
+
+/* Cross entropy over the two logits of each text; seeds their gradient. */
+static double judge(Class *c, Tensor *logits, size_t n)
+{
+    const Kernels *k = tape_kernels(c->lesson.tape);
+    real *host = xmalloc(2 * n * sizeof *host);
+    double loss = 0, images = (double)n / TEXTS;
+    k->download(host, logits->data, 2 * n * sizeof *host);
+    for (size_t i = 0; i < n; i++) {
+        size_t kind = i % TEXTS, truth = kind == TRUE_ONE;
+        double margin = (host[2 * i + truth] - host[2 * i + 1 - truth]), wrong = 1 / (1 + exp(margin));
+        double weight = SHARES[kind] / images;
+        loss += weight * (margin > 0 ? log1p(exp(-margin)) : log1p(exp(margin)) - margin);
+        host[2 * i + truth] = (real)(-weight * wrong);
+        host[2 * i + 1 - truth] = (real)(weight * wrong);
+        c->right[kind] += margin > 0;
+    }
+    c->asked += images;
+    k->upload(logits->grad, host, 2 * n * sizeof *host);
+    free(host);
+    return loss;
+}
+
+static void say(Class *c)
+{
+    if ((c->lesson.step + 1) % 200 != 0)
+        return;
+    note("  right of true captions %.3f, changed %.3f, others' %.3f", c->right[TRUE_ONE] / c->asked, c->right[CHANGED] / c->asked,
+         c->right[OTHERS] / c->asked);
+    memset(c->right, 0, sizeof c->right);
+    c->asked = 0;
+}
+
+static void match_step(Class *c, Arena *arena)
+{
+    Tape *t = c->lesson.tape;
+    const size_t n = (size_t)c->options->batch;
+    size_t *numbers = tape_alloc(t, n * sizeof *numbers);
+    QformerText *texts = tape_alloc(t, n * TEXTS * sizeof *texts);
+    Dice d = dice_make(c->options->seed, (uint32_t)c->lesson.step, 3);
+    gallery_draw(c->g, numbers, n, &d);
+    for (size_t i = 0; i < n; i++)
+        draw_texts(c, texts + i * TEXTS, i, c->g->sights[numbers[i]].scene, &d, arena);
+    const Tensor *features = sights_features(t, &c->itm->vit, c->features, numbers, n);
+    QformerMemory memory = qformer_memory(t, &c->itm->qformer, features, n);
+    double loss = judge(c, itm_logits(t, c->itm, &memory, texts, n * TEXTS), n * TEXTS);
+    say(c);
+    lesson_learn(&c->lesson, loss);
+    arena_reset(arena);
+}
+
+/* The text branch begins as the query branch: it is the same kind of work on other rows. */
+static const StoredTensor *start_of(const Checkpoint *captioner, const char *name)
+{
+    static const struct {
+        const char *text, *query;
+    } twins[] = {{".intermediate.dense.", ".intermediate_query.dense."}, {".output.", ".output_query."}};
+    const StoredTensor *found = checkpoint_find(captioner, name);
+    for (size_t i = 0; !found && i < 2; i++) {
+        const char *at = strstr(name, twins[i].text);
+        if (!at || strstr(name, "attention"))
+            continue;
+        char *query = xasprintf("%.*s%s%s", (int)(at - name), name, twins[i].query, at + strlen(twins[i].text));
+        found = checkpoint_find(captioner, query);
+        free(query);
+    }
+    return found;
+}
+
+/* Takes what the captioner has under the same name (or the query branch's) into the lesson's parameters. */
+static void take_over(Lesson *l, const Checkpoint *captioner)
+{
+    for (size_t i = 0; i < l->parameters.count; i++) {
+        Parameter *p = l->parameters.items[i];
+        const StoredTensor *start = start_of(captioner, p->name);
+        if (!start)
+            continue;
+        if (!shape_equal(&start->shape, &p->shape))
+            bug("%s differs in shape between captioner and scorer", p->name);
+        real *values = xmalloc(tensor_size(&p->value) * sizeof *values);
+        stored_read(start, 0, tensor_size(&p->value), DTYPE_REAL, values);
+        parameter_set(&l->parameters, p, values);
+        free(values);
+    }
+}
+
+static void teach_class(Class *c, const Checkpoint *captioner)
+{
+    Arena arena = {0};
+    lesson_teach(&c->lesson, "vision_model", true);
+    lesson_teach(&c->lesson, "query_tokens", true);
+    lesson_teach(&c->lesson, "embeddings", true);
+    lesson_teach(&c->lesson, "qformer", true);
+    lesson_teach(&c->lesson, "itm_head", true);
+    take_over(&c->lesson, captioner);
+    Tape *t = tape_new(c->itm->binder.kernels);
+    c->features = sights_encode(c->g, &c->itm->vit, t);
+    tape_free(t);
+    while (lesson_step(&c->lesson)) /* the encoder's gradients stay zero: its output is a constant here */
+        match_step(c, &arena);
+    free(c->features);
+    arena_release(&arena);
+}
+
+bool teach_match(const Gallery *g, const TeachOptions *o, const Kernels *kernels, Error *err)
+{
+    if (!o->from)
+        return error_set(err, "--from DIR is needed: the captioner that the scorer starts from");
+    Checkpoint *captioner = checkpoint_open(o->from, err);
+    Class c = {.g = g, .options = o, .itm = captioner ? itm_open(o->model, kernels, err) : NULL};
+    c.tokenizer = c.itm ? tokenizer_open(o->model, err) : NULL;
+    bool ok = c.tokenizer != NULL;
+    if (ok) {
+        lesson_begin(&c.lesson, &(LessonOptions){"match", o->steps, o->rate, 0, o->seed}, &c.itm->binder);
+        teach_class(&c, captioner);
+        ok = lesson_save(&c.lesson, o->model, err);
+        lesson_release(&c.lesson);
+    }
+    tokenizer_free(c.tokenizer);
+    itm_free(c.itm);
+    checkpoint_free(captioner);
+    return ok;
+}

@@ -1,0 +1,97 @@
+/*
+ * vlrm-world-pretrain: teaches the miniature's models, one lesson a run, from keyframes of the world's clips and their truth.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/options.h"
+#include "base/pool.h"
+#include "base/signals.h"
+#include "stream/filter.h"
+#include "world/teach.h"
+
+static const char *truth, *lesson_name;
+static int64_t threads, size;
+static int64_t seed;
+static TeachOptions teach;
+
+static const Option options[] = {
+    {"truth", 't', OPTION_STRING, &truth, NULL, 0, 0, "DIR", "folder with the clips' truth (*.jsonl)"},
+    {"lesson", 'l', OPTION_STRING, &lesson_name, NULL, 0, 0, "NAME",
+     "words: write tokenizers to the folder --model; see, caption, match, contrast: teach the model there. Required"},
+    {"model", 'm', OPTION_STRING, &teach.model, NULL, 0, 0, "DIR", "the model's folder; its weights are replaced. Required"},
+    {"from", 'f', OPTION_STRING, &teach.from, NULL, 0, 0, "DIR", "match: the captioner whose encoder and Q-Former are the start"},
+    {"steps", 'n', OPTION_INT, &teach.steps, "1000", 1, 10000000, "N", "steps of the optimizer"},
+    {"batch", 'b', OPTION_INT, &teach.batch, "48", 1, 4096, "N", "images in a step"},
+    {"learning-rate", 'r', OPTION_REAL, &teach.rate, "1e-3", 0, 1, "X", "at its peak; one cycle"},
+    {"detailed", 0, OPTION_REAL, &teach.detailed, "1", 0, 1, "SHARE",
+     "caption: share of captions that tell all or much; the others are short, as the web writes them. Below 1 the language model "
+     "and the Q-Former go on from what they are"},
+    {"size", 0, OPTION_INT, &size, "48", 8, 1024, "PX", "side of the models' images"},
+    {"seed", 0, OPTION_INT, &seed, "7", 0, 0, "N", "of every draw"},
+    {"threads", 0, OPTION_INT, &threads, "0", 0, 1024, "N", "threads; 0 for as many as there are processors"},
+    {0},
+};
+
+static const Program program = {
+    .name = "vlrm-world-pretrain",
+    .summary = "teach the models of the miniature world",
+    .operands = "[file|-]...",
+    .input = "frame",
+    .output = NULL,
+    .description =
+        "Takes keyframes of the world's clips (vlrm-world-render, vlrm-extract) and teaches one lesson to the model in a folder, "
+        "which vlrm-weights random has made. The recipe world/pretrain runs all lessons in order.",
+    .examples = "vlrm-world-pretrain --lesson words --model words",
+    .options = options,
+};
+
+static Teach *lesson_find(const char *name)
+{
+    static const struct {
+        const char *name;
+        Teach *teach;
+    } lessons[] = {{"see", teach_see}, {"caption", teach_caption}, {"match", teach_match}, {"contrast", teach_contrast}};
+    for (size_t i = 0; i < sizeof lessons / sizeof lessons[0]; i++)
+        if (strcmp(lessons[i].name, name) == 0)
+            return lessons[i].teach;
+    usage_error("--lesson %s: there are words, see, caption, match and contrast", name);
+}
+
+static int run_lesson(Teach *run, char **operands, int n)
+{
+    Error err = {0};
+    Filter f;
+    Gallery g;
+    filter_init(&f, &program, operands, n, -1, "frames");
+    if (!gallery_read(&g, &f, truth, (int)size, &err))
+        die_status(err.status, "%s", err.text);
+    int status = filter_finish(&f);
+    if (status == STATUS_CLEAN && g.n == 0)
+        status = STATUS_EMPTY;
+    note("%zu frames", g.n);
+    if (status == STATUS_CLEAN && !run(&g, &teach, kernels_cpu(COMPUTE_F32), &err))
+        die_status(err.status, "%s", err.text);
+    gallery_release(&g);
+    return status;
+}
+
+int main(int argc, char **argv)
+{
+    int n;
+    Error err = {0};
+    char **operands = options_parse(&program, argc, argv, &n);
+    if (!lesson_name || !teach.model)
+        usage_error("--lesson and --model are required");
+    teach.seed = (uint64_t)seed;
+    pool_init((int)threads);
+    if (strcmp(lesson_name, "words") == 0) {
+        if (!teach_words(teach.model, teach.seed, &err))
+            die_status(err.status, "%s", err.text);
+        return STATUS_CLEAN;
+    }
+    Teach *run = lesson_find(lesson_name);
+    if (!truth)
+        usage_error("--truth is required");
+    return run_lesson(run, operands, n);
+}
