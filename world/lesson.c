@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/progress.h"
+#include "base/signals.h"
 #include "models/draw.h"
 #include "tensor/tape.h"
 
@@ -102,6 +103,8 @@ bool lesson_step(Lesson *l)
         parameters_moments(&l->parameters);
         l->started = seconds_now();
     }
+    if (interrupted())
+        die_status(STATUS_INTERRUPTED, "interrupted; the model's folder is as it was");
     if (++l->step >= l->options.steps)
         return false;
     parameters_zero_grad(&l->parameters);

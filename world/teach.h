@@ -23,7 +23,9 @@ typedef struct TeachOptions {
     int64_t steps;
     int64_t batch; /* images a step */
     double rate;
-    double detailed; /* caption: share of detailed captions */
+    double detailed;  /* caption: share of detailed captions */
+    double attribute; /* caption: chance that a short one says its object's colour, size or fill, each */
+    bool go_on;       /* caption, match: from what the model is, rather than anew */
     uint64_t seed;
 } TeachOptions;
 

@@ -22,6 +22,7 @@ static Plan draw_plan(const TeachOptions *o, Dice *d)
 {
     Web web = web_default;
     web.detailed = o->detailed;
+    web.attribute = o->attribute;
     Plan plan = plan_web(&web, d);
     if (o->detailed >= 1)
         plan.opening = plan.year = plan.talk = plan.place = 0;
@@ -107,7 +108,7 @@ bool teach_caption(const Gallery *g, const TeachOptions *o, const Kernels *kerne
     bool ok = c.tokenizer != NULL;
     if (ok) {
         lesson_begin(&c.lesson, &(LessonOptions){"caption", o->steps, o->rate, 0.02, o->seed}, &c.captioner->binder);
-        teach_class(&c, o->detailed >= 1);
+        teach_class(&c, !o->go_on);
         ok = lesson_save(&c.lesson, o->model, err);
         lesson_release(&c.lesson);
     }

@@ -1,7 +1,9 @@
 /*
  * Matching: a scorer learns which captions belong to an image. Every image comes with a true caption, the same with one detail
  * changed or two exchanged, and a caption of another image, true or not: what is true of many images then counts for less, and
- * length is no evidence, since a changed caption is as long as the true one.
+ * length is no evidence, since a changed caption is as long as the true one. Besides, the rows of words that were changed, and of
+ * those that they replaced, answer whether the word is true of the image: without that it takes very long until a word means
+ * anything.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -21,8 +23,25 @@ typedef struct Class {
     Tokenizer *tokenizer;
     real *features; /* owned: all sights', normed by the scorer's own norm */
     Lesson lesson;
-    double right[TEXTS], asked; /* judgements since the last line of the log */
+    Tensor *word_table;                /* [2, hidden]: false, true */
+    double right[TEXTS], asked, words; /* judgements, and loss on words, since the last line of the log */
 } Class;
+
+/* The first lessons are easy: scenes of one object, so that a word can be compared with all that there is. */
+static const double EASY = 0.2; /* share of the steps */
+
+static bool is_easy(const Class *c)
+{
+    return !c->options->go_on && (double)c->lesson.step < EASY * (double)c->lesson.options.steps;
+}
+
+static void draw_sights(const Class *c, size_t *numbers, size_t n, Dice *d)
+{
+    for (size_t i = 0; i < n; i++)
+        do
+            gallery_draw(c->g, numbers + i, 1, d);
+        while (is_easy(c) && c->g->sights[numbers[i]].scene->n_objects > 1);
+}
 
 /* The whole range of captions, some of them such as the web writes. */
 static Plan draw_plan(Dice *d)
@@ -43,19 +62,36 @@ static QformerText encode(Class *c, size_t image, const char *text, Arena *arena
     return (QformerText){image, tokens.ids, tokens.count};
 }
 
+/* The caption with details changed: one, or up to five, for the sake of the words; or two exchanged. */
+static bool change(char out[CAPTION_MAX], const Scene *s, const char *text, Dice *d)
+{
+    char last[CAPTION_MAX];
+    int more = dice_chance(d, 0.5) ? 0 : 1 + dice_below(d, 4);
+    if (dice_chance(d, 0.2) && caption_exchange(out, s, text, d))
+        return true;
+    bool changed = caption_falsify(out, s, text, d);
+    for (bool again = changed; again && more > 0; more--) {
+        memcpy(last, out, sizeof last);
+        again = caption_falsify(out, s, last, d);
+        if (!again)
+            memcpy(out, last, sizeof last);
+    }
+    return changed;
+}
+
 static void draw_texts(Class *c, QformerText *out, size_t image, const Scene *s, Dice *d, Arena *arena)
 {
     char text[CAPTION_MAX], changed[CAPTION_MAX];
     Plan plan;
-    bool wrong = false;
-    while (!wrong) { /* made-up talk can leave no detail to change */
+    do { /* made-up talk can leave no detail to change */
         plan = draw_plan(d);
         caption_write(text, s, &plan, d);
-        wrong = (dice_chance(d, 0.25) && caption_exchange(changed, s, text, d)) || caption_falsify(changed, s, text, d);
-    }
+    } while (!change(changed, s, text, d));
     out[TRUE_ONE] = encode(c, image, text, arena);
     out[CHANGED] = encode(c, image, changed, arena);
-    caption_write(text, c->g->sights[dice_below(d, (int)c->g->n)].scene, &plan, d);
+    size_t other;
+    draw_sights(c, &other, 1, d);
+    caption_write(text, c->g->sights[other].scene, &plan, d);
     out[OTHERS] = encode(c, image, text, arena);
 }
 
@@ -81,14 +117,44 @@ static double judge(Class *c, Tensor *logits, size_t n)
     return loss;
 }
 
+/* The words of each true caption that its changed twin does not share, and what the twin has there. */
+static double judge_words(Class *c, const Tensor *rows, const QformerText *texts, size_t n)
+{
+    RowRef *refs = xmalloc(rows->rows * sizeof *refs);
+    int32_t *answers = xmalloc(rows->rows * sizeof *answers);
+    size_t asked = 0, row = 0;
+    for (size_t i = 0; i < n; row += texts[i++].n) {
+        const QformerText *a = &texts[i], *b = a + 1;
+        if (i % TEXTS != TRUE_ONE || a->n != b->n)
+            continue; /* another number of pieces: which stands for which cannot be said */
+        for (size_t j = 0; j < a->n; j++) {
+            if (a->ids[j] == b->ids[j])
+                continue;
+            refs[asked] = (RowRef){0, (uint32_t)(row + j)};
+            answers[asked++] = 1;
+            refs[asked] = (RowRef){0, (uint32_t)(row + a->n + j)};
+            answers[asked++] = 0;
+        }
+    }
+    double loss = 0;
+    if (asked) {
+        const Tensor *words = op_gather(c->lesson.tape, &rows, 1, refs, asked);
+        loss = lesson_likely(&c->lesson, op_token_logp(c->lesson.tape, words, c->word_table, answers, NULL), 1);
+    }
+    c->words += loss;
+    free(refs);
+    free(answers);
+    return loss;
+}
+
 static void say(Class *c)
 {
     if ((c->lesson.step + 1) % 200 != 0)
         return;
-    note("  right of true captions %.3f, changed %.3f, others' %.3f", c->right[TRUE_ONE] / c->asked, c->right[CHANGED] / c->asked,
-         c->right[OTHERS] / c->asked);
+    note("  right of true captions %.3f, changed %.3f, others' %.3f; loss on words %.3f", c->right[TRUE_ONE] / c->asked,
+         c->right[CHANGED] / c->asked, c->right[OTHERS] / c->asked, c->words / 200);
     memset(c->right, 0, sizeof c->right);
-    c->asked = 0;
+    c->asked = c->words = 0;
 }
 
 static void match_step(Class *c, Arena *arena)
@@ -98,12 +164,15 @@ static void match_step(Class *c, Arena *arena)
     size_t *numbers = tape_alloc(t, n * sizeof *numbers);
     QformerText *texts = tape_alloc(t, n * TEXTS * sizeof *texts);
     Dice d = dice_make(c->options->seed, (uint32_t)c->lesson.step, 3);
-    gallery_draw(c->g, numbers, n, &d);
+    draw_sights(c, numbers, n, &d);
     for (size_t i = 0; i < n; i++)
         draw_texts(c, texts + i * TEXTS, i, c->g->sights[numbers[i]].scene, &d, arena);
     const Tensor *features = sights_features(t, &c->itm->vit, c->features, numbers, n);
     QformerMemory memory = qformer_memory(t, &c->itm->qformer, features, n);
-    double loss = judge(c, itm_logits(t, c->itm, &memory, texts, n * TEXTS), n * TEXTS);
+    Tensor *words;
+    const Tensor *rows = qformer_pairs(t, &c->itm->qformer, &memory, texts, n * TEXTS, &words);
+    double loss = judge(c, itm_head(t, c->itm, rows, n * TEXTS), n * TEXTS);
+    judge_words(c, words, texts, n * TEXTS);
     say(c);
     lesson_learn(&c->lesson, loss);
     arena_reset(arena);
@@ -146,13 +215,16 @@ static void take_over(Lesson *l, const Checkpoint *captioner)
 
 static void teach_class(Class *c, const Checkpoint *captioner)
 {
+    const bool anew = !c->options->go_on;
     Arena arena = {0};
-    lesson_teach(&c->lesson, "vision_model", true);
-    lesson_teach(&c->lesson, "query_tokens", true);
-    lesson_teach(&c->lesson, "embeddings", true);
-    lesson_teach(&c->lesson, "qformer", true);
-    lesson_teach(&c->lesson, "itm_head", true);
-    take_over(&c->lesson, captioner);
+    lesson_teach(&c->lesson, "vision_model", anew);
+    lesson_teach(&c->lesson, "query_tokens", anew);
+    lesson_teach(&c->lesson, "embeddings", anew);
+    lesson_teach(&c->lesson, "qformer", anew);
+    lesson_teach(&c->lesson, "itm_head", anew);
+    c->word_table = lesson_table(&c->lesson, "match.word", 2, c->itm->qformer.config.hidden);
+    if (anew)
+        take_over(&c->lesson, captioner);
     Tape *t = tape_new(c->itm->binder.kernels);
     c->features = sights_encode(c->g, &c->itm->vit, t);
     tape_free(t);

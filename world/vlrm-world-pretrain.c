@@ -25,8 +25,10 @@ static const Option options[] = {
     {"batch", 'b', OPTION_INT, &teach.batch, "48", 1, 4096, "N", "images in a step"},
     {"learning-rate", 'r', OPTION_REAL, &teach.rate, "1e-3", 0, 1, "X", "at its peak; one cycle"},
     {"detailed", 0, OPTION_REAL, &teach.detailed, "1", 0, 1, "SHARE",
-     "caption: share of captions that tell all or much; the others are short, as the web writes them. Below 1 the language model "
-     "and the Q-Former go on from what they are"},
+     "caption: share of captions that tell all or much; the others are short, as the web writes them"},
+    {"attribute", 0, OPTION_REAL, &teach.attribute, "0.2", 0, 1, "CHANCE",
+     "caption: that a short caption says its one object's colour, size or fill, each"},
+    {"go-on", 0, OPTION_FLAG, &teach.go_on, NULL, 0, 0, NULL, "caption, match: from what the model is, rather than anew"},
     {"size", 0, OPTION_INT, &size, "48", 8, 1024, "PX", "side of the models' images"},
     {"seed", 0, OPTION_INT, &seed, "7", 0, 0, "N", "of every draw"},
     {"threads", 0, OPTION_INT, &threads, "0", 0, 1024, "N", "threads; 0 for as many as there are processors"},

@@ -57,9 +57,8 @@ void itm_free(Itm *m)
     free(m);
 }
 
-Tensor *itm_logits(Tape *t, const Itm *m, const QformerMemory *memory, const QformerText *texts, size_t n)
+Tensor *itm_head(Tape *t, const Itm *m, const Tensor *rows, size_t n)
 {
-    const Tensor *rows = qformer_pairs(t, &m->qformer, memory, texts, n);
     size_t *first = xmalloc(2 * n * sizeof *first), *count = first + n;
     for (size_t i = 0; i < n; i++) {
         first[i] = i * m->qformer.queries;
@@ -68,4 +67,9 @@ Tensor *itm_logits(Tape *t, const Itm *m, const QformerMemory *memory, const Qfo
     Tensor *mean = op_mean_rows(t, rows, first, count, n);
     free(first);
     return op_linear(t, mean, &m->head);
+}
+
+Tensor *itm_logits(Tape *t, const Itm *m, const QformerMemory *memory, const QformerText *texts, size_t n)
+{
+    return itm_head(t, m, qformer_pairs(t, &m->qformer, memory, texts, n, NULL), n);
 }

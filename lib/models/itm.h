@@ -28,4 +28,7 @@ void itm_free(Itm *m);
  */
 Tensor *itm_logits(Tape *t, const Itm *m, const QformerMemory *memory, const QformerText *texts, size_t n);
 
+/* The same from the query rows [n * queries, hidden] that qformer_pairs gives. */
+Tensor *itm_head(Tape *t, const Itm *m, const Tensor *rows, size_t n);
+
 #endif

@@ -220,7 +220,7 @@ static Tensor *embed_pairs(Tape *t, const Qformer *q, const PairLayout *l)
     return x;
 }
 
-Tensor *qformer_pairs(Tape *t, const Qformer *q, const QformerMemory *memory, const QformerText *texts, size_t n)
+Tensor *qformer_pairs(Tape *t, const Qformer *q, const QformerMemory *memory, const QformerText *texts, size_t n, Tensor **words)
 {
     if (!q->text)
         bug("this Q-Former has no text branch");
@@ -234,6 +234,8 @@ Tensor *qformer_pairs(Tape *t, const Qformer *q, const QformerMemory *memory, co
             break; /* nobody reads the last layer's text */
         Tensor *text = feed_forward(t, &q->layers[i].ffn_text, op_gather(t, &joined, 1, l.text_refs, l.text_rows));
         x = op_gather(t, (const Tensor *const[]){queries, text}, 2, l.join, l.rows);
+        if (words)
+            *words = text;
     }
     layout_release(&l);
     return queries;

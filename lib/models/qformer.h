@@ -59,8 +59,8 @@ typedef struct QformerText {
 
 /*
  * Queries together with text, n pairs: the queries' rows [n * queries, hidden]. Self-attention runs over a pair's queries and its
- * text, both ways.
+ * text, both ways. words: NULL, or set to the texts' rows as the last layer takes them in, [sum of n, hidden].
  */
-Tensor *qformer_pairs(Tape *t, const Qformer *q, const QformerMemory *memory, const QformerText *texts, size_t n);
+Tensor *qformer_pairs(Tape *t, const Qformer *q, const QformerMemory *memory, const QformerText *texts, size_t n, Tensor **words);
 
 #endif
