@@ -9,7 +9,8 @@ const Plan plan_bare = {0};
 const Plan plan_short = {
     .more = 0.1, .size = 0.15, .colour = 0.35, .fill = 0.1, .relation = 0.5, .ground = 0.05, .hue = 0.5, .texture = 0.5};
 const Plan plan_long = {.more = 1, .size = 1, .colour = 1, .fill = 1, .relation = 1, .ground = 1, .hue = 1, .texture = 1};
-const Web web_default = {.detailed = 0.15, .attribute = 0.2, .opening = 0.12, .year = 0.03, .talk = 0.02, .place = 0.06};
+const Web web_default = {
+    .detailed = 0.15, .attribute = 0.2, .opening = 0.12, .year = 0.03, .talk = 0.02, .place = 0.06, .ground = 0.04};
 
 Plan plan_range(Dice *d)
 {
@@ -21,7 +22,8 @@ Plan plan_range(Dice *d)
 Plan plan_web(const Web *web, Dice *d)
 {
     double kind = dice_between(d, 0, 1), a = web->attribute;
-    Plan plan = {.more = 0.06, .size = a, .colour = a, .fill = a, .relation = 0.5, .ground = 0.04, .hue = 0.6, .texture = 0.4};
+    Plan plan = {
+        .more = 0.06, .size = a, .colour = a, .fill = a, .relation = 0.5, .ground = web->ground, .hue = 0.6, .texture = 0.4};
     if (kind < web->detailed / 2)
         plan = plan_long;
     else if (kind < web->detailed)

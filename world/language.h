@@ -45,6 +45,7 @@ typedef struct Web {
     double attribute;           /* in the others: that the one object's colour, size or fill is said, each */
     double opening, year, talk; /* in all: chances of the meaningless phrases */
     double place;
+    double ground; /* in short ones: that the background is said */
 } Web;
 
 extern const Web web_default;

@@ -11,10 +11,12 @@
 
 #include "models/itm.h"
 #include "text/tokenizer.h"
+#include "world/contrast.h"
 #include "world/teach.h"
 
 enum { TEXTS = 3, TRUE_ONE = 0, CHANGED = 1, OTHERS = 2 };
-static const double SHARES[TEXTS] = {0.5, 0.3, 0.2}; /* of the loss */
+/* Of the loss; in a first course, and in one that goes on from it. */
+static const double FIRST_SHARES[TEXTS] = {0.5, 0.3, 0.2}, LATER_SHARES[TEXTS] = {0.4, 0.2, 0.4};
 
 typedef struct Class {
     const Gallery *g;
@@ -23,8 +25,8 @@ typedef struct Class {
     Tokenizer *tokenizer;
     real *features; /* owned: all sights', normed by the scorer's own norm */
     Lesson lesson;
-    Tensor *word_table;                /* [2, hidden]: false, true */
-    double right[TEXTS], asked, words; /* judgements, and loss on words, since the last line of the log */
+    Tensor *word_table;                                   /* [2, hidden]: false, true */
+    double right[TEXTS], asked, words, contrast, aligned; /* judgements and losses since the last line of the log */
 } Class;
 
 /* The first lessons are easy: scenes of one object, so that a word can be compared with all that there is. */
@@ -99,13 +101,14 @@ static void draw_texts(Class *c, QformerText *out, size_t image, const Scene *s,
 static double judge(Class *c, Tensor *logits, size_t n)
 {
     const Kernels *k = tape_kernels(c->lesson.tape);
+    const double *shares = c->options->go_on ? LATER_SHARES : FIRST_SHARES;
     real *host = xmalloc(2 * n * sizeof *host);
     double loss = 0, images = (double)n / TEXTS;
     k->download(host, logits->data, 2 * n * sizeof *host);
     for (size_t i = 0; i < n; i++) {
         size_t kind = i % TEXTS, truth = kind == TRUE_ONE;
         double margin = (host[2 * i + truth] - host[2 * i + 1 - truth]), wrong = 1 / (1 + exp(margin));
-        double weight = SHARES[kind] / images;
+        double weight = shares[kind] / images;
         loss += weight * (margin > 0 ? log1p(exp(-margin)) : log1p(exp(margin)) - margin);
         host[2 * i + truth] = (real)(-weight * wrong);
         host[2 * i + 1 - truth] = (real)(weight * wrong);
@@ -147,14 +150,34 @@ static double judge_words(Class *c, const Tensor *rows, const QformerText *texts
     return loss;
 }
 
+/* Image-text contrast, as BLIP-2's first stage has it beside matching: the texts read alone, the images by the queries alone. */
+static void align(Class *c, const QformerMemory *memory, const QformerText *texts, size_t n)
+{
+    Tape *t = c->lesson.tape;
+    const size_t queries = c->itm->qformer.queries;
+    QformerText *alone = tape_alloc(t, 2 * n * sizeof *alone);
+    size_t *first = tape_alloc(t, 2 * n * sizeof *first), *count = first + n;
+    for (size_t i = 0; i < n; i++) {
+        alone[i] = texts[i * TEXTS + TRUE_ONE];
+        alone[n + i] = texts[i * TEXTS + CHANGED];
+        first[i] = i * queries;
+        count[i] = queries;
+    }
+    Tensor *image = op_mean_rows(t, qformer_queries(t, &c->itm->qformer, memory), first, count, n);
+    image = op_normalise(t, op_linear(t, image, &c->itm->vision_projection));
+    Tensor *text = op_normalise(t, op_linear(t, qformer_texts(t, &c->itm->qformer, alone, 2 * n), &c->itm->text_projection));
+    c->contrast += contrast(&c->lesson, image, text, NULL, &c->aligned);
+}
+
 static void say(Class *c)
 {
     if ((c->lesson.step + 1) % 200 != 0)
         return;
-    note("  right of true captions %.3f, changed %.3f, others' %.3f; loss on words %.3f", c->right[TRUE_ONE] / c->asked,
-         c->right[CHANGED] / c->asked, c->right[OTHERS] / c->asked, c->words / 200);
+    note("  right of true captions %.3f, changed %.3f, others' %.3f; loss on words %.3f, contrast %.3f (%.3f sure)",
+         c->right[TRUE_ONE] / c->asked, c->right[CHANGED] / c->asked, c->right[OTHERS] / c->asked, c->words / 200,
+         c->contrast / 200, c->aligned / c->asked);
     memset(c->right, 0, sizeof c->right);
-    c->asked = c->words = 0;
+    c->asked = c->words = c->contrast = c->aligned = 0;
 }
 
 static void match_step(Class *c, Arena *arena)
@@ -173,6 +196,7 @@ static void match_step(Class *c, Arena *arena)
     const Tensor *rows = qformer_pairs(t, &c->itm->qformer, &memory, texts, n * TEXTS, &words);
     double loss = judge(c, itm_head(t, c->itm, rows, n * TEXTS), n * TEXTS);
     judge_words(c, words, texts, n * TEXTS);
+    align(c, &memory, texts, n);
     say(c);
     lesson_learn(&c->lesson, loss);
     arena_reset(arena);
@@ -222,6 +246,8 @@ static void teach_class(Class *c, const Checkpoint *captioner)
     lesson_teach(&c->lesson, "embeddings", anew);
     lesson_teach(&c->lesson, "qformer", anew);
     lesson_teach(&c->lesson, "itm_head", anew);
+    lesson_teach(&c->lesson, "vision_projection", anew);
+    lesson_teach(&c->lesson, "text_projection", anew);
     c->word_table = lesson_table(&c->lesson, "match.word", 2, c->itm->qformer.config.hidden);
     if (anew)
         take_over(&c->lesson, captioner);

@@ -240,3 +240,33 @@ Tensor *qformer_pairs(Tape *t, const Qformer *q, const QformerMemory *memory, co
     layout_release(&l);
     return queries;
 }
+
+Tensor *qformer_texts(Tape *t, const Qformer *q, const QformerText *texts, size_t n)
+{
+    if (!q->text)
+        bug("this Q-Former has no text branch");
+    size_t rows = 0;
+    for (size_t i = 0; i < n; i++)
+        rows += texts[i].n;
+    int32_t *ids = xmalloc(2 * rows * sizeof *ids), *positions = ids + rows;
+    Span *self = xmalloc(n * sizeof *self);
+    RowRef *first = xmalloc(n * sizeof *first);
+    for (size_t i = 0, row = 0; i < n; i++) {
+        self[i] = (Span){.q = row, .nq = texts[i].n, .k = row, .nk = texts[i].n};
+        first[i] = (RowRef){0, (uint32_t)row};
+        for (size_t j = 0; j < texts[i].n; j++, row++) {
+            ids[row] = texts[i].ids[j];
+            positions[row] = (int32_t)j;
+        }
+    }
+    Tensor *x = op_add(t, op_embed(t, &q->word_table, ids, rows), op_embed(t, &q->position_table, positions, rows));
+    x = op_layernorm(t, x, &q->norm);
+    for (size_t i = 0; i < q->config.layers; i++)
+        x = feed_forward(t, &q->layers[i].ffn_text, self_attend(t, &q->layers[i].self, x, self, n, q->config.heads));
+    const Tensor *all = x;
+    x = op_gather(t, &all, 1, first, n);
+    free(ids);
+    free(self);
+    free(first);
+    return x;
+}

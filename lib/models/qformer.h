@@ -63,4 +63,7 @@ typedef struct QformerText {
  */
 Tensor *qformer_pairs(Tape *t, const Qformer *q, const QformerMemory *memory, const QformerText *texts, size_t n, Tensor **words);
 
+/* Texts alone, for image-text contrast: the rows of [CLS], [n, hidden]. Their images are not looked at. */
+Tensor *qformer_texts(Tape *t, const Qformer *q, const QformerText *texts, size_t n);
+
 #endif
