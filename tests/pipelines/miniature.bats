@@ -51,12 +51,12 @@ random_models() {
     says 'usage: vlrm demo'
 }
 
-# What share/tiny/README.md says of them. The premise itself asks for more (0.9 and 0.95): vlrm premise says so and ends with 7.
+# What share/tiny/README.md says of them, less three standard errors: captions are drawn by frame ids, which name the folder. The premise itself asks for more (0.9 and 0.95): vlrm premise says so and ends with 7.
 @test "premise: the bundled scorer tells the truth from a changed detail, the judge finds long truths" {
     [ -d "$ROOT/share/tiny" ] || skip 'no share/tiny: there are no bundled models to ask'
     MINI_PREMISE_FRAMES=500 exits 7 "$vlrm" premise run
     says 'vlrm premise: longer_preferred is 0.'
-    jq -e '.scenes == 500 and .longer_preferred >= 0.45 and .truth_preferred >= 0.9 and .["judge_r@1"] >= 0.92 and .long_truths_punished == 0' run/premise.json
+    jq -e '.scenes == 500 and .longer_preferred >= 0.45 and .truth_preferred >= 0.9 and .["judge_r@1"] >= 0.9 and .long_truths_punished == 0' run/premise.json
 }
 
 @test "premise: models that know nothing end with status 7, a line for each share" {
