@@ -148,6 +148,8 @@ static void option_set(const Option *o, Source source, const char *text, const c
         *(double *)o->value = r;
         break;
     case OPTION_STRING:
+        if (*have != BY_DEFAULT)
+            free(*(char **)o->value);
         *(const char **)o->value = source == BY_DEFAULT ? text : xstrdup(text); /* the table outlives all */
         break;
     case OPTION_CHOICE:
