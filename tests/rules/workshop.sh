@@ -14,7 +14,9 @@ absent 'a check that cannot fail' '\|\| (true|:)( |;|$)' tests .ci
 absent 'waits and hopes' 'sleep [0-9]+ *;? *(#.*)?(wait|hope)' tests .ci
 absent 'names the workshop' '/work/|\.libr''ary\b|[Ss]ub-?ag''ents?\b|this sess''ion|BRIEF\.md' . ':!*.jsonl' ':!*.json'
 
-git ls-files -z | xargs -0 -r -I{} find {} -maxdepth 0 -size +2M | broken_lines 'larger than 2 MB'
+git ls-files -z -- . ':!share/tiny' | xargs -0 -r -I{} find {} -maxdepth 0 -size +2M | broken_lines 'larger than 2 MB'
+models=$(git ls-files -z share/tiny | xargs -0 du -cb | awk 'END {print $1}')
+[ "$models" -le 16777216 ] || broken "share/tiny holds $models bytes, more than 16 MB"
 fixtures=$(git ls-files -z tests | xargs -0 du -cb | awk 'END {print $1}')
 [ "$fixtures" -le 10485760 ] || broken "tests/ holds $fixtures bytes, more than 10 MB"
 rule_end
