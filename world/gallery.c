@@ -8,17 +8,6 @@
 #include "media/resize.h"
 #include "stage/frame.h"
 
-static const Shot *frame_shot(const Truth *truth, const Record *r, double *time)
-{
-    Slice source;
-    if (record_string(r, "frame.source", &source) != FIELD_OK || record_real(r, "frame.time", time) != FIELD_OK)
-        return NULL;
-    char *name = xstrndup(source.data, source.size);
-    const Shot *shot = truth_find(truth, name, *time);
-    free(name);
-    return shot;
-}
-
 static bool sight_add(Gallery *g, const Shot *shot, double time, const Record *r, Error *err)
 {
     Image image = {0}, small = {0};
@@ -40,10 +29,10 @@ bool gallery_read(Gallery *g, Filter *f, const char *truth, int side, Error *err
     while (filter_next(f, &r)) {
         double time;
         Error fault = {0};
-        const Shot *shot = r.kind == RECORD_DATA ? frame_shot(&g->truth, &r, &time) : NULL;
         if (r.kind != RECORD_DATA)
             continue;
-        if (!shot)
+        const Shot *shot = truth_find_record(&g->truth, &r);
+        if (!shot || record_real(&r, "frame.time", &time) != FIELD_OK)
             filter_failed(f, &r, "its frame is in no shot of %s", truth);
         else if (!sight_add(g, shot, time, &r, &fault))
             filter_failed(f, &r, "%s", fault.text);
