@@ -1,6 +1,10 @@
 /*
  * Log-probabilities of given tokens under softmax(x table^T). The logits of a whole batch over a real vocabulary would take
- * gigabytes: they exist for BLOCK rows at a time, and again in the backward pass.
+ * gigabytes: they exist for BLOCK rows at a time.
+ *
+ * A row's log-probability depends on that row of x alone. So its slope, the target's row of the table less the mean of all rows
+ * under the softmax, is taken while the logits are there, and the backward pass has only to scale it; a table that is itself
+ * trained needs the logits again.
  */
 #include "tensor/op.h"
 
@@ -8,7 +12,8 @@ enum { BLOCK = 256 };
 
 typedef struct LogpNote {
     const Tensor *x, *table, *logp;
-    const Tensor *lse; /* [n, 1] */
+    const Tensor *lse;   /* [n, 1] */
+    const Tensor *slope; /* as x: d logp / d x; NULL where x has no gradient */
     const int32_t *targets;
 } LogpNote;
 
@@ -22,10 +27,22 @@ static void logits_of(const Kernels *k, real *logits, const Tensor *x, const Ten
     k->matmul(logits, tensor_data(x) + first * x->cols, table->type, table->data, NULL, false, rows, table->rows, table->cols);
 }
 
-/* In the forward pass this was logits = x table^T: dx += dlogits table, dtable += dlogits^T x. */
-static void token_logp_backward(Tape *t, void *context)
+/* dx[i] += dlogp[i] slope[i]. */
+static void x_backward(Tape *t, const LogpNote *n)
 {
-    const LogpNote *n = context;
+    const Kernels *k = tape_kernels(t);
+    size_t rows = n->x->rows, cols = n->x->cols;
+    TapeMark mark = tape_mark(t);
+    real *dlogp = tape_alloc(t, rows * sizeof *dlogp);
+    k->download(dlogp, n->logp->grad, rows * sizeof *dlogp);
+    for (size_t i = 0; i < rows; i++)
+        k->axpy(n->x->grad + i * cols, (double)dlogp[i], tensor_data(n->slope) + i * cols, cols);
+    tape_release(t, mark);
+}
+
+/* In the forward pass this was logits = x table^T: dtable += dlogits^T x. */
+static void table_backward(Tape *t, const LogpNote *n)
+{
     const Kernels *k = tape_kernels(t);
     const Tensor *x = n->x, *table = n->table;
     TapeMark mark = tape_mark(t);
@@ -34,12 +51,18 @@ static void token_logp_backward(Tape *t, void *context)
         size_t rows = block_rows(x, i);
         logits_of(k, logits, x, table, i, rows);
         k->token_logp_backward(logits, n->logp->grad + i, logits, tensor_data(n->lse) + i, n->targets + i, rows, table->rows);
-        if (has_grad(x))
-            k->matmul_dx(x->grad + i * x->cols, logits, table->type, table->data, rows, table->rows, table->cols);
-        if (has_grad(table))
-            k->matmul_dw(table->grad, logits, tensor_data(x) + i * x->cols, rows, table->rows, table->cols);
+        k->matmul_dw(table->grad, logits, tensor_data(x) + i * x->cols, rows, table->rows, table->cols);
     }
     tape_release(t, mark);
+}
+
+static void token_logp_backward(Tape *t, void *context)
+{
+    const LogpNote *n = context;
+    if (has_grad(n->x))
+        x_backward(t, n);
+    if (has_grad(n->table))
+        table_backward(t, n);
 }
 
 static void check_shapes(const Tensor *x, const Tensor *table, const int32_t *targets)
@@ -51,19 +74,37 @@ static void check_shapes(const Tensor *x, const Tensor *table, const int32_t *ta
             bug("token_logp: target %d is not in a vocabulary of %zu", (int)targets[i], table->rows);
 }
 
-/* logp, lse and entropy (NULL: none), a block of rows after the other. */
-static void token_logp_forward(Tape *t, const Tensor *x, const Tensor *table, const int32_t *targets, const Tensor *logp,
-                               const Tensor *lse, double *entropy)
+/* slope = d logp / d x of rows first .., whose logits are overwritten. */
+static void slope_of(Tape *t, const LogpNote *n, real *logits, size_t first, size_t rows)
 {
     const Kernels *k = tape_kernels(t);
+    const Tensor *table = n->table;
+    TapeMark mark = tape_mark(t);
+    real one[BLOCK], *slope = tensor_data(n->slope) + first * table->cols;
+    for (size_t i = 0; i < rows; i++)
+        one[i] = 1;
+    const Tensor *dlogp = tape_input(t, rows, 1, one, false);
+    k->token_logp_backward(logits, dlogp->data, logits, tensor_data(n->lse) + first, n->targets + first, rows, table->rows);
+    k->zero(slope, rows * table->cols * sizeof *slope);
+    k->matmul_dx(slope, logits, table->type, table->data, rows, table->rows, table->cols);
+    tape_release(t, mark);
+}
+
+/* Fills in logp, lse, entropy (NULL: none) and slope (NULL: none), a block of rows after the other. */
+static void token_logp_forward(Tape *t, const LogpNote *n, double *entropy)
+{
+    const Kernels *k = tape_kernels(t);
+    const Tensor *x = n->x, *table = n->table;
     TapeMark mark = tape_mark(t);
     real *logits = tensor_data(tape_tensor(t, block_rows(x, 0), table->rows, false));
     real *entropies = entropy ? tensor_data(tape_tensor(t, x->rows, 1, false)) : NULL;
     for (size_t i = 0; i < x->rows; i += BLOCK) {
         size_t rows = block_rows(x, i);
         logits_of(k, logits, x, table, i, rows);
-        k->token_logp(tensor_data(logp) + i, tensor_data(lse) + i, entropies ? entropies + i : NULL, logits, targets + i, rows,
-                      table->rows);
+        k->token_logp(tensor_data(n->logp) + i, tensor_data(n->lse) + i, entropies ? entropies + i : NULL, logits, n->targets + i,
+                      rows, table->rows);
+        if (n->slope)
+            slope_of(t, n, logits, i, rows);
     }
     if (entropy) {
         real *host = tape_alloc(t, x->rows * sizeof *host);
@@ -77,14 +118,14 @@ static void token_logp_forward(Tape *t, const Tensor *x, const Tensor *table, co
 Tensor *op_token_logp(Tape *t, const Tensor *x, const Tensor *table, const int32_t *targets, double *entropy)
 {
     check_shapes(x, table, targets);
-    bool leads = has_grad(x) || has_grad(table);
-    Tensor *logp = tape_tensor(t, x->rows, 1, leads);
-    const Tensor *lse = tape_tensor(t, x->rows, 1, false);
-    token_logp_forward(t, x, table, targets, logp, lse, entropy);
-    if (leads && tape_recording(t)) {
-        LogpNote *n = tape_alloc(t, sizeof *n);
-        *n = (LogpNote){x, table, logp, lse, op_copy(t, targets, x->rows, sizeof *targets)};
+    bool recorded = (has_grad(x) || has_grad(table)) && tape_recording(t);
+    Tensor *logp = tape_tensor(t, x->rows, 1, has_grad(x) || has_grad(table));
+    LogpNote *n = tape_alloc(t, sizeof *n);
+    *n = (LogpNote){.x = x, .table = table, .logp = logp, .lse = tape_tensor(t, x->rows, 1, false)};
+    n->slope = recorded && has_grad(x) ? tape_tensor(t, x->rows, x->cols, false) : NULL;
+    n->targets = recorded ? op_copy(t, targets, x->rows, sizeof *targets) : targets;
+    token_logp_forward(t, n, entropy);
+    if (recorded)
         tape_note(t, token_logp_backward, n);
-    }
     return logp;
 }

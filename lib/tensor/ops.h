@@ -65,8 +65,8 @@ Tensor *op_mean_rows(Tape *t, const Tensor *x, const size_t *first, const size_t
 Tensor *op_normalise(Tape *t, const Tensor *x);
 
 /*
- * logp [n, 1] of targets under softmax(x table^T), x [n, d], table [vocabulary, d]. Logits exist for a block of rows at a time
- * and are computed again in the backward pass. A table with a gradient gets one. entropy: host array [n], or NULL.
+ * logp [n, 1] of targets under softmax(x table^T), x [n, d], table [vocabulary, d]. Logits exist for a block of rows at a time;
+ * only a table with a gradient needs them again in the backward pass. entropy: host array [n], or NULL.
  */
 Tensor *op_token_logp(Tape *t, const Tensor *x, const Tensor *table, const int32_t *targets, double *entropy);
 
