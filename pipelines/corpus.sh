@@ -45,6 +45,14 @@ done
 [ -n "$out" ] || recipe_die '--out DIR says where the shards go' 2
 [ ${#sources[@]} -gt 0 ] || recipe_die 'no SOURCE given' 2
 [ "${one:-0}" -lt "$shards" ] || recipe_die "shard ${one:-0} of $shards: shards count from 0" 2
+# Shards inside a SOURCE would be sources themselves, and while they come and go each process would count other shares. A folder
+# whose name begins with a dot is passed over by vlrm-extract.
+for source in "${sources[@]}"; do
+    below=$(realpath -m --relative-to="$source" -- "$out")/
+    if [ -d "$source" ] && [[ $below != ../* && /$below != */.[!./]* ]]; then
+        recipe_die "--out $out lies in the source $source, whose files it would change; give another folder, or a hidden one (.NAME)" 2
+    fi
+done
 mkdir -p -- "$out" || recipe_die "cannot make $out"
 
 # Makes shard $1 in this process. What follows are options for vlrm-extract.
@@ -112,4 +120,9 @@ asked=
 trap 'asked=yes; kill -TERM "$parallel_pid"; sleep 0.2; kill -TERM "$parallel_pid" 2>/dev/null' INT TERM HUP
 wait_for "$parallel_pid"
 [ -z "$asked" ] || exit 75
-corpus_status "$log"
+corpus_status "$log" || exit
+# A shard may be empty, a corpus not.
+for journal in "$out/shard-"*"-of-$(printf %05d "$shards").journal"; do
+    [ ! -s "$journal" ] || exit 0
+done
+recipe_die 'no source: nothing to extract from' 4

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "media/video_struct.h"
 
@@ -107,6 +108,58 @@ static void check_tail(Video *v)
         video_fault(v, "%lld bytes after the last whole packet of 188", (long long)(v->in.size % 188));
 }
 
+/* The first n bytes of the source; how many there are. */
+static size_t read_head(const Video *v, uint8_t *out, size_t n)
+{
+    if ((int64_t)n > v->in.size)
+        n = (size_t)v->in.size;
+    if (v->in.fd < 0) {
+        memcpy(out, v->in.data, n);
+        return n;
+    }
+    ssize_t got = pread(v->in.fd, out, n, 0);
+    return got < 0 ? 0 : (size_t)got;
+}
+
+/*
+ * An EBML number at head[*at], whose first bit set tells how many bytes it has; *at goes behind it. -1 when all its bits are ones
+ * (a length that the writer did not know) or head ends before it does. RFC 8794, section 4.
+ */
+static int64_t ebml_number(const uint8_t *head, size_t n, size_t *at)
+{
+    if (*at >= n || head[*at] == 0)
+        return -1;
+    size_t length = (size_t)__builtin_clz(head[*at]) - 23; /* 1 to 8 */
+    if (*at + length > n)
+        return -1;
+    uint64_t value = head[*at] & (0xffu >> length);
+    for (size_t i = 1; i < length; i++)
+        value = value << 8 | head[*at + i];
+    *at += length;
+    return value == (UINT64_C(1) << 7 * length) - 1 ? -1 : (int64_t)value;
+}
+
+/* Matroska's segment says how long it is: a cut in what follows the last packet (cues, tags) is told by nothing else. */
+static void check_segment(Video *v)
+{
+    static const uint8_t ebml[] = {0x1a, 0x45, 0xdf, 0xa3}, segment[] = {0x18, 0x53, 0x80, 0x67};
+    uint8_t head[256];
+    size_t n = read_head(v, head, sizeof head), at = sizeof ebml;
+    if (n < at || memcmp(head, ebml, sizeof ebml) != 0)
+        return;
+    int64_t length = ebml_number(head, n, &at);
+    if (length < 0 || length > (int64_t)(n - at) - (int64_t)sizeof segment)
+        return;
+    at += (size_t)length;
+    if (memcmp(head + at, segment, sizeof segment) != 0)
+        return;
+    at += sizeof segment;
+    length = ebml_number(head, n, &at);
+    if (length > v->in.size - (int64_t)at)
+        video_fault(v, "the file ends at byte %lld, its segment promises %lld", (long long)v->in.size,
+                    (long long)at + (long long)length);
+}
+
 void video_check_end(Video *v)
 {
     bool mov = strstr(v->format->iformat->name, "mp4"), matroska = strstr(v->format->iformat->name, "matroska");
@@ -114,6 +167,8 @@ void video_check_end(Video *v)
         check_index(v);
     if (matroska && log_count() > 0 && strstr(log_text(), "rematurely"))
         video_fault(v, "the file ends too early, at byte %lld: %s", (long long)v->in.size, log_text());
+    if (matroska)
+        check_segment(v);
     check_tail(v);
     check_duration(v);
     if (!v->any_packet)

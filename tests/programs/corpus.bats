@@ -94,3 +94,18 @@ shards() {
     says 'shards count from 0'
     [ ! -e shards ]
 }
+
+@test "shards inside a source are refused, for they would be sources; in a hidden folder they are not" {
+    cd 'vi deos'
+    exits 2 "$ROOT/bin/vlrm" corpus --out shards --shards 3 .
+    says 'lies in the source .'
+    exits 2 "$ROOT/bin/vlrm" corpus --out . --shards 3 "$BATS_TEST_TMPDIR"
+    exits 0 "$ROOT/bin/vlrm" corpus --out .shards --shards 3 --jobs 2 .
+    vlrm-extract . >../all.vlrm
+    [ "$(ids .shards/*.vlrm)" = "$(ids ../all.vlrm)" ]
+}
+
+@test "a corpus without a source is status 4" {
+    mkdir nothing
+    exits 4 "$ROOT/bin/vlrm" corpus --out shards --shards 2 nothing
+}

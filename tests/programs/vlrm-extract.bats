@@ -125,6 +125,17 @@ count() { frames "${1:-out.vlrm}" id | wc -l; }
             [ "$(count)" -ge $((percent * 4 / 100)) ] || { echo "$f $percent $(count)"; return 1; }
         done
     done
+    # all packets are there, and the index behind them is not whole
+    for f in vp9.webm av1.mkv; do
+        head -c -1 "$M/$f" >part
+        exits 3 bash -c "vlrm-extract part >out.vlrm"
+        says 'its segment promises'
+        [ "$(count)" = "$(probe "$M/$f" | wc -l)" ]
+        cat "$M/$f" - <<<more >part # what follows a segment is not its own
+        extract part
+    done
+    ffmpeg -nostdin -v error -y -i "$M/h264.mp4" -c copy -f matroska - >live # to a pipe: of unknown length
+    extract live
     # its index is at the end
     head -c 5000 "$M/h264.mp4"  >trunk
     exits 3 bash -c "vlrm-extract trunk >out.vlrm"
