@@ -14,6 +14,11 @@ static Tensor *finish(Tape *t, const Block *b, const BlockPass *pass, const Tens
     return op_add(t, y, op_linear(t, h, &b->fc2));
 }
 
+static const Tensor *wanted(Tape *t, const BlockPass *pass, const Tensor *x)
+{
+    return pass->wanted ? op_gather(t, &x, 1, pass->wanted, pass->n_wanted) : x;
+}
+
 typedef struct BlockContext {
     const Block *block;
     BlockPass pass;
@@ -24,16 +29,16 @@ static Tensor *forward(Tape *t, void *context, Tensor *x)
     const BlockContext *c = context;
     const Block *b = c->block;
     Tensor *h = op_layernorm(t, x, &b->norm1);
-    Tensor *q = op_linear(t, h, &b->q), *k = op_linear(t, h, &b->k), *v = op_linear(t, h, &b->v);
+    Tensor *q = op_linear(t, wanted(t, &c->pass, h), &b->q), *k = op_linear(t, h, &b->k), *v = op_linear(t, h, &b->v);
     Tensor *a = op_attention(t, q, k, v, c->pass.spans, c->pass.n_spans, c->pass.heads, c->pass.causal);
-    return finish(t, b, &c->pass, x, a);
+    return finish(t, b, &c->pass, wanted(t, &c->pass, x), a);
 }
 
 Tensor *block_forward(Tape *t, const Block *block, const BlockPass *pass, Tensor *x)
 {
     BlockContext *c = tape_alloc(t, sizeof *c);
     *c = (BlockContext){block, *pass};
-    return tape_segment(t, forward, c, x);
+    return tape_segment(t, forward, c, x, pass->wanted ? pass->n_wanted : x->rows);
 }
 
 typedef struct CachedContext {
@@ -62,5 +67,5 @@ Tensor *block_cached(Tape *t, const Block *block, const BlockPass *pass, Tensor 
     if (tape_recording(t))
         bug("decoding with a cache is not recorded");
     CachedContext c = {{block, *pass}, cache_k, cache_v, at};
-    return tape_segment(t, forward_cached, &c, x);
+    return tape_segment(t, forward_cached, &c, x, x->rows);
 }

@@ -21,9 +21,11 @@ typedef struct BlockPass {
     size_t n_spans, heads;
     bool causal;
     Activation activation;
+    const RowRef *wanted; /* borrowed likewise: rows of x (source 0) whose results are wanted, NULL for all; the others give */
+    size_t n_wanted;      /* but keys and values. Spans count queries among these */
 } BlockPass;
 
-/* x [rows, d] to [rows, d]; one tape_segment. */
+/* x [rows, d] to [rows, d], or to [n_wanted, d]; one tape_segment. */
 Tensor *block_forward(Tape *t, const Block *block, const BlockPass *pass, Tensor *x);
 
 /*

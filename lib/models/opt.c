@@ -81,14 +81,14 @@ void language_model_free(LanguageModel *m)
 
 /*
  * How a batch of sequences lies in the matrices: each run of neighbours with one prefix begins with that prefix's rows, then come
- * the own rows of each, BOS t_1 .. t_{n-1}. Arrays are on the heap but for the spans, which the tape needs until the backward
- * pass.
+ * the own rows of each, BOS t_1 .. t_{n-1}. Spans and `own` are on the tape, which needs them until the backward pass; the other
+ * arrays are on the heap.
  */
 typedef struct OptLayout {
-    size_t rows, own_rows, n_spans;
-    Span *spans;
-    RowRef *refs;             /* [rows]: source 0 the prefixes', 1 the token embeddings' */
+    size_t rows, own_rows, n_spans, n_own_spans;
+    Span *spans, *own_spans;  /* of all rows; of own rows alone as queries, counted among themselves */
     RowRef *own;              /* [own_rows]: where they lie among all */
+    RowRef *refs;             /* [rows]: source 0 the prefixes', 1 the token embeddings' */
     int32_t *ids, *positions; /* [own_rows], [rows] */
 } OptLayout;
 
@@ -114,7 +114,10 @@ static void lay_own(OptLayout *l, const OptSequence *s, size_t row, size_t prefi
         l->ids[own + j] = j == 0 ? bos : s->tokens[j - 1];
         l->positions[row + j] = (int32_t)(s->n_prefix + j) + POSITION_OFFSET;
     }
-    l->spans[l->n_spans++] = (Span){.q = row, .nq = s->n, .prefix = prefix_row, .n_prefix = s->n_prefix, .k = row, .nk = s->n};
+    Span span = {.q = row, .nq = s->n, .prefix = prefix_row, .n_prefix = s->n_prefix, .k = row, .nk = s->n};
+    l->spans[l->n_spans++] = span;
+    span.q = own;
+    l->own_spans[l->n_own_spans++] = span;
 }
 
 static OptLayout layout_new(Tape *t, const Opt *o, const OptSequence *s, size_t n)
@@ -127,8 +130,9 @@ static OptLayout layout_new(Tape *t, const Opt *o, const OptSequence *s, size_t 
         l.rows += s[i].n + (i == 0 || !same_prefix(&s[i], &s[i - 1]) ? s[i].n_prefix : 0);
     }
     l.spans = tape_alloc(t, 2 * n * sizeof *l.spans);
+    l.own_spans = tape_alloc(t, n * sizeof *l.own_spans);
+    l.own = tape_alloc(t, l.own_rows * sizeof *l.own);
     l.refs = xmalloc(l.rows * sizeof *l.refs);
-    l.own = xmalloc(l.own_rows * sizeof *l.own);
     l.ids = xmalloc(l.own_rows * sizeof *l.ids);
     l.positions = xmalloc(l.rows * sizeof *l.positions);
     size_t row = 0, own = 0, prefix_row = 0;
@@ -149,7 +153,6 @@ static OptLayout layout_new(Tape *t, const Opt *o, const OptSequence *s, size_t 
 static void layout_release(OptLayout *l)
 {
     free(l->refs);
-    free(l->own);
     free(l->ids);
     free(l->positions);
 }
@@ -162,10 +165,15 @@ Tensor *opt_hidden(Tape *t, const Opt *o, const Tensor *prefixes, const OptSeque
     x = op_add(t, x, op_embed(t, &o->positions, l.positions, l.rows));
     BlockPass pass = {
         .spans = l.spans, .n_spans = l.n_spans, .heads = o->config.heads, .causal = true, .activation = ACTIVATION_RELU};
-    for (size_t i = 0; i < o->config.layers; i++)
+    for (size_t i = 0; i < o->config.layers; i++) {
+        if (i + 1 == o->config.layers) { /* of the last one only what predicts a token */
+            pass.spans = l.own_spans;
+            pass.n_spans = l.n_own_spans;
+            pass.wanted = l.own;
+            pass.n_wanted = l.own_rows;
+        }
         x = block_forward(t, &o->blocks[i], &pass, x);
-    const Tensor *all = x;
-    x = op_gather(t, &all, 1, l.own, l.own_rows); /* only what predicts a token */
+    }
     layout_release(&l);
     return op_layernorm(t, x, &o->norm);
 }

@@ -139,7 +139,7 @@ Tensor *qformer_queries(Tape *t, const Qformer *q, const QformerMemory *memory)
     for (size_t i = 0; i < q->config.layers; i++) {
         QueryLayer *l = tape_alloc(t, sizeof *l);
         *l = (QueryLayer){q, i, n, *memory, self, cross};
-        x = tape_segment(t, query_layer, l, x);
+        x = tape_segment(t, query_layer, l, x, x->rows);
     }
     free(refs);
     return x;

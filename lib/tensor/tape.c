@@ -300,12 +300,12 @@ static Tensor *segment_kept(Tape *t, Tensor *(*f)(Tape *, void *, Tensor *), voi
     return y;
 }
 
-Tensor *tape_segment(Tape *t, Tensor *(*f)(Tape *, void *, Tensor *), void *context, Tensor *x)
+Tensor *tape_segment(Tape *t, Tensor *(*f)(Tape *, void *, Tensor *), void *context, Tensor *x, size_t rows)
 {
     if (!t->segments)
         return segment_kept(t, f, context, x);
     Segment *s = tape_alloc(t, sizeof *s);
-    Tensor *y = tape_tensor(t, x->rows, x->cols, false);
+    Tensor *y = tape_tensor(t, rows, x->cols, false);
     *s = (Segment){f, context, x, y, t->adapter};
     if (segment_forward(t, s, y)) {
         give_grad(t, y);

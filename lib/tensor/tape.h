@@ -51,12 +51,12 @@ void tape_backward(Tape *t);
 
 /*
  * y = f(t, context, x), without keeping what f computed in between: the backward pass computes it again (gradient
- * checkpointing). x and y have the same shape. context must live until the backward pass. Gradients are the same to the last bit
- * as without. When the tape does not record, it only frees what f left on the stack.
- * With segments off nothing is computed again; then only the gradients inside of f have no memory but while the backward pass is
- * there, which is half of what recording takes.
+ * checkpointing). y has `rows` rows and the columns of x. context must live until the backward pass. Gradients are the same to
+ * the last bit as without. When the tape does not record, it only frees what f left on the stack. With segments off nothing is
+ * computed again; then only the gradients inside of f have no memory but while the backward pass is there, which is half of what
+ * recording takes.
  */
-Tensor *tape_segment(Tape *t, Tensor *(*f)(Tape *t, void *context, Tensor *x), void *context, Tensor *x);
+Tensor *tape_segment(Tape *t, Tensor *(*f)(Tape *t, void *context, Tensor *x), void *context, Tensor *x, size_t rows);
 void tape_segments(Tape *t, bool on); /* on in a new tape */
 
 /* After this, growing the stack is a bug and aborts: called once the decode loop has warmed up. */

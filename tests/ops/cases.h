@@ -309,7 +309,7 @@ static Tensor *segments_two(Tape *t, World *w)
     }
     for (size_t i = 0; i < 2; i++) {
         tape_adapter(t, i == 0 ? ADAPTER_VALUE : ADAPTER_NONE);
-        x = tape_segment(t, layer_run, &layers[i], x);
+        x = tape_segment(t, layer_run, &layers[i], x, x->rows);
     }
     tape_adapter(t, ADAPTER_NONE);
     return x;
@@ -319,7 +319,7 @@ static Tensor *segments_two(Tape *t, World *w)
 static Tensor *layer_pair(Tape *t, void *context, Tensor *x)
 {
     Layer *l = context;
-    return tape_segment(t, layer_run, &l[1], tape_segment(t, layer_run, &l[0], x));
+    return tape_segment(t, layer_run, &l[1], tape_segment(t, layer_run, &l[0], x, x->rows), x->rows);
 }
 
 static Tensor *segments_nested(Tape *t, World *w)
@@ -332,7 +332,25 @@ static Tensor *segments_nested(Tape *t, World *w)
         w->norm[i] = (Norm){*gamma, *beta, 1e-5};
         w->linear[i] = (Linear){.weight = *weight};
     }
-    return tape_segment(t, layer_pair, layers, x);
+    return tape_segment(t, layer_pair, layers, x, x->rows);
+}
+
+/* A segment that gives some rows of what it was given. */
+static Tensor *layer_of_some(Tape *t, void *context, Tensor *x)
+{
+    static const RowRef some[] = {{0, 4}, {0, 1}};
+    const Tensor *y = layer_run(t, context, x);
+    return op_gather(t, &y, 1, some, 2);
+}
+
+static Tensor *segments_fewer(Tape *t, World *w)
+{
+    static Layer layer;
+    Tensor *x = leaf(w, 5, 4), *gamma = leaf(w, 1, 4), *beta = leaf(w, 1, 4), *weight = leaf(w, 4, 4);
+    layer = (Layer){w, 0};
+    w->norm[0] = (Norm){*gamma, *beta, 1e-5};
+    w->linear[0] = (Linear){.weight = *weight};
+    return tape_segment(t, layer_of_some, &layer, x, 2);
 }
 
 static const Case cases[] = {
@@ -370,6 +388,7 @@ static const Case cases[] = {
     {"logp_blocks", logp_blocks},
     {"segments_two", segments_two},
     {"segments_nested", segments_nested},
+    {"segments_fewer", segments_fewer},
 };
 
 enum { N_CASES = sizeof cases / sizeof cases[0] };

@@ -162,7 +162,7 @@ static size_t peak_of(bool segments)
     real *zeros = calloc(100 * 1000, sizeof *zeros);
     Tensor *x = tape_input(t, 100, 1000, zeros, true), *y = x;
     for (int i = 0; i < 10; i++)
-        y = tape_segment(t, wide, NULL, y);
+        y = tape_segment(t, wide, NULL, y, y->rows);
     memset(y->grad, 0, tensor_size(y) * sizeof(real));
     tape_backward(t);
     size_t peak = tape_peak(t);
@@ -191,8 +191,8 @@ static void test_segment_of_nothing(void **state)
     (void)state;
     tape_record(tape, true);
     Tensor *x = tape_input(tape, 1, 4, ones, true), *frozen = tape_input(tape, 1, 4, ones, false);
-    assert_null(tape_segment(tape, wide, NULL, frozen)->grad);
-    const Tensor *y = tape_segment(tape, same, NULL, x);
+    assert_null(tape_segment(tape, wide, NULL, frozen, 1)->grad);
+    const Tensor *y = tape_segment(tape, same, NULL, x, 1);
     memcpy(y->grad, ones, 4 * sizeof(real));
     tape_backward(tape);
     for (size_t i = 0; i < 4; i++)
