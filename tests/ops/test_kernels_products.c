@@ -79,7 +79,7 @@ static void products_not_finite(void)
 
 static void weight_gradients(void)
 {
-    static const size_t shapes[][3] = {{1, 1, 1}, {1, 17, 9}, {5, 3, 40}, {33, 66, 7}, {64, 31, 65}, {257, 45, 33}};
+    static const size_t shapes[][3] = {{1, 1, 1}, {1, 17, 9}, {5, 3, 40}, {33, 66, 7}, {64, 31, 65}, {257, 45, 33}, {700, 50, 4}};
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
         size_t m = shapes[i][0], n = shapes[i][1], k = shapes[i][2];
         real *dy = draw(m * n), *x = draw(m * k);

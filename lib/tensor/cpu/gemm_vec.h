@@ -84,7 +84,7 @@ static void pack_left_part(void *context, size_t panel)
     }
 }
 
-/* VL columns of b from j0 on (rows of w, `columns` of which exist), terms t0 .., to lanes of [terms][PANEL_COLUMNS]. */
+/* VL columns of b from j0 on, stored as rows of w (`columns` of which exist), terms t0 .., to lanes of a panel. */
 INLINE void pack_right_turned(const Gemm *g, Weight kind, float *to, size_t j0, size_t columns, size_t t0, size_t terms)
 {
     for (size_t t = 0; t < terms; t += VL) {
@@ -104,43 +104,50 @@ INLINE void pack_right_turned(const Gemm *g, Weight kind, float *to, size_t j0, 
     }
 }
 
-/* The same of b as it lies. */
-INLINE void pack_right_plain(const Gemm *g, Weight kind, float *to, size_t j0, size_t columns, size_t t0, size_t terms)
+/* Columns j0 .. end-1 of b as it lies, in whole panels: a row of b, which is far from the next, is read as far as it is wanted.
+ */
+INLINE void pack_right_plain(const Gemm *g, Weight kind, float *to, size_t j0, size_t end, size_t t0, size_t terms)
 {
     for (size_t t = 0; t < terms; t++) {
         size_t row = (t0 + t) * TERM;
-        V terms_of_row = v_zero();
-        if (columns > 0)
-            terms_of_row = term_across(kind, g->b, row * g->ldb + j0, columns, g->ldb, g->depth - row);
-        v_store(to + t * PANEL_COLUMNS, terms_of_row);
+        for (size_t j = j0; j < end; j += VL) {
+            V terms_of_row = v_zero();
+            if (j < g->n)
+                terms_of_row = term_across(kind, g->b, row * g->ldb + j, gemm_least(VL, g->n - j), g->ldb, g->depth - row);
+            size_t panel = (j - j0) / PANEL_COLUMNS, lane = (j - j0) % PANEL_COLUMNS;
+            v_store(to + (panel * terms + t) * PANEL_COLUMNS + lane, terms_of_row);
+        }
     }
 }
 
-INLINE void pack_right_kind(const Gemm *g, Weight kind, float *to, size_t j0, size_t t0, size_t terms)
+/* Columns j0 .. end-1 of b, in whole panels, terms t0 .., to panels of [terms][PANEL_COLUMNS]. */
+INLINE void pack_right_kind(const Gemm *g, Weight kind, float *to, size_t j0, size_t end, size_t t0, size_t terms)
 {
-    for (size_t half = 0; half < 2; half++, j0 += VL, to += VL) {
-        size_t columns = j0 < g->n ? gemm_least(VL, g->n - j0) : 0;
-        if (g->b_turned)
-            pack_right_turned(g, kind, to, j0, columns, t0, terms);
-        else
-            pack_right_plain(g, kind, to, j0, columns, t0, terms);
+    if (!g->b_turned) {
+        pack_right_plain(g, kind, to, j0, end, t0, terms);
+        return;
+    }
+    for (size_t j = j0; j < end; j += VL) {
+        size_t panel = (j - j0) / PANEL_COLUMNS, lane = (j - j0) % PANEL_COLUMNS;
+        size_t columns = j < g->n ? gemm_least(VL, g->n - j) : 0;
+        pack_right_turned(g, kind, to + panel * terms * PANEL_COLUMNS + lane, j, columns, t0, terms);
     }
 }
 
-static void pack_right(const Gemm *g, float *to, size_t j0, size_t t0, size_t terms)
+static void pack_right(const Gemm *g, float *to, size_t j0, size_t end, size_t t0, size_t terms)
 {
     switch (g->kind) {
     case WEIGHT_F32:
-        pack_right_kind(g, WEIGHT_F32, to, j0, t0, terms);
+        pack_right_kind(g, WEIGHT_F32, to, j0, end, t0, terms);
         break;
     case WEIGHT_F16:
-        pack_right_kind(g, WEIGHT_F16, to, j0, t0, terms);
+        pack_right_kind(g, WEIGHT_F16, to, j0, end, t0, terms);
         break;
     case WEIGHT_BF16:
-        pack_right_kind(g, WEIGHT_BF16, to, j0, t0, terms);
+        pack_right_kind(g, WEIGHT_BF16, to, j0, end, t0, terms);
         break;
     default:
-        pack_right_kind(g, WEIGHT_F16_ROUNDED, to, j0, t0, terms);
+        pack_right_kind(g, WEIGHT_F16_ROUNDED, to, j0, end, t0, terms);
     }
 }
 
@@ -174,8 +181,7 @@ static void gemm_part(void *context, size_t part)
     float *right = scratch(SCRATCH_RIGHT, (j1 - j0) * PANEL_COLUMNS * (PANEL_DEPTH + VL) * sizeof *right);
     for (size_t t0 = 0; t0 < g->terms; t0 += PANEL_DEPTH) {
         size_t terms = gemm_least(PANEL_DEPTH, g->terms - t0);
-        for (size_t j = j0; j < j1; j++)
-            pack_right(g, right + (j - j0) * PANEL_COLUMNS * terms, j * PANEL_COLUMNS, t0, terms);
+        pack_right(g, right, j0 * PANEL_COLUMNS, j1 * PANEL_COLUMNS, t0, terms);
         gemm_block(g, right, j0, j1, t0, terms);
     }
 }

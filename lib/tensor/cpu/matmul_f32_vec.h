@@ -24,10 +24,22 @@ static void matmul_rounded(real *y, const real *x, DType type, const void *w, co
         product_forward(y, inputs_rounded(x, m * k), weight_kind(type, COMPUTE_BF16), w, bias, add, m, n, k);
 }
 
+/* x [rows, cols] transposed, in scratch: few columns (an adapter's B) make panels that are mostly padding, few rows do not. */
+static const float *turned(const float *x, size_t rows, size_t cols)
+{
+    float *to = scratch(SCRATCH_INPUT, rows * cols * sizeof *to);
+    for (size_t i = 0; i < rows; i++)
+        for (size_t j = 0; j < cols; j++)
+            to[j * rows + i] = x[i * cols + j];
+    return to;
+}
+
 static void matmul_dx_f32(real *dx, const real *dy, DType type, const void *w, size_t m, size_t n, size_t k)
 {
     if (type == DTYPE_F64)
         matmul_dx_lower(dx, dy, type, w, m, n, k);
+    else if (type == DTYPE_F32 && k <= DOT_MOST_COLUMNS)
+        product_forward(dx, dy, WEIGHT_F32, turned(w, n, k), NULL, true, m, k, n);
     else
         product_dx(dx, dy, weight_kind(type, COMPUTE_F32), w, m, n, k);
 }
@@ -40,9 +52,24 @@ static void matmul_dx_rounded(real *dx, const real *dy, DType type, const void *
         product_dx(dx, inputs_rounded(dy, m * n), weight_kind(type, COMPUTE_BF16), w, m, n, k);
 }
 
+/* dw[n,k] += dy[m,n]^T x[m,k] for few columns k: their transpose is x^T dy. */
+static void matmul_dw_narrow(real *dw, const real *dy, const real *x, size_t m, size_t n, size_t k)
+{
+    float *dwt = scratch(SCRATCH_INPUT, k * n * sizeof *dwt);
+    gemm_product(
+        &(Gemm){.c = dwt, .a = x, .b = dy, .lda = k, .ldb = n, .kind = WEIGHT_F32, .a_turned = true, .m = k, .n = n, .depth = m});
+    for (size_t i = 0; i < n; i++)
+        for (size_t j = 0; j < k; j++)
+            dw[i * k + j] += dwt[j * n + i];
+}
+
 /* dw[n,k] += dy[m,n]^T x[m,k]: always f32, only trained weights have gradients. */
 static void matmul_dw_f32(real *dw, const real *dy, const real *x, size_t m, size_t n, size_t k)
 {
+    if (m > 0 && k <= DOT_MOST_COLUMNS && k < n) {
+        matmul_dw_narrow(dw, dy, x, m, n, k);
+        return;
+    }
     gemm_product(&(Gemm){.c = dw,
                          .add = true,
                          .a = dy,

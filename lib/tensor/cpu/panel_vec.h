@@ -7,7 +7,8 @@
 
 enum {
     PANEL_ROWS = VEC_REGISTERS == 32 ? 12 : 6, /* x 2 vectors of sums */
-    PANEL_COLUMNS = 2 * VL
+    PANEL_COLUMNS = 2 * VL,
+    LINE_VALUES = 16, /* of a line of the caches */
 };
 
 /* Panels are of nearly equal height, so that none is nearly empty: where panel p of `panels` begins. */
@@ -46,6 +47,15 @@ INLINE void tile_store(const Corner *o, size_t row, size_t lane, V sum)
     v_store_n(c, o->add ? v_add(sum, v_load_n(c, n)) : sum, n);
 }
 
+/* Asks for what the tile's sums will be added to, or overwrite, long before they are there. */
+INLINE void tile_prefetch(const Corner *o, size_t rows)
+{
+    UNROLL
+    for (size_t i = 0; i < rows; i++)
+        for (size_t lane = 0; lane < PANEL_COLUMNS; lane += LINE_VALUES)
+            _mm_prefetch((const char *)(o->c + i * o->ldc + lane), _MM_HINT_T0);
+}
+
 /* The innermost kernel: `rows` x PANEL_COLUMNS sums over `terms` terms, in registers. a: [terms][rows], a term's
  * rows together and lda from one term to the next; b: [terms][PANEL_COLUMNS]. */
 INLINE void tile_sums(size_t rows, const float *a, size_t lda, const float *b, size_t terms, const Corner *o)
@@ -54,6 +64,7 @@ INLINE void tile_sums(size_t rows, const float *a, size_t lda, const float *b, s
     UNROLL
     for (size_t i = 0; i < rows; i++)
         acc[i][0] = acc[i][1] = v_zero();
+    tile_prefetch(o, rows);
     for (size_t t = 0; t < terms; t++) {
         V b0 = v_load(b), b1 = v_load(b + VL);
         UNROLL
