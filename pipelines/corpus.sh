@@ -7,7 +7,7 @@
 # written whole: it has that name only once it is complete. What a killed run had done of a shard is kept with its journal,
 # DIR/shard-I-of-N.journal, and the same command goes on from there.
 #
-#   --out DIR       where the shards go
+#   --out DIR       where the shards go; not inside a SOURCE, unless in a hidden folder (.NAME)
 #   --shards N      how many (default: the tasks of the Slurm array, else 16)
 #   --jobs N        how many at a time on this machine, through GNU parallel (default: the processors)
 #   --one I         only shard I, in this process

@@ -83,6 +83,19 @@ static bool take_line(Journal *j, const char *text, bool retry)
     return source && verdict;
 }
 
+/* Whether these n bytes without newline can be what a killed run had written of a line; of another file nothing is cut off. */
+static bool is_torn_line(const char *text, size_t n)
+{
+    static const char begin[] = "{\"source\":";
+    return memcmp(text, begin, n < sizeof begin - 1 ? n : sizeof begin - 1) == 0 && !memchr(text, '\0', n);
+}
+
+static bool not_a_line(const Journal *j, size_t line, const char *found, Error *err)
+{
+    return error_set(err, "%s, line %zu: '%.80s', expected {\"source\", \"verdict\", \"frames\", \"missing\"}", j->path, line,
+                     found);
+}
+
 /* Reads what is there; a last line without its newline is cut off. */
 static bool read_lines(Journal *j, bool retry, Error *err)
 {
@@ -92,13 +105,15 @@ static bool read_lines(Journal *j, bool retry, Error *err)
         return false;
     char *at = text, *end;
     bool ok = true;
-    for (; ok && (end = strchr(at, '\n')); at = end + 1, line++) {
+    for (; ok && (end = memchr(at, '\n', size - (size_t)(at - text))); at = end + 1, line++) {
         *end = '\0';
-        if (!take_line(j, at, retry))
-            ok = error_set(err, "%s, line %zu: '%.80s', expected {\"source\", \"verdict\", \"frames\", \"missing\"}", j->path,
-                           line, at);
+        if (strlen(at) != (size_t)(end - at) || !take_line(j, at, retry))
+            ok = not_a_line(j, line, at, err);
     }
-    if (ok && *at && ftruncate(j->fd, at - text) != 0)
+    size_t left = size - (size_t)(at - text);
+    if (ok && left > 0 && !is_torn_line(at, left))
+        ok = not_a_line(j, line, at, err);
+    if (ok && left > 0 && ftruncate(j->fd, at - text) != 0)
         ok = error_set(err, "shorten %s:", j->path);
     free(text);
     return ok;

@@ -331,6 +331,23 @@ J
     diff want <(frames all.vlrm id | sort)
 }
 
+@test "a file that is no journal is left as it is" {
+    printf '\0\0\0 ftyp' >zeros
+    printf 'RIFF\0\0\0\0 no newline' >binary
+    printf '{"source":"a","verdict":"complete","frames":1,"missing":0}\0x\n' >hidden
+    for f in zeros binary hidden; do
+        cp $f before
+        exits 1 bash -c "vlrm-extract --journal $f --resume '$M/h264.mp4' >out.vlrm"
+        says 'expected {"source"'
+        cmp $f before
+    done
+    for torn in '{' '{"source":"a","verd'; do
+        printf '%s' "$torn" >journal
+        extract --journal journal --resume "$M/h264.mp4"
+        [ "$(jq -r .verdict journal)" = complete ]
+    done
+}
+
 @test "--retry failed does the damaged ones again" {
     cp "$M/h264.mp4" good.mp4
     head -c 60000 "$M/fast.mp4" >bad.mp4
