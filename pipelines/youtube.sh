@@ -44,6 +44,10 @@ extract_options=("$@")
 [[ $pause =~ ^[0-9]+(\.[0-9]+)?$ ]] || recipe_die "--sleep: expected seconds, found $pause" 2
 [[ $retries =~ ^[0-9]+$ ]] || recipe_die "--retries: expected a number, found $retries" 2
 [ ! -t 1 ] || recipe_die 'stdout is a terminal; records are binary: > FILE or | vlrm-cat' 2
+if [ -n "$journal" ]; then
+    { : >>"$journal"; } 2>/dev/null || recipe_die "cannot write $journal"
+    [ ! -s "$journal" ] || [ "$(head -c 1 -- "$journal" | tr '\0' .)" = '{' ] || recipe_die "$journal is no journal: it does not begin with {"
+fi
 command -v yt-dlp >/dev/null || recipe_die 'needs yt-dlp, and there is none'
 
 scratch=$(mktemp -d) || recipe_die 'cannot make a temporary folder'

@@ -148,3 +148,13 @@ EOF
     [ "$(wc -l <journal)" = 1 ]
     exits 75 vlrm-cat out
 }
+
+@test "a journal that is another file, or cannot be written, is said before anything is fetched" {
+    printf 'RIFF\0\0' >image
+    cp image before
+    exits 1 "$ROOT/bin/vlrm" youtube --resume --journal image ftp://x
+    says 'is no journal'
+    cmp image before
+    exits 1 "$ROOT/bin/vlrm" youtube --journal nowhere/journal ftp://x
+    [ "$output" = 'vlrm youtube: cannot write nowhere/journal' ]
+}
