@@ -1,11 +1,12 @@
 #!/bin/bash
-# One VLRM iteration against torch, phase by phase, in the same run: tests/bench/step.sh CHECKPOINTS [BATCH [ROUNDS]]
+# One VLRM iteration against torch, phase by phase, in the same run: tests/bench/step.sh CHECKPOINTS [BATCH [ROUNDS [MIB]]]
 #
 # CHECKPOINTS is what ../shared/oracle/checkpoints.py wrote (blip2, itm; sizes small and full, f32 or bf16). The peer is
 # ../shared/oracle/peer_step.py: Hugging Face models on torch, batched, the same number of tokens. VLRM_ORACLE names a python with
-# torch and transformers. Both sides take turns; each phase's median is compared. Needs a machine at rest.
+# torch and transformers. Both sides take turns; each phase's median is compared. Needs a machine at rest. MIB is what vlrm-update
+# may use for activations: speed and memory are of the same run. On both sides a first step warms up and the second counts.
 set -eu
-checkpoints=${1:?usage: tests/bench/step.sh CHECKPOINTS [BATCH [ROUNDS]]} batch=${2:-16} rounds=${3:-3}
+checkpoints=${1:?usage: tests/bench/step.sh CHECKPOINTS [BATCH [ROUNDS [MIB]]]} batch=${2:-16} rounds=${3:-3} memory=${4:-512}
 root=$(cd "$(dirname "$0")/../.." && pwd)
 python=${VLRM_ORACLE:-python3} tokens=20
 export HF_HUB_OFFLINE=1 CUDA_VISIBLE_DEVICES="" PATH=$root/bin:$PATH
@@ -13,12 +14,25 @@ tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
 dtype=$(vlrm-weights list "$checkpoints/blip2" | awk -F'\t' '$2 == "BF16" { b = 1 } END { print b ? "bfloat16" : "float32" }')
 
-# Noise images of the model's size, as raw PNGs.
+# Noise images of the model's size, as raw PNGs: two batches of records of the same images.
 size=$(jq .vision_config.image_size "$checkpoints/blip2/config.json")
 for ((i = 0; i < batch; i++)); do
     ffmpeg -v error -f lavfi -i "nullsrc=s=${size}x${size},geq=random(1)*255:128:128" -frames:v 1 "$tmp/$i.png"
-    echo "{\"id\": \"$i\", \"frame\": {\"path\": \"$tmp/$i.png\"}}"
-done | vlrm-cat --from=json > "$tmp/frames.vlrm"
+done
+for name in warm frames; do
+    for ((i = 0; i < batch; i++)); do echo "{\"id\": \"$name-$i\", \"frame\": {\"path\": \"$tmp/$i.png\"}}"; done |
+        vlrm-cat --from=json > "$tmp/$name.vlrm"
+done
+
+# rollout FRAMES, reward CAPTIONS: what they say of their seconds goes into log.
+rollout() {
+    vlrm-rollout -v --model "$checkpoints/blip2" --sample --features --min-new-tokens $tokens --max-new-tokens $tokens \
+        --decode-batch "$batch" "$1" 2> "$tmp/log"
+}
+
+reward() {
+    vlrm-reward -v --model "$checkpoints/blip2" --itm "$checkpoints/itm" --score-batch "$batch" "$1" 2> "$tmp/log"
+}
 
 # phase NAME SECONDS: one measured figure.
 phase() {
@@ -27,21 +41,20 @@ phase() {
 
 ours() {
     side=ours
-    vlrm-rollout -v --model "$checkpoints/blip2" --sample --features --min-new-tokens $tokens --max-new-tokens $tokens \
-        --decode-batch "$batch" "$tmp/frames.vlrm" 2> "$tmp/log" > "$tmp/captions.vlrm"
+    rollout "$tmp/frames.vlrm" > "$tmp/captions.vlrm"
     phase encode "$(sed -n 's/.*encode \([0-9.]*\), decode.*/\1/p' "$tmp/log")"
     phase rollout "$(sed -n 's/.*decode \([0-9.]*\);.*/\1/p' "$tmp/log")"
-    vlrm-reward -v --model "$checkpoints/blip2" --itm "$checkpoints/itm" --score-batch "$batch" "$tmp/captions.vlrm" 2> "$tmp/log" > "$tmp/rewards.vlrm"
+    reward "$tmp/captions.vlrm" > "$tmp/rewards.vlrm"
     phase reward "$(sed -n 's/.*itm \([0-9.]*\), ref \([0-9.]*\),.*/\1 \2/p' "$tmp/log" | awk '{ print $1 + $2 }')"
     rm -rf "$tmp/run"
-    vlrm-update --model "$checkpoints/blip2" --run "$tmp/run" --off-policy --batch "$batch" --memory 4096 "$tmp/rewards.vlrm" > "$tmp/metrics"
+    cat "$tmp/warm-rewards.vlrm" "$tmp/rewards.vlrm" |
+        vlrm-update --model "$checkpoints/blip2" --run "$tmp/run" --off-policy --batch "$batch" --memory "$memory" | tail -1 > "$tmp/metrics"
     phase values "$(jq .seconds.values "$tmp/metrics")"
     phase policy "$(jq .seconds.policy "$tmp/metrics")"
     phase adam "$(jq .seconds.optimizer "$tmp/metrics")"
     jq -r '"memory \(.peak_memory_mib)"' "$tmp/metrics" >> "$tmp/ours"
 }
 
-# The peer's first round warms up; the second counts.
 peer() {
     side=peer
     "$python" "$root/../shared/oracle/peer_step.py" "$checkpoints" --batch "$batch" --micro "$batch" --tokens $tokens --dtype "$dtype" --rounds 2 2> /dev/null |
@@ -50,6 +63,8 @@ peer() {
     jq -r '"memory \(.peak_mib)"' "$tmp/round" >> "$tmp/peer"
 }
 
+rollout "$tmp/warm.vlrm" > "$tmp/captions.vlrm"
+reward "$tmp/captions.vlrm" > "$tmp/warm-rewards.vlrm"
 for ((r = 0; r < rounds; r++)); do
     ours
     peer
@@ -61,7 +76,7 @@ median() {
 }
 
 lscpu | sed -n 's/^Model name: */processor: /p'
-echo "$checkpoints, $dtype, batch $batch, $tokens tokens, medians of $rounds"
+echo "$checkpoints, $dtype, batch $batch, $tokens tokens, --memory $memory, medians of $rounds"
 printf '%-22s %10s %10s %8s\n' phase ours torch ratio
 row() {
     local a=0 b=0 name
