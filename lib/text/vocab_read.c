@@ -26,8 +26,8 @@ static TextSlice slice_of_json(const json_t *s)
     return (TextSlice){json_string_value(s), json_string_length(s)};
 }
 
-/* Parses a file into *out; true with *out NULL if there is no such file. */
-static bool json_read(json_t **out, const char *folder, const char *name, Error *err)
+/* Parses a file into *out, with these flags of jansson's too; true with *out NULL if there is no such file. */
+static bool json_read(json_t **out, const char *folder, const char *name, size_t flags, Error *err)
 {
     json_error_t why;
     size_t size;
@@ -36,7 +36,7 @@ static bool json_read(json_t **out, const char *folder, const char *name, Error 
     if (!path)
         return true;
     char *text = file_read(path, &size, err);
-    if (text && !(*out = json_loadb(text, size, JSON_ALLOW_NUL, &why)))
+    if (text && !(*out = json_loadb(text, size, JSON_ALLOW_NUL | flags, &why)))
         error_set(err, "%s:%d: %s", path, why.line, why.text);
     if (*out && !json_is_object(*out)) {
         error_set(err, "%s: expected a JSON object", path);
@@ -130,7 +130,7 @@ static bool read_merges(Vocab *v, const char *path, Error *err)
 static bool read_bpe(Vocab *v, const char *folder, const char *merges_path, Error *err)
 {
     json_t *names;
-    if (!json_read(&names, folder, "vocab.json", err))
+    if (!json_read(&names, folder, "vocab.json", 0, err))
         return false;
     bool ok = names_from_json(v, names, err) || error_prefix(err, "%s/vocab.json", folder);
     json_decref(names);
@@ -200,7 +200,7 @@ static bool model_from_json(Vocab *v, const json_t *root, Error *err)
 static bool read_tokenizer_json(Vocab *v, const char *folder, Error *err)
 {
     json_t *root;
-    if (!json_read(&root, folder, "tokenizer.json", err))
+    if (!json_read(&root, folder, "tokenizer.json", 0, err))
         return false;
     bool ok = model_from_json(v, root, err) || error_prefix(err, "%s/tokenizer.json", folder);
     json_decref(root);
@@ -256,13 +256,16 @@ static bool added_from_names(Vocab *v, json_t *names, Error *err)
     return true;
 }
 
-/* What the settings files add, the defaults of the kind, and for a bare published vocabulary what its checkpoint adds. */
+/*
+ * What the settings files add, the defaults of the kind, and for a bare published vocabulary what its checkpoint adds.
+ * tokenizer_config.json's numbers are read as reals: no limit is int(1e30) there, 1000000000000000019884624838656.
+ */
 static bool read_settings(Vocab *v, const char *folder, Error *err)
 {
     json_t *config = NULL, *map = NULL, *added = NULL, *model = NULL;
-    bool ok = json_read(&config, folder, "tokenizer_config.json", err) &&
-              json_read(&map, folder, "special_tokens_map.json", err) && json_read(&added, folder, "added_tokens.json", err) &&
-              json_read(&model, folder, "config.json", err);
+    bool ok = json_read(&config, folder, "tokenizer_config.json", JSON_DECODE_INT_AS_REAL, err) &&
+              json_read(&map, folder, "special_tokens_map.json", 0, err) &&
+              json_read(&added, folder, "added_tokens.json", 0, err) && json_read(&model, folder, "config.json", 0, err);
     ok = ok && (added_from_decoder(v, json_object_get(config, "added_tokens_decoder"), err) ||
                 error_prefix(err, "%s/tokenizer_config.json", folder));
     ok = ok && specials_from_object(v, config, err) && specials_from_object(v, map, err);

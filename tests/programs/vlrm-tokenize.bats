@@ -113,3 +113,13 @@ setup() {
     exits 0 bash -c "$(vlrm-tokenize --help | grep -- '| vlrm-tokenize --decode blip2')"
     [ "$(jq -r . <<< "$output")" = $'\uFFFDN' ]
 }
+
+@test "a tokenizer_config.json as transformers writes it for a tokenizer without a limit" {
+    cp -r "$opt" "$BATS_TEST_TMPDIR/opt"
+    echo '{"add_prefix_space": false, "model_max_length": 1000000000000000019884624838656, "tokenizer_class": "GPT2Tokenizer",
+        "added_tokens_decoder": {"1": {"content": "<pad>", "lstrip": false, "rstrip": false, "special": true}}}' \
+        > "$BATS_TEST_TMPDIR/opt/tokenizer_config.json"
+    exits 0 vlrm-tokenize "$BATS_TEST_TMPDIR/opt" <<< '"a<pad>cat"'
+    [ "$output" = "$(vlrm-tokenize "$opt" <<< '"a<pad>cat"')" ]
+    [ "$(jq -c '.ids[1]' <<< "$output")" = 1 ]
+}
