@@ -132,6 +132,11 @@ def segments_nested(w):
     return x
 
 
+def segments_fewer(w):
+    x = w.leaf(5, 4)
+    return layer(x, w.leaf(1, 4), w.leaf(1, 4), w.leaf(4, 4), None, None)[[4, 1]]
+
+
 CASES = {
     "linear_trained": linear(5, 7, 3),
     "linear_one_row": linear(1, 13, 9, bias=False),
@@ -167,6 +172,7 @@ CASES = {
     "logp_blocks": logp(300, 2, 5, [i % 5 for i in range(300)]),
     "segments_two": segments_two,
     "segments_nested": segments_nested,
+    "segments_fewer": segments_fewer,
 }
 
 
