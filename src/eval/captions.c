@@ -244,7 +244,7 @@ static bool add_line(Lines *l, const char *line, Error *err)
 {
     json_error_t why;
     Caption c;
-    json_t *o = json_loads(line, 0, &why);
+    json_t *o = json_loads(line, JSON_ALLOW_NUL, &why);
     bool ok = o ? caption_of_json(&c, o, err) : error_set(err, "no JSON: %s", why.text);
     if (ok) {
         const char *image = json_string_value(json_object_get(o, "image"));
@@ -255,6 +255,8 @@ static bool add_line(Lines *l, const char *line, Error *err)
             places_add(&l->images, key, l->units);
             l->ids = array_reserve(l->ids, &l->id_capacity, l->units + 1, sizeof *l->ids);
             l->ids[l->units++] = arena_strndup(&l->arena, c.id, strlen(c.id));
+        } else if (strcmp(c.id, l->ids[c.image]) < 0) { /* as run.c names an image */
+            l->ids[c.image] = arena_strndup(&l->arena, c.id, strlen(c.id));
         }
         l->captions = array_reserve(l->captions, &l->capacity, l->n + 1, sizeof *l->captions);
         l->captions[l->n++] = c;

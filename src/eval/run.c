@@ -90,11 +90,15 @@ static bool valid_utf8(const Entry *e, Error *err)
 
 /* ---- a batch ---- */
 
+/* An image has the name of the least id of its records, whatever their order: a baseline is paired by it. */
 static size_t image_number(Run *run, uint64_t key, size_t place, char *id)
 {
     size_t number = places_find(&run->by_key, key);
-    if (number != SIZE_MAX)
+    if (number != SIZE_MAX) {
+        if (strcmp(id, run->image_ids[number]) < 0)
+            run->image_ids[number] = id;
         return number;
+    }
     run->images = array_reserve(run->images, &run->image_capacity, run->n_images + 1, sizeof *run->images);
     run->image_ids = array_reserve(run->image_ids, &run->id_capacity, run->n_images + 1, sizeof *run->image_ids);
     run->image_keys = array_reserve(run->image_keys, &run->key_capacity, run->n_images + 1, sizeof *run->image_keys);
@@ -120,6 +124,14 @@ static void encode_images(Reading *g)
             images_add(g->images, g->pending[i].key, rows + at++ * cols);
 }
 
+/* A text that came before has the row that it had then, to the bit: rounding depends on a batch's other texts, a tie may not. */
+static void share_row(Texts *t, size_t at, TextSlice text, size_t cols)
+{
+    uint64_t key = hash_id(text.data, text.size);
+    if (!places_add(&t->by_text, key, at))
+        memcpy(t->rows + at * cols, t->rows + places_find(&t->by_text, key) * cols, cols * sizeof *t->rows);
+}
+
 static bool add_texts(Reading *g, Texts *t, const TextSlice *texts, const size_t *image, size_t n, Error *err)
 {
     size_t cols = g->images->cols;
@@ -128,6 +140,8 @@ static bool add_texts(Reading *g, Texts *t, const TextSlice *texts, const size_t
     if (!models_clip_texts(g->models, t->rows + t->n * cols, texts, n, err))
         return false;
     memcpy(t->image + t->n, image, n * sizeof *image);
+    for (size_t i = 0; i < n; i++)
+        share_row(t, t->n + i, texts[i], cols);
     t->n += n;
     return true;
 }
@@ -271,6 +285,7 @@ void run_release(Run *run)
     for (size_t i = 0; i < 2; i++) {
         free(texts[i]->rows);
         free(texts[i]->image);
+        places_release(&texts[i]->by_text);
     }
     free(run->entries);
     free(run->images);

@@ -28,6 +28,7 @@ typedef struct Texts {
     real *rows;    /* owned: [n, cols] */
     size_t *image; /* owned: [n] */
     size_t n, row_capacity, image_capacity;
+    Places by_text; /* hash of a text to its first place */
 } Texts;
 
 typedef struct Run {
@@ -35,7 +36,7 @@ typedef struct Run {
     Entry *entries; /* owned */
     size_t n, capacity;
     size_t *images;       /* owned: [n_images], places in Images */
-    char **image_ids;     /* owned array: the id of the first record of each image */
+    char **image_ids;     /* owned array: the least id among the records of each image */
     uint64_t *image_keys; /* owned */
     size_t *image_ranks;  /* owned, after run_rank */
     size_t n_images, image_capacity, id_capacity, key_capacity;

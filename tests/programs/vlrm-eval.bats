@@ -112,6 +112,17 @@ against() {
     jq -e '.failed_checks | contains("r@1")' "$TMP/report.json"
 }
 
+@test "a baseline of several captions an image, in another order, with U+0000 in a text" {
+    jq -c '., .id += "~2", (.id += "~3" | .caption.text = "a\u0000b") | .caption |= {text}' captions.jsonl > "$TMP/lines"
+    vlrm-cat --from=json "$TMP/lines" | vlrm-eval "${clip[@]}" --per-image "$TMP/base.jsonl" -o "$TMP/report.json"
+    jq -e '.runs[0] | .images * 3 == .captions' "$TMP/report.json"
+    for order in cat tac "sort -t: -k3"; do
+        vlrm-cat --from=json <($order "$TMP/lines") > "$TMP/other.vlrm"
+        exits 0 vlrm-eval "${clip[@]}" --baseline "$TMP/base.jsonl" --max-drop 0 -o "$TMP/report.json" "$TMP/other.vlrm"
+        jq -e '.baseline.difference | all(.[]; .mean < 1e-6 and .mean > -1e-6)' "$TMP/report.json"
+    done
+}
+
 @test "a baseline of other images, or cut, is no baseline" {
     captions > "$TMP/base.vlrm"
     vlrm-eval "${clip[@]}" --per-image "$TMP/base.jsonl" -o "$TMP/report.json" "$TMP/base.vlrm"
