@@ -103,3 +103,23 @@ END
     [ "$(wc -l <"$ROOT/formats/vlrm_stream.py")" -le 100 ]
     grep -qF "(vlrm_stream.py), $(wc -l <"$ROOT/formats/vlrm_stream.py") lines" "$ROOT/formats/envelope.md"
 }
+
+# columns FILE PROGRAM: the names in the first column of the tables under a program's heading, one a line.
+columns() {
+    awk -v want="$2" '/^## /{on = index($0, want) > 0} on && /^\| `/' "$1" | sed -E 's/^\| ([^|]*) \|.*/\1/' | tr -d '`,' | tr ' ' '\n' | sort -u
+}
+
+@test "report.md names every key of vlrm-eval's report and of vlrm-world-score's, and no other" {
+    local oracle=$ROOT/tests/golden/oracle/tiny
+    jq -c --arg at "$oracle/f64/" '.frame |= {path: ($at + .path), references: ["a red circle"]}' "$oracle/f64/captions.jsonl" | vlrm-cat --from=json >in
+    vlrm-eval --clip "$oracle/clip" --itm "$oracle/itm" --per-image each.jsonl -o base.json in
+    vlrm-eval --clip "$oracle/clip" --itm "$oracle/itm" --baseline each.jsonl -o report.json in
+    jq -r 'keys[], (.runs[] | keys[]), (.runs[].metrics | keys[])' report.json | sed -E 's/r@[0-9]+/r@K/' | sort -u >found
+    diff found <(columns "$ROOT/formats/report.md" vlrm-eval)
+    jq -e '[.runs[].metrics[], .baseline.difference[] | keys == ["high", "low", "mean"]] | all' report.json
+    jq -e '.runs[1] | .name == "REF" and (has("failed") or has("upstream") or (.metrics | has("words")) | not)' report.json
+    vlrm-world-render --seed 4 --split test --clips 1 --size 32 --out clips
+    id=$(jq -r '"\(.clip)#\(.start)"' clips/*.jsonl | head -n 1)
+    jq -cn --arg id "$id" '{id: $id, caption: {text: "a red circle"}}' | vlrm-cat --from=json | vlrm-world-score --truth clips >score.json
+    diff <(jq -r 'keys[]' score.json | sort -u) <(columns "$ROOT/formats/report.md" vlrm-world-score)
+}
