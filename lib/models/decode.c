@@ -35,7 +35,7 @@ struct Decoder {
     Span *spans;
     real *logits; /* host, [max_images * width, vocabulary] */
     uint64_t tokens;
-    bool warm;
+    bool warm; /* the stack has all that any step will take */
 };
 
 static size_t width_of(const GenerateOptions *o, size_t n_return)
@@ -259,14 +259,26 @@ static void beams_step(Decoder *d, Tape *t)
 
 /* ---- both ---- */
 
-/* The stack grows here, before the loop, to what reordering all beams at their full length takes. */
-static void reserve_moves(const Decoder *d, Tape *t)
+/* On: from here on memory that has to grow is a bug. */
+static void forbid_growth(Tape *t, bool on)
 {
-    if (d->options.num_beams == 1 || d->warm)
+    tape_forbid_growth(t, on);
+    memory_forbid(on);
+}
+
+/*
+ * After the first step of all lanes: no step takes more, but for the reordering of all beams at their full length, on top of what
+ * a step holds. A batch in which a lane ended at its first token says nothing of the others.
+ */
+static void warm_up(Decoder *d, Tape *t)
+{
+    const size_t lanes = d->max_images * d->width;
+    if (d->warm || d->n_live < lanes)
         return;
-    TapeMark mark = tape_mark(t);
-    tape_tensor(t, d->max_images * d->width * (size_t)d->options.max_new_tokens, d->cache->cols, false);
-    tape_release(t, mark);
+    if (d->options.num_beams > 1)
+        kv_cache_reserve(d->cache, t, lanes * (size_t)d->options.max_new_tokens);
+    d->warm = true;
+    forbid_growth(t, true);
 }
 
 static void decode_loop(Decoder *d, Tape *t, const uint64_t *keys, uint32_t step)
@@ -275,6 +287,7 @@ static void decode_loop(Decoder *d, Tape *t, const uint64_t *keys, uint32_t step
     for (d->length = 1; d->n_live > 0; d->length++) {
         TapeMark mark = tape_mark(t);
         advance(d, t);
+        warm_up(d, t);
         if (beams)
             beams_step(d, t);
         else
@@ -291,17 +304,13 @@ void decoder_run(Decoder *d, Tape *t, const Tensor *prefixes, size_t images, con
     TapeMark mark = tape_mark(t);
     prefill(d, t, prefixes);
     tape_release(t, mark);
-    reserve_moves(d, t);
     if (d->options.num_beams > 1)
         beams_begin(d);
     else
         lanes_begin(d, keys, step);
-    memory_forbid(d->warm);
-    tape_forbid_growth(t, d->warm);
+    forbid_growth(t, d->warm);
     decode_loop(d, t, keys, step);
-    tape_forbid_growth(t, false);
-    memory_forbid(false);
-    d->warm = images == d->max_images;
+    forbid_growth(t, false);
 }
 
 Generated decoder_result(const Decoder *d, size_t image, size_t k)

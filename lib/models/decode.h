@@ -2,8 +2,8 @@
  * Captions from image prefixes: batched decoding with a cache of keys and values, greedy, sampled or by beams.
  *
  * Every image's prompt [prefix, BOS] is computed once and shared by its continuations; a continuation that has ended leaves the
- * batch. All memory is taken by decoder_new and the first run: afterwards the loop allocates nothing, and a growing stack or a
- * stray xmalloc is a bug that aborts (memory_forbid).
+ * batch. All memory is taken by decoder_new and up to the first step of all lanes together: afterwards the loop allocates
+ * nothing, and a growing stack or a stray xmalloc is a bug that aborts (memory_forbid).
  */
 #ifndef MODELS_DECODE_H
 #define MODELS_DECODE_H

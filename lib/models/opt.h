@@ -76,6 +76,9 @@ size_t kv_cache_bytes(const Opt *o, size_t rows);
  */
 void kv_cache_move(KvCache *c, Tape *t, const size_t *dst, const size_t *src, size_t n);
 
+/* The tape's stack, as it stands, gets what kv_cache_move of n rows will take. */
+void kv_cache_reserve(const KvCache *c, Tape *t, size_t n);
+
 /* Input rows of tokens at positions (from 0): [n, hidden]. */
 Tensor *opt_embed(Tape *t, const Opt *o, const int32_t *ids, const int32_t *positions, size_t n);
 

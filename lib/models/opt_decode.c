@@ -37,6 +37,15 @@ size_t kv_cache_bytes(const Opt *o, size_t rows)
     return 2 * o->config.layers * rows * o->config.hidden * sizeof(real);
 }
 
+void kv_cache_reserve(const KvCache *c, Tape *t, size_t n)
+{
+    TapeMark mark = tape_mark(t);
+    tape_alloc(t, n * sizeof(size_t));
+    tape_alloc(t, n * sizeof(RowRef));
+    tape_tensor(t, n, c->cols, false);
+    tape_release(t, mark);
+}
+
 void kv_cache_move(KvCache *c, Tape *t, const size_t *dst, const size_t *src, size_t n)
 {
     TapeMark mark = tape_mark(t);

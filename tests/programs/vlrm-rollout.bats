@@ -65,6 +65,17 @@ ids() {
               print "tokens", k, "chi-square", chi; exit !(k == 6 && chi < 20.5) }'
 }
 
+@test "short captions first and long ones later: the loop's memory is taken for the longest" {
+    frames > "$TMP/frames.vlrm"
+    for beams in 8 32; do
+        for tokens in 10 20 60; do
+            vlrm-rollout --model "$ORACLE/blip2" --decode-batch 2 --num-beams $beams --no-repeat-ngram-size 1 \
+                --min-new-tokens 1 --max-new-tokens $tokens "$TMP/frames.vlrm" > "$TMP/c.vlrm"
+            [ "$(ids "$TMP/c.vlrm" | wc -l)" = 30 ]
+        done
+    done
+}
+
 @test "a frame that is no image is counted, the others are captioned" {
     { jq -c '{id, frame}' captions.jsonl | head -2; echo '{"id": "bad", "frame": {"path": "captions.jsonl"}}'; } | vlrm-cat --from=json > "$TMP/in.vlrm"
     vlrm-rollout --model "$ORACLE/blip2" "$TMP/in.vlrm" > "$TMP/out.vlrm" 2> "$TMP/err" || status=$?
