@@ -24,6 +24,9 @@ static void print(const char *format, va_list args)
         m = snprintf(line + n, sizeof line - 2 - (size_t)n, " %s", strerror(saved));
         n = n + m > (int)sizeof line - 3 ? (int)sizeof line - 3 : n + m;
     }
+    for (int i = 0; i < n; i++) /* what a file brought in writes nothing but text to the terminal */
+        if ((unsigned char)line[i] < ' ' || line[i] == 0x7f)
+            line[i] = '?';
     line[n++] = '\n';
     fwrite(line, 1, (size_t)n, stderr);
 }

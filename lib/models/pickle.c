@@ -145,6 +145,10 @@ static bool push_global(Machine *m, const char *module, const char *name)
         {"torch", "DoubleStorage", GLOBAL_STORAGE, "F64"},
         {"torch", "LongStorage", GLOBAL_STORAGE, "I64"},
         {"torch", "IntStorage", GLOBAL_STORAGE, "I32"},
+        {"torch", "ShortStorage", GLOBAL_STORAGE, "I16"},
+        {"torch", "CharStorage", GLOBAL_STORAGE, "I8"},
+        {"torch", "ByteStorage", GLOBAL_STORAGE, "U8"},
+        {"torch", "BoolStorage", GLOBAL_STORAGE, "BOOL"},
     };
     for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
         if (strcmp(known[i].module, module) == 0 && strcmp(known[i].name, name) == 0) {
@@ -211,10 +215,10 @@ static bool rebuild_tensor(Machine *m, const Value *a)
             return fail(m, "a tensor whose shape overflows");
         v->tensor.shape.dim[i] = (size_t)d->number;
     }
-    if (__builtin_add_overflow(v->tensor.offset, n, &last) || last > a->items[0]->storage_size)
-        return fail(m, "a tensor reaches beyond its storage");
     if (n > 0 && !contiguous(&v->tensor.shape, a->items[3]))
         return fail(m, "a tensor that is not contiguous; call .contiguous() before torch.save");
+    if (__builtin_add_overflow(v->tensor.offset, n, &last) || last > a->items[0]->storage_size)
+        return fail(m, "a tensor reaches beyond its storage");
     return push(m, v);
 }
 

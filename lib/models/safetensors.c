@@ -94,6 +94,8 @@ static bool parse_offsets(StoredTensor *t, const json_t *value, const Checkpoint
 static bool parse_tensor(Checkpoint *c, size_t file, const char *name, const json_t *value, Error *err)
 {
     StoredTensor t = {.name = name, .file = file};
+    if (!stored_name(name, err))
+        return false;
     if (!json_is_object(value))
         return error_set(err, "tensor %s: no object", name);
     size_t bytes = 1;
@@ -204,7 +206,10 @@ static bool parse_torch(Checkpoint *c, size_t file, Error *err)
 static bool parse_file(Checkpoint *c, size_t file, Error *err)
 {
     const CheckpointFile *f = &c->files[file];
+    static const unsigned char old_magic[] = {0x80, 2, 0x8a, 10, 0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19};
     bool zip = f->size >= 4 && memcmp(f->data, "PK\3\4", 4) == 0;
+    if (f->size >= sizeof old_magic && memcmp(f->data, old_magic, sizeof old_magic) == 0)
+        return error_set(err, "a file of torch.save before 1.6; save it again with torch 1.6 or later");
     return zip ? parse_torch(c, file, err) : parse_header(c, file, err);
 }
 

@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <jansson.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -75,15 +76,14 @@ static char *header_text(const Target *targets, size_t n, const char *const *met
             json_array_append_new(shape, json_integer((json_int_t)s->shape.dim[k]));
         if (json_object_get(header, s->name))
             ok = error_set(err, "tensor %s is given twice", s->name);
-        json_object_set_new(header, s->name,
-                            json_pack("{s:s, s:o, s:[I, I]}", "dtype", s->dtype, "shape", shape, "data_offsets", (json_int_t)at,
-                                      (json_int_t)(at + targets[i].bytes)));
+        if (json_object_set_new(header, s->name,
+                                json_pack("{s:s, s:o, s:[I, I]}", "dtype", s->dtype, "shape", shape, "data_offsets",
+                                          (json_int_t)at, (json_int_t)(at + targets[i].bytes))) != 0)
+            ok = error_set(err, "tensor %s: its name is no valid UTF-8", s->name);
         at += targets[i].bytes;
     }
     char *text = ok ? json_dumps(header, JSON_COMPACT) : NULL;
     json_decref(header);
-    if (ok && !text)
-        error_set(err, "a name is no valid UTF-8");
     return text;
 }
 
@@ -118,6 +118,21 @@ static const void *source_values(const TensorSource *s, size_t first, size_t n, 
     return scratch;
 }
 
+/* Finite values must still be so in 16 bits: all bits of the exponent set says infinity or nan. */
+static bool fits(const Target *t, const uint16_t *converted, DType from, const void *values, size_t n, Error *err)
+{
+    const uint16_t exponent = t->type == DTYPE_F16 ? 0x7c00 : 0x7f80;
+    bool all = true;
+    for (size_t i = 0; i < n; i++)
+        all &= (converted[i] & exponent) != exponent;
+    for (size_t i = 0; !all && i < n; i++) {
+        double value = dtype_load(from, values, i);
+        if ((converted[i] & exponent) == exponent && isfinite(value))
+            return error_set(err, "tensor %s: %g is too large for %s", t->source->name, value, dtype_name(t->type));
+    }
+    return true;
+}
+
 static bool write_tensor(FILE *f, const Target *t, void *scratch, void *converted, Error *err)
 {
     const TensorSource *s = t->source;
@@ -130,6 +145,8 @@ static bool write_tensor(FILE *f, const Target *t, void *scratch, void *converte
         const void *values = source_values(s, first, n, scratch);
         if (from != t->type)
             dtype_convert(t->type, converted, from, values, n);
+        if (from != t->type && t->unit == 2 && !fits(t, converted, from, values, n, err))
+            return false;
         if (!put(f, from != t->type ? converted : values, n * t->unit, err))
             return false;
         first += n;

@@ -1,6 +1,7 @@
 /* Stored tensors: shapes, values whatever their type and alignment, digests. See safetensors.h. */
 #include "models/stored.h"
 
+#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 #include <xxhash.h>
@@ -30,6 +31,18 @@ bool stored_type(StoredTensor *t, const char *name, size_t *size)
             return true;
         }
     return false;
+}
+
+bool stored_name(const char *name, Error *err)
+{
+    json_t *text = json_string(name); /* which has UTF-8 alone */
+    if (!text)
+        return error_set(err, "a tensor's name is no valid UTF-8: \"%.80s\"", name);
+    json_decref(text);
+    for (const unsigned char *c = (const unsigned char *)name; *c; c++)
+        if (*c < ' ' || *c == 0x7f)
+            return error_set(err, "a tensor's name has a control character: \"%.80s\"", name);
+    return true;
 }
 
 size_t shape_size(const Shape *s)

@@ -50,6 +50,8 @@ static bool bind(const Archive *a, Arena *arena, const PickledTensor *p, StoredT
     const ZipEntry *storage = find_in(a, arena, "data/", p->storage);
     size_t unit, first, bytes, end;
     *out = (StoredTensor){.name = p->name, .shape = p->shape};
+    if (!stored_name(p->name, err))
+        return false;
     if (!storage)
         return error_set(err, "tensor %s: no entry %sdata/%s", p->name, a->folder, p->storage);
     if (!stored_type(out, p->dtype, &unit))

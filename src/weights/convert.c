@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "models/config.h"
 #include "weights/weights.h"
@@ -28,11 +29,20 @@ static void write_or_die(const char *path, const TensorSource *sources, size_t n
         weights_die(&err);
 }
 
-void weights_write_folder(const char *folder, const TensorSource *sources, size_t n)
+void weights_folder(const char *folder)
 {
     Error err = {0};
     if (!folder_make(folder, &err))
         weights_die(&err);
+    char *index = path_join(folder, "model.safetensors.index.json");
+    if (access(index, F_OK) == 0)
+        die("%s: holds model.safetensors.index.json, which would hide what is written there", folder);
+    free(index);
+}
+
+void weights_write_folder(const char *folder, const TensorSource *sources, size_t n)
+{
+    weights_folder(folder);
     char *path = path_join(folder, "model.safetensors");
     write_or_die(path, sources, n);
     free(path);
@@ -103,10 +113,8 @@ void weights_check_delta(const Checkpoint *base, const Checkpoint *delta)
 int weights_merge(const char *base_path, const char *delta_path, const char *out, const char *dtype)
 {
     Checkpoint *base = weights_open(base_path), *delta = weights_open(delta_path);
-    Error err = {0};
     weights_check_delta(base, delta);
-    if (!folder_make(out, &err))
-        weights_die(&err);
+    weights_folder(out);
     TensorSource *sources = xcalloc(checkpoint_count(base) + 1, sizeof *sources);
     for (size_t i = 0; i < checkpoint_count(base); i++) {
         const StoredTensor *old = checkpoint_get(base, i), *new = checkpoint_find(delta, old->name);

@@ -19,17 +19,29 @@ int weights_list(const char *path)
     return STATUS_CLEAN;
 }
 
+static bool has_name(const Checkpoint *c, const char *prefix)
+{
+    for (size_t i = 0; i < checkpoint_count(c); i++)
+        if (strncmp(checkpoint_get(c, i)->name, prefix, strlen(prefix)) == 0)
+            return true;
+    return false;
+}
+
 int weights_digest(const char *path, const char *const *prefixes, size_t n)
 {
     Checkpoint *c = weights_open(path);
     char text[17];
+    for (size_t i = 0; i < n; i++)
+        if (!has_name(c, prefixes[i]))
+            die("%s: no tensor's name begins with %s", path, prefixes[i]);
     digest_text(checkpoint_digest(c, prefixes, n), text);
     puts(text);
     checkpoint_free(c);
     return STATUS_CLEAN;
 }
 
-/* How far two tensors of one shape are apart; inf if a value is a number on one side only. */
+/* How far two tensors of one shape are apart (inf if a value is finite on one side only, or they are different infinities), and
+ * the largest finite value of the first. */
 typedef struct Distance {
     double difference, largest;
 } Distance;
@@ -54,7 +66,7 @@ static void compare_part(void *context, size_t part)
         bool same = a[i] == b[i] || (isnan(a[i]) && isnan(b[i]));
         double difference = same ? 0 : fabs(a[i] - b[i]);
         d.difference = isnan(difference) ? INFINITY : fmax(d.difference, difference);
-        d.largest = fmax(d.largest, fabs(a[i]));
+        d.largest = isfinite(a[i]) ? fmax(d.largest, fabs(a[i])) : d.largest;
     }
     w->parts[part] = d;
     free(a);

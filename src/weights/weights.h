@@ -13,12 +13,12 @@ _Noreturn void weights_die(const Error *err);
 /* Name, type, shape and bytes of each tensor, tab-separated. */
 int weights_list(const char *path);
 
-/* One line: the digest of all tensors, or of those whose names begin with one of the prefixes. */
+/* One line: the digest of all tensors, or of those whose names begin with one of the prefixes, each of which must find some. */
 int weights_digest(const char *path, const char *const *prefixes, size_t n);
 
 /*
- * Every tensor of one has its like in the other: same shape, and max |a - b| <= tolerance * max |a|. A line on stdout for each
- * that differs. STATUS_CLEAN or STATUS_CHECK.
+ * Every tensor of one has its like in the other: same shape, and max |a - b| <= tolerance * max |a| (over finite values). A
+ * line on stdout for each that differs. STATUS_CLEAN or STATUS_CHECK.
  */
 int weights_compare(const char *a, const char *b, double tolerance);
 
@@ -42,7 +42,10 @@ int weights_export(const char *base, const char *policy, const char *out, const 
 /* t as it will be written, its values as dtype (NULL: as they are). */
 TensorSource weights_source(const StoredTensor *t, const char *dtype);
 
-/* model.safetensors in a folder that is made if missing, or dies. */
+/* The folder is there, made if missing, and holds no index of other files; or dies. */
+void weights_folder(const char *folder);
+
+/* model.safetensors in such a folder, or dies. */
 void weights_write_folder(const char *folder, const TensorSource *sources, size_t n);
 
 /* Dies unless every tensor of the delta can replace one of the base. */

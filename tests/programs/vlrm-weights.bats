@@ -105,6 +105,67 @@ EOF
     exits 2 vlrm-weights convert itm
 }
 
+# one NAME HEADER VALUES...: NAME.safetensors with a single tensor of f32.
+one() {
+    python3 - "$@" <<'EOF'
+import struct, sys
+name, key, values = sys.argv[1], sys.argv[2].encode(), [float(x) for x in sys.argv[3:]]
+header = b'{"%s":{"dtype":"F32","shape":[%d],"data_offsets":[0,%d]}}' % (key, len(values), 4 * len(values))
+open(name + ".safetensors", "wb").write(struct.pack("<Q", len(header)) + header + struct.pack(f"<{len(values)}f", *values))
+EOF
+}
+
+@test "infinities and nans are values: equal to themselves, far from everything else" {
+    one a t inf -inf nan 1
+    one b t inf -inf nan 2
+    one c t inf inf nan 1
+    one d t 5 -inf nan 1
+    one e t inf -inf 3 1
+    exits 0 vlrm-weights compare a.safetensors a.safetensors
+    [ -z "$output" ]
+    exits 7 vlrm-weights compare a.safetensors b.safetensors --tolerance 0.5
+    exits 0 vlrm-weights compare a.safetensors b.safetensors --tolerance 1
+    for other in c d e; do
+        exits 7 vlrm-weights compare a.safetensors $other.safetensors --tolerance 100
+        says "differs by inf"
+        exits 7 vlrm-weights compare $other.safetensors a.safetensors --tolerance 100
+    done
+}
+
+@test "a value too large for the type asked for is an error, not an infinity" {
+    one large t 1 -70000
+    exits 1 vlrm-weights convert large.safetensors --dtype f16 --out out.safetensors
+    says "tensor t: -70000 is too large for F16"
+    [ ! -e out.safetensors ]
+    vlrm-weights convert large.safetensors --dtype bf16 --out out.safetensors
+    one largest t 3.4028e38
+    exits 1 vlrm-weights convert largest.safetensors --dtype bf16 --out out.safetensors
+    says "is too large for BF16"
+    one infinite t inf nan 65504
+    vlrm-weights convert infinite.safetensors --dtype f16 --out out.safetensors
+    vlrm-weights compare infinite.safetensors out.safetensors
+}
+
+@test "names that would garble a list or a terminal are refused, and printed without their control characters" {
+    one name 'a\u001b[31m\nb' 1
+    exits 5 vlrm-weights list name.safetensors
+    says "control character"
+    exits 1 vlrm-weights list $'no\e[31mwhere'
+    says "no?[31mwhere"
+}
+
+@test "merge and export write no model that an index in the folder would hide" {
+    mkdir out
+    echo '{"weight_map": {}}' >out/model.safetensors.index.json
+    exits 1 vlrm-weights merge --base itm --delta itm --out out
+    says "out: holds model.safetensors.index.json"
+}
+
+@test "a digest of no tensor is an error" {
+    exits 1 vlrm-weights digest itm visionmodel.
+    says "itm: no tensor's name begins with visionmodel."
+}
+
 @test "a full disk leaves what stood there" {
     echo precious >kept.safetensors
     run bash -c 'ulimit -f 100; trap "" XFSZ; vlrm-weights convert itm --out kept.safetensors'
@@ -138,6 +199,13 @@ EOF
     says "model is no tensor"
     exits 5 vlrm-weights list strided.pt
     says "not contiguous"
+    exits 5 vlrm-weights list expanded.pt
+    says "not contiguous"
+    vlrm-weights compare buffers.pt buffers.safetensors
+    exits 5 vlrm-weights list before-1.6.pt
+    says "save it again with torch 1.6 or later"
+    exits 5 vlrm-weights convert surrogate.pt --out "$BATS_TEST_TMPDIR/out.safetensors"
+    says "no valid UTF-8"
     for n in 10 500 1500 3000; do
         head -c $n state.pt >"$BATS_TEST_TMPDIR/cut.pt"
         exits 5 vlrm-weights list "$BATS_TEST_TMPDIR/cut.pt"
