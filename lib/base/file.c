@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -83,23 +84,21 @@ bool file_write(const char *path, const void *data, size_t size, Error *err)
     return atomic_commit(&f, err);
 }
 
-char *file_read(const char *path, size_t *size, Error *err)
+/* Closes f. */
+static char *read_all(FILE *f, const char *path, size_t most, size_t *size, Error *err)
 {
-    FILE *f = fopen(path, "rb");
-    if (!f) {
-        error_set(err, "open %s:", path);
-        return NULL;
-    }
     char *data = NULL;
     size_t capacity = 0, n = 0, got;
     do {
         data = array_reserve(data, &capacity, n + 65536 + 1, 1);
         got = fread(data + n, 1, 65536, f);
         n += got;
-    } while (got > 0);
+    } while (got > 0 && n <= most);
     bool failed = ferror(f);
     if (failed)
         error_set(err, "read %s:", path);
+    if (n > most)
+        failed = !error_set(err, "%s: more than %zu bytes", path, most);
     fclose(f);
     if (failed) {
         free(data);
@@ -109,6 +108,31 @@ char *file_read(const char *path, size_t *size, Error *err)
     if (size)
         *size = n;
     return data;
+}
+
+char *file_read(const char *path, size_t *size, Error *err)
+{
+    FILE *f = fopen(path, "rb");
+    if (!f) {
+        error_set(err, "open %s:", path);
+        return NULL;
+    }
+    return read_all(f, path, SIZE_MAX, size, err);
+}
+
+char *file_read_regular(const char *path, size_t most, size_t *size, Error *err)
+{
+    struct stat s;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe without writer is opened all the same */
+    FILE *f = fd >= 0 && fstat(fd, &s) == 0 ? fdopen(fd, "rb") : NULL;
+    if (f && S_ISREG(s.st_mode))
+        return read_all(f, path, most, size, err);
+    error_set(err, f ? "%s: not a regular file" : "open %s:", path);
+    if (f)
+        fclose(f);
+    else if (fd >= 0)
+        close(fd);
+    return NULL;
 }
 
 bool folder_make(const char *path, Error *err)

@@ -30,6 +30,10 @@ __attribute__((warn_unused_result)) bool file_write(const char *path, const void
 /* The whole file as a new zero-terminated string (*size without the zero); NULL on failure. The caller frees it. */
 char *file_read(const char *path, size_t *size, Error *err);
 
+/* As file_read, for names that data brought in: only a regular file (neither waits on a pipe nor reads /dev/zero for ever) of at
+ * most `most` bytes. */
+char *file_read_regular(const char *path, size_t most, size_t *size, Error *err);
+
 /* mkdir -p. */
 __attribute__((warn_unused_result)) bool folder_make(const char *path, Error *err);
 

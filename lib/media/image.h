@@ -26,8 +26,9 @@ void buffer_release(Buffer *b);
 void buffer_set(Buffer *b, const void *data, size_t size);
 void buffer_add(Buffer *b, const void *data, size_t size);
 
-/* The longest side that is decoded, and the most pixels: what claims more is refused as corrupt before memory is taken. */
-enum { IMAGE_MAX_SIDE = 65500, IMAGE_MAX_PIXELS = 1 << 28 };
+/* The longest side that is decoded, and the most pixels: what claims more is refused as corrupt before memory is taken. The most
+ * bytes of a file that a record names. */
+enum { IMAGE_MAX_SIDE = 65500, IMAGE_MAX_PIXELS = 1 << 28, IMAGE_MAX_BYTES = 1 << 30 };
 
 /* An image of that size, pixels not set. 1 <= width, height. */
 void image_init(Image *im, int width, int height);

@@ -17,7 +17,7 @@ static bool image_from_path(Image *out, Slice path, Error *err)
 {
     char *name = xstrndup(path.data, path.size);
     size_t size;
-    char *data = file_read(name, &size, err);
+    char *data = file_read_regular(name, IMAGE_MAX_BYTES, &size, err);
     bool ok = data && (image_decode(out, NULL, data, size, err) || error_prefix(err, "%s", name));
     free(data);
     free(name);

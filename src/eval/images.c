@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/random.h"
+#include "media/image.h"
 
 static size_t record_bytes(const Images *s)
 {
@@ -67,7 +68,7 @@ static bool file_key(uint64_t *out, Slice path, Error *err)
 {
     char *name = xstrndup(path.data, path.size);
     size_t size;
-    char *data = file_read(name, &size, err);
+    char *data = file_read_regular(name, IMAGE_MAX_BYTES, &size, err);
     if (data)
         *out = hash_id(data, size);
     free(data);

@@ -77,11 +77,26 @@ ids() {
 }
 
 @test "a frame that is no image is counted, the others are captioned" {
-    { jq -c '{id, frame}' captions.jsonl | head -2; echo '{"id": "bad", "frame": {"path": "captions.jsonl"}}'; } | vlrm-cat --from=json > "$TMP/in.vlrm"
-    vlrm-rollout --model "$ORACLE/blip2" "$TMP/in.vlrm" > "$TMP/out.vlrm" 2> "$TMP/err" || status=$?
-    [ "$status" = 3 ]
-    grep -q "record bad:" "$TMP/err"
-    [ "$(vlrm-cat "$TMP/out.vlrm" | jq -s 'map(select(.caption)) | length')" = 2 ]
+    mkfifo "$TMP/pipe"
+    good() { echo "{\"id\": \"$1\", \"frame\": {\"path\": \"images/0001.png\"}}"; }
+    head -c 300 images/0002.png > "$TMP/cut.png"
+    {
+        good first
+        for path in captions.jsonl nowhere.png images "$TMP/cut.png" /dev/zero "$TMP/pipe"; do
+            echo "{\"id\": \"bad $path\", \"frame\": {\"path\": \"$path\"}}"
+        done
+        echo '{"id": "no frame"}'
+        echo '{"id": "no group", "frame": 3}'
+        echo '{"id": "number", "frame": {"path": 3}}'
+        echo '{"id": "empty", "frame": {"encoding": "jpeg", "image": {"$bin": ""}}}'
+        echo '{"id": "junk", "frame": {"encoding": "jpeg", "image": {"$bin": "aGVsbG8gd29ybGQ="}}}'
+        good last
+    } | vlrm-cat --from=json > "$TMP/in.vlrm"
+    exits 3 timeout 60 bash -c 'vlrm-rollout --model "$1" "$2" > "$3"' - "$ORACLE/blip2" "$TMP/in.vlrm" "$TMP/out.vlrm"
+    [ "$(grep -c ": record " <<<"$output")" = 11 ]
+    says "record bad captions.jsonl:"
+    says "record bad /dev/zero: /dev/zero: not a regular file"
+    vlrm-cat "$TMP/out.vlrm" | jq -es 'map(select(.caption) | .id) == ["first", "last"] and (last.end | .failed == 11 and .records == 13 and .status == 3)'
 }
 
 @test "batch k is sampled by the policy of step k; what is consumed is skipped" {

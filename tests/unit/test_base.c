@@ -198,7 +198,27 @@ static void test_files(void **state)
     text = file_read(path, &size, &err);
     assert_string_equal(text, "three");
     free(text);
-    assert_null(file_read(deep, &size, &err));          /* a folder is no file */
+    assert_null(file_read(deep, &size, &err)); /* a folder is no file */
+    text = file_read_regular(path, 5, &size, &err);
+    assert_string_equal(text, "three");
+    free(text);
+    err = (Error){0};
+    assert_null(file_read_regular(path, 4, &size, &err));
+    assert_non_null(strstr(err.text, "more than 4 bytes"));
+    err = (Error){0};
+    assert_null(file_read_regular("/dev/zero", 1 << 20, &size, &err));
+    assert_non_null(strstr(err.text, "/dev/zero: not a regular file"));
+    err = (Error){0};
+    assert_null(file_read_regular("/dev/nowhere", 1 << 20, &size, &err));
+    assert_non_null(strstr(err.text, "open /dev/nowhere: No such"));
+    err = (Error){0};
+    char *pipe = path_join(folder, "pipe"); /* which nobody writes to */
+    assert_int_equal(mkfifo(pipe, 0600), 0);
+    assert_null(file_read_regular(pipe, 1 << 20, &size, &err));
+    assert_non_null(strstr(err.text, "not a regular file"));
+    assert_int_equal(unlink(pipe), 0);
+    free(pipe);
+    err = (Error){0};
     assert_true(unlink(path) == 0 && rmdir(deep) == 0); /* and no temporary is left behind */
     free(path);
     free(deep);
