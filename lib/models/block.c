@@ -1,7 +1,7 @@
 /* The pre-norm transformer block; see block.h. */
 #include "models/block.h"
 
-static Tensor *activate(Tape *t, Activation activation, const Tensor *x)
+static Tensor *activate(Tape *t, Activation activation, Tensor *x)
 {
     return activation == ACTIVATION_RELU ? op_relu(t, x) : op_gelu(t, x);
 }
@@ -9,9 +9,9 @@ static Tensor *activate(Tape *t, Activation activation, const Tensor *x)
 /* x + out(a), then the feed-forward half. a: [rows, d], the attention's result. */
 static Tensor *finish(Tape *t, const Block *b, const BlockPass *pass, const Tensor *x, const Tensor *a)
 {
-    Tensor *y = op_add(t, x, op_linear(t, a, &b->out));
+    Tensor *y = op_linear_add(t, x, a, &b->out);
     Tensor *h = activate(t, pass->activation, op_linear(t, op_layernorm(t, y, &b->norm2), &b->fc1));
-    return op_add(t, y, op_linear(t, h, &b->fc2));
+    return op_linear_add(t, y, h, &b->fc2);
 }
 
 static const Tensor *wanted(Tape *t, const BlockPass *pass, const Tensor *x)

@@ -84,7 +84,7 @@ static Tensor *attend(Tape *t, const QformerAttention *a, const Tensor *x, const
                       size_t n, size_t heads)
 {
     Tensor *h = op_attention(t, op_linear(t, x, &a->query), k, v, spans, n, heads, false);
-    return op_layernorm(t, op_add(t, op_linear(t, h, &a->dense), x), &a->norm);
+    return op_layernorm(t, op_linear_add(t, x, h, &a->dense), &a->norm);
 }
 
 static Tensor *self_attend(Tape *t, const QformerAttention *a, const Tensor *x, const Span *spans, size_t n, size_t heads)
@@ -94,8 +94,8 @@ static Tensor *self_attend(Tape *t, const QformerAttention *a, const Tensor *x, 
 
 static Tensor *feed_forward(Tape *t, const QformerFfn *f, const Tensor *x)
 {
-    Tensor *h = op_linear(t, op_gelu(t, op_linear(t, x, &f->up)), &f->down);
-    return op_layernorm(t, op_add(t, h, x), &f->norm);
+    Tensor *h = op_gelu(t, op_linear(t, x, &f->up));
+    return op_layernorm(t, op_linear_add(t, x, h, &f->down), &f->norm);
 }
 
 /* Cross-attention (where layer i has it) and feed-forward of the query rows [n * queries, hidden]; set j reads image image[j]. */

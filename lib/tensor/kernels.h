@@ -83,7 +83,7 @@ typedef struct Kernels {
     void (*gelu)(real *y, const real *x, size_t n);
     void (*gelu_backward)(real *dx, const real *dy, const real *x, size_t n);
     void (*relu)(real *y, const real *x, size_t n);
-    void (*relu_backward)(real *dx, const real *dy, const real *y, size_t n); /* y: the output */
+    void (*relu_backward)(real *dy, const real *y, size_t n); /* in place: dy becomes dx; y: the output */
 
     void (*add)(real *y, const real *a, const real *b, size_t n); /* y = a + b; y may be a or b */
     void (*axpy)(real *y, double alpha, const real *x, size_t n); /* y += alpha x */

@@ -32,16 +32,15 @@ Tensor *op_gelu(Tape *t, const Tensor *x)
 static void relu_backward(Tape *t, void *context)
 {
     const ElementNote *n = context;
-    tape_kernels(t)->relu_backward(n->a->grad, n->y->grad, n->y->data, tensor_size(n->a));
+    tape_kernels(t)->relu_backward(n->y->grad, n->y->data, tensor_size(n->y));
 }
 
-Tensor *op_relu(Tape *t, const Tensor *x)
+Tensor *op_relu(Tape *t, Tensor *x)
 {
     op_expect_real("relu", x);
-    Tensor *y = tape_tensor(t, x->rows, x->cols, has_grad(x));
-    tape_kernels(t)->relu(y->data, x->data, tensor_size(x));
-    element_note(t, relu_backward, x, NULL, y);
-    return y;
+    tape_kernels(t)->relu(x->data, x->data, tensor_size(x));
+    element_note(t, relu_backward, NULL, NULL, x);
+    return x;
 }
 
 static void add_backward(Tape *t, void *context)

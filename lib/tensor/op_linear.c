@@ -1,8 +1,9 @@
-/* y = x W^T + b, and the low-rank adapter in force: y += scale (x A^T) B^T (Hu et al. 2021, https://arxiv.org/abs/2106.09685). */
+/* y = x W^T + b (+ a residual), and the low-rank adapter in force: y += scale (x A^T) B^T (Hu et al. 2021,
+ * https://arxiv.org/abs/2106.09685). */
 #include "tensor/op.h"
 
 typedef struct LinearNote {
-    const Tensor *x, *y;
+    const Tensor *residual, *x, *y; /* residual: NULL: none */
     const Linear *layer;
     const Lora *lora;     /* NULL: none */
     const Tensor *scaled; /* [m, r]: scale x A^T */
@@ -68,6 +69,8 @@ static void linear_backward(Tape *t, void *context)
     const Kernels *k = tape_kernels(t);
     const Tensor *w = &n->layer->weight, *b = &n->layer->bias;
     const real *dy = n->y->grad;
+    if (has_grad(n->residual))
+        k->axpy(n->residual->grad, 1, dy, tensor_size(n->y));
     if (has_grad(n->x))
         k->matmul_dx(n->x->grad, dy, w->type, w->data, n->x->rows, w->rows, w->cols);
     if (has_grad(w))
@@ -78,20 +81,36 @@ static void linear_backward(Tape *t, void *context)
         lora_backward(t, n);
 }
 
-Tensor *op_linear(Tape *t, const Tensor *x, const Linear *layer)
+static Tensor *linear(Tape *t, const Tensor *residual, const Tensor *x, const Linear *layer)
 {
+    const Kernels *k = tape_kernels(t);
     Adapter adapter = tape_adapter_in_force(t);
     const Lora *lora = adapter == ADAPTER_NONE ? NULL : layer->lora[adapter];
     check_shapes(x, layer, lora);
     const Tensor *w = &layer->weight;
-    bool leads = leads_to_gradient(x, layer, lora);
+    bool leads = has_grad(residual) || leads_to_gradient(x, layer, lora);
     Tensor *y = tape_tensor(t, x->rows, w->rows, leads);
-    tape_kernels(t)->matmul(y->data, x->data, w->type, w->data, layer->bias.data, false, x->rows, w->rows, w->cols);
+    k->matmul(y->data, x->data, w->type, w->data, layer->bias.data, false, x->rows, w->rows, w->cols);
     const Tensor *scaled = lora ? lora_forward(t, x, lora, y) : NULL;
+    if (residual)
+        k->add(y->data, y->data, residual->data, tensor_size(y));
     if (leads && tape_recording(t)) {
         LinearNote *n = tape_alloc(t, sizeof *n);
-        *n = (LinearNote){x, y, layer, lora, scaled};
+        *n = (LinearNote){residual, x, y, layer, lora, scaled};
         tape_note(t, linear_backward, n);
     }
     return y;
+}
+
+Tensor *op_linear(Tape *t, const Tensor *x, const Linear *layer)
+{
+    return linear(t, NULL, x, layer);
+}
+
+Tensor *op_linear_add(Tape *t, const Tensor *residual, const Tensor *x, const Linear *layer)
+{
+    op_expect_real("linear", residual);
+    op_expect("linear", "rows of the residual", residual->rows, x->rows);
+    op_expect("linear", "columns of the residual", residual->cols, layer->weight.rows);
+    return linear(t, residual, x, layer);
 }

@@ -38,11 +38,15 @@ Adapter tape_adapter_in_force(const Tape *t);
 /* y[m, out] = x W^T + b + adapter. */
 Tensor *op_linear(Tape *t, const Tensor *x, const Linear *layer);
 
+/* y = residual + x W^T + b + adapter: what x W^T + b is by itself nobody needs. */
+Tensor *op_linear_add(Tape *t, const Tensor *residual, const Tensor *x, const Linear *layer);
+
 /* Row-wise layer normalisation (Ba et al. 2016). */
 Tensor *op_layernorm(Tape *t, const Tensor *x, const Norm *norm);
 
 Tensor *op_gelu(Tape *t, const Tensor *x); /* erf form */
-Tensor *op_relu(Tape *t, const Tensor *x);
+/* In place: x is overwritten and returned, its gradient later as well. Nobody else may have read x. */
+Tensor *op_relu(Tape *t, Tensor *x);
 Tensor *op_add(Tape *t, const Tensor *a, const Tensor *b);
 
 /*

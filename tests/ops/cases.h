@@ -146,6 +146,30 @@ static Tensor *linear_lora_only(Tape *t, World *w)
     return lora_case(t, w, x, weight, NULL);
 }
 
+static Tensor *linear_add(Tape *t, World *w)
+{
+    Tensor *x = leaf(w, 5, 9), *residual = leaf(w, 5, 7), *weight = leaf(w, 7, 9), *bias = leaf(w, 1, 7);
+    w->linear[0] = (Linear){.weight = *weight, .bias = *bias};
+    return op_linear_add(t, residual, x, &w->linear[0]);
+}
+
+/* Nothing but the residual wants a gradient. */
+static Tensor *linear_add_only(Tape *t, World *w)
+{
+    Tensor *x = frozen(w, 67, 5, DTYPE_REAL), *residual = leaf(w, 67, 6), *weight = frozen(w, 6, 5, DTYPE_BF16);
+    w->linear[0] = (Linear){.weight = *weight};
+    return op_linear_add(t, residual, x, &w->linear[0]);
+}
+
+/* As in a transformer: the layer's input is the residual, through an activation that overwrites. */
+static Tensor *linear_add_relu(Tape *t, World *w)
+{
+    Tensor *x = leaf(w, 4, 6), *up = leaf(w, 9, 6), *down = leaf(w, 6, 9);
+    w->linear[0] = (Linear){.weight = *up};
+    w->linear[1] = (Linear){.weight = *down};
+    return op_linear_add(t, x, op_relu(t, op_linear(t, x, &w->linear[0])), &w->linear[1]);
+}
+
 /* norms */
 
 static Tensor *layernorm_sized(Tape *t, World *w, size_t rows, size_t cols)
@@ -185,9 +209,11 @@ static Tensor *gelu_odd(Tape *t, World *w)
     return op_gelu(t, leaf(w, 3, 17));
 }
 
+/* Of a copy: relu overwrites what it is given, and a leaf is used again. */
 static Tensor *relu_odd(Tape *t, World *w)
 {
-    return op_relu(t, leaf(w, 1, 33));
+    const Tensor *x = leaf(w, 1, 33);
+    return op_relu(t, op_gather(t, &x, 1, (const RowRef[]){{0, 0}}, 1));
 }
 
 static Tensor *add_two(Tape *t, World *w)
@@ -362,6 +388,9 @@ static const Case cases[] = {
     {"linear_f32", linear_f32},
     {"linear_lora", linear_lora},
     {"linear_lora_only", linear_lora_only},
+    {"linear_add", linear_add},
+    {"linear_add_only", linear_add_only},
+    {"linear_add_relu", linear_add_relu},
     {"layernorm_odd", layernorm_odd},
     {"layernorm_wide", layernorm_wide},
     {"layernorm_frozen", layernorm_frozen},

@@ -148,9 +148,9 @@ static void mirror_relu(real *y, const real *x, size_t n)
     back();
 }
 
-static void mirror_relu_backward(real *dx, const real *dy, const real *y, size_t n)
+static void mirror_relu_backward(real *dy, const real *y, size_t n)
 {
-    device->relu_backward(out(dx, n), in(dy, n), in(y, n), n);
+    device->relu_backward(out(dy, n), in(y, n), n);
     back();
 }
 

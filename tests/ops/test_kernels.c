@@ -113,7 +113,7 @@ static void check_elements(size_t n)
     BOTH("gelu", tolerance_functions, k->gelu(y[i], x, n));
     BOTH("gelu_backward", tolerance_functions, k->gelu_backward(dx[i], b, x, n));
     BOTH("relu", 0, k->relu(y[i], x, n));
-    BOTH("relu_backward", 0, k->relu_backward(dx[i], b, x, n));
+    BOTH("relu_backward", 0, k->relu_backward(dx[i], x, n));
     BOTH("add", 0, k->add(y[i], x, b, n));
     BOTH("add in place", 0, k->add(y[i], y[i], x, n));
     BOTH("axpy", tolerance, k->axpy(y[i], 0.3, x, n));

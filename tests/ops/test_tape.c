@@ -95,7 +95,7 @@ static void test_gradients_add(void **state)
     (void)state;
     tape_record(tape, true);
     const Tensor *x = tape_input(tape, 1, 4, ones, true);
-    const Tensor *y = op_add(tape, op_relu(tape, x), op_add(tape, x, x));
+    const Tensor *y = op_add(tape, op_relu(tape, op_add(tape, x, x)), x);
     memcpy(y->grad, ones, 4 * sizeof(real));
     tape_backward(tape);
     for (size_t i = 0; i < 4; i++)

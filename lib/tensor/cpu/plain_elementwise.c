@@ -49,12 +49,12 @@ static void relu_backward_run(real *dx, const real *dy, const real *y, double c,
 {
     (void)c;
     for (size_t i = 0; i < n; i++)
-        dx[i] += y[i] <= 0 ? 0 : dy[i];
+        dx[i] = y[i] <= 0 ? 0 : dy[i];
 }
 
-static void relu_backward(real *dx, const real *dy, const real *y, size_t n)
+static void relu_backward(real *dy, const real *y, size_t n)
 {
-    elements_run(relu_backward_run, dx, dy, y, 0, n);
+    elements_run(relu_backward_run, dy, dy, y, 0, n);
 }
 
 static void add_run(real *y, const real *a, const real *b, double c, size_t n)

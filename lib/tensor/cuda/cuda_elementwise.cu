@@ -52,18 +52,18 @@ static void relu(real *y, const real *x, size_t n)
     CHECK(cudaGetLastError());
 }
 
-static __global__ void relu_backward_kernel(real *dx, const real *dy, const real *y, size_t n)
+static __global__ void relu_backward_kernel(real *dy, const real *y, size_t n)
 {
     size_t i = thread_index();
-    if (i < n)
-        dx[i] += y[i] <= 0 ? 0 : dy[i];
+    if (i < n && y[i] <= 0)
+        dy[i] = 0;
 }
 
-static void relu_backward(real *dx, const real *dy, const real *y, size_t n)
+static void relu_backward(real *dy, const real *y, size_t n)
 {
     if (n == 0)
         return;
-    relu_backward_kernel<<<blocks_for(n), THREADS>>>(dx, dy, y, n);
+    relu_backward_kernel<<<blocks_for(n), THREADS>>>(dy, y, n);
     CHECK(cudaGetLastError());
 }
 

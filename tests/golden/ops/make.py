@@ -54,6 +54,21 @@ def linear_lora_only(w):
     return lora(w, w.frozen(4, 8), w.frozen(6, 8, torch.float16), None)
 
 
+def linear_add(w):
+    x, residual, weight, bias = w.leaf(5, 9), w.leaf(5, 7), w.leaf(7, 9), w.leaf(1, 7)
+    return residual + F.linear(x, weight, bias)
+
+
+def linear_add_only(w):
+    x, residual, weight = w.frozen(67, 5), w.leaf(67, 6), w.frozen(6, 5, torch.bfloat16)
+    return residual + F.linear(x, weight)
+
+
+def linear_add_relu(w):
+    x, up, down = w.leaf(4, 6), w.leaf(9, 6), w.leaf(6, 9)
+    return x + F.linear(F.relu(F.linear(x, up)), down)
+
+
 def layernorm(rows, cols, eps=1e-5, trained=True):
     def case(w):
         x, gamma, beta = w.leaf(rows, cols), w.leaf(1, cols, trained), w.leaf(1, cols, trained)
@@ -146,6 +161,9 @@ CASES = {
     "linear_f32": linear(4, 6, 5, bias=False, dtype=torch.float32),
     "linear_lora": linear_lora,
     "linear_lora_only": linear_lora_only,
+    "linear_add": linear_add,
+    "linear_add_only": linear_add_only,
+    "linear_add_relu": linear_add_relu,
     "layernorm_odd": layernorm(5, 7),
     "layernorm_wide": layernorm(1, 131),
     "layernorm_frozen": layernorm(3, 65, 1e-12, False),
