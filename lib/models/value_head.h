@@ -25,6 +25,6 @@ ValueHead *value_head_new(const char *specification, size_t d, Parameters *p, ui
 void value_head_free(ValueHead *h); /* the parameters stay with their set */
 
 /* h [n, d] to values [n, 1]. */
-Tensor *value_head_forward(Tape *t, const ValueHead *h, const Tensor *x);
+Tensor *value_head_forward(Tape *t, const ValueHead *h, Tensor *x);
 
 #endif

@@ -17,9 +17,11 @@ typedef struct LogpNote {
     const int32_t *targets;
 } LogpNote;
 
+/* Blocks are of nearly equal size: the table is read for each. */
 static size_t block_rows(const Tensor *x, size_t first)
 {
-    return x->rows - first < BLOCK ? x->rows - first : BLOCK;
+    size_t blocks = (x->rows ? x->rows - 1 : 0) / BLOCK + 1, rows = (x->rows + blocks - 1) / blocks;
+    return x->rows - first < rows ? x->rows - first : rows;
 }
 
 static void logits_of(const Kernels *k, real *logits, const Tensor *x, const Tensor *table, size_t first, size_t rows)
@@ -47,7 +49,7 @@ static void table_backward(Tape *t, const LogpNote *n)
     const Tensor *x = n->x, *table = n->table;
     TapeMark mark = tape_mark(t);
     real *logits = tensor_data(tape_tensor(t, block_rows(x, 0), table->rows, false));
-    for (size_t i = 0; i < x->rows; i += BLOCK) {
+    for (size_t i = 0; i < x->rows; i += block_rows(x, i)) {
         size_t rows = block_rows(x, i);
         logits_of(k, logits, x, table, i, rows);
         k->token_logp_backward(logits, n->logp->grad + i, logits, tensor_data(n->lse) + i, n->targets + i, rows, table->rows);
@@ -98,7 +100,7 @@ static void token_logp_forward(Tape *t, const LogpNote *n, double *entropy)
     TapeMark mark = tape_mark(t);
     real *logits = tensor_data(tape_tensor(t, block_rows(x, 0), table->rows, false));
     real *entropies = entropy ? tensor_data(tape_tensor(t, x->rows, 1, false)) : NULL;
-    for (size_t i = 0; i < x->rows; i += BLOCK) {
+    for (size_t i = 0; i < x->rows; i += block_rows(x, i)) {
         size_t rows = block_rows(x, i);
         logits_of(k, logits, x, table, i, rows);
         k->token_logp(tensor_data(n->logp) + i, tensor_data(n->lse) + i, entropies ? entropies + i : NULL, logits, n->targets + i,

@@ -1,55 +1,65 @@
 /* Micro-batches; see plan.h. */
 #include "update/plan.h"
 
+#include <math.h>
+
 /* Rows per product from which kernels are efficient: below it, computing layers twice is cheaper than smaller products. */
 enum { ROWS_WANTED = 256 };
 
-/* Values of one recorded transformer block, per row: norms, q k v, attention, sums (d each), the inner layer twice. */
-static double block_reals(double d, double ffn)
+/* Values of one recorded transformer block, per row: norms, q k v, attention, sums (d each), the inner layer: with gelu twice. */
+static double block_reals(double d, double inner)
 {
-    return 11 * d + 2 * ffn;
+    return 8.1 * d + inner;
 }
 
 /* Of a stack of blocks, per row: each one's values and its result's gradient, one block's gradients; or only results. */
-static double stack_reals(double d, double ffn, double layers, bool segments)
+static double stack_reals(double d, double inner, double layers, bool segments)
 {
-    double block = block_reals(d, ffn);
+    double block = block_reals(d, inner);
     return segments ? 2 * d * layers + 2 * block : (block + d) * layers + block;
 }
 
+/* The encoder is recorded only when it is trained; else its features alone are there, as they are and normed. */
 static double vision_reals(const Learner *l, bool segments)
 {
     const VisionConfig *v = &l->captioner->config.vision;
-    double rows = (double)vit_rows(&l->captioner->vit), d = (double)v->hidden, ffn = (double)v->mlp;
-    /* Not recorded: about one block. */
-    return rows * (l->train_vision ? stack_reals(d, ffn, (double)v->layers, segments) : 2 * block_reals(d, ffn));
+    double rows = (double)vit_rows(&l->captioner->vit), d = (double)v->hidden, inner = 2 * (double)v->mlp;
+    return rows * (2 * d + (l->train_vision ? stack_reals(d, inner, (double)v->layers, segments) : 0));
 }
 
+/* Of the image's keys and values there are as many as it has rows, and gradients of them. */
 static double qformer_reals(const Learner *l, bool segments)
 {
     const QformerConfig *q = &l->captioner->config.qformer;
     double h = (double)q->hidden, layers = (double)q->layers, queries = (double)l->captioner->config.queries;
-    double rows = (double)vit_rows(&l->captioner->vit);
-    double crosses = (layers + (double)q->cross_frequency - 1) / (double)q->cross_frequency;
-    double layer = 16 * h + 2 * (double)q->mlp;
-    return queries * (segments ? 2 * h * layers + 2 * layer : (layer + h) * layers + layer) + crosses * rows * 4 * h +
-           rows * 2 * (double)q->encoder_hidden;
+    double crosses = ceil(layers / (double)q->cross_frequency);
+    return queries * (stack_reals(h, 2 * (double)q->mlp, layers, segments) + (segments ? 2 : crosses + 1) * 4 * h) +
+           (double)vit_rows(&l->captioner->vit) * crosses * 4 * h;
 }
 
 size_t plan_bytes(const Learner *l, size_t n_tokens, bool segments)
 {
     const OptConfig *o = &l->captioner->config.text;
-    double d = (double)o->hidden, rows = (double)(l->captioner->config.queries + n_tokens);
-    double opt = rows * stack_reals(d, (double)o->ffn, (double)o->layers, segments);
-    double head = (double)n_tokens * (2 * 70 * d + (double)o->vocabulary / 4);
-    return (size_t)((opt + head + qformer_reals(l, segments) + vision_reals(l, segments)) * sizeof(real));
+    double d = (double)o->hidden, tokens = (double)n_tokens, rows = (double)l->captioner->config.queries + tokens;
+    double opt = rows * (4 * d + stack_reals(d, (double)o->ffn, (double)o->layers, segments));
+    double values = tokens * 72 * d,
+           policy = vision_reals(l, segments) + qformer_reals(l, segments) + tokens * (double)o->vocabulary;
+    return (size_t)((opt + fmax(values, policy)) * sizeof(real));
 }
 
-/* How many captions from `first` on fit. At least one. */
-static size_t captions_that_fit(const Learner *l, const Batch *b, size_t first, bool segments)
+static size_t batch_bytes(const Learner *l, const Batch *b, bool segments)
+{
+    size_t bytes = 0;
+    for (size_t i = 0; i < b->n; i++)
+        bytes += plan_bytes(l, b->episodes[i].n, segments);
+    return bytes;
+}
+
+/* How many captions from `first` on fit, but no more than `share` bytes need: a small rest would be no cheaper. At least one. */
+static size_t captions_that_fit(const Learner *l, const Batch *b, size_t first, size_t share, bool segments)
 {
     size_t n = 0, used = 0;
-    while (first + n < b->n) {
+    while (first + n < b->n && used < share) {
         used += plan_bytes(l, b->episodes[first + n].n, segments);
         if (n > 0 && used > l->options.memory)
             break;
@@ -70,10 +80,12 @@ bool plan_run(Learner *l, const Batch *b, StepReport *report, bool (*pass)(void 
 {
     size_t tokens = longest(b), rows = l->captioner->config.queries + tokens, whole = plan_bytes(l, tokens, false);
     bool segments = whole * b->n > l->options.memory && l->options.memory / whole * rows < ROWS_WANTED;
+    size_t bytes = batch_bytes(l, b, segments), parts = (bytes + l->options.memory - 1) / l->options.memory;
+    size_t share = parts ? bytes / parts : 0;
     tape_segments(l->tape, segments);
     report->micro_batches = 0;
     for (size_t first = 0, n; first < b->n; first += n) {
-        n = captions_that_fit(l, b, first, segments);
+        n = captions_that_fit(l, b, first, share, segments);
         if (!pass(context, first, n))
             return false;
         report->micro_batches++;

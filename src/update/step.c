@@ -147,6 +147,23 @@ static void seed_gradient(const Learner *l, Tensor *x, const double *gradient)
 
 /* ---- the passes ---- */
 
+/* The prefixes as constants: of what they were made from nothing stays on the tape. */
+static Tensor *prefixes_constant(Step *s, size_t first, size_t n)
+{
+    const Learner *l = s->l;
+    const size_t rows = n * l->captioner->config.queries, cols = l->captioner->config.text.hidden;
+    real *host = xmalloc(rows * cols * sizeof *host);
+    TapeMark mark = tape_mark(l->tape);
+    tape_record(l->tape, false);
+    const Tensor *x = prefixes(s, first, n);
+    if (x)
+        l->kernels->download(host, x->data, rows * cols * sizeof *host);
+    tape_release(l->tape, mark);
+    Tensor *constant = x ? tape_input(l->tape, rows, cols, host, false) : NULL;
+    free(host);
+    return constant;
+}
+
 /* Values and their gradient for one micro-batch. */
 static bool value_pass(void *context, size_t first, size_t n)
 {
@@ -155,8 +172,7 @@ static bool value_pass(void *context, size_t first, size_t n)
     const Episode *e = s->batch->episodes + first;
     size_t from = e[0].first, tokens = e[n - 1].first + e[n - 1].n - from;
     double *gradient = xmalloc(tokens * sizeof *gradient), *values = s->report->values + from;
-    tape_record(l->tape, false);
-    Tensor *prefix = prefixes(s, first, n);
+    Tensor *prefix = prefixes_constant(s, first, n);
     if (prefix) {
         tape_record(l->tape, true);
         tape_adapter(l->tape, ADAPTER_VALUE);
