@@ -64,8 +64,8 @@ void stored_read(const StoredTensor *t, size_t first, size_t n, DType to, void *
 
 /*
  * Digest of the tensors whose names begin with one of the prefixes (all, if n is 0): xxh3-64 over name, dtype, shape and xxh3-64
- * of the bytes of each, in order of name; so of tensors, not of files. Reads every byte, on all threads of the pool. The text has
- * 16 hexadecimal digits.
+ * of the bytes of each, in order of name; so of tensors, not of files. Reads every byte, on all threads of the pool, and gives
+ * its page back at once. The text has 16 hexadecimal digits.
  */
 uint64_t checkpoint_digest(const Checkpoint *c, const char *const *prefixes, size_t n);
 void digest_text(uint64_t digest, char text[static 17]);

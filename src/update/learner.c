@@ -73,7 +73,7 @@ Learner *learner_new(const LearnerOptions *options, const Kernels *kernels, Erro
         learner_free(l);
         return NULL;
     }
-    checkpoint_forget(l->captioner->checkpoint); /* read for the digests, and where trained parts were copied from */
+    checkpoint_forget(l->captioner->checkpoint); /* where trained parts were copied from */
     if (!options->count_only) {
         parameters_moments(&l->policy);
         parameters_moments(&l->value);
