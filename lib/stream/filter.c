@@ -100,6 +100,10 @@ static bool output_failed(Filter *f)
 static RecordKind input_next(Filter *f, Record *r)
 {
     while (f->in || (f->current < f->n_operands && input_open(f))) {
+        if (interrupted()) {
+            filter_status(f, STATUS_INTERRUPTED);
+            return RECORD_NONE;
+        }
         if (f->out && f->began && reader_would_block(f->in))
             writer_flush(f->out);
         RecordKind kind = reader_next_or_interrupt(f->in, r);

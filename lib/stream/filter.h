@@ -57,7 +57,7 @@ void filter_header_set(Filter *f, const char *key, json_t *value);
 /* The upstream header of the segment being read (borrowed); NULL before the first. */
 json_t *filter_upstream(const Filter *f);
 
-/* The next DATA or BATCH record; false at the end, on failure or when interrupted. */
+/* The next DATA or BATCH record; false at the end, on failure or when interrupted, whatever has been read already. */
 bool filter_next(Filter *f, Record *r);
 
 /* Forward r with one group added or replaced; forward as it is (group NULL). */

@@ -33,6 +33,8 @@ static int stage_main(int n, char **operands, int zstd)
     filter_header_set(&f, "extra", json_true());
     pack_bool(&p, true);
     while (filter_next(&f, &r)) {
+        if (slice_equal(r.id, "stop"))
+            raise(SIGTERM);
         if (r.kind == RECORD_BATCH)
             filter_write(&f, &r, NULL, NULL);
         else if (memmem(r.id.data, r.id.size, "bad", 3))
@@ -228,6 +230,22 @@ static void test_output_does_not_wait(void **state)
     close(in[1]);
 }
 
+/* Asked to end, a stage finishes the record in hand, however many more it has already read. */
+static void test_interrupted(void **state)
+{
+    (void)state;
+    int in = segment_write(new_file(), "one", (const char *const[]){"a", "stop", "b", "c", NULL}, 0), status;
+    json_t *all = run_stage(in, &status);
+    assert_int_equal(status, STATUS_INTERRUPTED);
+    assert_int_equal(json_array_size(all), 4);
+    assert_string_equal(json_string_value(json_object_get(json_array_get(all, 2), "id")), "stop");
+    const json_t *end = json_object_get(json_array_get(all, 3), "end");
+    assert_int_equal(json_integer_value(json_object_get(end, "status")), STATUS_INTERRUPTED);
+    assert_int_equal(json_integer_value(json_object_get(end, "records")), 2);
+    json_decref(all);
+    close(in);
+}
+
 static void test_output_that_cannot_be_written(void **state)
 {
     (void)state;
@@ -277,6 +295,7 @@ int main(void)
         cmocka_unit_test(test_statuses_travel),
         cmocka_unit_test(test_cut_input),
         cmocka_unit_test(test_output_does_not_wait),
+        cmocka_unit_test(test_interrupted),
         cmocka_unit_test(test_output_that_cannot_be_written),
         cmocka_unit_test(test_operands),
     };
