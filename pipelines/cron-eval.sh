@@ -12,12 +12,13 @@
 #
 # Every other option is vlrm-eval's, as --name=value. In DIR: history.sqlite (table eval: run, step, metric, mean, low, high;
 # step -1 is the captioner before training), metrics.svg, index.html, NAME/step-N.{vlrm,json,jsonl}. A step that is in the history is
-# never evaluated again; a second cron-eval on the same DIR ends at once. Exit status 7, and one line, when a metric fell.
+# never evaluated again; a second cron-eval on the same DIR ends at once. Exit status 7, and one line, when a metric fell; a fall that
+# could not be said (killed before) is said by the next cron-eval.
 set -u
 . "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/stages.sh"
 recipe_name=cron-eval
 recipes=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
-names=() runs=() options=() frames='' model='' out='' drop=0.005 images=24 fell=''
+names=() runs=() options=() frames='' model='' out='' drop=0.005 images=24
 
 while [ $# -gt 0 ]; do
     case $1 in
@@ -54,16 +55,31 @@ history() {
     sqlite3 -bail -cmd '.timeout 60000' "$out/history.sqlite" "$@"
 }
 history 'CREATE TABLE IF NOT EXISTS eval (run TEXT, step INTEGER, at TEXT, metric TEXT, mean REAL, low REAL, high REAL,
-    PRIMARY KEY (run, step, metric))' || recipe_die "cannot write $out/history.sqlite"
+    PRIMARY KEY (run, step, metric));
+    CREATE TABLE IF NOT EXISTS fell (run TEXT, step INTEGER, said TEXT, PRIMARY KEY (run, step))' || recipe_die "cannot write $out/history.sqlite"
 
-# record NAME STEP REPORT: all metrics of one report, in one transaction.
+# record NAME STEP REPORT SAID: all metrics of one report, and that one fell unless SAID is empty, in one transaction.
 record() {
-    jq -r --arg run "$1" --arg step "$2" '"BEGIN;", (.runs[0].metrics | to_entries[] |
-        "INSERT INTO eval VALUES (\u0027\($run)\u0027, \($step), datetime(), \u0027\(.key)\u0027, \(.value.mean), \(.value.low), \(.value.high));"),
+    jq -r --arg run "$1" --arg step "$2" --arg said "$4" 'def quote: "\u0027" + gsub("\u0027"; "\u0027\u0027") + "\u0027"; "BEGIN;", (.runs[0].metrics | to_entries[] |
+        "INSERT INTO eval VALUES (\($run | quote), \($step), datetime(), \(.key | quote), \(.value.mean), \(.value.low), \(.value.high));"),
+        if $said == "" then empty else "INSERT INTO fell VALUES (\($run | quote), \($step), \($said | quote));" end,
         "COMMIT;"' "$3" | history
 }
 
-# evaluate NAME STEP POLICY BASELINE: once. POLICY and BASELINE may be empty. Sets `fell` when a metric fell.
+# However it ends: says what fell and has not been said, and forgets it once said.
+say_falls() {
+    local status=$? falls
+    falls=$(history "SELECT group_concat(run || ' step ' || step || ': ' || said, '; ') FROM (SELECT * FROM fell ORDER BY run, step)")
+    if [ -n "$falls" ]; then
+        echo "vlrm cron-eval: $falls" >&2
+        history 'DELETE FROM fell'
+        [ "$status" != 0 ] || status=7
+    fi
+    exit "$status"
+}
+trap say_falls EXIT
+
+# evaluate NAME STEP POLICY BASELINE: once. POLICY and BASELINE may be empty.
 evaluate() {
     local folder=$out/$1 file=$out/$1/step-$2 arguments=() said status=0
     mkdir -p -- "$folder" || recipe_die "cannot make $folder"
@@ -72,11 +88,11 @@ evaluate() {
     said=$("$BASH" "$recipes/evaluate.sh" --model="$model" --frames="$frames" --captions="$file.vlrm" --per-image="$file.jsonl" \
         --output="$file.json" --cache="$out/cache" "${arguments[@]}" "${options[@]}" {lock}>&- 2>&1) || status=$?
     case $status in
-    0) ;;
-    7) fell+="${fell:+; }$1 step $2: $said" ;;
+    0) said='' ;;
+    7) ;;
     *) printf '%s\n' "$said" >&2; recipe_die "$1 step $2 could not be evaluated" "$status" ;;
     esac
-    record "$1" "$2" "$file.json" || recipe_die "cannot write $out/history.sqlite"
+    record "$1" "$2" "$file.json" "$said" || recipe_die "cannot write $out/history.sqlite"
 }
 
 # evaluate_run NAME RUN: what is new of a run, in order of steps.
@@ -139,4 +155,3 @@ for i in "${!runs[@]}"; do evaluate_run "${names[$i]}" "${runs[$i]}"; done
 for name in "${names[@]}"; do mkdir -p -- "$out/$name"; done
 plot || recipe_die 'the plot could not be drawn'
 page || recipe_die 'the page could not be written'
-[ -z "$fell" ] || { echo "vlrm cron-eval: $fell" >&2; exit 7; }

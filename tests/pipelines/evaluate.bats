@@ -46,9 +46,25 @@ setup() {
     exits 0 "${cron[@]}"
     [ ! -e "$out/history.sqlite" ]
     exec 8>&-
+    # A step that cannot be evaluated does not hide that the one before fell; the next run says so no more.
+    mv "$TMP/run/policy/step-000001/model.safetensors" "$TMP/model"
+    run "${cron[@]}" --max-drop -2
+    [ "$status" != 0 ] && [ "$status" != 7 ]
+    says "VLRM step 1 could not be evaluated"
+    says "VLRM step 0: "
+    mv "$TMP/model" "$TMP/run/policy/step-000001/model.safetensors"
+    # Killed when all is recorded and nothing said: the next run says it.
+    mkdir "$TMP/killer"
+    printf '#!/bin/sh\nkill -9 $PPID\n' > "$TMP/killer/gnuplot"
+    chmod +x "$TMP/killer/gnuplot"
+    exits 137 env PATH="$TMP/killer:$PATH" "${cron[@]}" --max-drop -2
+    [ -z "$output" ]
     exits 7 "${cron[@]}" --max-drop -2
     [ "${#lines[@]}" = 1 ]
-    says "VLRM step 0: "
+    says "VLRM step 1: "
+    says "; VLRM step 2: "
     says "mrr fell by"
     [ "$(sqlite3 "$out/history.sqlite" "SELECT count(DISTINCT step) FROM eval WHERE run = 'VLRM'")" = 3 ]
+    exits 0 "${cron[@]}" --max-drop -2
+    [ -z "$output" ]
 }
