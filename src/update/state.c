@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/steps.h"
@@ -87,7 +88,7 @@ static bool state_fill(Run *run, Learner *l, const char *folder, Error *err)
     if (!value_export(l, folder, err))
         return false;
     json_t *state = json_pack("{s:I, s:I, s:I, s:I, s:O, s:{s:s, s:s, s:s}}", "step", (json_int_t)l->step, "next_batch",
-                              (json_int_t)run->next_batch, "consumed", (json_int_t)run->consumed.count, "metrics_bytes",
+                              (json_int_t)run->next_batch, "consumed", (json_int_t)run->settled, "metrics_bytes",
                               (json_int_t)ftello(run->metrics), "options", run->numbers, "digests", "base", l->base, "policy",
                               digests[0], "value", digests[1]);
     bool ok = json_file_write(folder, "state.json", state, err);
@@ -155,11 +156,16 @@ static bool lock_take(Run *run, Error *err)
     return ok;
 }
 
-/* Opens metrics.jsonl for appending, cut to `bytes`. */
+/* Opens metrics.jsonl for appending, cut to `bytes`; a shorter one, which somebody has cut, is not filled up. */
 static bool metrics_open(Run *run, int64_t bytes, Error *err)
 {
     int fd = open(run->metrics_path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
-    if (fd < 0 || ftruncate(fd, (off_t)bytes) != 0 || !(run->metrics = fdopen(fd, "r+"))) {
+    struct stat st = {0};
+    bool ok = fd >= 0 && fstat(fd, &st) == 0;
+    if (ok && st.st_size < (off_t)bytes)
+        warn("%s: has %lld bytes, the checkpoint had written %lld: lines are missing", run->metrics_path, (long long)st.st_size,
+             (long long)bytes);
+    if (!ok || (st.st_size > (off_t)bytes && ftruncate(fd, (off_t)bytes) != 0) || !(run->metrics = fdopen(fd, "r+"))) {
         if (fd >= 0)
             close(fd);
         return error_set(err, "open %s:", run->metrics_path);
@@ -215,6 +221,7 @@ bool run_open(Run *run, const RunOptions *options, json_t *numbers, Learner *l, 
         if (!ok)
             return false;
         l->step = n.step;
+        run->settled = (size_t)n.consumed;
         note("%s: going on after step %lld, batch %lld", options->folder, (long long)n.step, (long long)run->next_batch);
     }
     return consumed_open(&run->consumed, run->consumed_path, (size_t)n.consumed, err) &&
@@ -244,18 +251,30 @@ static bool metrics_append(Run *run, const json_t *metrics, Error *err)
     return ok || error_set(err, "write %s:", run->metrics_path);
 }
 
-bool run_save(Run *run, Learner *l, const json_t *metrics, bool last, Error *err)
+/* The state of the learner's step, and only then are older ones given up. */
+static bool checkpoint(Run *run, Learner *l, Error *err)
+{
+    return consumed_save(&run->consumed, err) && state_write(run, l, err);
+}
+
+static bool prune(const Run *run, const Learner *l, Error *err)
+{
+    size_t keep = (size_t)run->options.keep;
+    int64_t every = run->options.keep_every, newest = steps_newest(run->state);
+    return steps_prune(run->state, keep, every, l->step, -1, err) && steps_prune(run->policy, keep, every, newest, -1, err);
+}
+
+bool run_save(Run *run, Learner *l, const json_t *metrics, Error *err)
 {
     PolicyInfo info = {.step = l->step, .lag = run->options.lag};
     memcpy(info.base, l->base, sizeof info.base);
-    bool due = last || l->step % run->options.checkpoint_every == 0;
-    if (!policy_write(run->policy, &info, &l->policy, l->policy_lora, err) || (metrics && !metrics_append(run, metrics, err)))
-        return false;
-    if (due && (!consumed_save(&run->consumed, err) || !state_write(run, l, err)))
-        return false;
-    if (!policy_publish(run->policy, l->step, err))
-        return false;
-    int64_t newest = steps_newest(run->state);
-    return !due || (steps_prune(run->state, (size_t)run->options.keep, run->options.keep_every, l->step, -1, err) &&
-                    steps_prune(run->policy, (size_t)run->options.keep, run->options.keep_every, newest, -1, err));
+    run->settled = run->consumed.count;
+    bool due = l->step % run->options.checkpoint_every == 0;
+    return policy_write(run->policy, &info, &l->policy, l->policy_lora, err) && metrics_append(run, metrics, err) &&
+           (!due || checkpoint(run, l, err)) && policy_publish(run->policy, l->step, err) && (!due || prune(run, l, err));
+}
+
+bool run_finish(Run *run, Learner *l, Error *err)
+{
+    return l->step == 0 || steps_newest(run->state) == l->step || (checkpoint(run, l, err) && prune(run, l, err));
 }

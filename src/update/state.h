@@ -26,6 +26,7 @@ typedef struct Run {
     int lock;      /* held while the run is open */
     FILE *metrics; /* owned: metrics.jsonl, appended to */
     Consumed consumed;
+    size_t settled; /* ids consumed by the steps taken; those behind are of the batch being read */
 } Run;
 
 /*
@@ -36,7 +37,10 @@ typedef struct Run {
 __attribute__((warn_unused_result)) bool run_open(Run *run, const RunOptions *options, json_t *numbers, Learner *l, Error *err);
 void run_close(Run *run);
 
-/* After a step: metrics line (borrowed), policy, consumed ids and, every checkpoint_every steps or when `last`, the state. */
-__attribute__((warn_unused_result)) bool run_save(Run *run, Learner *l, const json_t *metrics, bool last, Error *err);
+/* After a step: policy, metrics line (borrowed) and, every checkpoint_every steps, consumed ids and the state. */
+__attribute__((warn_unused_result)) bool run_save(Run *run, Learner *l, const json_t *metrics, Error *err);
+
+/* At the end of the input, or of the program: the state of the last step, if checkpoint_every has passed it over. */
+__attribute__((warn_unused_result)) bool run_finish(Run *run, Learner *l, Error *err);
 
 #endif

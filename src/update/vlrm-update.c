@@ -79,7 +79,8 @@ static const Option options[] = {
     {"", 0, OPTION_FLAG, NULL, NULL, 0, 0, NULL, "Checkpoints and reports"},
     {"keep", 0, OPTION_INT, &opt.keep, "3", 1, 1e9, "N", "keep the last N checkpoints and policies"},
     {"keep-every", 0, OPTION_INT, &opt.keep_every, "0", 0, 1e15, "M", "and those of every Mth step; 0: none"},
-    {"checkpoint-every", 0, OPTION_INT, &opt.checkpoint_every, "1", 1, 1e9, "N", "steps between checkpoints"},
+    {"checkpoint-every", 0, OPTION_INT, &opt.checkpoint_every, "1", 1, 1e9, "N",
+     "steps between checkpoints; the last step has one in any case"},
     {"tensorboard", 0, OPTION_STRING, &opt.tensorboard, NULL, 0, 0, "DIR", "also write metrics as TensorBoard event files"},
     {"record", 0, OPTION_STRING, &opt.record, NULL, 0, 0, "FILE", "write the consumed records with their values and advantages"},
     {"dump", 0, OPTION_STRING, &opt.dump, NULL, 0, 0, "DIR",
@@ -321,7 +322,7 @@ static void take_step(Loop *loop)
     json_t *metrics = metrics_json(loop->learner, &loop->batch, &r, loop->index, &drift, seconds_now() - start);
     json_object_set_new(metrics, "repeated", json_integer(loop->repeated));
     loop->run.next_batch = loop->index + 1;
-    if (!recorder_write(&loop->recorder, &loop->batch, &r, &err) || !run_save(&loop->run, loop->learner, metrics, false, &err))
+    if (!recorder_write(&loop->recorder, &loop->batch, &r, &err) || !run_save(&loop->run, loop->learner, metrics, &err))
         die("%s (the last checkpoint is untouched)", err.text);
     report(loop, metrics);
     progress_update(&loop->filter.progress, loop->filter.records, NULL);
@@ -408,6 +409,8 @@ static int count_parts(void)
 static int close_all(Loop *loop)
 {
     Error err = {0};
+    if (!opt.prepare && !run_finish(&loop->run, loop->learner, &err))
+        die("%s (the last checkpoint is untouched)", err.text);
     int status = opt.prepare ? STATUS_CLEAN : filter_finish(&loop->filter);
     if (!recorder_close(&loop->recorder, status, &err)) {
         warn("%s", err.text);

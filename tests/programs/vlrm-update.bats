@@ -114,6 +114,36 @@ killed_at_some_moment() (
     ends_as_whole 90
 }
 
+@test "the last step has its checkpoint, at the end of input as when interrupted, whatever --checkpoint-every" {
+    rewarded > "$TMP/in.vlrm"
+    vlrm-update "${common[@]}" --run "$TMP/each" "$TMP/in.vlrm"
+    vlrm-update "${common[@]}" --run "$TMP/some" --checkpoint-every 2 --max-steps 3 "$TMP/in.vlrm"
+    [ -s "$TMP/some/state/step-000003/state.json" ]
+    mkfifo "$TMP/pipe"
+    vlrm-update "${common[@]}" --run "$TMP/some" --checkpoint-every 100 "$TMP/pipe" > "$TMP/m" &
+    exec 7> "$TMP/pipe"
+    rewarded | head -c $(($(stat -c %s "$TMP/in.vlrm") * 9 / 10)) >&7 # four batches and some of the fifth
+    eventually 60 grep -q '"step":4,' "$TMP/m"
+    kill -TERM $!
+    status=0
+    wait $! || status=$?
+    exec 7>&-
+    [ "$status" = 75 ]
+    jq -e '.consumed == 24' "$TMP/some/state/step-000004/state.json" # not the records of a batch that took no step
+    vlrm-update "${common[@]}" --run "$TMP/some" --checkpoint-every 100 "$TMP/in.vlrm" > "$TMP/m"
+    [ "$(jq -c .step "$TMP/m")" = 5 ]
+    for file in policy value; do cmp "$TMP/each/state/step-000005/$file.safetensors" "$TMP/some/state/step-000005/$file.safetensors"; done
+}
+
+@test "metrics that somebody has cut are gone on with, not filled up" {
+    rewarded > "$TMP/in.vlrm"
+    vlrm-update "${common[@]}" --run "$TMP/run" --max-steps 2 "$TMP/in.vlrm"
+    : > "$TMP/run/metrics.jsonl"
+    exits 0 vlrm-update "${common[@]}" --run "$TMP/run" "$TMP/in.vlrm"
+    says "metrics.jsonl: has 0 bytes"
+    [ "$(jq -c .step "$TMP/run/metrics.jsonl" | tr '\n' ' ')" = '3 4 5 ' ]
+}
+
 @test "input given again is skipped, an id is consumed once, other input is refused" {
     rewarded > "$TMP/in.vlrm"
     vlrm-update "${common[@]}" --run "$TMP/run" "$TMP/in.vlrm"
