@@ -47,8 +47,7 @@ static bool is_stripped(uint32_t code)
     return (code >= 0x1C && code <= 0x1F) || unicode_flags(code) & UNICODE_SPACE;
 }
 
-/* Without white space at both ends, as Python's str.strip. text is valid UTF-8. */
-static TextSlice strip(TextSlice text)
+TextSlice text_strip(TextSlice text)
 {
     int size;
     bool valid;
@@ -87,7 +86,7 @@ static TextSlice decode_bpe(Arena *arena, const Tokenizer *t, const int32_t *ids
         out.data[kept] = ends ? ' ' : out.data[i];
         i += ends ? 4 : 1;
     }
-    return strip((TextSlice){out.data, kept});
+    return text_strip((TextSlice){out.data, kept});
 }
 
 /* The library's clean-up, token by token: what stands after the space that joins it to the left. */
@@ -175,6 +174,6 @@ void tokenizer_caption(CaptionText *out, Arena *arena, const Tokenizer *t, const
         }
     }
     out->whole = (TextSlice){text.data, text.size};
-    out->text = strip(out->whole);
+    out->text = text_strip(out->whole);
     place_tokens(out, starts, ends, room);
 }

@@ -121,6 +121,9 @@ typedef struct CaptionText {
     size_t count;
 } CaptionText;
 
+/* Without white space (White_Space, U+001C..1F) at both ends, as Python's str.strip. */
+TextSlice text_strip(TextSlice text);
+
 /* The text of an OPT caption; never fails: any ids give some text. */
 void tokenizer_caption(CaptionText *out, Arena *arena, const Tokenizer *t, const int32_t *ids, size_t n);
 

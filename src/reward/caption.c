@@ -16,13 +16,13 @@ static bool ids_from_record(Caption *c, Arena *arena, const Tokenizer *t, const 
     return true;
 }
 
-static bool ids_from_text(Caption *c, Arena *arena, const Tokenizer *t, const Record *r, Slice text, Error *err)
+static bool ids_from_text(Caption *c, Arena *arena, const Tokenizer *t, const Record *r, TextSlice text, Error *err)
 {
     Tokens tokens;
     bool eos = true;
     if (record_bool(r, "caption.eos", &eos) == FIELD_WRONG)
         return error_set(err, "caption.eos is neither true nor false");
-    if (!tokenizer_encode(&tokens, arena, t, (TextSlice){text.data, text.size}, ENCODE_LITERAL, 0, err))
+    if (!tokenizer_encode(&tokens, arena, t, text, ENCODE_LITERAL, 0, err))
         return error_prefix(err, "caption.text");
     c->ids = arena_alloc(arena, (tokens.count + 1) * sizeof *c->ids);
     memcpy(c->ids, tokens.ids, tokens.count * sizeof *c->ids);
@@ -34,27 +34,13 @@ static bool ids_from_text(Caption *c, Arena *arena, const Tokenizer *t, const Re
     return true;
 }
 
-static Slice stripped(Slice s)
+static bool text_agrees(const Caption *c, TextSlice text, Error *err)
 {
-    const char *p = s.data;
-    size_t n = s.size;
-    while (n > 0 && strchr(" \t\n\r\v\f", p[n - 1]) && p[n - 1])
-        n--;
-    while (n > 0 && strchr(" \t\n\r\v\f", *p) && *p) {
-        p++;
-        n--;
-    }
-    return (Slice){p, n};
-}
-
-static bool text_agrees(const Caption *c, Slice text, Error *err)
-{
-    text = stripped(text);
     if (c->text.text.size == text.size && (text.size == 0 || memcmp(c->text.text.data, text.data, text.size) == 0))
         return true;
     return error_set_status(err, STATUS_MISMATCH,
                             "caption.tokens decode to \"%.*s\", caption.text is \"%.*s\": another tokenizer?",
-                            (int)c->text.text.size, c->text.text.data, (int)text.size, (const char *)text.data);
+                            (int)c->text.text.size, c->text.text.data, (int)text.size, text.data);
 }
 
 bool caption_read(Caption *c, Arena *arena, const Tokenizer *t, const Record *r, Error *err)
@@ -68,10 +54,11 @@ bool caption_read(Caption *c, Arena *arena, const Tokenizer *t, const Record *r,
         return error_set(err, "caption.%s", tokens == FIELD_WRONG ? "tokens is no array of integers" : "text is no string");
     if (tokens == FIELD_MISSING && has_text == FIELD_MISSING)
         return error_set(err, "no caption: expected caption.tokens or caption.text");
-    if (!(tokens == FIELD_OK ? ids_from_record(c, arena, t, ids, n, err) : ids_from_text(c, arena, t, r, stripped(text), err)))
+    const TextSlice given = text_strip((TextSlice){text.data, text.size});
+    if (!(tokens == FIELD_OK ? ids_from_record(c, arena, t, ids, n, err) : ids_from_text(c, arena, t, r, given, err)))
         return false;
     tokenizer_caption(&c->text, arena, t, c->ids, c->n);
-    return c->made || has_text == FIELD_MISSING || text_agrees(c, text, err);
+    return c->made || has_text == FIELD_MISSING || text_agrees(c, given, err);
 }
 
 void caption_pack(Packer *p, const Record *r, const Caption *c)

@@ -59,11 +59,12 @@ size_t scorers_clip_cols(const Scorers *s)
 
 /* ---- images ---- */
 
-/* What tells two records of one image: the bytes of the frame group. */
-static uint64_t frame_hash(const Record *r)
+/* What tells two records of one image: the bytes of the frame group and of the features, which may stand alone. */
+static uint64_t image_hash(const Record *r)
 {
-    Slice frame = record_raw(r, "frame");
-    return hash_id(frame.data, frame.size);
+    Slice frame = record_raw(r, "frame"), features = record_raw(r, "features");
+    const uint64_t both[] = {hash_id(frame.data, frame.size), hash_id(features.data, features.size)};
+    return hash_id(both, sizeof both);
 }
 
 /* Features of one image, into out: from the record, else by ITM's encoder. */
@@ -107,7 +108,7 @@ typedef struct ImageSet {
 static size_t image_place(Scorers *s, ImageSet *set, ScoreItem *item)
 {
     size_t values = vit_rows(&s->itm->vit) * s->itm->vit.config.hidden;
-    uint64_t hash = frame_hash(item->record);
+    uint64_t hash = image_hash(item->record);
     for (size_t i = 0; i < set->n; i++)
         if (set->hashes[i] == hash)
             return i;

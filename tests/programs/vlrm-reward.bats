@@ -74,6 +74,27 @@ against_reference() {
     paste -d' ' <(vlrm-cat "$TMP/a.vlrm" | jq -r 'select(.id) | .reward.returns[]') <(vlrm-cat "$TMP/b.vlrm" | jq -r 'select(.id) | .reward.returns[]') | near 1e-5
 }
 
+@test "features without their frame are told apart" {
+    captions | vlrm-rollout --model "$ORACLE/blip2" --sample --features > "$TMP/features.vlrm"
+    vlrm-cat --bin=base64 "$TMP/features.vlrm" | jq -c 'select(.id) | del(.frame)' | vlrm-cat --from=json > "$TMP/alone.vlrm"
+    for name in features alone; do
+        vlrm-reward -v "${models[@]}" "$TMP/$name.vlrm" 2> "$TMP/$name.err" | vlrm-cat | jq -c 'select(.id) | .reward' > "$TMP/$name.rewards"
+        grep -q "0 images encoded, 30 shared" "$TMP/$name.err"
+    done
+    cmp "$TMP/features.rewards" "$TMP/alone.rewards"
+}
+
+@test "white space of any script around a caption's text is no part of it" {
+    for text in 'a red circle' '\u00a0 a red circle\u3000\u001d'; do
+        echo '{"id": "x", "frame": {"path": "images/0000.png"}, "caption": {"text": "'"$text"'"}}' | vlrm-cat --from=json |
+            vlrm-reward "${models[@]}" | vlrm-cat | jq -c 'select(.id) | [.caption.tokens, .reward]'
+    done > "$TMP/out"
+    [ "$(sort -u "$TMP/out" | wc -l)" = 1 ]
+    jq -c '{id: "x", frame: {path: "images/0000.png"}, caption: {tokens: .[0], text: "\u2003a red circle\u0085"}}' "$TMP/out" | head -1 |
+        vlrm-cat --from=json > "$TMP/in.vlrm"
+    vlrm-reward "${models[@]}" "$TMP/in.vlrm" > "$TMP/out.vlrm"
+}
+
 @test "tokens that do not decode to the text are a mismatch that names the record" {
     echo '{"id": "odd", "frame": {"path": "images/0000.png"}, "caption": {"text": "another text", "tokens": [69, 79]}}' | vlrm-cat --from=json > "$TMP/in.vlrm"
     exits 6 vlrm-reward "${models[@]}" "$TMP/in.vlrm"
