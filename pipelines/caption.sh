@@ -60,7 +60,9 @@ done
 # A record's id and text alone, of the lines of vlrm-cat; a record without caption has none.
 # shellcheck disable=SC2016 # it is the stage's shell that reads this
 lines='vlrm-cat --fields id,caption.text | sed -nE '"'"'s/^(\{"id": ".*"), "caption": \{"text": (".*")\}\}$/\1, "caption": \2}/p'"'"'
-    exit "${PIPESTATUS[0]}"'
+    statuses=("${PIPESTATUS[@]}")
+    [ "${statuses[0]}" = 0 ] || exit "${statuses[0]}"
+    case ${statuses[1]} in 0 | 141) ;; *) exit 1 ;; esac'
 
 folder=$(mktemp -d "${TMPDIR:-/tmp}/vlrm-caption.XXXXXX") || recipe_die 'cannot make a folder for the logs'
 stages_begin caption "$folder"

@@ -128,6 +128,9 @@ diff <(measured "$TMP/whole") <(measured "$TMP/killed")
     diff <(jq -cS . "$TMP/want") <(jq -cS . "$TMP/out")
     [ "$("$ROOT/bin/vlrm" caption -m "$ORACLE/blip2" --sample --num-return=2 --limit 2 "$TMP/in" | wc -l)" = 4 ]
     echo 'no image' > "$TMP/in/broken.png"
+    exits 1 bash -c '"$@" > /dev/full' - "$ROOT/bin/vlrm" caption -m "$ORACLE/blip2" --greedy --limit 1 "$TMP/in"
+    says "No space left on device"
+    exits 0 bash -c 'set -o pipefail; "$@" | head -c 1 > /dev/null' - "$ROOT/bin/vlrm" caption -m "$ORACLE/blip2" --greedy --limit 1 "$TMP/in"
     run "$ROOT/bin/vlrm" caption --model "$ORACLE/blip2" --greedy "$TMP/in"
     [ "$status" = 3 ]
     [ "$(grep -c '^{"id"' <<< "$output")" = 5 ]
