@@ -33,9 +33,10 @@ struct Checkpoint {
     size_t n_files;
     StoredTensor *tensors; /* in order of name once open */
     size_t n_tensors, capacity;
-    json_t *headers; /* array, owned: names and dtypes are borrowed from it */
-    json_t *index;   /* owned, or NULL */
-    Arena arena;     /* owned: names of torch files */
+    uint64_t *digests; /* [n_tensors], owned: what StoredTensor.digest points to */
+    json_t *headers;   /* array, owned: names and dtypes are borrowed from it */
+    json_t *index;     /* owned, or NULL */
+    Arena arena;       /* owned: names of torch files */
 };
 
 /* ---- one file's header ---- */
@@ -376,6 +377,9 @@ Checkpoint *checkpoint_open(const char *path, Error *err)
     }
     if (c->n_tensors > 1)
         qsort(c->tensors, c->n_tensors, sizeof c->tensors[0], by_name);
+    c->digests = xcalloc(c->n_tensors + 1, sizeof *c->digests);
+    for (size_t i = 0; i < c->n_tensors; i++)
+        c->tensors[i].digest = &c->digests[i];
     return c;
 }
 
@@ -388,6 +392,7 @@ void checkpoint_free(Checkpoint *c)
             munmap(c->files[i].data, c->files[i].size);
         free(c->files[i].path);
     }
+    free(c->digests);
     json_decref(c->headers);
     json_decref(c->index);
     arena_release(&c->arena);

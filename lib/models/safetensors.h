@@ -36,7 +36,8 @@ typedef struct StoredTensor {
     Shape shape;
     const void *data; /* in the mapping; aligned to one value only if the file is */
     size_t bytes;
-    size_t file; /* which of the checkpoint's files */
+    size_t file;      /* which of the checkpoint's files */
+    uint64_t *digest; /* in the checkpoint: of the bytes, 0 until checkpoint_digest has read them */
 } StoredTensor;
 
 typedef struct Checkpoint Checkpoint;
@@ -65,7 +66,8 @@ void stored_read(const StoredTensor *t, size_t first, size_t n, DType to, void *
 /*
  * Digest of the tensors whose names begin with one of the prefixes (all, if n is 0): xxh3-64 over name, dtype, shape and xxh3-64
  * of the bytes of each, in order of name; so of tensors, not of files. Reads every byte, on all threads of the pool, and gives
- * its page back at once. The text has 16 hexadecimal digits.
+ * its page back at once; a tensor that has been read for a digest before is not read again, so the digest of a part costs nothing
+ * after that of the whole. The text has 16 hexadecimal digits.
  */
 uint64_t checkpoint_digest(const Checkpoint *c, const char *const *prefixes, size_t n);
 void digest_text(uint64_t digest, char text[static 17]);

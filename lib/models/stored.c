@@ -87,11 +87,6 @@ void stored_read(const StoredTensor *t, size_t first, size_t n, DType to, void *
 
 /* ---- digests ---- */
 
-typedef struct DigestWork {
-    const StoredTensor **tensors;
-    uint64_t *digests;
-} DigestWork;
-
 enum { DIGEST_PIECE = 1 << 20 };
 
 /* Gives the pages of a stretch of a mapped file back; who reads them again finds them in the page cache. */
@@ -104,8 +99,9 @@ static void pages_forget(const char *at, size_t bytes)
 /* A file is read through, not held: one that was just written would double what its values take in memory. */
 static void digest_tensor(void *context, size_t part)
 {
-    const DigestWork *w = context;
-    const StoredTensor *t = w->tensors[part];
+    const StoredTensor *t = ((const StoredTensor *const *)context)[part];
+    if (*t->digest != 0)
+        return;
     XXH3_state_t *state = XXH3_createState();
     XXH3_64bits_reset(state);
     for (size_t at = 0, n; at < t->bytes; at += n) {
@@ -113,7 +109,7 @@ static void digest_tensor(void *context, size_t part)
         XXH3_64bits_update(state, (const char *)t->data + at, n);
         pages_forget((const char *)t->data + at, n);
     }
-    w->digests[part] = XXH3_64bits_digest(state);
+    *t->digest = XXH3_64bits_digest(state);
     XXH3_freeState(state);
 }
 
@@ -128,27 +124,25 @@ static bool has_prefix(const char *name, const char *const *prefixes, size_t n)
 uint64_t checkpoint_digest(const Checkpoint *c, const char *const *prefixes, size_t n)
 {
     size_t count = 0;
-    DigestWork w = {.tensors = xcalloc(checkpoint_count(c) + 1, sizeof *w.tensors),
-                    .digests = xcalloc(checkpoint_count(c) + 1, sizeof *w.digests)};
+    const StoredTensor **tensors = xcalloc(checkpoint_count(c) + 1, sizeof *tensors);
     for (size_t i = 0; i < checkpoint_count(c); i++)
         if (has_prefix(checkpoint_get(c, i)->name, prefixes, n))
-            w.tensors[count++] = checkpoint_get(c, i);
-    pool_run(digest_tensor, &w, count);
+            tensors[count++] = checkpoint_get(c, i);
+    pool_run(digest_tensor, tensors, count);
     XXH3_state_t *state = XXH3_createState();
     XXH3_64bits_reset(state);
     for (size_t i = 0; i < count; i++) {
-        const StoredTensor *t = w.tensors[i];
+        const StoredTensor *t = tensors[i];
         char shape[128];
         XXH3_64bits_update(state, t->name, strlen(t->name) + 1);
         XXH3_64bits_update(state, t->dtype, strlen(t->dtype) + 1);
         shape_text(&t->shape, shape);
         XXH3_64bits_update(state, shape, strlen(shape) + 1);
-        XXH3_64bits_update(state, &w.digests[i], sizeof w.digests[i]);
+        XXH3_64bits_update(state, t->digest, sizeof *t->digest);
     }
     uint64_t digest = XXH3_64bits_digest(state);
     XXH3_freeState(state);
-    free(w.tensors);
-    free(w.digests);
+    free(tensors);
     return digest;
 }
 

@@ -10,6 +10,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -226,6 +227,36 @@ static void test_digest(void **state)
     free(b);
 }
 
+static long faults(void)
+{
+    struct rusage use;
+    assert_int_equal(getrusage(RUSAGE_SELF, &use), 0);
+    return use.ru_minflt + use.ru_majflt;
+}
+
+/* The digest of a part after that of the whole touches no page of the mapping; reading 32 MiB takes hundreds of faults. */
+static void test_digest_reads_once(void **state)
+{
+    (void)state;
+    enum { VALUES = 8 << 20 };
+    float *values = xcalloc(VALUES, sizeof *values);
+    const TensorSource source = {.name = "part.a", .shape = SHAPE(VALUES), .dtype = "F32", .data = values};
+    Error err = {0};
+    const char *const part[] = {"part."};
+    char *path = in_folder("large.safetensors");
+    assert_true(safetensors_write(path, &source, 1, NULL, &err));
+    Checkpoint *c = checkpoint_open(path, &err);
+    assert_non_null(c);
+    long before = faults();
+    uint64_t whole = checkpoint_digest(c, NULL, 0);
+    long first = faults() - before;
+    assert_int_equal(checkpoint_digest(c, part, 1), whole);
+    assert_true(faults() - before - first < first / 4);
+    checkpoint_free(c);
+    free(values);
+    free(path);
+}
+
 static void test_writer_errors(void **state)
 {
     (void)state;
@@ -325,9 +356,9 @@ static int remove_folder(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_hostile_headers), cmocka_unit_test(test_deep_json),  cmocka_unit_test(test_lengths),
-        cmocka_unit_test(test_missing),         cmocka_unit_test(test_round_trip), cmocka_unit_test(test_digest),
-        cmocka_unit_test(test_writer_errors),   cmocka_unit_test(test_index),
+        cmocka_unit_test(test_hostile_headers),   cmocka_unit_test(test_deep_json),     cmocka_unit_test(test_lengths),
+        cmocka_unit_test(test_missing),           cmocka_unit_test(test_round_trip),    cmocka_unit_test(test_digest),
+        cmocka_unit_test(test_digest_reads_once), cmocka_unit_test(test_writer_errors), cmocka_unit_test(test_index),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }
