@@ -151,8 +151,25 @@ static void pack_right(const Gemm *g, float *to, size_t j0, size_t end, size_t t
     }
 }
 
+/* Panels j0 .. j1-1 from term t0 on; nothing where the terms or columns have ended. */
+static Ahead ahead_of(const Gemm *g, size_t j0, size_t j1, size_t t0)
+{
+    size_t column = j0 * PANEL_COLUMNS, first = t0 * TERM, size = weight_size(g->kind);
+    if (column >= g->n || first >= g->depth)
+        return (Ahead){0};
+    size_t columns = gemm_least(j1 * PANEL_COLUMNS, g->n) - column, depth = gemm_least(PANEL_DEPTH * TERM, g->depth - first);
+    Ahead a = {.stride = g->ldb * size};
+    a.row = (const char *)g->b + (g->b_turned ? column * g->ldb + first : first * g->ldb + column) * size;
+    a.rows = g->b_turned ? columns : depth;
+    a.width = (g->b_turned ? depth : columns) * size;
+    size_t into_line = (uintptr_t)a.row % LINE_BYTES;
+    a.row -= into_line;
+    a.width += into_line;
+    return a;
+}
+
 /* All rows of the columns of panels j0 .. j1-1, over one block of terms. */
-static void gemm_block(const Gemm *g, const float *right, size_t j0, size_t j1, size_t t0, size_t terms)
+static void gemm_block(const Gemm *g, const float *right, size_t j0, size_t j1, size_t t0, size_t terms, Ahead ahead)
 {
     for (size_t p = 0; p < g->panels; p++) {
         size_t i0 = panel_start(p, g->panels, g->m), rows = panel_start(p + 1, g->panels, g->m) - i0;
@@ -163,7 +180,8 @@ static void gemm_block(const Gemm *g, const float *right, size_t j0, size_t j1, 
                         .bias = g->bias && t0 == 0 ? g->bias + column : NULL,
                         .ldc = g->n,
                         .columns = gemm_least(PANEL_COLUMNS, g->n - column),
-                        .add = g->add || t0 > 0};
+                        .add = g->add || t0 > 0,
+                        .ahead = &ahead};
             panel_kernels[rows - 1](a, rows, right + (j - j0) * PANEL_COLUMNS * terms, terms, &o);
         }
     }
@@ -174,15 +192,24 @@ INLINE size_t column_panels(const Gemm *g)
     return (g->n + PANEL_COLUMNS - 1) / PANEL_COLUMNS;
 }
 
+/* The first panel of columns of a part; behind the last one, the end. */
+INLINE size_t part_start(const Gemm *g, size_t part)
+{
+    return panel_start(gemm_least(part, g->parts), g->parts, column_panels(g));
+}
+
 static void gemm_part(void *context, size_t part)
 {
     const Gemm *g = context;
-    size_t j0 = panel_start(part, g->parts, column_panels(g)), j1 = panel_start(part + 1, g->parts, column_panels(g));
+    size_t j0 = part_start(g, part), j1 = part_start(g, part + 1);
+    size_t later = part + (size_t)pool_threads(); /* the part that this thread is likely to take next */
     float *right = scratch(SCRATCH_RIGHT, (j1 - j0) * PANEL_COLUMNS * (PANEL_DEPTH + VL) * sizeof *right);
     for (size_t t0 = 0; t0 < g->terms; t0 += PANEL_DEPTH) {
         size_t terms = gemm_least(PANEL_DEPTH, g->terms - t0);
         pack_right(g, right, j0 * PANEL_COLUMNS, j1 * PANEL_COLUMNS, t0, terms);
-        gemm_block(g, right, j0, j1, t0, terms);
+        Ahead ahead = t0 + terms < g->terms ? ahead_of(g, j0, j1, t0 + terms)
+                                            : ahead_of(g, part_start(g, later), part_start(g, later + 1), 0);
+        gemm_block(g, right, j0, j1, t0, terms, ahead);
     }
 }
 

@@ -8,7 +8,8 @@
 enum {
     PANEL_ROWS = VEC_REGISTERS == 32 ? 12 : 6, /* x 2 vectors of sums */
     PANEL_COLUMNS = 2 * VL,
-    LINE_VALUES = 16, /* of a line of the caches */
+    LINE_BYTES = 64, /* of the caches */
+    ASK_TERMS = 16,  /* between two lines that are asked for ahead: about what memory needs for one */
 };
 
 /* Panels are of nearly equal height, so that none is nearly empty: where panel p of `panels` begins. */
@@ -22,12 +23,36 @@ INLINE size_t gemm_least(size_t a, size_t b)
     return a < b ? a : b;
 }
 
+/*
+ * Rows of a matrix that are wanted next: a kernel asks for a line of them now and then, as they come from memory, in runs too
+ * short for the processor to guess.
+ */
+typedef struct Ahead {
+    const char *row;
+    size_t stride, width, rows; /* bytes from one row to the next, bytes wanted of each, rows left */
+    size_t at;                  /* bytes of `row` asked for */
+} Ahead;
+
+INLINE void ahead_ask(Ahead *a)
+{
+    if (a->rows == 0)
+        return;
+    _mm_prefetch(a->row + a->at, _MM_HINT_T0);
+    a->at += LINE_BYTES;
+    if (a->at >= a->width) {
+        a->at = 0;
+        a->row += a->stride;
+        a->rows--;
+    }
+}
+
 /* Where a tile of sums goes, and what it starts from. */
 typedef struct Corner {
     float *c;
     const float *bias; /* NULL: none */
     size_t ldc, columns;
     bool add;
+    Ahead *ahead; /* NULL: none */
 } Corner;
 
 INLINE void tile_store(const Corner *o, size_t row, size_t lane, V sum)
@@ -52,7 +77,7 @@ INLINE void tile_prefetch(const Corner *o, size_t rows)
 {
     UNROLL
     for (size_t i = 0; i < rows; i++)
-        for (size_t lane = 0; lane < PANEL_COLUMNS; lane += LINE_VALUES)
+        for (size_t lane = 0; lane < PANEL_COLUMNS; lane += LINE_BYTES / sizeof(float))
             _mm_prefetch((const char *)(o->c + i * o->ldc + lane), _MM_HINT_T0);
 }
 
@@ -66,6 +91,8 @@ INLINE void tile_sums(size_t rows, const float *a, size_t lda, const float *b, s
         acc[i][0] = acc[i][1] = v_zero();
     tile_prefetch(o, rows);
     for (size_t t = 0; t < terms; t++) {
+        if (o->ahead && t % ASK_TERMS == 0)
+            ahead_ask(o->ahead);
         V b0 = v_load(b), b1 = v_load(b + VL);
         UNROLL
         for (size_t i = 0; i < rows; i++) {
