@@ -70,7 +70,7 @@ LIB_SOURCES  := $(wildcard lib/base/*.c lib/stream/*.c lib/models/*.c lib/tensor
 endif
 MAINS        := $(wildcard src/*/vlrm-*.c world/vlrm-*.c)
 PROTOS       := $(wildcard src/*/*.proto)
-PARTS        := $(filter-out $(MAINS),$(wildcard src/*/*.c world/*.c)) $(PROTOS:.proto=.pb-c.c)
+PARTS        := $(filter-out $(MAINS),$(wildcard src/*/*.c world/*.c world/*/*.c)) $(PROTOS:.proto=.pb-c.c)
 TEST_MAINS   := $(wildcard tests/unit/test_*.c tests/ops/test_*.c tests/models/test_*.c)
 ifeq ($(VARIANT),double)
 TEST_MAINS   := $(filter-out tests/unit/%,$(TEST_MAINS))

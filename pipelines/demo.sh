@@ -25,7 +25,7 @@ echo "drawing $MINI_DEMO_TRAIN_CLIPS clips to train on and $MINI_DEMO_TEST_CLIPS
 mini_world "$run/train" train "$MINI_TRAIN_SEED" "$MINI_DEMO_TRAIN_CLIPS"
 mini_world "$run/test" test "$MINI_TEST_SEED" "$MINI_DEMO_TEST_CLIPS"
 
-echo "vlrm train: $MINI_DEMO_STEPS steps of $MINI_BATCH captions from $MODELS/captioner, rewarded by $MODELS/itm and $MODELS/clip"
+echo "vlrm train: $MINI_DEMO_STEPS steps of $MINI_BATCH captions from $MODELS/captioner, rewarded by $MODELS/itm"
 mini_train "$run/vlrm" "$run/train" "$MINI_DEMO_STEPS" "$MINI_DEMO_EVERY" |
     jq --unbuffered -r --argjson last "$MINI_DEMO_STEPS" 'select(.step % 10 == 0 or .step == 1 or .step == $last) |
         "step \(.step): reward \(.reward.mean * 100 | round / 100), of it match \(.sim.mean * 100 | round / 100), \(.length.mean * 10 | round / 10) tokens a caption"'

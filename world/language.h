@@ -62,6 +62,9 @@ void caption_write(char out[CAPTION_MAX], const Scene *s, const Plan *plan, Dice
  */
 __attribute__((warn_unused_result)) bool caption_falsify(char out[CAPTION_MAX], const Scene *s, const char *caption, Dice *d);
 
+/* How many of the caption's claims do not hold of the scene; of a caption that cannot be read, as many as an int can say. */
+int caption_wrong(const Scene *s, const char *caption);
+
 /* The caption with one detail of two of its objects exchanged ("a red box and a blue star" for "a blue box and a red star");
  * false when it has no such pair, or would still be true. */
 __attribute__((warn_unused_result)) bool caption_exchange(char out[CAPTION_MAX], const Scene *s, const char *caption, Dice *d);

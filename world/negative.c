@@ -1,4 +1,5 @@
 /* Hard negatives: true captions with one detail changed; see language.h. */
+#include <limits.h>
 #include <string.h>
 
 #include "world/language.h"
@@ -14,6 +15,12 @@ static bool judged(Verdict *v, const Scene *s, const char *caption)
         return false;
     *v = scene_judge(s, &r);
     return true;
+}
+
+int caption_wrong(const Scene *s, const char *caption)
+{
+    Verdict v;
+    return judged(&v, s, caption) ? verdict_wrong(&v) : INT_MAX;
 }
 
 static bool is_detail(const Word *w)

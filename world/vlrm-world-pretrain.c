@@ -8,7 +8,7 @@
 #include "base/pool.h"
 #include "base/signals.h"
 #include "stream/filter.h"
-#include "world/teach.h"
+#include "world/lessons/teach.h"
 
 static const char *truth, *lesson_name;
 static int64_t threads, size;

@@ -121,7 +121,7 @@ static ModelShape shape_of(const SizeRow *r)
                                       .heads = r->qformer[2],
                                       .mlp = r->qformer[3],
                                       .encoder_hidden = r->vision[0],
-                                      .cross_frequency = 2,
+                                      .cross_frequency = strcmp(r->name, "itm-mini") == 0 ? 1 : 2,
                                       .eps = 1e-12,
                                       .vocabulary = itm ? 30523 : 30522,
                                       .positions = 512,

@@ -51,12 +51,15 @@ random_models() {
     says 'usage: vlrm demo'
 }
 
-# What share/tiny/README.md says of them, less three standard errors: captions are drawn by frame ids, which name the folder. The premise itself asks for more (0.9 and 0.95): vlrm premise says so and ends with 7.
-@test "premise: the bundled scorer tells the truth from a changed detail, the judge finds long truths" {
+# The premise of reinforcement (0.90, 0.95 and 0.95 of 500 held-out scenes), as share/tiny/README.md says it was measured. Captions are
+# drawn by frame ids, which name the folder: what is asked here is that, less three standard errors.
+@test "premise: the bundled scorer prefers the longer truth, and the truth to a changed detail; the judge finds long truths" {
     [ -d "$ROOT/share/tiny" ] || skip 'no share/tiny: there are no bundled models to ask'
-    MINI_PREMISE_FRAMES=500 exits 7 "$vlrm" premise run
-    says 'vlrm premise: longer_preferred is 0.'
-    jq -e '.scenes == 500 and .longer_preferred >= 0.45 and .truth_preferred >= 0.9 and .["judge_r@1"] >= 0.9 and .long_truths_punished == 0' run/premise.json
+    MINI_PREMISE_FRAMES=500 run "$vlrm" premise run
+    [ "$status" = 0 ] || [ "$status" = 7 ] || { echo "$output"; false; }
+    jq -e '.scenes == 500 and .longer_preferred >= 0.9 and .truth_preferred >= 0.93 and .["judge_r@1"] >= 0.92 and .long_truths_punished == 0' run/premise.json
+    want=$(jq 'if .longer_preferred >= 0.9 and .truth_preferred >= 0.95 and .["judge_r@1"] >= 0.95 then 0 else 7 end' run/premise.json)
+    [ "$status" = "$want" ]
 }
 
 @test "premise: models that know nothing end with status 7, a line for each share" {
@@ -85,7 +88,7 @@ nobody_writes() {
     exits 0 "$vlrm" reproduce "$PWD/run"
     says "the report: $PWD/run/reproduction.md"
     report=run/reproduction.md
-    for row in REF base VLRM VLRM-RS ITM-alone no-bad-penalty value-head-linear train-projection train-lora-llm 'train-all+lora-vision'; do
+    for row in REF base VLRM VLRM-RS no-reference no-bad-penalty value-head-linear train-projection train-lora-llm 'train-all+lora-vision'; do
         grep -qE "^\| ${row/+/.} \|( [0-9.-]+( ± [0-9.]+)? \|){8} [12] \|$" "$report" || { echo "no row $row"; cat "$report"; false; }
     done
     jq -e '(.rows | map(select(.set == "test" and .row == "VLRM")) | map(.seed)) == [1, 2]' run/results.json

@@ -1,5 +1,5 @@
 /* The contrastive loss; see contrast.h. */
-#include "world/contrast.h"
+#include "world/lessons/contrast.h"
 
 #include <math.h>
 #include <stdlib.h>

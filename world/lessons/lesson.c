@@ -1,5 +1,5 @@
 /* A course of training; see lesson.h. */
-#include "world/lesson.h"
+#include "world/lessons/lesson.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -139,6 +139,15 @@ void lesson_learn(Lesson *l, double loss)
     l->loss += loss;
     l->seen++;
     say(l);
+}
+
+Tokens lesson_tokens(const Tokenizer *t, const char *caption, int flags, size_t limit, Arena *arena)
+{
+    Error err = {0};
+    Tokens tokens;
+    if (!tokenizer_encode(&tokens, arena, t, (TextSlice){caption, strlen(caption)}, flags, limit, &err))
+        bug("%s", err.text);
+    return tokens;
 }
 
 double lesson_likely(Lesson *l, Tensor *logp, double weight)

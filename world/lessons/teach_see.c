@@ -9,7 +9,7 @@
 #include "models/blip2.h"
 #include "models/clip.h"
 #include "world/draw.h"
-#include "world/teach.h"
+#include "world/lessons/teach.h"
 
 typedef enum Question {
     Q_THING,

@@ -1,5 +1,5 @@
 /* Frames with their truth; see gallery.h. */
-#include "world/gallery.h"
+#include "world/lessons/gallery.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,8 +1,8 @@
 /* The contrastive loss of CLIP and of BLIP-2's image-text contrast (Radford et al. 2021). */
-#ifndef WORLD_CONTRAST_H
-#define WORLD_CONTRAST_H
+#ifndef WORLD_LESSONS_CONTRAST_H
+#define WORLD_LESSONS_CONTRAST_H
 
-#include "world/lesson.h"
+#include "world/lessons/lesson.h"
 
 /*
  * images [n, width] and texts [m, width], m >= n, of unit length; text i < n belongs to image i, the others to none. Cross

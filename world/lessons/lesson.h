@@ -6,10 +6,11 @@
  *   while (lesson_step(&l)) { forward; seed gradients; lesson_learn(&l, loss); }
  *   lesson_save(&l, folder, &err);
  */
-#ifndef WORLD_LESSON_H
-#define WORLD_LESSON_H
+#ifndef WORLD_LESSONS_LESSON_H
+#define WORLD_LESSONS_LESSON_H
 
 #include "models/parameters.h"
+#include "text/tokenizer.h"
 
 typedef struct LessonOptions {
     const char *name; /* in the log */
@@ -45,6 +46,9 @@ void lesson_learn(Lesson *l, double loss);
 
 /* FOLDER/model.safetensors: all tensors of the binder, in f32. */
 __attribute__((warn_unused_result)) bool lesson_save(const Lesson *l, const char *folder, Error *err);
+
+/* The ids of a caption of the world's language, in the arena. flags, limit: tokenizer_encode's. */
+Tokens lesson_tokens(const Tokenizer *t, const char *caption, int flags, size_t limit, Arena *arena);
 
 /* Seeds logp [n, 1] with -weight / n each, so that the tape's backward pass lowers weight * mean(-logp). Returns that. */
 double lesson_likely(Lesson *l, Tensor *logp, double weight);

@@ -1,6 +1,6 @@
 /* Frames with their truth in memory: what the miniature models are taught from. 7 kB a frame. */
-#ifndef WORLD_GALLERY_H
-#define WORLD_GALLERY_H
+#ifndef WORLD_LESSONS_GALLERY_H
+#define WORLD_LESSONS_GALLERY_H
 
 #include "stream/filter.h"
 #include "world/dice.h"

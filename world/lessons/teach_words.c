@@ -4,7 +4,7 @@
 
 #include "media/image.h"
 #include "text/train.h"
-#include "world/teach.h"
+#include "world/lessons/teach.h"
 
 enum { SCENES = 20000 };
 

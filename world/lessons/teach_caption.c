@@ -5,7 +5,7 @@
 
 #include "models/blip2.h"
 #include "text/tokenizer.h"
-#include "world/teach.h"
+#include "world/lessons/teach.h"
 
 enum { CAPTIONS = 3, ALONE = 4 }; /* captions of one image in a step; one image in so many gives a text alone */
 
@@ -34,12 +34,9 @@ static Plan draw_plan(const TeachOptions *o, Dice *d)
 static OptSequence draw_caption(Class *c, const Scene *s, Dice *d, Arena *arena)
 {
     char text[CAPTION_MAX];
-    Error err = {0};
-    Tokens tokens;
     Plan plan = draw_plan(c->options, d);
     caption_write(text, s, &plan, d);
-    if (!tokenizer_encode(&tokens, arena, c->tokenizer, (TextSlice){text, strlen(text)}, ENCODE_LITERAL, 0, &err))
-        bug("%s", err.text);
+    const Tokens tokens = lesson_tokens(c->tokenizer, text, ENCODE_LITERAL, 0, arena);
     int32_t *ids = arena_alloc(arena, (tokens.count + 1) * sizeof *ids);
     memcpy(ids, tokens.ids, tokens.count * sizeof *ids);
     ids[tokens.count] = c->captioner->eos;

@@ -7,8 +7,8 @@
 
 #include "models/clip.h"
 #include "text/tokenizer.h"
-#include "world/contrast.h"
-#include "world/teach.h"
+#include "world/lessons/contrast.h"
+#include "world/lessons/teach.h"
 
 enum { TEXTS = 2 };
 
@@ -23,11 +23,7 @@ typedef struct Class {
 
 static ClipText encode(Class *c, const char *text, Arena *arena)
 {
-    Error err = {0};
-    Tokens tokens;
-    if (!tokenizer_encode(&tokens, arena, c->tokenizer, (TextSlice){text, strlen(text)}, ENCODE_SPECIAL,
-                          c->clip->config.text.positions, &err))
-        bug("%s", err.text);
+    const Tokens tokens = lesson_tokens(c->tokenizer, text, ENCODE_SPECIAL, c->clip->config.text.positions, arena);
     return (ClipText){tokens.ids, tokens.count};
 }
 

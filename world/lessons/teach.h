@@ -9,13 +9,13 @@
  * Models come from a folder and go back to it; every draw is a function of the seed, so the same command writes the same bytes
  * (with the same number of threads, on the same kind of processor).
  */
-#ifndef WORLD_TEACH_H
-#define WORLD_TEACH_H
+#ifndef WORLD_LESSONS_TEACH_H
+#define WORLD_LESSONS_TEACH_H
 
-#include "world/gallery.h"
+#include "world/lessons/gallery.h"
 #include "world/language.h"
 #include "models/vit.h"
-#include "world/lesson.h"
+#include "world/lessons/lesson.h"
 
 typedef struct TeachOptions {
     const char *model; /* folder */

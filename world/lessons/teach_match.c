@@ -1,0 +1,305 @@
+/*
+ * Matching: a scorer learns which captions belong to an image: a true one, and not the same with a detail changed, nor another
+ * image's, unless that is true as well. Alone, this takes very long until a word means anything, and never learns which object a
+ * word is about; so three more losses go with it. Words that were changed, and those that they replaced, answer whether they are
+ * true of the image. Hidden words are guessed from the image and the rest (ALBEF, Li et al. 2021): a hidden colour is that of the
+ * object which the rest describes. And in the beginning, BLIP-2's contrast of images and texts.
+ *
+ * A second course, --go-on, is about length: of two true captions the scorer shall prefer the one that says more.
+ */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "models/itm.h"
+#include "world/lessons/contrast.h"
+#include "world/lessons/match_texts.h"
+#include "world/lessons/teach.h"
+
+/* Of the steps of a first course: with images of one object, with contrast, and before negatives are hard. */
+static const double EASY = 0.1, CONTRAST = 0.2, HARD = 0.35;
+/* Of the loss: by kind of text. */
+static const double SHARES[MATCH_TEXTS] = {[TRUE_ONE] = 0.5, [CHANGED] = 0.3, [OTHERS] = 0.2};
+static const double HARD_SHARES[MATCH_TEXTS] = {[TRUE_ONE] = 0.4, [CHANGED] = 0.25, [OTHERS] = 0.35};
+static const double GUESSING = 0.5;
+static const double USUAL_LENGTH = 14; /* pieces of a text */
+
+/* Judgements that were right, and losses, since the last line of the log. */
+typedef struct Marks {
+    double right[MATCH_TEXTS], asked, exchanged_right, exchanged, words, guesses, contrast, aligned;
+} Marks;
+
+typedef struct Class {
+    const Gallery *g;
+    const TeachOptions *options;
+    Itm *itm;
+    Tokenizer *tokenizer;
+    real *features; /* owned: all sights', normed by the scorer's own norm */
+    Lesson lesson;
+    Tensor *word_table;  /* [2, hidden]: false, true */
+    Tensor *guess_table; /* [vocabulary, hidden] */
+    Marks marks;
+} Class;
+
+/* One step's images and texts. */
+typedef struct Sheet {
+    size_t n;           /* images */
+    size_t *numbers;    /* of their sights */
+    QformerText *texts; /* [n * MATCH_TEXTS] */
+    MatchTexts *drawn;  /* [n] */
+} Sheet;
+
+static bool before(const Class *c, double share)
+{
+    return !c->options->go_on && (double)c->lesson.step < share * (double)c->lesson.options.steps;
+}
+
+/*
+ * A second course mines among so many images that captions which say little are true of another, and exchanges nothing: what the
+ * scorer cannot tell from the truth makes it doubt whatever could have been exchanged, which is every long caption.
+ */
+static Hardness hardness(const Class *c)
+{
+    if (before(c, HARD))
+        return (Hardness){.easy = before(c, EASY), .exchanged = 0.2, .mined = 1};
+    return c->options->go_on ? (Hardness){.mined = 256} : (Hardness){.exchanged = 0.4, .mined = 6};
+}
+
+static Sheet sheet_draw(Class *c, Arena *arena)
+{
+    const Hardness h = hardness(c);
+    Sheet s = {.n = (size_t)c->options->batch};
+    Dice d = dice_make(c->options->seed, (uint32_t)c->lesson.step, 3);
+    s.numbers = arena_alloc(arena, s.n * sizeof *s.numbers);
+    s.texts = arena_alloc(arena, s.n * sizeof *s.texts * MATCH_TEXTS);
+    s.drawn = arena_alloc(arena, s.n * sizeof *s.drawn);
+    for (size_t i = 0; i < s.n; i++) {
+        s.numbers[i] = sight_draw(c->g, h.easy, &d);
+        s.drawn[i] = match_texts_draw(c->g, c->tokenizer, i, c->g->sights[s.numbers[i]].scene, &h, &d, arena);
+        memcpy(s.texts + i * MATCH_TEXTS, s.drawn[i].text, sizeof s.drawn[i].text);
+    }
+    return s;
+}
+
+/*
+ * What a judgement of a text counts. In a second course a true caption counts by its length, as it says so much, and a changed
+ * one the less the longer it is, as one word is wrong among so many.
+ */
+static double weight_of(const Class *c, const QformerText *text, size_t kind)
+{
+    const double share = (before(c, HARD) ? SHARES : HARD_SHARES)[kind], length = (double)text->n / USUAL_LENGTH;
+    if (!c->options->go_on || kind == OTHERS)
+        return share;
+    return kind == TRUE_ONE ? share * length : share / length;
+}
+
+/* Cross entropy over the two logits of each text but the masked ones; seeds their gradient. */
+static double judge(Class *c, Tensor *logits, const Sheet *s)
+{
+    const Kernels *k = tape_kernels(c->lesson.tape);
+    const size_t n = s->n * MATCH_TEXTS;
+    real *host = xmalloc(2 * n * sizeof *host);
+    double loss = 0;
+    k->download(host, logits->data, 2 * n * sizeof *host);
+    for (size_t i = 0; i < n; i++) {
+        size_t kind = i % MATCH_TEXTS, truth = kind == TRUE_ONE;
+        double margin = (host[2 * i + truth] - host[2 * i + 1 - truth]), wrong = 1 / (1 + exp(margin));
+        double weight = weight_of(c, s->texts + i, kind) / (double)s->n;
+        loss += weight * (margin > 0 ? log1p(exp(-margin)) : log1p(exp(margin)) - margin);
+        host[2 * i + truth] = (real)(-weight * wrong);
+        host[2 * i + 1 - truth] = (real)(weight * wrong);
+        c->marks.right[kind] += margin > 0;
+        if (kind == CHANGED && s->drawn[i / MATCH_TEXTS].exchanged) {
+            c->marks.exchanged++;
+            c->marks.exchanged_right += margin > 0;
+        }
+    }
+    c->marks.asked += (double)s->n;
+    k->upload(logits->grad, host, 2 * n * sizeof *host);
+    free(host);
+    return loss;
+}
+
+/* Questions about words: rows of the texts, and the class that each belongs to. */
+typedef struct Questions {
+    RowRef *rows;
+    int32_t *answers;
+    size_t n;
+} Questions;
+
+static void ask(Questions *q, size_t row, int32_t answer)
+{
+    q->rows[q->n] = (RowRef){0, (uint32_t)row};
+    q->answers[q->n++] = answer;
+}
+
+/* The words of a true caption that its changed twin does not share, and what the twin has there: are they true? */
+static void ask_changed(Questions *q, const QformerText *a, const QformerText *b, size_t row)
+{
+    if (a->n != b->n)
+        return; /* another number of pieces: which stands for which cannot be said */
+    for (size_t j = 0; j < a->n; j++)
+        if (a->ids[j] != b->ids[j]) {
+            ask(q, row + j, 1);
+            ask(q, row + a->n + j, 0);
+        }
+}
+
+static void ask_hidden(Questions *q, const QformerText *masked, const int32_t *whole, size_t row)
+{
+    for (size_t j = 0; j < masked->n; j++)
+        if (masked->ids[j] != whole[j])
+            ask(q, row + j, whole[j]);
+}
+
+/* Cross entropy of the answers by the rows' products with the classes of the table; their mean, weighted. */
+static double answer(Class *c, const Tensor *words, const Questions *q, const Tensor *table, double weight)
+{
+    if (q->n == 0)
+        return 0;
+    const Tensor *asked = op_gather(c->lesson.tape, &words, 1, q->rows, q->n);
+    return lesson_likely(&c->lesson, op_token_logp(c->lesson.tape, asked, table, q->answers, NULL), weight);
+}
+
+/* words: the rows of all texts, one text after the other. */
+static void judge_words(Class *c, const Tensor *words, const Sheet *s, Arena *arena)
+{
+    Questions changed = {arena_alloc(arena, words->rows * sizeof(RowRef)), arena_alloc(arena, words->rows * sizeof(int32_t)), 0};
+    Questions hidden = {arena_alloc(arena, words->rows * sizeof(RowRef)), arena_alloc(arena, words->rows * sizeof(int32_t)), 0};
+    size_t row = 0;
+    for (size_t i = 0; i < s->n * MATCH_TEXTS; row += s->texts[i++].n) {
+        if (i % MATCH_TEXTS == TRUE_ONE)
+            ask_changed(&changed, s->texts + i, s->texts + i + 1, row);
+        if (i % MATCH_TEXTS == MASKED)
+            ask_hidden(&hidden, s->texts + i, s->drawn[i / MATCH_TEXTS].whole, row);
+    }
+    c->marks.words += answer(c, words, &changed, c->word_table, 1);
+    c->marks.guesses += answer(c, words, &hidden, c->guess_table, GUESSING) / GUESSING;
+}
+
+/* Image-text contrast, as BLIP-2's first stage has it beside matching: the texts read alone, the images by the queries alone. */
+static void align(Class *c, const QformerMemory *memory, const Sheet *s)
+{
+    Tape *t = c->lesson.tape;
+    const size_t n = s->n, queries = c->itm->qformer.queries;
+    QformerText *alone = tape_alloc(t, 2 * n * sizeof *alone);
+    size_t *first = tape_alloc(t, 2 * n * sizeof *first), *count = first + n;
+    for (size_t i = 0; i < n; i++) {
+        alone[i] = s->drawn[i].text[TRUE_ONE];
+        alone[n + i] = s->drawn[i].text[CHANGED];
+        first[i] = i * queries;
+        count[i] = queries;
+    }
+    Tensor *image = op_mean_rows(t, qformer_queries(t, &c->itm->qformer, memory), first, count, n);
+    image = op_normalise(t, op_linear(t, image, &c->itm->vision_projection));
+    Tensor *text = op_normalise(t, op_linear(t, qformer_texts(t, &c->itm->qformer, alone, 2 * n), &c->itm->text_projection));
+    c->marks.contrast += contrast(&c->lesson, image, text, NULL, &c->marks.aligned);
+}
+
+static void say(Class *c)
+{
+    const double steps = 200;
+    const Marks *m = &c->marks;
+    if (fmod((double)c->lesson.step + 1, steps) != 0)
+        return;
+    note("  right of true captions %.3f, changed %.3f (exchanged %.3f), others' %.3f; loss on words %.3f, hidden %.3f, contrast "
+         "%.3f "
+         "(%.3f sure)",
+         m->right[TRUE_ONE] / m->asked, m->right[CHANGED] / m->asked, m->exchanged_right / fmax(m->exchanged, 1),
+         m->right[OTHERS] / m->asked, m->words / steps, m->guesses / steps, m->contrast / steps, m->aligned / m->asked);
+    c->marks = (Marks){0};
+}
+
+static void match_step(Class *c, Arena *arena)
+{
+    Tape *t = c->lesson.tape;
+    const Sheet s = sheet_draw(c, arena);
+    const Tensor *features = sights_features(t, &c->itm->vit, c->features, s.numbers, s.n);
+    QformerMemory memory = qformer_memory(t, &c->itm->qformer, features, s.n);
+    Tensor *words;
+    const Tensor *rows = qformer_pairs(t, &c->itm->qformer, &memory, s.texts, s.n * MATCH_TEXTS, &words);
+    double loss = judge(c, itm_head(t, c->itm, rows, s.n * MATCH_TEXTS), &s);
+    judge_words(c, words, &s, arena);
+    if (before(c, CONTRAST))
+        align(c, &memory, &s);
+    say(c);
+    lesson_learn(&c->lesson, loss);
+    arena_reset(arena);
+}
+
+/* The text branch begins as the query branch: it is the same kind of work on other rows. */
+static const StoredTensor *start_of(const Checkpoint *captioner, const char *name)
+{
+    static const struct {
+        const char *text, *query;
+    } twins[] = {{".intermediate.dense.", ".intermediate_query.dense."}, {".output.", ".output_query."}};
+    const StoredTensor *found = checkpoint_find(captioner, name);
+    for (size_t i = 0; !found && i < 2; i++) {
+        const char *at = strstr(name, twins[i].text);
+        if (!at || strstr(name, "attention"))
+            continue;
+        char *query = xasprintf("%.*s%s%s", (int)(at - name), name, twins[i].query, at + strlen(twins[i].text));
+        found = checkpoint_find(captioner, query);
+        free(query);
+    }
+    return found;
+}
+
+/* Takes what the captioner has under the same name (or the query branch's) into the lesson's parameters. */
+static void take_over(Lesson *l, const Checkpoint *captioner)
+{
+    for (size_t i = 0; i < l->parameters.count; i++) {
+        Parameter *p = l->parameters.items[i];
+        const StoredTensor *start = start_of(captioner, p->name);
+        if (!start)
+            continue;
+        if (!shape_equal(&start->shape, &p->shape))
+            bug("%s differs in shape between captioner and scorer", p->name);
+        real *values = xmalloc(tensor_size(&p->value) * sizeof *values);
+        stored_read(start, 0, tensor_size(&p->value), DTYPE_REAL, values);
+        parameter_set(&l->parameters, p, values);
+        free(values);
+    }
+}
+
+static void teach_class(Class *c, const Checkpoint *captioner)
+{
+    static const char *const taught[] = {"vision_model", "query_tokens",      "embeddings",     "qformer",
+                                         "itm_head",     "vision_projection", "text_projection"};
+    const size_t hidden = c->itm->qformer.config.hidden;
+    const bool anew = !c->options->go_on;
+    Arena arena = {0};
+    for (size_t i = 0; i < sizeof taught / sizeof taught[0]; i++)
+        lesson_teach(&c->lesson, taught[i], anew);
+    c->word_table = lesson_table(&c->lesson, "match.word", 2, hidden);
+    c->guess_table = lesson_table(&c->lesson, "match.guess", (size_t)tokenizer_size(c->tokenizer), hidden);
+    if (anew)
+        take_over(&c->lesson, captioner);
+    Tape *t = tape_new(c->itm->binder.kernels);
+    c->features = sights_encode(c->g, &c->itm->vit, t);
+    tape_free(t);
+    while (lesson_step(&c->lesson)) /* the encoder's gradients stay zero: its output is a constant here */
+        match_step(c, &arena);
+    free(c->features);
+    arena_release(&arena);
+}
+
+bool teach_match(const Gallery *g, const TeachOptions *o, const Kernels *kernels, Error *err)
+{
+    if (!o->from)
+        return error_set(err, "--from DIR is needed: the captioner that the scorer starts from");
+    Checkpoint *captioner = checkpoint_open(o->from, err);
+    Class c = {.g = g, .options = o, .itm = captioner ? itm_open(o->model, kernels, err) : NULL};
+    c.tokenizer = c.itm ? tokenizer_open(o->model, err) : NULL;
+    bool ok = c.tokenizer != NULL;
+    if (ok) {
+        lesson_begin(&c.lesson, &(LessonOptions){"match", o->steps, o->rate, 0, o->seed}, &c.itm->binder);
+        teach_class(&c, captioner);
+        ok = lesson_save(&c.lesson, o->model, err);
+        lesson_release(&c.lesson);
+    }
+    tokenizer_free(c.tokenizer);
+    itm_free(c.itm);
+    checkpoint_free(captioner);
+    return ok;
+}
