@@ -55,6 +55,13 @@ for source in "${sources[@]}"; do
 done
 mkdir -p -- "$out" || recipe_die "cannot make $out"
 
+# What the making of a finished shard ended with, by its journal: 3 when the last word on some source is not "complete".
+journal_status() {
+    jq -en 'reduce inputs as $line ({}; .[$line.source] = $line.verdict) | all(. == "complete")' "$1" >/dev/null && return
+    [ -r "$1" ] || echo "vlrm corpus: no journal $1: whether all of the shard's sources were complete is not known" >&2
+    return 3
+}
+
 # Makes shard $1 in this process. What follows are options for vlrm-extract.
 make_shard() {
     local shard=$1 name file lock status
@@ -63,7 +70,11 @@ make_shard() {
     file=$out/$name.vlrm
     exec {lock}>"$out/.$name.lock"
     flock -n "$lock" || recipe_die "$name is being made by another process"
-    [ ! -e "$file" ] || { rm -f -- "$out/.$name.lock"; return 0; }
+    if [ -e "$file" ]; then
+        rm -f -- "$out/.$name.lock"
+        journal_status "$out/$name.journal"
+        return
+    fi
     # --append drops what a killed run wrote past its journal, and goes on behind the rest.
     setpriv --pdeathsig TERM -- vlrm-extract --shard "$shard/$shards" --journal "$out/$name.journal" --resume \
         --append "$out/.$name.writing" "$@" -- "${sources[@]}" </dev/null &

@@ -45,6 +45,7 @@ extract_options=("$@")
 [[ $retries =~ ^[0-9]+$ ]] || recipe_die "--retries: expected a number, found $retries" 2
 [ ! -t 1 ] || recipe_die 'stdout is a terminal; records are binary: > FILE or | vlrm-cat' 2
 if [ -n "$journal" ]; then
+    [ -n "$resume" ] || [ ! -s "$journal" ] || recipe_die "$journal exists already: --resume goes on with it" 2
     { : >>"$journal"; } 2>/dev/null || recipe_die "cannot write $journal"
     [ ! -s "$journal" ] || [ "$(head -c 1 -- "$journal" | tr '\0' .)" = '{' ] || recipe_die "$journal is no journal: it does not begin with {"
 fi

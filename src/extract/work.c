@@ -208,19 +208,41 @@ static void video_do(Work *w, const Input *in, double until)
     video_free(v);
 }
 
+/* A stream of this suite (a map whose first key is "vlrm") or a zstd file. FFmpeg would find the frames in a stream. */
+static bool is_stream(const uint8_t *head, size_t n)
+{
+    static const uint8_t zstd[] = {0x28, 0xb5, 0x2f, 0xfd}, skippable[] = {0x2a, 0x4d, 0x18};
+    if (n < 6)
+        return false;
+    return ((head[0] & 0xf0) == 0x80 && memcmp(head + 1, "\xa4vlrm", 5) == 0) || memcmp(head, zstd, sizeof zstd) == 0 ||
+           ((head[0] & 0xf0) == 0x50 && memcmp(head + 1, skippable, sizeof skippable) == 0);
+}
+
+/* The kind of source is told by its first bytes. */
+static void input_do(Work *w, Input *in, double until)
+{
+    uint8_t head[16];
+    const size_t n = input_head(in, head, sizeof head);
+    VideoReport *r = &w->out->report;
+    if (is_stream(head, n)) {
+        r->verdict = VERDICT_UNREADABLE;
+        snprintf(r->reason, sizeof r->reason,
+                 "a stream of records or a zstd file, expected a video or an image; vlrm-cat --save-images takes frames out of a "
+                 "stream");
+    } else if (image_format(head, n) == IMAGE_UNKNOWN)
+        video_do(w, in, until);
+    else if (input_bytes(in, w->source->label, r))
+        still_do(w, in);
+}
+
 void work_on(const Settings *s, const Source *source, Emit emit, void *context, Outcome *out)
 {
     Work w = {.s = s, .source = source, .emit = emit, .context = context, .out = out, .last_ms = INT64_MIN};
     double until = s->deadline > 0 ? seconds_now() + s->deadline : 0;
-    uint8_t head[16];
     Input in;
     *out = (Outcome){0};
-    if (input_open(&in, source, until, &out->report)) {
-        if (image_format(head, input_head(&in, head, sizeof head)) == IMAGE_UNKNOWN)
-            video_do(&w, &in, until);
-        else if (input_bytes(&in, source->label, &out->report))
-            still_do(&w, &in);
-    }
+    if (input_open(&in, source, until, &out->report))
+        input_do(&w, &in, until);
     if (w.stop)
         out->report = (VideoReport){.verdict = VERDICT_CUT};
     input_close(&in);

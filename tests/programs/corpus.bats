@@ -55,6 +55,13 @@ shards() {
     exits 3 "$ROOT/bin/vlrm" corpus --out shards --shards 3 'vi deos'
     [ "$(shards)" = 3 ]
     cat shards/*.journal | jq -e -s '[.[] | select(.verdict != "complete") | .source] == ["vi deos/{4}.mp4"]'
+    # Once more: nothing is done again, and the status tells the same.
+    before=$(stat -c %i%y shards/*)
+    exits 3 "$ROOT/bin/vlrm" corpus --out shards --shards 3 'vi deos'
+    [ "$(stat -c %i%y shards/*)" = "$before" ]
+    rm shards/*.journal
+    exits 3 "$ROOT/bin/vlrm" corpus --out shards --shards 3 'vi deos'
+    says 'no journal shards/shard-00000-of-00003.journal'
 }
 
 @test "killed with -9 at any moment, the same command completes it: every record, none twice" {

@@ -158,6 +158,14 @@ P
     [ "$(jq -r .verdict j | tr '\n' ' ')" = "damaged unreadable unreadable unreadable complete " ]
     [ "$(jq -s '.[0].missing + .[0].frames' j)" -eq 4 ]
     [ "$(jq -s '.[4].frames' j)" -eq 4 ]
+    # a stream of records is no video, though there are frames in it
+    vlrm-extract "$M/hevc.mp4" >frames.mp4
+    vlrm-extract --zstd=3 "$M/hevc.mp4" >packed.mp4
+    for source in frames.mp4 packed.mp4 '- <frames.mp4'; do
+        exits 3 bash -c "vlrm-extract $source >out.vlrm"
+        says 'a stream of records or a zstd file, expected a video or an image'
+        [ "$(vlrm-cat --count out.vlrm)" = 0 ]
+    done
     exits 4 bash -c "vlrm-extract - </dev/null >out.vlrm"
     mkdir empty
     exits 4 bash -c "vlrm-extract empty >out.vlrm"

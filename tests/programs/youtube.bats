@@ -115,9 +115,9 @@ EOF
     local status=0
     youtube --journal journal -- >out </dev/null || status=$?
     [ "$status" = 4 ]
-    exits 3 youtube --journal journal -abc_DEF-12
+    exits 3 youtube --journal other -abc_DEF-12
     [ "$(tail -n 2 asked)" = $'--\nhttps://www.youtube.com/watch?v=-abc_DEF-12' ]
-    [ "$(jq -r .source journal)" = -abc_DEF-12 ]
+    [ "$(jq -r .source other)" = -abc_DEF-12 ]
 }
 
 @test "addresses of YouTube give the video's id" {
@@ -155,6 +155,10 @@ EOF
     exits 1 "$ROOT/bin/vlrm" youtube --resume --journal image ftp://x
     says 'is no journal'
     cmp image before
+    echo '{"source": "a"}' >journal
+    exits 2 "$ROOT/bin/vlrm" youtube --journal journal ftp://x
+    says 'journal exists already: --resume goes on with it'
+    [ "$(cat journal)" = '{"source": "a"}' ]
     exits 1 "$ROOT/bin/vlrm" youtube --journal nowhere/journal ftp://x
     [ "$output" = 'vlrm youtube: cannot write nowhere/journal' ]
 }
