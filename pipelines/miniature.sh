@@ -28,6 +28,7 @@ fi
 # The world: clips of three to six scenes each, 96 pixels wide. Seeds are the renderer's.
 : "${MINI_TRAIN_SEED:=21}" "${MINI_TRAIN_CLIPS:=1000}"
 : "${MINI_TEST_SEED:=22}" "${MINI_TEST_CLIPS:=240}"    # held-out scenes, and the unlike world's
+: "${MINI_HELD_OUT:=--distinct}" # further options of vlrm-world-render: of two same scenes, recall calls one wrong
 : "${MINI_PREMISE_SEED:=23}" "${MINI_PREMISE_FRAMES:=500}"
 
 # vlrm demo: a smaller world, fewer steps.
@@ -83,8 +84,10 @@ mini_seal() {
 
 # mini_world FOLDER SPLIT SEED CLIPS [LIMIT]: clips in FOLDER, what they show in FOLDER.truth, keyframes in FOLDER.vlrm.
 mini_world() {
+    local options=()
     [ ! -e "$1.vlrm" ] || return 0
-    vlrm-world-render --split "$2" --seed "$3" --clips "$4" --size 96 --out "$1"
+    [ "$2" = train ] || read -ra options <<<"$MINI_HELD_OUT"
+    vlrm-world-render "${options[@]}" --split "$2" --seed "$3" --clips "$4" --size 96 --out "$1"
     mkdir -p -- "$1.truth"
     mv -- "$1"/*.jsonl "$1.truth" # training is given a folder of videos and nothing else
     vlrm-extract --limit "${5:-0}" "$1" >"$1.vlrm.writing"

@@ -26,20 +26,20 @@ static Dice clip_dice(const char *purpose, uint64_t seed, Split split, uint64_t 
     return d;
 }
 
-int clip_shots(Shot shots[CLIP_SHOTS_MAX], uint64_t seed, Split split, uint64_t number, int rate)
+Clip clip_plan(uint64_t seed, Split split, uint64_t number, int rate, HashSet *seen)
 {
     Dice d = clip_dice("shots", seed, split, number);
-    int n = 3 + dice_below(&d, CLIP_SHOTS_MAX - 2);
+    Clip clip = {.seed = seed, .number = number, .split = split, .n_shots = 3 + dice_below(&d, CLIP_SHOTS_MAX - 2)};
     int64_t frame = 0;
-    for (int i = 0; i < n; i++) {
+    for (int i = 0; i < clip.n_shots; i++) {
         double start = (double)frame / rate;
         frame += (int64_t)fmax(1, lrint(rate * dice_between(&d, 0.75, 1.5)));
-        shots[i] = (Shot){.number = i,
-                          .start = start,
-                          .end = (double)frame / rate,
-                          .scene = scene_draw(seed, split, number * CLIP_SHOTS_MAX + (uint64_t)i)};
+        clip.shots[i] = (Shot){.number = i,
+                               .start = start,
+                               .end = (double)frame / rate,
+                               .scene = scene_draw(seed, split, number * CLIP_SHOTS_MAX + (uint64_t)i, seen)};
     }
-    return n;
+    return clip;
 }
 
 static bool shot_encode(VideoWriter *w, uint8_t *rgb, const Shot *shot, const ClipFormat *format, Error *err)
@@ -95,17 +95,16 @@ static bool truth_write(const char *path, const char *clip, const Shot *shots, i
     return atomic_commit(&f, err);
 }
 
-bool clip_render(const char *folder, uint64_t seed, Split split, uint64_t number, const ClipFormat *format, Error *err)
+bool clip_render(const char *folder, const Clip *clip, const ClipFormat *format, Error *err)
 {
-    Shot shots[CLIP_SHOTS_MAX];
-    int n = clip_shots(shots, seed, split, number, format->rate);
-    char *name = clip_name(seed, split, number), *base = path_join(folder, name), *clip = xasprintf("%s.mp4", name);
-    char *video = xasprintf("%s.mp4", base), *truth = xasprintf("%s.jsonl", base);
-    Dice d = clip_dice("captions", seed, split, number);
-    bool ok = video_write(video, shots, n, format, err) && truth_write(truth, clip, shots, n, &d, err);
+    char *name = clip_name(clip->seed, clip->split, clip->number), *base = path_join(folder, name);
+    char *file = xasprintf("%s.mp4", name), *video = xasprintf("%s.mp4", base), *truth = xasprintf("%s.jsonl", base);
+    Dice d = clip_dice("captions", clip->seed, clip->split, clip->number);
+    bool ok = video_write(video, clip->shots, clip->n_shots, format, err) &&
+              truth_write(truth, file, clip->shots, clip->n_shots, &d, err);
     free(name);
     free(base);
-    free(clip);
+    free(file);
     free(video);
     free(truth);
     return ok;

@@ -1,4 +1,7 @@
-/* A clip: three to six shots with hard cuts, encoded, and its truth. A pure function of (seed, split, number, format). */
+/*
+ * A clip: three to six shots with hard cuts, encoded, and its truth. A pure function of (seed, split, number, format) - and, in a
+ * world without twins, of the clips before it.
+ */
 #ifndef WORLD_CLIP_H
 #define WORLD_CLIP_H
 
@@ -14,14 +17,20 @@ typedef struct ClipFormat {
     int quality; /* x264's constant rate factor */
 } ClipFormat;
 
-/* The shots of a clip: number, start, end and scene; `clip` stays NULL. Returns how many. */
-int clip_shots(Shot shots[CLIP_SHOTS_MAX], uint64_t seed, Split split, uint64_t number, int rate);
+typedef struct Clip {
+    uint64_t seed, number;
+    Split split;
+    int n_shots;
+    Shot shots[CLIP_SHOTS_MAX]; /* number, start, end and scene; `clip` stays NULL */
+} Clip;
+
+/* What the clip will show; `seen` as for scene_draw. */
+Clip clip_plan(uint64_t seed, Split split, uint64_t number, int rate, HashSet *seen);
 
 /* "train-7-000012": the clip's file name without extension; the caller frees it. */
 char *clip_name(uint64_t seed, Split split, uint64_t number);
 
-/* Writes FOLDER/NAME.mp4, then FOLDER/NAME.jsonl, each whole or not at all. */
-__attribute__((warn_unused_result)) bool clip_render(const char *folder, uint64_t seed, Split split, uint64_t number,
-                                                     const ClipFormat *format, Error *err);
+/* Writes FOLDER/NAME.mp4, then FOLDER/NAME.jsonl, each whole or not at all. The format's rate is the plan's. */
+__attribute__((warn_unused_result)) bool clip_render(const char *folder, const Clip *clip, const ClipFormat *format, Error *err);
 
 #endif

@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/hashset.h"
 #include "world/dice.h"
 
 enum {
@@ -73,8 +74,11 @@ typedef struct Scene {
     int64_t look;              /* seeds the texture's details */
 } Scene;
 
-/* The scene `index` of a split: always the same for the same arguments. */
-Scene scene_draw(uint64_t seed, Split split, uint64_t index);
+/*
+ * The scene `index` of a split: always the same for the same arguments. With `seen`, one whose content is not in that set, to
+ * which it is added: then no two scenes are the same to a caption. NULL: contents may come again.
+ */
+Scene scene_draw(uint64_t seed, Split split, uint64_t index, HashSet *seen);
 
 /* "train", "validation", "test", "other". */
 const char *split_name(Split split);

@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "base/options.h"
 #include "base/pool.h"
@@ -13,8 +14,11 @@
 #include "base/signals.h"
 #include "world/clip.h"
 
+enum { BLOCK = 256 }; /* clips planned at once */
+
 static int64_t seed, clips, first, side, rate, quality, threads;
 static int split;
+static bool distinct;
 static const char *folder;
 
 static const Option options[] = {
@@ -25,6 +29,9 @@ static const Option options[] = {
      "Which scenes: no content of one split stands in another, whatever the seed; other: test contents in a world drawn unlike."},
     {"clips", 'n', OPTION_INT, &clips, "10", 1, 1e6, "N", "How many clips, of 3 to 6 shots each."},
     {"first", 0, OPTION_INT, &first, "0", 0, 999999, "N", "Number of the first clip."},
+    {"distinct", 0, OPTION_FLAG, &distinct, NULL, 0, 0, NULL,
+     "No two scenes with the same content, counted from clip 0: for recall, which takes one image for right and its twin for "
+     "wrong."},
     {"", 0, OPTION_FLAG, NULL, NULL, 0, 0, NULL, "How"},
     {"out", 'o', OPTION_STRING, &folder, NULL, 0, 0, "DIR", "Folder for the clips and their truth; made when missing. Required."},
     {"size", 0, OPTION_INT, &side, "128", 16, 2048, "PX", "Side of the frames; even."},
@@ -51,6 +58,7 @@ static const Program program = {
 
 /* What the threads share. */
 typedef struct Work {
+    Clip *plans; /* [BLOCK] */
     atomic_int done, failed;
     pthread_mutex_t speaking;
     Progress progress;
@@ -63,7 +71,7 @@ static void clip_work(void *context, size_t part)
         return;
     Error err = {0};
     const ClipFormat format = {(int)side, (int)rate, (int)quality};
-    bool ok = clip_render(folder, (uint64_t)seed, (Split)split, (uint64_t)first + part, &format, &err);
+    bool ok = clip_render(folder, &work->plans[part], &format, &err);
     pthread_mutex_lock(&work->speaking);
     if (ok) {
         progress_update(&work->progress, (uint64_t)++work->done, NULL);
@@ -72,6 +80,24 @@ static void clip_work(void *context, size_t part)
         warn("%s", err.text);
     }
     pthread_mutex_unlock(&work->speaking);
+}
+
+/* Clips are planned in the order of their numbers, since what came before says what may still come, and drawn in any. */
+static void draw(Work *work)
+{
+    HashSet contents = {0}, *seen = distinct ? &contents : NULL;
+    const uint64_t end = (uint64_t)(first + clips);
+    for (uint64_t i = 0; distinct && i < (uint64_t)first; i++)
+        clip_plan((uint64_t)seed, (Split)split, i, (int)rate, seen);
+    work->plans = xcalloc(BLOCK, sizeof *work->plans);
+    for (uint64_t from = (uint64_t)first; from < end && !interrupted() && !work->failed; from += BLOCK) {
+        const size_t n = end - from < BLOCK ? (size_t)(end - from) : BLOCK;
+        for (size_t i = 0; i < n; i++)
+            work->plans[i] = clip_plan((uint64_t)seed, (Split)split, from + i, (int)rate, seen);
+        pool_run(clip_work, work, n);
+    }
+    free(work->plans);
+    hashset_release(&contents);
 }
 
 int main(int argc, char **argv)
@@ -91,7 +117,7 @@ int main(int argc, char **argv)
     pool_init((int)threads);
     Work work = {.speaking = PTHREAD_MUTEX_INITIALIZER};
     progress_init(&work.progress, "clips", (uint64_t)clips);
-    pool_run(clip_work, &work, (size_t)clips);
+    draw(&work);
     progress_end(&work.progress);
     if (work.failed)
         return STATUS_FAILURE;

@@ -6,6 +6,7 @@
 #ifndef EXTRACT_EXTRACT_H
 #define EXTRACT_EXTRACT_H
 
+#include "base/hashset.h"
 #include "base/options.h"
 #include "media/video.h"
 #include "stream/stream.h"
@@ -63,15 +64,6 @@ typedef struct Coco Coco;
 Coco *coco_new(const Settings *s);
 bool coco_next(Coco *c, Source *out);
 void coco_free(Coco *c);
-
-/* A growing set of 64-bit hashes. `= {0}` is empty. */
-typedef struct HashSet {
-    uint64_t *slots; /* owned; 0 is free */
-    size_t count, capacity;
-} HashSet;
-bool hashset_add(HashSet *h, uint64_t hash); /* false when it was there */
-bool hashset_has(const HashSet *h, uint64_t hash);
-void hashset_release(HashSet *h);
 
 /* ---- bytes ---- */
 

@@ -29,6 +29,18 @@ keyframes() {
     cmp "$DIR/a/train-1-000002.mp4" "$DIR/b/train-1-000002.mp4"
 }
 
+@test "render: --distinct draws no scene twice, also when it begins later" {
+    # What a caption could tell of a scene, places and relations aside.
+    content='.scene | [.background, ([.objects[] | [.shape, .colour, .size, .fill]] | sort)]'
+    exits 0 vlrm-world-render --seed 44 --split test --clips 60 --size 16 --out "$DIR/a"
+    exits 0 vlrm-world-render --seed 44 --split test --clips 60 --size 16 --distinct --out "$DIR/b"
+    exits 0 vlrm-world-render --seed 44 --split test --clips 2 --first 58 --size 16 --distinct --out "$DIR/c"
+    [ "$(cat "$DIR"/a/*.jsonl | jq -c "$content" | sort | uniq -d | wc -l)" -gt 0 ]
+    [ "$(cat "$DIR"/b/*.jsonl | jq -c "$content" | sort | uniq -d | wc -l)" -eq 0 ]
+    for file in "$DIR"/c/*; do cmp "$file" "$DIR/b/${file##*/}"; done
+    [ "$(cat "$DIR"/a/*.jsonl | wc -l)" -eq "$(cat "$DIR"/b/*.jsonl | wc -l)" ]
+}
+
 @test "render: H.264 of the size asked for, with a keyframe at every cut and nowhere else" {
     exits 0 vlrm-world-render --seed 3 --split validation --clips 6 --size 96 --rate 10 --out "$DIR"
     [ "$output" = "" ]

@@ -32,7 +32,7 @@ static void captions_are_true_sentences(void **state)
 {
     (void)state;
     for (uint64_t i = 0; i < SCENES; i++) {
-        Scene s = scene_draw(1, (Split)(i % SPLITS), i);
+        Scene s = scene_draw(1, (Split)(i % SPLITS), i, NULL);
         Dice d = dice_make(4, 0, i);
         Plan range = plan_range(&d);
         const Plan *plans[] = {&plan_bare, &plan_short, &plan_long, &range};
@@ -56,7 +56,7 @@ static void captions_are_true_sentences(void **state)
 static void captions_differ_from_draw_to_draw(void **state)
 {
     (void)state;
-    Scene s = scene_draw(1, SPLIT_TRAIN, 4);
+    Scene s = scene_draw(1, SPLIT_TRAIN, 4, NULL);
     char first[CAPTION_MAX], other[CAPTION_MAX];
     Dice d = dice_make(1, 0, 1), again = d;
     caption_write(first, &s, &plan_long, &d);
@@ -107,7 +107,7 @@ static void true_captions_need_no_bad_phrase(void **state)
     int punished = 0;
     assert_true(n > 200);
     for (uint64_t i = 0; i < SCENES; i++) {
-        Scene s = scene_draw(1, SPLIT_TRAIN, i);
+        Scene s = scene_draw(1, SPLIT_TRAIN, i, NULL);
         Dice d = dice_make(8, 0, i);
         Plan range = plan_range(&d), web = plan_web(&web_default, &d);
         const Plan *plans[] = {&plan_short, &plan_long, &range, &web};
@@ -159,7 +159,7 @@ static void negatives_have_one_false_claim(void **state)
     (void)state;
     int exchanged = 0;
     for (uint64_t i = 0; i < SCENES; i++) {
-        Scene s = scene_draw(9, SPLIT_TRAIN, i);
+        Scene s = scene_draw(9, SPLIT_TRAIN, i, NULL);
         Dice d = dice_make(9, 1, i);
         Plan range = plan_range(&d);
         const Plan *plans[] = {&plan_short, &plan_long, &range};

@@ -20,7 +20,8 @@ static void scenes_are_the_same_again(void **state)
 {
     (void)state;
     for (uint64_t i = 0; i < 200; i++) {
-        Scene a = scene_draw(5, SPLIT_TRAIN, i), b = scene_draw(5, SPLIT_TRAIN, i), c = scene_draw(6, SPLIT_TRAIN, i);
+        Scene a = scene_draw(5, SPLIT_TRAIN, i, NULL), b = scene_draw(5, SPLIT_TRAIN, i, NULL),
+              c = scene_draw(6, SPLIT_TRAIN, i, NULL);
         assert_memory_equal(&a, &b, sizeof a);
         assert_memory_not_equal(&a, &c, sizeof a);
     }
@@ -31,7 +32,7 @@ static void splits_share_no_content(void **state)
     (void)state;
     for (int split = 0; split < SPLITS; split++)
         for (uint64_t i = 0; i < SCENES; i++) {
-            Scene s = scene_draw(i % 7, (Split)split, i);
+            Scene s = scene_draw(i % 7, (Split)split, i, NULL);
             int bucket = scene_bucket(&s);
             assert_int_equal(s.other, split == SPLIT_OTHER);
             assert_int_equal(bucket <= 7, split == SPLIT_TRAIN);
@@ -43,7 +44,7 @@ static void content_ignores_order_and_place(void **state)
 {
     (void)state;
     for (uint64_t i = 0; i < 500; i++) {
-        Scene s = scene_draw(1, SPLIT_TRAIN, i), t = s;
+        Scene s = scene_draw(1, SPLIT_TRAIN, i, NULL), t = s;
         for (int k = 0; k < s.n_objects; k++)
             t.objects[k] = s.objects[s.n_objects - 1 - k];
         t.objects[0].x = 0.5;
@@ -58,7 +59,7 @@ static void every_value_comes_up(void **state)
     (void)state;
     int shapes[SHAPES] = {0}, hues[HUES] = {0}, fills[FILLS] = {0}, sizes[SIZES] = {0}, textures[TEXTURES] = {0}, n[4] = {0};
     for (uint64_t i = 0; i < SCENES; i++) {
-        Scene s = scene_draw(1, SPLIT_TEST, i);
+        Scene s = scene_draw(1, SPLIT_TEST, i, NULL);
         n[s.n_objects]++;
         hues[s.ground]++;
         textures[s.texture]++;
@@ -84,7 +85,7 @@ static void relations_last_for_the_shot(void **state)
     (void)state;
     static const Relation opposite[] = {RIGHT_OF, LEFT_OF, BELOW, ABOVE, BESIDE};
     for (uint64_t i = 0; i < SCENES; i++) {
-        Scene s = scene_draw(2, SPLIT_TRAIN, i), end = s;
+        Scene s = scene_draw(2, SPLIT_TRAIN, i, NULL), end = s;
         for (int k = 0; k < s.n_objects; k++) {
             end.objects[k].x += s.objects[k].dx;
             end.objects[k].y += s.objects[k].dy;
@@ -109,7 +110,7 @@ static void objects_are_painted_in_their_colour(void **state)
     (void)state;
     static uint8_t rgb[128 * 128 * 3];
     for (uint64_t i = 0; i < 200; i++) {
-        Scene s = scene_draw(3, SPLIT_TRAIN, i);
+        Scene s = scene_draw(3, SPLIT_TRAIN, i, NULL);
         int side = i % 2 ? 64 : 128;
         scene_paint(rgb, &s, (double)(i % 3) / 2, side);
         for (int k = 0; k < s.n_objects; k++) {
@@ -130,16 +131,19 @@ static void truth_comes_back(void **state)
     Error err = {0};
     assert_non_null(mkdtemp(folder));
     ClipFormat format = {32, 8, 30};
-    for (uint64_t clip = 0; clip < 3; clip++)
-        if (!clip_render(folder, 7, SPLIT_OTHER, clip, &format, &err))
+    Clip clips[3];
+    for (uint64_t i = 0; i < 3; i++) {
+        clips[i] = clip_plan(7, SPLIT_OTHER, i, format.rate, NULL);
+        if (!clip_render(folder, &clips[i], &format, &err))
             fail_msg("%s", err.text);
+    }
     Truth t;
     if (!truth_read(&t, folder, &err))
         fail_msg("%s", err.text);
     for (uint64_t clip = 0; clip < 3; clip++) {
-        Shot shots[CLIP_SHOTS_MAX];
+        const Shot *shots = clips[clip].shots;
         char *name = clip_name(7, SPLIT_OTHER, clip), *source = xasprintf("/some/where/%s.mp4", name);
-        int n = clip_shots(shots, 7, SPLIT_OTHER, clip, format.rate);
+        int n = clips[clip].n_shots;
         for (int i = 0; i < n; i++) {
             char *id = xasprintf("%s#%.3f~2", name, shots[i].start);
             const Shot *found = truth_find(&t, source, (shots[i].start + shots[i].end) / 2);

@@ -12,7 +12,7 @@ enum { SCENES = 20000 };
 static void add_captions(Buffer *text, uint64_t seed, uint64_t number)
 {
     char caption[CAPTION_MAX];
-    Scene s = scene_draw(seed, SPLIT_TRAIN, number);
+    Scene s = scene_draw(seed, SPLIT_TRAIN, number, NULL);
     Dice d = dice_make(seed, 7, number);
     Plan plan = number % 2 ? plan_range(&d) : plan_web(&web_default, &d);
     caption_write(caption, &s, &plan, &d);

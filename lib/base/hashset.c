@@ -1,7 +1,9 @@
-/* A set of 64-bit hashes: open addressing, at most two thirds full. */
+/* Open addressing, at most two thirds full; see hashset.h. */
+#include "base/hashset.h"
+
 #include <stdlib.h>
 
-#include "extract/extract.h"
+#include "base/memory.h"
 
 static size_t place(const HashSet *h, uint64_t hash)
 {
