@@ -8,8 +8,10 @@
 set -eu
 checkpoints=${1:?usage: tests/bench/step.sh CHECKPOINTS [BATCH [ROUNDS [MIB]]]} batch=${2:-16} rounds=${3:-3} memory=${4:-512}
 root=$(cd "$(dirname "$0")/../.." && pwd)
-python=${VLRM_ORACLE:-python3} tokens=20
+python=${VLRM_ORACLE:-python3} tokens=20 peer=$root/../shared/oracle/peer_step.py
 export HF_HUB_OFFLINE=1 CUDA_VISIBLE_DEVICES="" PATH=$root/bin:$PATH
+[ -f "$peer" ] || { echo "step.sh: no peer to compare with: $peer is missing" >&2; exit 1; }
+"$python" -c 'import torch, transformers' || { echo "step.sh: $python has no torch and transformers: name one that has in VLRM_ORACLE" >&2; exit 1; }
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
 dtype=$(vlrm-weights list "$checkpoints/blip2" | awk -F'\t' '$2 == "BF16" { b = 1 } END { print b ? "bfloat16" : "float32" }')
@@ -57,8 +59,9 @@ ours() {
 
 peer() {
     side=peer
-    "$python" "$root/../shared/oracle/peer_step.py" "$checkpoints" --batch "$batch" --micro "$batch" --tokens $tokens --dtype "$dtype" --rounds 2 2> /dev/null |
-        tail -1 > "$tmp/round"
+    "$python" "$peer" "$checkpoints" --batch "$batch" --micro "$batch" --tokens $tokens --dtype "$dtype" --rounds 2 \
+        > "$tmp/rounds" 2> "$tmp/log" || { cat "$tmp/log" >&2; exit 1; }
+    tail -1 "$tmp/rounds" > "$tmp/round"
     for name in encode rollout reward values policy adam; do phase $name "$(jq ".$name" "$tmp/round")"; done
     jq -r '"memory \(.peak_mib)"' "$tmp/round" >> "$tmp/peer"
 }
@@ -70,8 +73,9 @@ for ((r = 0; r < rounds; r++)); do
     peer
 done
 
-# median FILE PHASE
+# median FILE PHASE: fails when a phase was not measured.
 median() {
+    grep -q "^$2 [0-9]" "$1" || { echo "step.sh: $(basename "$1") has no figure for $2" >&2; exit 1; }
     awk -v p="$2" '$1 == p { print $2 }' "$1" | sort -g | awk '{ x[NR] = $1 } END { print NR % 2 ? x[(NR + 1) / 2] : (x[NR / 2] + x[NR / 2 + 1]) / 2 }'
 }
 
