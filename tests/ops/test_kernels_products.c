@@ -28,33 +28,40 @@ static void products(void)
         for (size_t d = 0; d < 4; d++)
             check_matmul(dtypes[d], m, 2 * m + 1, 3 * m + 7);
     static const size_t shapes[][3] = {{1, 1, 1},     {1, 97, 1},    {3, 1, 200},   {64, 65, 63},   {65, 64, 129},
-                                       {257, 33, 17}, {64, 300, 80}, {7, 129, 515}, {257, 88, 257}, {300, 1, 3}};
+                                       {257, 33, 17}, {64, 300, 80}, {7, 129, 515}, {257, 88, 257}, {300, 1, 3},
+                                       {1, 83, 1300}, {2, 83, 1300}, {1, 83, 3467}, {1, 83, 6501},  {2, 3, 6501}};
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
         for (size_t d = 0; d < 4; d++)
             check_matmul(dtypes[d], shapes[i][0], shapes[i][1], shapes[i][2]);
 }
 
-/* A row of a product of up to 64 rows is the same to the last bit whatever else is in it. */
+enum { MOST_ROWS = 64, MOST_COLUMNS = 83 };
+
+static void check_rows_alone(DType type, size_t rows, size_t n, size_t k)
+{
+    real *x = draw(rows * k), *all = buffer(rows * n), *bias = draw(n), some[MOST_ROWS * MOST_COLUMNS];
+    void *w = weights_of(type, draw(n * k), n * k);
+    fast->matmul(all, x, type, w, bias, false, rows, n, k);
+    for (size_t m = 1; m < rows; m += m < 20 ? 1 : 11)
+        for (size_t first = 0; first + m <= rows; first += 13) {
+            fast->matmul(some, x + first * k, type, w, bias, false, m, n, k);
+            for (size_t i = 0; i < m * n; i++)
+                if (!same(some[i], all[first * n + i]))
+                    fail_msg("%s (%s): a row of %s weights, %zu deep, differs between %zu rows and %zu", what, fast->name,
+                             dtype_name(type), k, rows, m);
+        }
+    free(w);
+    buffers_release();
+}
+
+/* A row of a product of up to 64 rows is the same to the last bit whatever else is in it, however w is read for so many rows. */
 static void rows_alone(void)
 {
-    enum { M = 64, N = 83, K = 147 };
+    static const size_t shapes[][3] = {{MOST_ROWS, MOST_COLUMNS, 147}, {3, 19, 1300}, {3, MOST_COLUMNS, 3467}, {3, 19, 6501}};
     what = "matmul, row by row";
-    for (size_t d = 0; d < 4; d++) {
-        real *x = draw(M * K), *all = buffer(M * N), *bias = draw(N);
-        void *w = weights_of(dtypes[d], draw(N * K), N * K);
-        fast->matmul(all, x, dtypes[d], w, bias, false, M, N, K);
-        for (size_t m = 1; m < M; m += m < 20 ? 1 : 11)
-            for (size_t first = 0; first + m <= M; first += 13) {
-                real some[M * N];
-                fast->matmul(some, x + first * K, dtypes[d], w, bias, false, m, N, K);
-                for (size_t i = 0; i < m * N; i++)
-                    if (!same(some[i], all[first * N + i]))
-                        fail_msg("%s (%s): a row of %s weights differs between %d rows and %zu", what, fast->name,
-                                 dtype_name(dtypes[d]), (int)M, m);
-            }
-        free(w);
-        buffers_release();
-    }
+    for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
+        for (size_t d = 0; d < 4; d++)
+            check_rows_alone(dtypes[d], shapes[i][0], shapes[i][1], shapes[i][2]);
 }
 
 /* NaN and infinity come through, and only where they belong. */
