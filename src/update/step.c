@@ -221,6 +221,8 @@ static bool policy_pass(void *context, size_t first, size_t n)
 
 /* ---- the optimizer ---- */
 
+enum { ADAM_RUN = 1 << 17 }; /* parameters whose four arrays, 2 MiB, fit in the caches of two cores */
+
 static double group_squares(const Parameters *p, const char *group)
 {
     double sum = 0;
@@ -230,24 +232,26 @@ static double group_squares(const Parameters *p, const char *group)
     return sum;
 }
 
-static void clamp_gradients(const Learner *l, Parameters *p, double scale)
+static void clamp_gradient(const Learner *l, real *grad, double scale, size_t n)
 {
-    for (size_t i = 0; i < p->count; i++) {
-        real *grad = p->items[i]->value.grad;
-        size_t n = tensor_size(&p->items[i]->value);
-        if (l->options.max_grad_norm > 0)
-            l->kernels->scale(grad, scale, n);
-        else if (l->options.max_grad_value > 0)
-            l->kernels->clamp(grad, l->options.max_grad_value, n);
-    }
+    if (l->options.max_grad_norm > 0)
+        l->kernels->scale(grad, scale, n);
+    else if (l->options.max_grad_value > 0)
+        l->kernels->clamp(grad, l->options.max_grad_value, n);
 }
 
-static void adam(const Learner *l, Parameters *p, double rate)
+/* Clamped and applied by runs that fit a processor's cache: memory is read once. */
+static void adam(const Learner *l, const Parameters *p, double rate, double scale)
 {
     AdamStep step = {rate, l->options.beta1, l->options.beta2, l->options.eps, 0, l->step + 1};
     for (size_t i = 0; i < p->count; i++) {
-        Parameter *item = p->items[i];
-        l->kernels->adam(item->value.data, item->value.grad, item->m, item->v, &step, tensor_size(&item->value));
+        const Parameter *item = p->items[i];
+        real *data = item->value.data, *grad = item->value.grad;
+        for (size_t at = 0, n = tensor_size(&item->value), run; at < n; at += run) {
+            run = n - at < ADAM_RUN ? n - at : ADAM_RUN;
+            clamp_gradient(l, grad + at, scale, run);
+            l->kernels->adam(data + at, grad + at, item->m + at, item->v + at, &step, run);
+        }
     }
 }
 
@@ -255,18 +259,17 @@ static void adam(const Learner *l, Parameters *p, double rate)
 static void optimize(Learner *l, StepReport *r)
 {
     const LearnerOptions *o = &l->options;
-    double policy = group_squares(&l->policy, NULL), value = group_squares(&l->value, NULL);
+    double policy = group_squares(&l->policy, NULL), lora = group_squares(&l->value, "value-lora"),
+           head = group_squares(&l->value, "value-head"), value = lora + head;
     r->norm_policy = sqrt(policy);
     r->norm_value = sqrt(value);
-    r->norm_lora = sqrt(group_squares(&l->value, "value-lora"));
-    r->norm_head = sqrt(group_squares(&l->value, "value-head"));
+    r->norm_lora = sqrt(lora);
+    r->norm_head = sqrt(head);
     double scale = fmin(1, o->max_grad_norm / (sqrt(policy + value) + 1e-6));
     double warm = o->warmup_steps > 0 ? fmin(1, (double)(l->step + 1) / (double)o->warmup_steps) : 1;
-    clamp_gradients(l, &l->policy, scale);
-    clamp_gradients(l, &l->value, scale);
     r->learning_rate = o->learning_rate * warm;
-    adam(l, &l->policy, r->learning_rate);
-    adam(l, &l->value, o->value_learning_rate * warm);
+    adam(l, &l->policy, r->learning_rate, scale);
+    adam(l, &l->value, o->value_learning_rate * warm, scale);
 }
 
 static double *report_array(Arena *arena, size_t n)

@@ -45,16 +45,20 @@ static void relu(real *y, const real *x, size_t n)
     elements_run(relu_run, y, x, NULL, 0, n);
 }
 
-static void relu_backward_run(real *dx, const real *dy, const real *y, double c, size_t n)
+/* In place through one pointer, every element loaded and stored: else no compiler makes vectors of it, and the branch is random.
+ */
+static void relu_backward_run(real *dy, const real *y, const real *b, double c, size_t n)
 {
-    (void)c;
-    for (size_t i = 0; i < n; i++)
-        dx[i] = y[i] <= 0 ? 0 : dy[i];
+    (void)b, (void)c;
+    for (size_t i = 0; i < n; i++) {
+        real d = dy[i];
+        dy[i] = y[i] <= 0 ? 0 : d;
+    }
 }
 
 static void relu_backward(real *dy, const real *y, size_t n)
 {
-    elements_run(relu_backward_run, dy, dy, y, 0, n);
+    elements_run(relu_backward_run, dy, y, NULL, 0, n);
 }
 
 static void add_run(real *y, const real *a, const real *b, double c, size_t n)
