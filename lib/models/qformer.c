@@ -220,25 +220,46 @@ static Tensor *embed_pairs(Tape *t, const Qformer *q, const PairLayout *l)
     return x;
 }
 
+/* One layer of pairs: joined rows to joined rows, those of the last layer to the queries' rows: nobody reads its text. */
+typedef struct PairLayer {
+    const Qformer *q;
+    const QformerMemory *memory;
+    const PairLayout *layout;
+    size_t i, n;
+} PairLayer;
+
+static Tensor *pair_layer(Tape *t, void *context, Tensor *x)
+{
+    const PairLayer *p = context;
+    const Qformer *q = p->q;
+    const QformerLayer *layer = &q->layers[p->i];
+    const PairLayout *l = p->layout;
+    const Tensor *joined = self_attend(t, &layer->self, x, l->self, p->n, q->config.heads);
+    Tensor *queries = op_gather(t, &joined, 1, l->query_rows, p->n * q->queries);
+    queries = query_half(t, q, p->i, p->memory, queries, l->cross, p->n);
+    if (p->i + 1 == q->config.layers)
+        return queries;
+    const Tensor *text = feed_forward(t, &layer->ffn_text, op_gather(t, &joined, 1, l->text_refs, l->text_rows));
+    return op_gather(t, (const Tensor *const[]){queries, text}, 2, l->join, l->rows);
+}
+
+/* Not recorded, a layer leaves nothing behind but its result: the next one computes in the same memory. */
 Tensor *qformer_pairs(Tape *t, const Qformer *q, const QformerMemory *memory, const QformerText *texts, size_t n, Tensor **words)
 {
     if (!q->text)
         bug("this Q-Former has no text branch");
     PairLayout l = layout_new(q, memory, texts, n);
-    Tensor *x = embed_pairs(t, q, &l), *queries = NULL;
+    Tensor *x = embed_pairs(t, q, &l);
     for (size_t i = 0; i < q->config.layers; i++) {
-        x = self_attend(t, &q->layers[i].self, x, l.self, n, q->config.heads);
+        bool last = i + 1 == q->config.layers;
         const Tensor *joined = x;
-        queries = query_half(t, q, i, memory, op_gather(t, &joined, 1, l.query_rows, n * q->queries), l.cross, n);
-        if (i + 1 == q->config.layers)
-            break; /* nobody reads the last layer's text */
-        Tensor *text = feed_forward(t, &q->layers[i].ffn_text, op_gather(t, &joined, 1, l.text_refs, l.text_rows));
-        x = op_gather(t, (const Tensor *const[]){queries, text}, 2, l.join, l.rows);
-        if (words)
-            *words = text;
+        if (last && words)
+            *words = op_gather(t, &joined, 1, l.text_refs, l.text_rows);
+        PairLayer layer = {q, memory, &l, i, n};
+        x = tape_recording(t) ? pair_layer(t, &layer, x) : tape_segment(t, pair_layer, &layer, x, last ? n * q->queries : l.rows);
     }
     layout_release(&l);
-    return queries;
+    return x;
 }
 
 Tensor *qformer_texts(Tape *t, const Qformer *q, const QformerText *texts, size_t n)
