@@ -1,13 +1,19 @@
 /* Following a published policy; see follow.h. */
 #include "rollout/follow.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdlib.h>
+#include <sys/file.h>
 #include <unistd.h>
 
+#include "base/progress.h"
 #include "base/signals.h"
 
 enum { POLL_MILLISECONDS = 20 };
+
+static const double probe_seconds = 1;
 
 /* Sleeps a little; false when there is no use in waiting: asked to end, or the reader of our output is gone. */
 static bool wait_a_little(void)
@@ -29,6 +35,47 @@ static bool is_one_policy(const char *dir)
     return found;
 }
 
+/* Whether a vlrm-update holds the lock of the run that `dir` is the policy of. True where that cannot be told. */
+static bool update_at_work(const char *dir)
+{
+    char *path = path_join(dir, "../update.lock");
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    bool held = fd < 0 ? errno != ENOENT : flock(fd, LOCK_SH | LOCK_NB) != 0;
+    if (fd >= 0)
+        close(fd);
+    free(path);
+    return held;
+}
+
+/* A wait for a step: when an update was last seen, when to look again. */
+typedef struct Wait {
+    double seen, next;
+} Wait;
+
+static bool patience_lasts(const Follow *f, Wait *w)
+{
+    double now = seconds_now();
+    if (f->patience == 0 || now < w->next)
+        return true;
+    w->next = now + probe_seconds;
+    if (update_at_work(f->dir))
+        w->seen = now;
+    return now - w->seen < (double)f->patience;
+}
+
+static FollowResult nobody_publishes(const Follow *f, int64_t index, int64_t wanted, int64_t latest, Error *err)
+{
+    char published[64] = "nothing is published";
+    if (latest >= 0)
+        snprintf(published, sizeof published, "the latest is step %lld", (long long)latest);
+    error_set(
+        err,
+        "%s: batch %lld waits for step %lld, %s, and for %lld s no vlrm-update has been at work there (update.lock beside it "
+        "is free); start or restart vlrm-update --run on that run, or let --patience be longer",
+        f->dir, (long long)index, (long long)wanted, published, (long long)f->patience);
+    return FOLLOW_FAILED;
+}
+
 FollowResult follow_batch(Follow *f, Captioner *c, int64_t index, Error *err)
 {
     if (!f->dir)
@@ -38,11 +85,14 @@ FollowResult follow_batch(Follow *f, Captioner *c, int64_t index, Error *err)
         return f->has_policy ? FOLLOW_READY : FOLLOW_FAILED;
     }
     int64_t wanted = index > f->lag ? index - f->lag : 0, latest;
+    Wait wait = {.seen = seconds_now()};
     do {
         if (!policy_latest(f->dir, &latest, err))
             return FOLLOW_FAILED;
         if (latest > index)
             return FOLLOW_CONSUMED;
+        if (latest < wanted && !patience_lasts(f, &wait))
+            return nobody_publishes(f, index, wanted, latest, err);
     } while (latest < wanted && wait_a_little());
     if (latest < wanted)
         return FOLLOW_ENDED;

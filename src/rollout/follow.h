@@ -4,6 +4,9 @@
  * Batch k is sampled by step max(0, k - lag), exactly: so captions do not depend on how fast the stages are, and a run that was
  * killed and started again samples the same ones. Batches whose step is past have been consumed: they are skipped.
  * A single step folder is followed by staying with it.
+ *
+ * A step may take hours, so how long a policy is waited for is no sign of trouble; that nobody makes it is. vlrm-update holds
+ * RUN/update.lock while it runs: when nobody has held it for `patience` seconds of waiting, the wait fails.
  */
 #ifndef ROLLOUT_FOLLOW_H
 #define ROLLOUT_FOLLOW_H
@@ -13,6 +16,7 @@
 typedef struct Follow {
     const char *dir; /* NULL: no policy is followed, the captioner's own tensors are used */
     int64_t lag;
+    int64_t patience; /* seconds without a vlrm-update at work on the run; 0: for ever */
     char base[17];
     AppliedPolicy applied;
     bool has_policy;

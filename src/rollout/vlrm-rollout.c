@@ -16,7 +16,7 @@
 
 static struct {
     const char *model, *policy, *device;
-    int64_t threads, max_lag, batch, decode_batch, num_return, top_k, num_beams, no_repeat_ngram_size, min_new_tokens,
+    int64_t threads, max_lag, patience, batch, decode_batch, num_return, top_k, num_beams, no_repeat_ngram_size, min_new_tokens,
         max_new_tokens, seed, zstd;
     double temperature, length_penalty;
     bool sample, greedy, crop, features;
@@ -29,6 +29,8 @@ static const Option options[] = {
     {"policy", 0, OPTION_STRING, &opt.policy, NULL, 0, 0, "DIR",
      "follow the policy that vlrm-update publishes there (RUN/policy), or stay with that of one step (RUN/policy/step-NNNNNN)"},
     {"max-lag", 0, OPTION_INT, &opt.max_lag, "0", 0, 1e6, "N", "batch k is sampled by the policy of step k - N"},
+    {"patience", 0, OPTION_INT, &opt.patience, "300", 0, 1e9, "SECONDS",
+     "give up waiting for a policy after so long without a vlrm-update at work on its run; 0: never"},
     {"batch", 0, OPTION_INT, &opt.batch, "0", 0, 1e9, "N",
      "records of a batch, closed by a batch record; 0: as the input's batch records say"},
     {"crop", 0, OPTION_FLAG, &opt.crop, NULL, 0, 0, NULL,
@@ -208,7 +210,7 @@ static void open_all(Loop *l, char **operands, int n)
                             .features_dtype = opt.features_dtype};
     if (!kernels_find(opt.device, (Compute)opt.compute, &kernels, &err) || !captioning_init(&l->captioning, &co, kernels, &err))
         die_status(err.status, "%s", err.text);
-    l->follow = (Follow){.dir = opt.policy, .lag = opt.max_lag};
+    l->follow = (Follow){.dir = opt.policy, .lag = opt.max_lag, .patience = opt.patience};
     memcpy(l->follow.base, l->captioning.base, sizeof l->follow.base);
     filter_init(&l->filter, &program, operands, n, (int)opt.zstd, "frames");
     filter_header_set(&l->filter, "kernels", json_string(kernels->name));

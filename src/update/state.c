@@ -145,12 +145,27 @@ static bool state_read(Run *run, Learner *l, const char *folder, StateNumbers *n
 
 /* ---- the run ---- */
 
+/* vlrm-rollout looks whether the lock is held by taking it for an instant (rollout/follow.c): that is not another update. */
+static bool lock_wait(int fd)
+{
+    enum { TRIES = 20, PAUSE_MICROSECONDS = 5000 };
+    for (int i = 0; i < TRIES; i++) {
+        if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+            return true;
+        if (errno != EWOULDBLOCK)
+            return false;
+        usleep(PAUSE_MICROSECONDS);
+    }
+    errno = EWOULDBLOCK;
+    return false;
+}
+
 static bool lock_take(Run *run, Error *err)
 {
     char *path = path_join(run->options.folder, "update.lock"); /* `lock` is that of the recipe around us */
     run->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
     bool ok = run->lock >= 0 || error_set(err, "open %s:", path);
-    if (ok && flock(run->lock, LOCK_EX | LOCK_NB) != 0)
+    if (ok && !lock_wait(run->lock))
         ok = error_set(err, errno == EWOULDBLOCK ? "%s: another vlrm-update works on this run" : "lock %s:", path);
     free(path);
     return ok;

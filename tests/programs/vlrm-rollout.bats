@@ -113,3 +113,87 @@ ids() {
     pipeline > "$TMP/again"
     [ ! -s "$TMP/again" ]
 }
+
+# Rollout in the background, its messages in $TMP/log: batches of 6 of 30 frames under the policy of $TMP/run.
+follow() {
+    vlrm-rollout --model "$ORACLE/blip2" --sample --policy "$TMP/run/policy" --batch 6 "$@" "$TMP/frames.vlrm" 2> "$TMP/log" > "$TMP/out.vlrm" &
+    following=$!
+}
+
+# gives_up: it ends with status 1; what it said is `output`.
+gives_up() {
+    status=0
+    wait $following || status=$?
+    output=$(cat "$TMP/log")
+    [ "$status" = 1 ] || { printf 'exit status %d: %s\n' "$status" "$output"; return 1; }
+}
+
+@test "a policy that nobody makes is not waited for: before the first step, and after an update that is gone" {
+    frames > "$TMP/frames.vlrm"
+    mkdir -p "$TMP/run/policy"
+    follow --patience 1
+    gives_up
+    says "$TMP/run/policy: batch 0 waits for step 0, nothing is published, and for 1 s no vlrm-update has been at work there"
+
+    vlrm-update --model "$ORACLE/blip2" --run "$TMP/run" --prepare
+    follow --patience 1
+    gives_up
+    says "batch 1 waits for step 1, the latest is step 0"
+}
+
+@test "while an update is at work its policy is waited for as long as it takes" {
+    frames > "$TMP/frames.vlrm"
+    vlrm-update --model "$ORACLE/blip2" --run "$TMP/run" --prepare
+    exec 8< "$TMP/run/update.lock"
+    flock 8
+    follow --patience 1 8<&-
+    sleep 4
+    kill -0 $following
+    exec 8<&- # the update is gone
+    gives_up
+    says "batch 1 waits for step 1, the latest is step 0, and for 1 s"
+}
+
+@test "an update starts while rollouts look whether one is at work" {
+    local i started=0
+    mkdir -p "$TMP/run"
+    : > "$TMP/run/update.lock"
+    (while flock -sn "$TMP/run/update.lock" sleep 0.001 || [ -d "$TMP" ]; do continue; done) &
+    looking=$!
+    for i in 1 2 3 4 5; do
+        vlrm-update --model "$ORACLE/blip2" --run "$TMP/run" --prepare && started=$((started + 1))
+    done
+    kill $looking
+    [ "$started" = 5 ] && [ -e "$TMP/run/policy/latest" ]
+}
+
+# of_step STEP STREAM: id, tokens and their log-probabilities of the captions in STREAM that batch STEP (of 6 records) has.
+of_step() {
+    vlrm-cat "$2" | jq -c -s --argjson k "$1" 'map(select(.id)) | .[6 * $k:6 * $k + 6][] | [.id, .caption.tokens, .caption.logp]'
+}
+
+@test "adapters published while it runs: captions are those of that step's policy alone, and of its export" {
+    local k policy
+    frames > "$TMP/frames.vlrm"
+    vlrm-rollout --model "$ORACLE/blip2" --sample --policy "$TMP/run/policy" --batch 6 "$TMP/frames.vlrm" | tee "$TMP/live.vlrm" |
+        vlrm-reward --model "$ORACLE/blip2" --itm "$ORACLE/itm" |
+        vlrm-update --model "$ORACLE/blip2" --run "$TMP/run" --train lora-llm --lora-rank 2 --learning-rate 0.03 --warmup-steps 1 \
+            --keep 9 --check-logp 1 > "$TMP/m"
+    jq -es 'map(.step) == [1, 2, 3, 4, 5] and all(.logp_drift.max < 1e-4)' "$TMP/m"
+    vlrm-rollout --model "$ORACLE/blip2" --greedy "$TMP/frames.vlrm" > "$TMP/base.vlrm"
+    for k in 1 2 4; do
+        policy=$TMP/run/policy/step-00000$k
+        vlrm-rollout --model "$ORACLE/blip2" --sample --policy "$policy" "$TMP/frames.vlrm" > "$TMP/fresh.vlrm"
+        [ "$(of_step $k "$TMP/live.vlrm" | wc -l)" = 6 ]
+        cmp <(of_step $k "$TMP/live.vlrm") <(of_step $k "$TMP/fresh.vlrm")
+
+        vlrm-weights export --base "$ORACLE/blip2" --policy "$policy" --out "$TMP/exported-$k"
+        vlrm-rollout --model "$ORACLE/blip2" --greedy --policy "$policy" "$TMP/frames.vlrm" > "$TMP/greedy.vlrm"
+        vlrm-rollout --model "$TMP/exported-$k" --greedy "$TMP/frames.vlrm" > "$TMP/exported.vlrm"
+        ids "$TMP/greedy.vlrm" > "$TMP/greedy"
+        ids "$TMP/exported.vlrm" > "$TMP/exported"
+        [ "$(wc -l < "$TMP/exported")" = 30 ]
+        cmp "$TMP/greedy" "$TMP/exported"
+        no cmp -s "$TMP/exported" <(ids "$TMP/base.vlrm")
+    done
+}
