@@ -69,7 +69,7 @@ static void linear_backward(Tape *t, void *context)
     const Kernels *k = tape_kernels(t);
     const Tensor *w = &n->layer->weight, *b = &n->layer->bias;
     const real *dy = n->y->grad;
-    if (has_grad(n->residual))
+    if (has_grad(n->residual) && n->residual->grad != dy)
         k->axpy(n->residual->grad, 1, dy, tensor_size(n->y));
     if (has_grad(n->x))
         k->matmul_dx(n->x->grad, dy, w->type, w->data, n->x->rows, w->rows, w->cols);
@@ -89,7 +89,7 @@ static Tensor *linear(Tape *t, const Tensor *residual, const Tensor *x, const Li
     check_shapes(x, layer, lora);
     const Tensor *w = &layer->weight;
     bool leads = has_grad(residual) || leads_to_gradient(x, layer, lora);
-    Tensor *y = tape_tensor(t, x->rows, w->rows, leads);
+    Tensor *y = residual ? tape_tensor_onto(t, residual, leads) : tape_tensor(t, x->rows, w->rows, leads);
     k->matmul(y->data, x->data, w->type, w->data, layer->bias.data, false, x->rows, w->rows, w->cols);
     const Tensor *scaled = lora ? lora_forward(t, x, lora, y) : NULL;
     if (residual)

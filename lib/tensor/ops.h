@@ -38,7 +38,10 @@ Adapter tape_adapter_in_force(const Tape *t);
 /* y[m, out] = x W^T + b + adapter. */
 Tensor *op_linear(Tape *t, const Tensor *x, const Linear *layer);
 
-/* y = residual + x W^T + b + adapter: what x W^T + b is by itself nobody needs. */
+/*
+ * y = residual + x W^T + b + adapter: what x W^T + b is by itself nobody needs. residual is a result of this pass that no later
+ * op reads: its gradient begins as y's, in the same memory.
+ */
 Tensor *op_linear_add(Tape *t, const Tensor *residual, const Tensor *x, const Linear *layer);
 
 /* Row-wise layer normalisation (Ba et al. 2016). */

@@ -144,6 +144,15 @@ Tensor *tape_tensor(Tape *t, size_t rows, size_t cols, bool wants_grad)
     return x;
 }
 
+Tensor *tape_tensor_onto(Tape *t, const Tensor *x, bool wants_grad)
+{
+    bool has_memory = t->mode == MODE_RECORD && x->grad && x->grad != x->data;
+    Tensor *y = tape_tensor(t, x->rows, x->cols, wants_grad && !has_memory);
+    if (has_memory)
+        y->grad = x->grad;
+    return y;
+}
+
 Tensor *tape_input(Tape *t, size_t rows, size_t cols, const real *host, bool wants_grad)
 {
     Tensor *x = tape_tensor(t, rows, cols, wants_grad);

@@ -33,6 +33,12 @@ bool tape_recording(const Tape *t);
 /* A new uninitialised matrix on the stack. wants_grad while recording: with a zeroed gradient. */
 Tensor *tape_tensor(Tape *t, size_t rows, size_t cols, bool wants_grad);
 
+/*
+ * The same shape as x, and where x has a gradient with that one: for a sum that x goes into as it is, if nobody reads x later.
+ * Where x's gradient has no memory yet, inside of its segment, with one of its own.
+ */
+Tensor *tape_tensor_onto(Tape *t, const Tensor *x, bool wants_grad);
+
 /* The same, filled from host memory. */
 Tensor *tape_input(Tape *t, size_t rows, size_t cols, const real *host, bool wants_grad);
 

@@ -379,6 +379,32 @@ static Tensor *segments_fewer(Tape *t, World *w)
     return tape_segment(t, layer_of_some, &layer, x, 2);
 }
 
+/* Two pre-norm blocks: each sum goes on in its residual's gradient, from the last block down to x. */
+static Tensor *layer_sums(Tape *t, void *context, Tensor *x)
+{
+    const Layer *l = context;
+    const World *w = l->w;
+    Tensor *y = op_linear_add(t, x, op_gelu(t, op_layernorm(t, x, &w->norm[l->at])), &w->linear[2 * l->at]);
+    Tensor *h = op_relu(t, op_linear(t, op_layernorm(t, y, &w->norm[l->at]), &w->linear[2 * l->at]));
+    return op_linear_add(t, y, h, &w->linear[2 * l->at + 1]);
+}
+
+static Tensor *segments_sums(Tape *t, World *w)
+{
+    static Layer layers[2];
+    Tensor *x = leaf(w, 5, 4);
+    for (size_t i = 0; i < 2; i++) {
+        layers[i] = (Layer){w, i};
+        Tensor *gamma = leaf(w, 1, 4), *beta = leaf(w, 1, 4), *up = leaf(w, 4, 4), *down = leaf(w, 4, 4);
+        w->norm[i] = (Norm){*gamma, *beta, 1e-5};
+        w->linear[2 * i] = (Linear){.weight = *up};
+        w->linear[2 * i + 1] = (Linear){.weight = *down};
+    }
+    for (size_t i = 0; i < 2; i++)
+        x = tape_segment(t, layer_sums, &layers[i], x, x->rows);
+    return x;
+}
+
 static const Case cases[] = {
     {"linear_trained", linear_trained},
     {"linear_one_row", linear_one_row},
@@ -418,6 +444,7 @@ static const Case cases[] = {
     {"segments_two", segments_two},
     {"segments_nested", segments_nested},
     {"segments_fewer", segments_fewer},
+    {"segments_sums", segments_sums},
 };
 
 enum { N_CASES = sizeof cases / sizeof cases[0] };

@@ -152,6 +152,15 @@ def segments_fewer(w):
     return layer(x, w.leaf(1, 4), w.leaf(1, 4), w.leaf(4, 4), None, None)[[4, 1]]
 
 
+def segments_sums(w):
+    x = w.leaf(5, 4)
+    for _ in range(2):
+        gamma, beta, up, down = w.leaf(1, 4), w.leaf(1, 4), w.leaf(4, 4), w.leaf(4, 4)
+        y = x + F.linear(F.gelu(F.layer_norm(x, (4,), gamma[0], beta[0], 1e-5)), up)
+        x = y + F.linear(F.relu(F.linear(F.layer_norm(y, (4,), gamma[0], beta[0], 1e-5), up)), down)
+    return x
+
+
 CASES = {
     "linear_trained": linear(5, 7, 3),
     "linear_one_row": linear(1, 13, 9, bias=False),
@@ -191,6 +200,7 @@ CASES = {
     "segments_two": segments_two,
     "segments_nested": segments_nested,
     "segments_fewer": segments_fewer,
+    "segments_sums": segments_sums,
 }
 
 
