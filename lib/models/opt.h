@@ -35,7 +35,8 @@ typedef struct LanguageModel {
 LanguageModel *language_model_open(const char *folder, const Kernels *kernels, Error *err); /* NULL with err set */
 void language_model_free(LanguageModel *m);
 
-/* One caption under teacher forcing. Neighbours with the same prefix rows share the work on them. */
+/* One caption under teacher forcing. Neighbours share the work on the rows they begin with: the same prefix rows, equal tokens.
+ */
 typedef struct OptSequence {
     size_t prefix, n_prefix; /* rows of `prefixes`; n_prefix 0: text alone */
     const int32_t *tokens;   /* t_1 .. t_n, without BOS */

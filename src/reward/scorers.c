@@ -162,43 +162,63 @@ static void score_itm(Scorers *s, ScoreItem *items, size_t n)
 
 /* ---- reference ---- */
 
+/* Says whether the reference model can read the item's caption; one that it cannot is failed. */
+static bool ref_readable(const Scorers *s, ScoreItem *item)
+{
+    const Caption *c = item->caption;
+    const OptConfig *config = &s->ref->opt.config;
+    if (item->failed)
+        return false;
+    if (c->n > 0 && !opt_fits(&s->ref->opt, 0, c->n))
+        item->failed =
+            !error_set(&item->err, "%zu tokens are more than the reference model's %zu positions", c->n, config->positions);
+    for (size_t k = 0; k < c->n && !item->failed; k++)
+        if ((size_t)c->ids[k] >= config->vocabulary)
+            die_status(STATUS_MISMATCH, "record %.*s: token %d, the reference model has %zu", (int)item->record->id.size,
+                       (const char *)item->record->id.data, c->ids[k], config->vocabulary);
+    return !item->failed && c->n > 0;
+}
+
+/* By tokens, so that captions that begin alike are neighbours: the model computes their beginning once. */
+static int compare_tokens(const void *a, const void *b)
+{
+    const Caption *x = (*(ScoreItem *const *)a)->caption, *y = (*(ScoreItem *const *)b)->caption;
+    for (size_t k = 0; k < x->n && k < y->n; k++)
+        if (x->ids[k] != y->ids[k])
+            return x->ids[k] < y->ids[k] ? -1 : 1;
+    return x->n < y->n ? -1 : x->n > y->n;
+}
+
 /* Mean log-probability of each caption's tokens; a caption without tokens has 0. */
 static void score_ref(Scorers *s, ScoreItem *items, size_t n)
 {
     Arena arena = {0};
+    ScoreItem **sorted = arena_calloc(&arena, n, sizeof *sorted);
     OptSequence *sequences = arena_calloc(&arena, n, sizeof *sequences);
-    size_t total = 0, n_sequences = 0, at = 0;
+    size_t total = 0, count = 0, at = 0;
     double start = seconds_now();
-    for (size_t i = 0; i < n; i++)
-        total += items[i].caption->n;
-    int32_t *targets = arena_alloc(&arena, total * sizeof *targets);
     for (size_t i = 0; i < n; i++) {
-        const Caption *c = items[i].caption;
         items[i].ref = 0;
-        if (!items[i].failed && c->n > 0 && !opt_fits(&s->ref->opt, 0, c->n))
-            items[i].failed = !error_set(&items[i].err, "%zu tokens are more than the reference model's %zu positions", c->n,
-                                         s->ref->opt.config.positions);
-        for (size_t k = 0; k < c->n && !items[i].failed; k++)
-            if ((size_t)c->ids[k] >= s->ref->opt.config.vocabulary)
-                die_status(STATUS_MISMATCH, "record %.*s: token %d, the reference model has %zu", (int)items[i].record->id.size,
-                           (const char *)items[i].record->id.data, c->ids[k], s->ref->opt.config.vocabulary);
-        if (items[i].failed || c->n == 0)
+        if (!ref_readable(s, &items[i]))
             continue;
-        memcpy(targets + at, c->ids, c->n * sizeof *targets);
-        sequences[n_sequences++] = (OptSequence){.tokens = targets + at, .n = c->n};
-        at += c->n;
+        sorted[count++] = &items[i];
+        total += items[i].caption->n;
     }
-    if (n_sequences > 0) {
-        Tensor *hidden = opt_hidden(s->tape, &s->ref->opt, NULL, sequences, n_sequences);
-        Tensor *logp = opt_logp(s->tape, &s->ref->opt, hidden, targets, NULL);
-        real *host = arena_alloc(&arena, at * sizeof *host);
-        s->kernels->download(host, logp->data, at * sizeof *host);
-        for (size_t i = 0, from = 0; i < n; i++) {
-            size_t tokens = items[i].failed ? 0 : items[i].caption->n;
-            for (size_t k = 0; k < tokens; k++)
-                items[i].ref += (double)host[from + k] / (double)tokens;
-            from += tokens;
-        }
+    qsort(sorted, count, sizeof *sorted, compare_tokens);
+    int32_t *targets = arena_alloc(&arena, total * sizeof *targets);
+    for (size_t i = 0; i < count; at += sequences[i++].n) {
+        const Caption *c = sorted[i]->caption;
+        memcpy(targets + at, c->ids, c->n * sizeof *targets);
+        sequences[i] = (OptSequence){.tokens = targets + at, .n = c->n};
+    }
+    if (count > 0) {
+        Tensor *hidden = opt_hidden(s->tape, &s->ref->opt, NULL, sequences, count);
+        const Tensor *logp = opt_logp(s->tape, &s->ref->opt, hidden, targets, NULL);
+        real *next = arena_alloc(&arena, total * sizeof *next);
+        s->kernels->download(next, logp->data, total * sizeof *next);
+        for (size_t i = 0; i < count; i++)
+            for (size_t k = 0; k < sequences[i].n; k++)
+                sorted[i]->ref += (double)*next++ / (double)sequences[i].n;
         tape_reset(s->tape);
     }
     s->seconds_ref += seconds_now() - start;

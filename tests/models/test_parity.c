@@ -82,27 +82,84 @@ static double log_softmax_at(const real *logits, size_t n, int32_t target)
     return logits[target] - largest - log(sum);
 }
 
-/* Two captions behind one image: laid side by side they share its rows, and nothing changes. */
+/* Hidden rows of sequences, and the gradients of prefixes that are asked for all of them alike: in a host array, freed by caller.
+ */
+static real *hidden_and_gradients(Case *c, const OptSequence *s, size_t n, const real *prefix, size_t rows, size_t *size)
+{
+    const size_t d = c->captioner->config.text.hidden;
+    tape_record(c->tape, true);
+    const Tensor *p = tape_input(c->tape, rows, d, prefix, true);
+    const Tensor *h = opt_hidden(c->tape, &c->captioner->opt, p, s, n);
+    real *out = xcalloc(*size = tensor_size(h) + rows * d, sizeof *out);
+    memcpy(out, h->data, tensor_size(h) * sizeof *out);
+    for (size_t i = 0; i < tensor_size(h) && h->grad; i++)
+        h->grad[i] = (real)cos((double)(i % d)); /* the same for every row */
+    tape_backward(c->tape);
+    memcpy(out + tensor_size(h), p->grad, rows * d * sizeof *out);
+    tape_reset(c->tape);
+    tape_record(c->tape, false);
+    return out;
+}
+
+/* Laid side by side, sequences share what neighbours begin with; their rows are those of each alone, gradients the sums. */
+static void assert_together_as_alone(Case *c, const OptSequence *s, size_t n)
+{
+    const size_t rows = c->items * c->captioner->config.queries, d = c->captioner->config.text.hidden;
+    real *prefix = xcalloc(rows * d, sizeof *prefix);
+    memcpy(prefix, prefixes(c)->data, rows * d * sizeof *prefix);
+    tape_reset(c->tape);
+    size_t size, one, at = 0;
+    real *together = hidden_and_gradients(c, s, n, prefix, rows, &size), *sum = together + size - rows * d;
+    for (size_t i = 0; i < n; i++) {
+        real *alone = hidden_and_gradients(c, &s[i], 1, prefix, rows, &one);
+        for (size_t j = 0; j < s[i].n * d; j++, at++)
+            assert_true(fabs((double)alone[j] - (double)together[at]) < TOLERANCE * (1 + fabs((double)alone[j])));
+        for (size_t j = 0; j < rows * d; j++)
+            sum[j] -= alone[s[i].n * d + j];
+        free(alone);
+    }
+    assert_int_equal(at, size - rows * d);
+    for (size_t j = 0; j < rows * d; j++)
+        assert_true(fabs((double)sum[j]) < 20 * TOLERANCE);
+    free(together);
+    free(prefix);
+}
+
+/* Two captions behind one image. */
 static void test_shared_prefix(void **state)
 {
     Case *c = *state;
-    const Tensor *p = prefixes(c);
     OptSequence *s = sequences(c, true);
     for (size_t i = 0; i < c->items; i++)
         s[i].prefix = 0;
-    const Tensor *together = opt_hidden(c->tape, &c->captioner->opt, p, s, c->items);
-    size_t row = 0;
-    for (size_t i = 0; i < c->items; i++) {
-        const Tensor *alone = opt_hidden(c->tape, &c->captioner->opt, p, &s[i], 1);
-        for (size_t j = 0; j < tensor_size(alone); j++) {
-            double a = tensor_data(alone)[j], b = tensor_data(together)[row * alone->cols + j];
-            assert_true(fabs(a - b) < TOLERANCE * (1 + fabs(a)));
-        }
-        row += s[i].n;
-    }
-    assert_int_equal(row, together->rows);
+    assert_together_as_alone(c, s, c->items);
     free(s);
-    tape_reset(c->tape);
+}
+
+/* Captions that begin alike, behind an image and without: equal ones, a beginning of another, none, one token, other ends. */
+static void test_shared_beginnings(void **state)
+{
+    Case *c = *state;
+    const size_t q = c->captioner->config.queries;
+    OptSequence *given = sequences(c, true), a = given[0];
+    int32_t other[8] = {5, 6, 7, 8, 9, 10, 11, 12};
+    assert_true(a.n >= 4);
+    memcpy(other, a.tokens, 2 * sizeof *other);
+    for (size_t n_prefix = 0; n_prefix <= q; n_prefix += q) {
+        a.n_prefix = n_prefix;
+        OptSequence s[] = {a, a, a, a, a, a, a, a, a};
+        s[2].n = 2;
+        s[3].n = 0;
+        s[4].n = 1;
+        s[5].tokens = s[6].tokens = other;
+        s[5].n = 8;
+        s[6].n = 4;
+        s[7].tokens = other + 2;
+        s[7].n = 5;
+        s[8].prefix = n_prefix ? q : 0; /* of another image, the same words */
+        assert_together_as_alone(c, s, sizeof s / sizeof s[0]);
+    }
+    free(given);
 }
 
 /*
@@ -210,8 +267,13 @@ static void test_overlay(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_captioner),     cmocka_unit_test(test_scorer), cmocka_unit_test(test_values),
-        cmocka_unit_test(test_shared_prefix), cmocka_unit_test(test_cache),  cmocka_unit_test(test_overlay),
+        cmocka_unit_test(test_captioner),
+        cmocka_unit_test(test_scorer),
+        cmocka_unit_test(test_values),
+        cmocka_unit_test(test_shared_prefix),
+        cmocka_unit_test(test_shared_beginnings),
+        cmocka_unit_test(test_cache),
+        cmocka_unit_test(test_overlay),
     };
     const struct CMUnitTest clip_tests[] = {cmocka_unit_test(test_clip)};
     return run_cases(tests, sizeof tests / sizeof tests[0], clip_tests, 1);
