@@ -1,0 +1,164 @@
+/*
+ * Single-stream decoding, the model as a whole: one caption at a time from an OPT of BLIP-2's width, with fewer layers (weights
+ * still come from memory). Seconds per token against what a plain read of as many bytes takes in the same round: the part of the
+ * memory's bandwidth that decoding reaches, with weights in each type.
+ *
+ *   bench_decode [THREADS [ROUNDS]]
+ */
+#include <immintrin.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/base.h"
+#include "base/pool.h"
+#include "base/progress.h"
+#include "models/decode.h"
+
+enum { LAYERS = 4, HIDDEN = 2560, FFN = 4 * HIDDEN, VOCABULARY = 50272, PREFIX = 32, FEW = 4, MANY = 20, MAX_ROUNDS = 99 };
+enum { READ_PART = 1 << 24 };
+
+static char *pool; /* of weights */
+static size_t pool_bytes, used;
+static real zeros[FFN];
+static volatile float sink;
+
+static int by_value(const void *a, const void *b)
+{
+    double d = *(const double *)a - *(const double *)b;
+    return (d > 0) - (d < 0);
+}
+
+static double median(double *v, int n)
+{
+    qsort(v, (size_t)n, sizeof *v, by_value);
+    return n % 2 ? v[n / 2] : (v[n / 2 - 1] + v[n / 2]) / 2;
+}
+
+__attribute__((target("avx2"))) static void read_part(void *context, size_t part)
+{
+    size_t from = part * READ_PART, end = *(size_t *)context;
+    end = from + READ_PART < end ? from + READ_PART : end;
+    __m256 s[8];
+    for (int j = 0; j < 8; j++)
+        s[j] = _mm256_setzero_ps();
+    for (size_t i = from; i + 256 <= end; i += 256)
+        for (size_t j = 0; j < 8; j++)
+            s[j] = _mm256_add_ps(s[j], _mm256_loadu_ps((const float *)(pool + i) + 8 * j));
+    for (int j = 1; j < 8; j++)
+        s[0] = _mm256_add_ps(s[0], s[j]);
+    sink = _mm256_cvtss_f32(s[0]);
+}
+
+/* Seconds that all threads need for a plain read of the first `bytes` of the pool. */
+static double read_seconds(size_t bytes)
+{
+    double start = seconds_now();
+    pool_run(read_part, &bytes, (bytes + READ_PART - 1) / READ_PART);
+    return seconds_now() - start;
+}
+
+static Tensor weights(DType type, size_t rows, size_t cols)
+{
+    Tensor t = {.data = pool + used, .rows = rows, .cols = cols, .type = type};
+    used += rows * cols * dtype_size(type);
+    if (used > pool_bytes)
+        bug("%zu bytes of weights, %zu are there", used, pool_bytes);
+    return t;
+}
+
+static Tensor vector(size_t cols)
+{
+    return (Tensor){.data = zeros, .rows = 1, .cols = cols, .type = DTYPE_REAL};
+}
+
+static Linear linear(DType type, size_t out, size_t in)
+{
+    return (Linear){.weight = weights(type, out, in), .bias = vector(out)};
+}
+
+static Norm norm(void)
+{
+    return (Norm){.gamma = vector(HIDDEN), .beta = vector(HIDDEN), .eps = 1e-5};
+}
+
+/* The decoder's weights one after the other in the pool. */
+static void model_init(Opt *o, Block *blocks, DType type)
+{
+    used = 0;
+    *o = (Opt){.config = {HIDDEN, LAYERS, 32, FFN, 2048, VOCABULARY, 2, 2, 1}, .blocks = blocks, .norm = norm()};
+    for (int i = 0; i < LAYERS; i++) {
+        Linear q = linear(type, HIDDEN, HIDDEN), k = linear(type, HIDDEN, HIDDEN), v = linear(type, HIDDEN, HIDDEN);
+        Linear out = linear(type, HIDDEN, HIDDEN), fc1 = linear(type, FFN, HIDDEN), fc2 = linear(type, HIDDEN, FFN);
+        blocks[i] = (Block){norm(), norm(), q, k, v, out, fc1, fc2};
+    }
+    o->tokens = weights(type, VOCABULARY, HIDDEN);
+    o->head = (Linear){.weight = o->tokens};
+    o->positions = (Tensor){.data = pool, .rows = 2050, .cols = HIDDEN, .type = type};
+}
+
+static double decode_seconds(const Kernels *kernels, const Opt *o, int64_t tokens)
+{
+    GenerateOptions options = {.eos = 2,
+                               .num_beams = 1,
+                               .min_new_tokens = tokens,
+                               .max_new_tokens = tokens,
+                               .length_penalty = 1,
+                               .sample = true,
+                               .top_k = 6,
+                               .temperature = 2,
+                               .seed = 1};
+    Tape *t = tape_new(kernels);
+    Decoder *d = decoder_new(kernels, o, &options, PREFIX, 1, 1, NULL, 0);
+    Tensor *prefix = tape_tensor(t, PREFIX, HIDDEN, false);
+    for (size_t i = 0; i < tensor_size(prefix); i++)
+        tensor_data(prefix)[i] = (real)(i % 7) - 3;
+    const uint64_t key = 1;
+    double start = seconds_now();
+    decoder_run(d, t, prefix, 1, &key, 0);
+    double seconds = seconds_now() - start;
+    if (decoder_result(d, 0, 0).n != (size_t)tokens)
+        die("%zu tokens, expected %lld", decoder_result(d, 0, 0).n, (long long)tokens);
+    decoder_free(d);
+    tape_free(t);
+    return seconds;
+}
+
+static void measure(DType type, int rounds)
+{
+    const Kernels *kernels = kernels_cpu(COMPUTE_AUTO);
+    Block blocks[LAYERS];
+    Opt o;
+    model_init(&o, blocks, type);
+    double speed[MAX_ROUNDS], ratio[MAX_ROUNDS];
+    for (int r = 0; r < rounds; r++) {
+        double floor = read_seconds(used);
+        double token = (decode_seconds(kernels, &o, MANY) - decode_seconds(kernels, &o, FEW)) / (MANY - FEW);
+        floor = (floor + read_seconds(used)) / 2;
+        speed[r] = (double)used / token / 1e9;
+        ratio[r] = floor / token;
+    }
+    double gb = median(speed, rounds);
+    printf("decode, 1 caption  %-5s %6.2f GB of weights  %6.1f tokens/s  %6.1f GB/s  of a plain read %5.2f\n", dtype_name(type),
+           (double)used / 1e9, gb * 1e9 / (double)used, gb, median(ratio, rounds));
+    fflush(stdout);
+}
+
+int main(int argc, char **argv)
+{
+    progname = "bench_decode";
+    pool_init(argc > 1 ? atoi(argv[1]) : 0);
+    int rounds = argc > 2 ? atoi(argv[2]) : 5;
+    if (rounds < 1 || rounds > MAX_ROUNDS)
+        die("rounds %d: from 1 to %d", rounds, MAX_ROUNDS);
+    const Kernels *kernels = kernels_cpu(COMPUTE_AUTO);
+    pool_bytes = sizeof(float) * HIDDEN * ((size_t)LAYERS * 12 * HIDDEN + VOCABULARY);
+    pool = kernels->memory_new(pool_bytes);
+    for (size_t i = 0; i < pool_bytes / 2; i++) /* small values in any of the three types, of both signs */
+        ((uint16_t *)pool)[i] = (uint16_t)(0x1c00 + i * 7 % 256 + (i % 3 ? 0x8000 : 0));
+    printf("table %s, %d threads, %d rounds\n", kernels->name, pool_threads(), rounds);
+    measure(DTYPE_F32, rounds);
+    measure(DTYPE_F16, rounds);
+    measure(DTYPE_BF16, rounds);
+    kernels->memory_free(pool);
+    return finish_stdout(STATUS_CLEAN);
+}
