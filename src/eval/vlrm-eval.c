@@ -15,14 +15,15 @@
 #include "eval/captions.h"
 #include "eval/checks.h"
 #include "eval/report.h"
+#include "stage/machine.h"
 
 static struct {
-    const char *clip, *itm, *cache, *per_image, *baseline, *output, *bad_phrases, *exempt_words, *colour_words, *device;
-    int64_t batch, itm_max_tokens, bootstrap, seed, threads;
+    const char *clip, *itm, *cache, *per_image, *baseline, *output, *bad_phrases, *exempt_words, *colour_words;
+    Machine machine;
+    int64_t batch, itm_max_tokens, bootstrap, seed;
     double level;
     StringList recall_k, fail_below, fail_above, max_drop;
     bool compare, no_references, allow_failed, table, crop;
-    int compute;
 } opt;
 
 static const Option options[] = {
@@ -61,9 +62,7 @@ static const Option options[] = {
      "exit 7 if mrr or an R@K is more than X below the baseline's; NAME=X: that metric"},
     {"", 0, OPTION_FLAG, NULL, NULL, 0, 0, NULL, "Machine"},
     {"batch", 0, OPTION_INT, &opt.batch, "8", 1, 4096, "N", "captions that go through the models together"},
-    {"device", 0, OPTION_STRING, &opt.device, "cpu", 0, 0, "cpu|cuda[:N]", "where to compute"},
-    {"compute", 0, OPTION_CHOICE, &opt.compute, "auto", 0, 0, "auto|f32|bf16", "products with weights stored in 16 bits"},
-    {"threads", 0, OPTION_INT, &opt.threads, "0", 0, 4096, "N", "0: as many as there are processors"},
+    MACHINE_OPTIONS(opt.machine),
     {0},
 };
 
@@ -171,7 +170,7 @@ static void open_all(Eval *e)
     Error err = {0};
     const Kernels *kernels;
     char name[40] = "", digest[17];
-    bool ok = open_lists(e, &err) && kernels_find(opt.device, (Compute)opt.compute, &kernels, &err) &&
+    bool ok = open_lists(e, &err) && machine_kernels(&opt.machine, &kernels, &err) &&
               models_open(&e->models, opt.clip, opt.itm, (size_t)opt.itm_max_tokens, kernels, &err);
     if (ok && opt.cache) {
         digest_text(checkpoint_digest(e->models.clip->checkpoint, NULL, 0), digest);
@@ -333,7 +332,7 @@ int main(int argc, char **argv)
     char **operands = options_parse(&program, argc, argv, &n);
     check_options(&e, n);
     signals_init();
-    pool_init((int)opt.threads);
+    pool_init((int)opt.machine.threads);
     open_all(&e);
     measure(&e, n > 0 ? operands : standard_input, n > 0 ? n : 1);
     if (opt.baseline)

@@ -15,15 +15,16 @@
 #include "reward/phi.h"
 #include "reward/returns.h"
 #include "reward/scorers.h"
+#include "stage/machine.h"
 #include "stage/spool.h"
 #include "stream/filter.h"
 
 static struct {
-    const char *model, *itm, *ref, *clip, *bad_phrases, *exempt_words, *device, *spool;
-    int64_t threads, batch, score_batch, itm_max_tokens, spool_memory, zstd;
+    const char *model, *itm, *ref, *clip, *bad_phrases, *exempt_words, *spool;
+    Machine machine;
+    int64_t batch, score_batch, itm_max_tokens, spool_memory, zstd;
     Weights weights;
     bool no_itm, no_ref, recombine, crop;
-    int compute;
 } opt;
 
 static const Option options[] = {
@@ -61,9 +62,7 @@ static const Option options[] = {
     {"spool", 0, OPTION_STRING, &opt.spool, "/tmp", 0, 0, "DIR",
      "where records of a batch wait that do not fit --spool-memory (CLIP only)"},
     {"spool-memory", 0, OPTION_INT, &opt.spool_memory, "1024", 1, 1e9, "MIB", "for records that wait for their batch"},
-    {"device", 0, OPTION_STRING, &opt.device, "cpu", 0, 0, "cpu|cuda[:N]", "where to compute"},
-    {"compute", 0, OPTION_CHOICE, &opt.compute, "auto", 0, 0, "auto|f32|bf16", "products with weights stored in 16 bits"},
-    {"threads", 0, OPTION_INT, &opt.threads, "0", 0, 4096, "N", "0: as many as there are processors"},
+    MACHINE_OPTIONS(opt.machine),
     FILTER_OPTION_ZSTD(opt.zstd),
     {0},
 };
@@ -351,8 +350,7 @@ static void open_all(Loop *l, char **operands, int n)
                         opt.clip, (size_t)opt.itm_max_tokens, opt.crop};
     if (!(l->rules = word_rules_open(bad, exempt, &err)) ||
         !(l->tokenizer = tokenizer_open(opt.model ? opt.model : opt.ref, &err)) ||
-        (!opt.recombine &&
-         (!kernels_find(opt.device, (Compute)opt.compute, &kernels, &err) || !scorers_init(&l->scorers, &so, kernels, &err))))
+        (!opt.recombine && (!machine_kernels(&opt.machine, &kernels, &err) || !scorers_init(&l->scorers, &so, kernels, &err))))
         die_status(err.status, "%s", err.text);
     if (tokenizer_kind(l->tokenizer) != TOKENIZER_OPT)
         die_status(STATUS_MISMATCH, "%s: its tokenizer is not OPT's byte-level BPE", opt.model ? opt.model : opt.ref);
@@ -393,7 +391,7 @@ int main(int argc, char **argv)
     char **operands = options_parse(&program, argc, argv, &n);
     check_options();
     signals_init();
-    pool_init((int)opt.threads);
+    pool_init((int)opt.machine.threads);
     open_all(&l, operands, n);
     run_loop(&l);
     int status = filter_finish(&l.filter);

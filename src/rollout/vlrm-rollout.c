@@ -12,15 +12,17 @@
 #include "base/signals.h"
 #include "rollout/captioning.h"
 #include "rollout/follow.h"
+#include "stage/machine.h"
 #include "stream/filter.h"
 
 static struct {
-    const char *model, *policy, *device;
-    int64_t threads, max_lag, patience, batch, decode_batch, num_return, top_k, num_beams, no_repeat_ngram_size, min_new_tokens,
+    const char *model, *policy;
+    Machine machine;
+    int64_t max_lag, patience, batch, decode_batch, num_return, top_k, num_beams, no_repeat_ngram_size, min_new_tokens,
         max_new_tokens, seed, zstd;
     double temperature, length_penalty;
     bool sample, greedy, crop, features;
-    int compute, features_dtype;
+    int features_dtype;
 } opt;
 
 static const Option options[] = {
@@ -56,9 +58,7 @@ static const Option options[] = {
     {"length-penalty", 0, OPTION_REAL, &opt.length_penalty, "1", -10, 10, "P", "beams: scores are divided by length^P"},
     {"", 0, OPTION_FLAG, NULL, NULL, 0, 0, NULL, "Machine"},
     {"decode-batch", 0, OPTION_INT, &opt.decode_batch, "8", 1, 4096, "N", "frames that are decoded together"},
-    {"device", 0, OPTION_STRING, &opt.device, "cpu", 0, 0, "cpu|cuda[:N]", "where to compute"},
-    {"compute", 0, OPTION_CHOICE, &opt.compute, "auto", 0, 0, "auto|f32|bf16", "products with weights stored in 16 bits"},
-    {"threads", 0, OPTION_INT, &opt.threads, "0", 0, 4096, "N", "0: as many as there are processors"},
+    MACHINE_OPTIONS(opt.machine),
     FILTER_OPTION_ZSTD(opt.zstd),
     {0},
 };
@@ -208,7 +208,7 @@ static void open_all(Loop *l, char **operands, int n)
                             .crop = opt.crop,
                             .features = opt.features,
                             .features_dtype = opt.features_dtype};
-    if (!kernels_find(opt.device, (Compute)opt.compute, &kernels, &err) || !captioning_init(&l->captioning, &co, kernels, &err))
+    if (!machine_kernels(&opt.machine, &kernels, &err) || !captioning_init(&l->captioning, &co, kernels, &err))
         die_status(err.status, "%s", err.text);
     l->follow = (Follow){.dir = opt.policy, .lag = opt.max_lag, .patience = opt.patience};
     memcpy(l->follow.base, l->captioning.base, sizeof l->follow.base);
@@ -225,7 +225,7 @@ int main(int argc, char **argv)
     char **operands = options_parse(&program, argc, argv, &n);
     check_options();
     signals_init();
-    pool_init((int)opt.threads);
+    pool_init((int)opt.machine.threads);
     open_all(&l, operands, n);
     run_loop(&l);
     int status = filter_finish(&l.filter);

@@ -12,6 +12,7 @@
 #include "base/random.h"
 #include "base/signals.h"
 #include "stage/frame.h"
+#include "stage/machine.h"
 #include "stream/filter.h"
 #include "update/config.h"
 #include "update/dump.h"
@@ -21,14 +22,14 @@
 #include "update/tensorboard.h"
 
 static struct {
-    const char *model, *device, *value_head, *run, *init, *dump, *tensorboard, *record;
+    const char *model, *value_head, *run, *init, *dump, *tensorboard, *record;
     StringList train, lora_targets, vision_targets;
-    int64_t threads, batch, seed, warmup_steps, lora_rank, memory, spool_memory, keep, keep_every, checkpoint_every, max_lag,
-        max_steps;
+    Machine machine;
+    int64_t batch, seed, warmup_steps, lora_rank, memory, spool_memory, keep, keep_every, checkpoint_every, max_lag, max_steps;
     double learning_rate, value_learning_rate, beta1, beta2, eps, max_grad_value, max_grad_norm, lora_alpha, check_logp;
     CollapseLimits limits;
     bool off_policy, crop, stop_on_collapse, change_options, prepare, count;
-    int objective, compute;
+    int objective;
 } opt;
 
 static const Option options[] = {
@@ -96,9 +97,7 @@ static const Option options[] = {
     {"memory", 0, OPTION_INT, &opt.memory, "2048", 16, 1e9, "MIB", "for activations: micro-batches are cut to fit"},
     {"spool-memory", 0, OPTION_INT, &opt.spool_memory, "1024", 1, 1e9, "MIB",
      "records of a batch beyond this wait on disk, in the run folder"},
-    {"device", 0, OPTION_STRING, &opt.device, "cpu", 0, 0, "cpu|cuda[:N]", "where to compute"},
-    {"compute", 0, OPTION_CHOICE, &opt.compute, "auto", 0, 0, "auto|f32|bf16", "products with weights stored in 16 bits"},
-    {"threads", 0, OPTION_INT, &opt.threads, "0", 0, 4096, "N", "0: as many as there are processors"},
+    MACHINE_OPTIONS(opt.machine),
     {0},
 };
 
@@ -379,7 +378,7 @@ static void open_all(Loop *loop, char **operands, int n)
     const Kernels *kernels;
     LearnerOptions lo = learner_options();
     RunOptions ro = {opt.run, opt.keep, opt.keep_every, opt.checkpoint_every, opt.max_lag, opt.change_options};
-    if (!kernels_find(opt.device, (Compute)opt.compute, &kernels, &err) || !(loop->learner = learner_new(&lo, kernels, &err)) ||
+    if (!machine_kernels(&opt.machine, &kernels, &err) || !(loop->learner = learner_new(&lo, kernels, &err)) ||
         !load_init(loop->learner, loop->init, &err) ||
         !run_open(&loop->run, &ro, numbers_json(loop->init), loop->learner, &err) ||
         !config_write(opt.run, loop->learner, config_json(), loop->init, NULL, &err) ||
@@ -397,7 +396,7 @@ static int count_parts(void)
     Error err = {0};
     const Kernels *kernels;
     LearnerOptions lo = learner_options();
-    Learner *l = kernels_find(opt.device, (Compute)opt.compute, &kernels, &err) ? learner_new(&lo, kernels, &err) : NULL;
+    Learner *l = machine_kernels(&opt.machine, &kernels, &err) ? learner_new(&lo, kernels, &err) : NULL;
     if (!l)
         die_status(err.status, "%s", err.text);
     verbosity += verbosity == 0;
@@ -430,7 +429,7 @@ int main(int argc, char **argv)
     char **operands = options_parse(&program, argc, argv, &n);
     check_options();
     signals_init();
-    pool_init((int)opt.threads);
+    pool_init((int)opt.machine.threads);
     if (opt.count)
         return count_parts();
     open_all(&loop, operands, n);

@@ -1,0 +1,31 @@
+/*
+ * What a program computes on: the options --device, --compute and --threads, the same in every program that runs models.
+ */
+#ifndef STAGE_MACHINE_H
+#define STAGE_MACHINE_H
+
+#include "base/options.h"
+#include "tensor/kernels.h"
+
+/* Where the options are parsed to. */
+typedef struct Machine {
+    const char *device;
+    int compute;
+    int64_t threads;
+} Machine;
+
+/* The rows of the option table; machine: the Machine itself, not its address. */
+/* clang-format off */
+#define MACHINE_OPTIONS(machine) \
+    {"device", 0, OPTION_STRING, &(machine).device, "cpu", 0, 0, "cpu|cuda[:N]", "where to compute"}, \
+    {"compute", 0, OPTION_CHOICE, &(machine).compute, "auto", 0, 0, "auto|f32|bf16", "products with weights stored in 16 bits"}, \
+    {"threads", 0, OPTION_INT, &(machine).threads, "0", 0, 4096, "N", "0: as many as there are processors"}
+/* clang-format on */
+
+/* The device's kernels; false with err set where this build or machine has no such device. */
+__attribute__((warn_unused_result)) static inline bool machine_kernels(const Machine *m, const Kernels **out, Error *err)
+{
+    return kernels_find(m->device, (Compute)m->compute, out, err);
+}
+
+#endif
