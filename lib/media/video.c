@@ -183,14 +183,15 @@ static void note_time(Video *v, const AVPacket *p)
 {
     const AVStream *s = v->format->streams[p->stream_index];
     int64_t stamp = p->pts != AV_NOPTS_VALUE ? p->pts : p->dts;
+    v->any_packet = true;
     if (stamp == AV_NOPTS_VALUE)
         return;
     double begin = (double)stamp * av_q2d(s->time_base), end = begin + (double)p->duration * av_q2d(s->time_base);
-    if (!v->any_packet || begin < v->first)
+    if (!v->any_time || begin < v->first)
         v->first = begin;
-    if (!v->any_packet || end > v->last)
+    if (!v->any_time || end > v->last)
         v->last = end;
-    v->any_packet = true;
+    v->any_time = true;
 }
 
 /* The next packet of the video stream, in v->packet; false at the end of the file, of the time, or of what can be read. */
@@ -239,6 +240,13 @@ static int64_t frame_pts(const Video *v)
     return pts != AV_NOPTS_VALUE ? pts : v->frame->pkt_dts != AV_NOPTS_VALUE ? v->frame->pkt_dts : 0;
 }
 
+/* A recovery point of gradual refresh is flagged as key, but alone it gives part of a picture: the rest refers to others.
+ * (Of two fields the second may refer to the first.) */
+static bool is_whole(const AVFrame *f)
+{
+    return f->key_frame || f->interlaced_frame || f->pict_type == AV_PICTURE_TYPE_I;
+}
+
 /* Decodes the one key packet in v->packet; the first picture that comes out is v->frame. */
 static bool decode_key(Video *v)
 {
@@ -255,11 +263,14 @@ static bool decode_key(Video *v)
             av_frame_unref(more);
     av_frame_free(&more);
     avcodec_flush_buffers(v->decoder);
-    if (rc >= 0 && v->frame->decode_error_flags == 0 && log_count() == 0)
+    bool decoded = rc >= 0 && v->frame->decode_error_flags == 0 && log_count() == 0;
+    if (decoded && is_whole(v->frame))
         return true;
     video_fault(v, "the keyframe at %.3f s cannot be decoded: %s",
                 (double)(v->packet->pts != AV_NOPTS_VALUE ? v->packet->pts : v->packet->dts) * av_q2d(v->stream->time_base),
-                log_count() ? log_text() : "no picture came out");
+                log_count() ? log_text()
+                : decoded   ? "it refers to other pictures (gradual refresh); --every decodes them all"
+                            : "no picture came out");
     return false;
 }
 

@@ -94,7 +94,7 @@ static void check_index(Video *v)
 
 static void check_duration(Video *v)
 {
-    double seen = v->any_packet ? v->last - (v->first < 0 ? v->first : 0) : 0, slack = v->promised * 0.01;
+    double seen = v->any_time ? v->last - (v->first < 0 ? v->first : 0) : 0, slack = v->promised * 0.01;
     if (slack < 0.5)
         slack = 0.5;
     if (v->promised > 0 && seen < v->promised - slack)

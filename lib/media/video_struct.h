@@ -31,7 +31,7 @@ struct Video {
     int64_t lost;       /* key packets that did not (or, decoding everything, damaged packets) */
     double promised;    /* seconds the header promises; 0 when it does not say */
     double first, last; /* times of the first and last moment of any packet */
-    bool any_packet, timed_out, cut;
+    bool any_packet, any_time, timed_out, cut;
     VideoReport report; /* the first thing found wrong */
     double next_time;   /* EVERY: the next frame is taken at or after it */
     bool any_frame;

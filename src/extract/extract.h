@@ -55,7 +55,7 @@ bool sources_next(Sources *s, Source *out);
 
 /* An archive's members, and the images of a Karpathy file: NULL-safe free, next false at the end; problems are sources too. */
 typedef struct Tar Tar;
-Tar *tar_new(const char *path);
+Tar *tar_new(const char *path, double until); /* waits for a FIFO's bytes no longer than `until`, as input_open */
 bool tar_next(Tar *a, Source *out);
 void tar_free(Tar *a);
 bool is_archive(const char *path);

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/progress.h"
 #include "base/random.h"
 #include "base/signals.h"
 #include "extract/extract.h"
@@ -182,7 +183,7 @@ static bool take_path(Sources *s, const char *path, Source *out)
     if (S_ISDIR(st.st_mode))
         return folder_push(s, path, &st, out);
     if (is_archive(path)) {
-        s->archive = tar_new(path);
+        s->archive = tar_new(path, s->s->deadline > 0 ? seconds_now() + s->s->deadline : 0);
         return false;
     }
     return simple(out, path, NULL);
@@ -235,7 +236,20 @@ static bool raw_next(Sources *s, Source *out)
     return false;
 }
 
-/* Records are UTF-8: in a name that is not, each byte that does not belong becomes %XX. */
+/* Whether what follows a # could be a frame's time, as work.c writes it: then a still of that name had the frame's id. */
+static bool is_frame_suffix(const char *text)
+{
+    static const char digits[] = "0123456789";
+    text += *text == '-';
+    size_t whole = strspn(text, digits);
+    if (whole == 0 || text[whole] != '.' || strspn(text + whole + 1, digits) != 3)
+        return false;
+    text += whole + 4;
+    return *text == '\0' || (*text == '+' && text[1] && text[1 + strspn(text + 1, digits)] == '\0');
+}
+
+/* Records are UTF-8: in a name that is not, each byte that does not belong becomes %XX; so does the # before what looks like a
+ * time. */
 static char *clean_name(char *name)
 {
     size_t n = strlen(name), at = 0, m = 0;
@@ -246,7 +260,7 @@ static char *clean_name(char *name)
         for (; length <= 4 && at + length <= n && !(one = json_stringn(name + at, length)); length++)
             ;
         json_decref(one);
-        if (one) {
+        if (one && (name[at] != '#' || !is_frame_suffix(name + at + 1))) {
             memcpy(out + m, name + at, length);
             m += length;
             at += length;

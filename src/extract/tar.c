@@ -16,6 +16,9 @@ static const int64_t member_max = (int64_t)1 << 31;
 struct Tar {
     struct archive *a;
     char *path;
+    Input in;
+    bool opened;
+    VideoReport report; /* why it could not be opened */
     bool ended;
 };
 
@@ -45,7 +48,7 @@ static bool is_sidecar(const char *name)
     return false;
 }
 
-Tar *tar_new(const char *path)
+Tar *tar_new(const char *path, double until)
 {
     Tar *a = xcalloc(1, sizeof *a);
     a->path = xstrdup(path);
@@ -55,7 +58,10 @@ Tar *tar_new(const char *path)
     archive_read_support_format_gnutar(a->a);
     if (!a->a)
         die_status(STATUS_MEMORY, "out of memory");
-    archive_read_open_filename(a->a, path, BLOCK); /* failure shows at the first header */
+    const Source shard = {.path = a->path};
+    a->opened = input_open(&a->in, &shard, until, &a->report);
+    if (a->opened)
+        archive_read_open_fd(a->a, a->in.fd, BLOCK); /* failure shows at the first header */
     return a;
 }
 
@@ -64,6 +70,7 @@ void tar_free(Tar *a)
     if (!a)
         return;
     archive_read_free(a->a);
+    input_close(&a->in);
     free(a->path);
     free(a);
 }
@@ -105,9 +112,21 @@ static bool read_member(Tar *a, Source *out, struct archive_entry *entry)
     return true;
 }
 
+/* A shard that could not be opened is a source that says why, once; not where the program was asked to end meanwhile. */
+static bool not_opened(Tar *a, Source *out)
+{
+    if (a->ended || a->report.verdict == VERDICT_CUT)
+        return false;
+    *out = (Source){.name = xstrdup(a->path), .label = xstrdup(a->path), .problem = xstrdup(a->report.reason)};
+    a->ended = true;
+    return true;
+}
+
 bool tar_next(Tar *a, Source *out)
 {
     struct archive_entry *entry;
+    if (!a->opened)
+        return not_opened(a, out);
     while (!a->ended) {
         *out = (Source){0};
         int rc = archive_read_next_header(a->a, &entry);

@@ -75,7 +75,7 @@ static const Program program = {
                    "where that time is not later than the one "
                    "before); for a still it is the name alone. The name is the path as given, for --coco the cocoid; a name that "
                    "comes again gets (2), (3) and so on. "
-                   "Bytes of a name that are no UTF-8 are written %XX.\n\n"
+                   "Bytes of a name that are no UTF-8 are written %XX, and so is a # before what looks like such a time.\n\n"
                    "A still keeps its own bytes unless its pixels must change: --size, --encoding, an EXIF orientation (undone "
                    "without loss), transparency (laid on "
                    "white, stored as PNG).\n\n"

@@ -305,6 +305,36 @@ J
     [ "$(jq -r .verdict j | tr '\n' ' ')" = "timed out complete " ]
     [ "$(count)" -eq 4 ]
     { sleep 30; } | exits 3 timeout 20 bash -c "vlrm-extract --deadline 1 - >out.vlrm"
+    mkfifo silent silent.tar
+    exits 3 timeout -k 1 20 bash -c "exec vlrm-extract --deadline 1 --journal k silent silent.tar '$M/h264.mp4' >out.vlrm"
+    [ "$(jq -r .reason k | grep -c 'the time is up')" -eq 2 ]
+    [ "$(count)" -eq 4 ]
+}
+
+@test "a shard that never speaks ends at SIGTERM, and is not in the journal" {
+    mkfifo silent.tar
+    vlrm-extract --journal j "$M/h264.mp4" silent.tar >out.vlrm &
+    eventually 20 grep -q h264 j
+    kill -TERM $!
+    eventually 20 bash -c "! kill -0 $! 2>/dev/null" || { kill -9 $!; return 1; }
+    wait $! || status=$?
+    [ "$status" -eq 75 ]
+    [ "$(wc -l <j)" -eq 1 ]
+}
+
+@test "a raw stream, which has no time stamps, is complete; recovery points of gradual refresh are not called keyframes" {
+    ffmpeg -nostdin -v error -i "$M/h264.mp4" -c copy -f h264 raw.h264
+    extract --journal j raw.h264
+    [ "$(count)" -eq 4 ]
+    [ "$(jq -r .verdict j)" = complete ]
+    ffmpeg -nostdin -v error -f lavfi -i testsrc2=size=160x120:rate=25:duration=3 -c:v libx264 -preset veryfast \
+        -x264-params intra-refresh=1:keyint=25 refresh.mp4
+    exits 3 bash -c 'vlrm-extract --journal k refresh.mp4 >out.vlrm'
+    [ "$(count)" -eq 1 ]
+    [ "$(jq -c '[.frames, .missing]' k)" = "[1,$(($(probe refresh.mp4 | wc -l) - 1))]" ]
+    grep -q 'gradual refresh' k
+    extract --every 1 refresh.mp4
+    [ "$(count)" -eq 3 ]
 }
 
 @test "SIGTERM ends the record, the end record says 75, and the cut source is not in the journal" {
@@ -389,6 +419,13 @@ J
     [ ! -e oops ] && [ ! -e h/oops ]
     [ "$(jq -s length j)" -eq 2 ]
     frames out.vlrm source | grep -q 'b%FF'
+    mkdir t
+    cp "$M/h264.mp4" t/a.mp4
+    ffmpeg -nostdin -v error -i "$M/h264.mp4" -frames:v 1 t/a.jpg
+    for name in 'a.mp4#0.000' 'a.mp4#1.000+1' 'a.mp4%230.000'; do cp t/a.jpg "t/$name"; done
+    vlrm-extract t "$PWD/t/a.mp4#0.000" "$PWD/t/a.mp4#0.000" | vlrm-cat | jq -r '.id // empty' >ids # an id names one record
+    [ "$(wc -l <ids)" -eq 10 ]
+    [ -z "$(sort ids | uniq -d)" ]
     cp "$M/vp9.webm" ./-n.webm
     extract --max 1 -- -n.webm
 }
