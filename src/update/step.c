@@ -221,8 +221,6 @@ static bool policy_pass(void *context, size_t first, size_t n)
 
 /* ---- the optimizer ---- */
 
-enum { ADAM_RUN = 1 << 17 }; /* parameters whose four arrays, 2 MiB, fit in the caches of two cores */
-
 static double group_squares(const Parameters *p, const char *group)
 {
     double sum = 0;
@@ -240,18 +238,14 @@ static void clamp_gradient(const Learner *l, real *grad, double scale, size_t n)
         l->kernels->clamp(grad, l->options.max_grad_value, n);
 }
 
-/* Clamped and applied by runs that fit a processor's cache: memory is read once. */
 static void adam(const Learner *l, const Parameters *p, double rate, double scale)
 {
     AdamStep step = {rate, l->options.beta1, l->options.beta2, l->options.eps, 0, l->step + 1};
     for (size_t i = 0; i < p->count; i++) {
         const Parameter *item = p->items[i];
-        real *data = item->value.data, *grad = item->value.grad;
-        for (size_t at = 0, n = tensor_size(&item->value), run; at < n; at += run) {
-            run = n - at < ADAM_RUN ? n - at : ADAM_RUN;
-            clamp_gradient(l, grad + at, scale, run);
-            l->kernels->adam(data + at, grad + at, item->m + at, item->v + at, &step, run);
-        }
+        size_t n = tensor_size(&item->value);
+        clamp_gradient(l, item->value.grad, scale, n);
+        l->kernels->adam(item->value.data, item->value.grad, item->m, item->v, &step, n);
     }
 }
 
