@@ -37,6 +37,8 @@ typedef struct Source {
     char *path;    /* to open; NULL for bytes, stdin and sources with a problem */
     uint8_t *data; /* the bytes of an archive's member */
     size_t size;
+    char *shard; /* with --shuffle, instead of data: the archive that the member is in .. */
+    int64_t at;  /* .. and where its header is */
     bool is_stdin;
     char *problem; /* why it cannot even be tried */
     char **references;
@@ -55,9 +57,12 @@ bool sources_next(Sources *s, Source *out);
 
 /* An archive's members, and the images of a Karpathy file: NULL-safe free, next false at the end; problems are sources too. */
 typedef struct Tar Tar;
-Tar *tar_new(const char *path, double until); /* waits for a FIFO's bytes no longer than `until`, as input_open */
+/* Waits for a FIFO's bytes no longer than `until`, as input_open; with `later` members are named but not read. */
+Tar *tar_new(const char *path, double until, bool later);
 bool tar_next(Tar *a, Source *out);
 void tar_free(Tar *a);
+/* Reads the member that out->shard and out->at name; a failure becomes out->problem. */
+void tar_load(Source *out);
 bool is_archive(const char *path);
 
 typedef struct Coco Coco;

@@ -46,6 +46,7 @@ void source_release(Source *s)
     free(s->label);
     free(s->path);
     free(s->data);
+    free(s->shard);
     free(s->problem);
     for (size_t i = 0; i < s->n_references; i++)
         free(s->references[i]);
@@ -183,7 +184,7 @@ static bool take_path(Sources *s, const char *path, Source *out)
     if (S_ISDIR(st.st_mode))
         return folder_push(s, path, &st, out);
     if (is_archive(path)) {
-        s->archive = tar_new(path, s->s->deadline > 0 ? seconds_now() + s->s->deadline : 0);
+        s->archive = tar_new(path, s->s->deadline > 0 ? seconds_now() + s->s->deadline : 0, s->s->shuffle != NULL);
         return false;
     }
     return simple(out, path, NULL);
@@ -333,13 +334,11 @@ static Source source_copy(const Source *s)
     c.references = xcalloc(s->n_references + 1, sizeof *c.references);
     for (size_t i = 0; i < s->n_references; i++)
         c.references[i] = xstrdup(s->references[i]);
-    if (s->data) {
-        c.data = xmalloc(s->size + 1);
-        memcpy(c.data, s->data, s->size);
-    }
+    c.shard = s->shard ? xstrdup(s->shard) : NULL;
     return c;
 }
 
+/* Of a shard's members only the places are kept: memory grows with names, never with bytes. */
 static bool shuffled_next(Sources *s, Source *out)
 {
     Source one;
@@ -353,6 +352,8 @@ static bool shuffled_next(Sources *s, Source *out)
     if (s->next_all == s->n_all)
         return false;
     *out = source_copy(&s->all[s->next_all++]);
+    if (out->shard)
+        tar_load(out);
     return true;
 }
 

@@ -46,6 +46,16 @@ killed() {
     return 0
 }
 
+# peak COMMAND...: its memory in kB; it fails with status 3 and counts 24 failures
+peak() {
+    /usr/bin/python3 -c '
+import resource, subprocess, sys
+r = subprocess.run(sys.argv[1:], stdout=open("peak.vlrm", "wb"))
+assert r.returncode == 3, r.returncode
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)' "$@"
+    [ "$(frames peak.vlrm --end | jq .failed)" -eq 24 ]
+}
+
 count() { frames "${1:-out.vlrm}" id | wc -l; }
 
 @test "keyframes of every codec come out with ffprobe's pts" {
@@ -274,6 +284,42 @@ P
     head -c 20000 s.tar >t.tar
     exits 3 bash -c "vlrm-extract t.tar >out.vlrm"
     says t.tar
+}
+
+@test "shuffled shards: the same records, and memory does not grow with the shards" {
+    cp "$M/vp9.webm" 1.webm
+    long=$(printf 'x%.0s' {1..180})
+    cp "$M/vp9.webm" $long.webm
+    ffmpeg -nostdin -v error -i "$M/h264.mp4" -frames:v 1 2.jpg
+    tar -cf s.tar 1.webm $long.webm 2.jpg
+    tar --format=posix -cf p.tar 1.webm $long.webm 2.jpg
+    extract s.tar p.tar
+    vlrm-cat --bin base64 --fields id,frame.pts,frame.image out.vlrm | grep '^{"id"' | sort >want
+    [ "$(wc -l <want)" -ge 18 ]
+    for seed in 1 2 3; do
+        extract --jobs 2 --shuffle $seed s.tar p.tar
+        frames out.vlrm --check
+        vlrm-cat --bin base64 --fields id,frame.pts,frame.image out.vlrm | grep '^{"id"' | sort >have
+        diff want have
+        frames out.vlrm source | uniq >order$seed
+    done
+    [ "$(md5sum order? | cut -c 1-32 | sort -u | wc -l)" -ge 2 ]
+
+    head -c $(($(stat -c %s s.tar) - 12000)) s.tar >cut.tar
+    exits 3 bash -c "vlrm-extract --shuffle 1 cut.tar >out.vlrm"
+    says cut.tar
+    frames out.vlrm --check
+    gzip -k p.tar
+    exits 3 bash -c "vlrm-extract --shuffle 1 p.tar.gz 2.jpg >out.vlrm"
+    says 'p.tar.gz: unreadable: a compressed shard'
+    [ "$(frames out.vlrm id)" = 2.jpg ]
+
+    for i in {1..24}; do truncate -s 10M $i.mp4; done # not videos, but bytes
+    tar -cf big.tar {1..24}.mp4
+    plain=$(peak vlrm-extract big.tar)
+    shuffled=$(peak vlrm-extract --shuffle 1 big.tar)
+    echo "peak memory in kB: $plain, shuffled $shuffled"
+    [ "$shuffled" -lt $((plain + 60000)) ]
 }
 
 @test "Karpathy's COCO file: splits, references, paths that climb out" {
