@@ -215,7 +215,7 @@ static bool read_packet(Video *v)
     return false;
 }
 
-static void describe(Video *v, VideoFrame *out, int64_t pts)
+static void describe(Video *v, VideoFrame *out, int64_t pts, VideoStamp stamp)
 {
     const AVFrame *f = v->frame;
     AVRational sar = av_guess_sample_aspect_ratio(v->format, v->stream, v->frame), tb = v->stream->time_base;
@@ -226,6 +226,7 @@ static void describe(Video *v, VideoFrame *out, int64_t pts)
         width = f->width;
     bool turned = video_orientation(v) >= 5;
     *out = (VideoFrame){.pts = pts,
+                        .stamp = stamp,
                         .time_base = {tb.num, tb.den},
                         .time = (double)pts * tb.num / tb.den,
                         .pict_type = av_get_picture_type_char(f->pict_type),
@@ -234,10 +235,31 @@ static void describe(Video *v, VideoFrame *out, int64_t pts)
                         .height = turned ? (int)width : f->height};
 }
 
-static int64_t frame_pts(const Video *v)
+/* Of a keyframe decoded alone. */
+static void describe_key(Video *v, VideoFrame *out)
 {
-    int64_t pts = v->frame->pts != AV_NOPTS_VALUE ? v->frame->pts : v->frame->best_effort_timestamp;
-    return pts != AV_NOPTS_VALUE ? pts : v->frame->pkt_dts != AV_NOPTS_VALUE ? v->frame->pkt_dts : 0;
+    int64_t pts = v->frame->pts != AV_NOPTS_VALUE ? v->frame->pts : v->packet->pts;
+    if (pts != AV_NOPTS_VALUE)
+        describe(v, out, pts, STAMP_PTS);
+    else if (v->packet->dts != AV_NOPTS_VALUE)
+        describe(v, out, v->packet->dts, STAMP_DTS);
+    else
+        describe(v, out, 0, STAMP_NONE);
+}
+
+/* Of the next frame where all are decoded: without pts FFmpeg takes the decoding time of the packet that pushed it out, which is
+ * when it is shown; the last ones have none, for they are pushed out by the end. */
+static void describe_decoded(Video *v, VideoFrame *out)
+{
+    const AVFrame *f = v->frame;
+    AVRational rate = av_guess_frame_rate(v->format, v->stream, v->frame);
+    if (f->pts != AV_NOPTS_VALUE)
+        describe(v, out, f->pts, STAMP_PTS);
+    else if (f->best_effort_timestamp != AV_NOPTS_VALUE)
+        describe(v, out, f->best_effort_timestamp, STAMP_DTS);
+    else
+        describe(v, out, v->next_pts, STAMP_COUNT);
+    v->next_pts = out->pts + (rate.num > 0 ? av_rescale_q(1, av_inv_q(rate), v->stream->time_base) : 1);
 }
 
 /* A recovery point of gradual refresh is flagged as key, but alone it gives part of a picture: the rest refers to others.
@@ -297,10 +319,7 @@ static bool next_key(Video *v, VideoFrame *out)
             v->lost++;
             continue;
         }
-        int64_t pts = v->frame->pts != AV_NOPTS_VALUE    ? v->frame->pts
-                      : v->packet->pts != AV_NOPTS_VALUE ? v->packet->pts
-                                                         : v->packet->dts;
-        describe(v, out, pts == AV_NOPTS_VALUE ? 0 : pts);
+        describe_key(v, out);
         return true;
     }
     return false;
@@ -355,6 +374,7 @@ static bool is_chosen(Video *v, double time)
         return video_change(v) > v->choice.amount || first;
     if (first)
         v->next_time = time;
+    time += 1e-6; /* next_time is a sum of rounded numbers */
     if (time < v->next_time)
         return false;
     while (v->next_time <= time)
@@ -367,7 +387,7 @@ bool video_next(Video *v, VideoFrame *frame)
     if (v->choice.mode == VIDEO_KEYFRAMES)
         return next_key(v, frame);
     while (next_decoded(v)) {
-        describe(v, frame, frame_pts(v));
+        describe_decoded(v, frame);
         if (is_chosen(v, frame->time))
             return true;
     }

@@ -44,8 +44,17 @@ typedef enum VideoVerdict {
 /* "complete", "damaged", ...: the journal's words. */
 const char *verdict_name(VideoVerdict v);
 
+/* Where a frame's pts comes from. */
+typedef enum VideoStamp {
+    STAMP_PTS,   /* the container */
+    STAMP_DTS,   /* the container gives only decoding times: earlier than the picture's by what the codec reorders */
+    STAMP_COUNT, /* the container gives none: counted on at the nominal rate (where everything is decoded) */
+    STAMP_NONE,  /* none, and nothing to count from: 0 */
+} VideoStamp;
+
 typedef struct VideoFrame {
     int64_t pts;
+    VideoStamp stamp;
     int time_base[2]; /* seconds per unit of pts: numerator, denominator */
     double time;      /* pts * time_base */
     char pict_type;   /* 'I', 'P', 'B' */

@@ -51,14 +51,19 @@ static char *make_id(Work *w, const VideoFrame *f)
 /* The group "frame": formats/frame.md. */
 static void pack_frame(Packer *p, const Work *w, const VideoFrame *f, ImageFormat format, const void *data, size_t size)
 {
+    static const char *const stamps[] = {NULL, "dts", "count", "none"};
     const Source *s = w->source;
-    pack_map(p, 10 + (s->n_references > 0) + w->s->loop);
+    pack_map(p, 10 + (f->stamp != STAMP_PTS) + (s->n_references > 0) + w->s->loop);
     pack_string(p, "source");
     pack_string(p, s->label);
     pack_string(p, "stream");
     pack_int(p, f->stream);
     pack_string(p, "pts");
     pack_int(p, f->pts);
+    if (f->stamp != STAMP_PTS) {
+        pack_string(p, "stamp");
+        pack_string(p, stamps[f->stamp]);
+    }
     pack_string(p, "time_base");
     pack_ints(p, (int64_t[]){f->time_base[0], f->time_base[1]}, 2);
     pack_string(p, "time");

@@ -2,10 +2,10 @@
 # bats file_tags=asan
 # vlrm-extract on clips that ffmpeg makes here; pts are compared with ffprobe's, pixels with ffmpeg's.
 load common
+load extract
 
 setup_file() {
     cd "$BATS_FILE_TMPDIR" || exit 1
-    clip() { ffmpeg -nostdin -v error -y -f lavfi -i "testsrc2=size=${size:-160x120}:rate=25:duration=4" "$@"; }
     clip -c:v libx264 -preset veryfast -g 25 -bf 2 -pix_fmt yuv420p h264.mp4
     clip -c:v libx265 -preset ultrafast -x265-params log-level=none:keyint=25 -pix_fmt yuv420p hevc.mp4
     clip -c:v libvpx-vp9 -deadline realtime -cpu-used 8 -g 25 vp9.webm
@@ -22,11 +22,6 @@ setup() {
     M=$BATS_FILE_TMPDIR
 }
 
-frames() { /usr/bin/python3 "$BATS_TEST_DIRNAME/frames.py" "$@"; }
-
-# extract ARGUMENTS...: into out.vlrm
-extract() { vlrm-extract "$@" >out.vlrm; }
-
 # The pts of key packets that are shown, as ffprobe has them.
 probe() { ffprobe -v error -select_streams "${2:-v:0}" -show_entries packet=pts,flags -of csv=p=0 "$1" | grep 'K_' | cut -d, -f1; }
 
@@ -40,12 +35,6 @@ alike() {
     [ "$db" = inf ] || awk -v x="$db" -v want="${3:-33}" 'BEGIN { exit !(x >= want) }' || { echo "psnr of $1 and $2 is '$db'"; return 1; }
 }
 
-# killed PID: kill -9, perhaps after its end
-killed() {
-    if kill -9 "$1" 2>/dev/null; then wait "$1" 2>/dev/null && return 0; fi
-    return 0
-}
-
 # peak COMMAND...: its memory in kB; it fails with status 3 and counts 24 failures
 peak() {
     /usr/bin/python3 -c '
@@ -55,8 +44,6 @@ assert r.returncode == 3, r.returncode
 print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)' "$@"
     [ "$(frames peak.vlrm --end | jq .failed)" -eq 24 ]
 }
-
-count() { frames "${1:-out.vlrm}" id | wc -l; }
 
 @test "keyframes of every codec come out with ffprobe's pts" {
     for f in h264.mp4 hevc.mp4 vp9.webm av1.mp4 av1.mkv mpeg4.avi mpeg2.ts frag.mp4; do
@@ -357,15 +344,29 @@ J
     [ "$(count)" -eq 4 ]
 }
 
-@test "a shard that never speaks ends at SIGTERM, and is not in the journal" {
-    mkfifo silent.tar
-    vlrm-extract --journal j "$M/h264.mp4" silent.tar >out.vlrm &
-    eventually 20 grep -q h264 j
-    kill -TERM $!
-    eventually 20 bash -c "! kill -0 $! 2>/dev/null" || { kill -9 $!; return 1; }
-    wait $! || status=$?
-    [ "$status" -eq 75 ]
-    [ "$(wc -l <j)" -eq 1 ]
+@test "a container without presentation times: the record says what its pts is" {
+    b() { ffmpeg -nostdin -v error -f lavfi -i testsrc2=size=160x120:rate=25:duration=4 -bf 2 -g 25 "$@"; }
+    b -c:v mpeg4 b.avi
+    b -c:v mpeg2video b.vob
+    ffmpeg -nostdin -v error -i "$M/h264.mp4" -c copy raw.h264
+    for f in b.avi b.vob; do
+        ffprobe -v error -show_entries packet=pts,dts,flags -of csv=p=0 $f | grep K_ |
+            awk -F, '{ print ($1 == "N/A" ? $2 "\t\"dts\"" : $1 "\tnull") }' >want
+        grep -q dts want
+        extract $f
+        diff want <(frames out.vlrm pts stamp)
+    done
+    grep -q null want # a mixture
+    extract raw.h264
+    [ "$(frames out.vlrm pts stamp | sort -u)" = $'0\t"none"' ]
+    extract "$M/h264.mp4"
+    [ "$(frames out.vlrm stamp | sort -u)" = null ]
+    # Everything decoded: in order, one frame after the other, none lost at the end.
+    for f in b.avi raw.h264; do
+        extract --every 0.04 $f
+        frames out.vlrm time | awk 'NR > 1 && ($1 - last < 0.039 || $1 - last > 0.041) { exit 1 } { last = $1 }'
+        [ "$(count)" -eq 100 ]
+    done
 }
 
 @test "a raw stream, which has no time stamps, is complete; recovery points of gradual refresh are not called keyframes" {
@@ -381,67 +382,6 @@ J
     grep -q 'gradual refresh' k
     extract --every 1 refresh.mp4
     [ "$(count)" -eq 3 ]
-}
-
-@test "SIGTERM ends the record, the end record says 75, and the cut source is not in the journal" {
-    mkfifo pipe
-    sleep 30 >pipe &
-    vlrm-extract --journal j "$M/h264.mp4" pipe >out.vlrm &
-    eventually 20 grep -q h264 j
-    kill -TERM $!
-    wait $! || status=$?
-    kill %1
-    [ "$status" -eq 75 ]
-    frames out.vlrm --check
-    [ "$(frames out.vlrm --end | jq .status)" -eq 75 ]
-    [ "$(wc -l <j)" -eq 1 ]
-}
-
-@test "kill -9 at any moment, then --resume: the same records, none twice" {
-    mkdir many
-    for i in 1 2 3 4 5 6 7 8; do cp "$M/h264.mp4" many/$i.mp4; cp "$M/mpeg4.avi" many/$i.avi; done
-    vlrm-extract many | frames /dev/stdin id | sort >want
-    for delay in 0.01 0.05 0.1 0.15 0.2; do
-        rm -f j all.vlrm
-        vlrm-extract --jobs 2 --journal j --append all.vlrm many &
-        sleep $delay
-        killed $!
-        vlrm-extract --jobs 2 --journal j --resume --append all.vlrm many
-        frames all.vlrm --check
-        diff want <(frames all.vlrm id | sort)
-    done
-    vlrm-extract --journal j --resume --append all.vlrm many # nothing left to do
-    frames all.vlrm --check
-    diff want <(frames all.vlrm id | sort)
-}
-
-@test "a file that is no journal is left as it is" {
-    printf '\0\0\0 ftyp' >zeros
-    printf 'RIFF\0\0\0\0 no newline' >binary
-    printf '{"source":"a","verdict":"complete","frames":1,"missing":0}\0x\n' >hidden
-    for f in zeros binary hidden; do
-        cp $f before
-        exits 1 bash -c "vlrm-extract --journal $f --resume '$M/h264.mp4' >out.vlrm"
-        says 'expected {"source"'
-        cmp $f before
-    done
-    for torn in '{' '{"source":"a","verd'; do
-        printf '%s' "$torn" >journal
-        extract --journal journal --resume "$M/h264.mp4"
-        [ "$(jq -r .verdict journal)" = complete ]
-    done
-}
-
-@test "--retry failed does the damaged ones again" {
-    cp "$M/h264.mp4" good.mp4
-    head -c 60000 "$M/fast.mp4" >bad.mp4
-    exits 3 vlrm-extract --journal j --append all.vlrm good.mp4 bad.mp4
-    exits 3 vlrm-extract --journal j --resume --append all.vlrm good.mp4 bad.mp4
-    cp "$M/fast.mp4" bad.mp4
-    vlrm-extract --journal j --resume --retry failed --append all.vlrm good.mp4 bad.mp4
-    frames all.vlrm --check
-    [ "$(count all.vlrm)" -eq 8 ]
-    [ "$(frames all.vlrm --end | jq .failed)" -eq 0 ]
 }
 
 @test "a full disk is a failure, wrong options are usage errors" {

@@ -1,0 +1,89 @@
+#!/usr/bin/env bats
+# bats file_tags=asan
+# vlrm-extract killed, asked to end, resumed: journals and what they vouch for.
+load common
+load extract
+
+setup_file() {
+    cd "$BATS_FILE_TMPDIR" || exit 1
+    clip -c:v libx264 -preset veryfast -g 25 -bf 2 -pix_fmt yuv420p h264.mp4
+    clip -c:v mpeg4 -g 25 mpeg4.avi
+    ffmpeg -nostdin -v error -y -i h264.mp4 -c copy -movflags faststart fast.mp4
+}
+
+setup() {
+    cd "$BATS_TEST_TMPDIR" || exit 1
+    M=$BATS_FILE_TMPDIR
+}
+
+@test "a shard that never speaks ends at SIGTERM, and is not in the journal" {
+    mkfifo silent.tar
+    vlrm-extract --journal j "$M/h264.mp4" silent.tar >out.vlrm &
+    eventually 20 grep -q h264 j
+    kill -TERM $!
+    eventually 20 bash -c "! kill -0 $! 2>/dev/null" || { kill -9 $!; return 1; }
+    wait $! || status=$?
+    [ "$status" -eq 75 ]
+    [ "$(wc -l <j)" -eq 1 ]
+}
+
+@test "SIGTERM ends the record, the end record says 75, and the cut source is not in the journal" {
+    mkfifo pipe
+    sleep 30 >pipe &
+    vlrm-extract --journal j "$M/h264.mp4" pipe >out.vlrm &
+    eventually 20 grep -q h264 j
+    kill -TERM $!
+    wait $! || status=$?
+    kill %1
+    [ "$status" -eq 75 ]
+    frames out.vlrm --check
+    [ "$(frames out.vlrm --end | jq .status)" -eq 75 ]
+    [ "$(wc -l <j)" -eq 1 ]
+}
+
+@test "kill -9 at any moment, then --resume: the same records, none twice" {
+    mkdir many
+    for i in 1 2 3 4 5 6 7 8; do cp "$M/h264.mp4" many/$i.mp4; cp "$M/mpeg4.avi" many/$i.avi; done
+    vlrm-extract many | frames /dev/stdin id | sort >want
+    for delay in 0.01 0.05 0.1 0.15 0.2; do
+        rm -f j all.vlrm
+        vlrm-extract --jobs 2 --journal j --append all.vlrm many &
+        sleep $delay
+        killed $!
+        vlrm-extract --jobs 2 --journal j --resume --append all.vlrm many
+        frames all.vlrm --check
+        diff want <(frames all.vlrm id | sort)
+    done
+    vlrm-extract --journal j --resume --append all.vlrm many # nothing left to do
+    frames all.vlrm --check
+    diff want <(frames all.vlrm id | sort)
+}
+
+@test "a file that is no journal is left as it is" {
+    printf '\0\0\0 ftyp' >zeros
+    printf 'RIFF\0\0\0\0 no newline' >binary
+    printf '{"source":"a","verdict":"complete","frames":1,"missing":0}\0x\n' >hidden
+    for f in zeros binary hidden; do
+        cp $f before
+        exits 1 bash -c "vlrm-extract --journal $f --resume '$M/h264.mp4' >out.vlrm"
+        says 'expected {"source"'
+        cmp $f before
+    done
+    for torn in '{' '{"source":"a","verd'; do
+        printf '%s' "$torn" >journal
+        extract --journal journal --resume "$M/h264.mp4"
+        [ "$(jq -r .verdict journal)" = complete ]
+    done
+}
+
+@test "--retry failed does the damaged ones again" {
+    cp "$M/h264.mp4" good.mp4
+    head -c 60000 "$M/fast.mp4" >bad.mp4
+    exits 3 vlrm-extract --journal j --append all.vlrm good.mp4 bad.mp4
+    exits 3 vlrm-extract --journal j --resume --append all.vlrm good.mp4 bad.mp4
+    cp "$M/fast.mp4" bad.mp4
+    vlrm-extract --journal j --resume --retry failed --append all.vlrm good.mp4 bad.mp4
+    frames all.vlrm --check
+    [ "$(count all.vlrm)" -eq 8 ]
+    [ "$(frames all.vlrm --end | jq .failed)" -eq 0 ]
+}
