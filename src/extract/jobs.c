@@ -42,7 +42,7 @@ struct Jobs {
     /* the main thread's own */
     Writer *w;
     Totals *t;
-    uint64_t *looks; /* owned: --dedup-all */
+    uint64_t *looks; /* owned: --dedup-all; those of the source being written are the last */
     size_t n_looks, looks_capacity;
     Progress progress;
 };
@@ -239,7 +239,8 @@ static bool close_source(Jobs *j, Job *job, Error *err)
         warn("%s: %s: %s; %lld frames, %lld known to be missing", job->source.label, verdict_name(verdict), o->report.reason,
              (long long)o->frames, (long long)o->report.missing);
     }
-    return !j->journal || (writer_flush(j->w) && journal_write(j->journal, &job->source, o, err));
+    const uint64_t *looks = j->s->dedup_all && o->frames > 0 ? j->looks + j->n_looks - o->frames : NULL;
+    return !j->journal || (writer_flush(j->w) && journal_write(j->journal, &job->source, o, looks, err));
 }
 
 /* Writes the job at the head. False when all is to end: enough is written, asked to, or failed (err). */
@@ -267,6 +268,9 @@ static bool write_job(Jobs *j, Job *job, Error *err)
 bool jobs_run(const Settings *s, Sources *sources, Journal *journal, Writer *w, Totals *t, Error *err)
 {
     Jobs j = {.s = s, .sources = sources, .journal = journal, .w = w, .t = t, .working = (int)s->jobs};
+    if (journal && s->dedup_all)
+        j.looks = journal_looks(journal, &j.n_looks);
+    j.looks_capacity = j.n_looks;
     pthread_mutex_init(&j.taking, NULL);
     pthread_mutex_init(&j.lock, NULL);
     pthread_cond_init(&j.changed, NULL);

@@ -17,6 +17,8 @@
 typedef struct Entry {
     uint64_t key; /* hash of the label; 0 is free */
     int64_t frames, failed, filtered;
+    uint64_t *looks; /* owned */
+    size_t n_looks;
     bool done; /* not to be tried again */
 } Entry;
 
@@ -54,12 +56,23 @@ static void put(Journal *j, Entry e)
     }
     Entry *at = find(j, e.key);
     j->count += at->key == 0;
+    free(at->looks);
     *at = e;
 }
 
 static int64_t number(json_t *line, const char *key)
 {
     return (int64_t)json_integer_value(json_object_get(line, key));
+}
+
+static void take_looks(Entry *e, const json_t *list)
+{
+    e->n_looks = json_array_size(list);
+    e->looks = xcalloc(e->n_looks + 1, sizeof *e->looks);
+    for (size_t i = 0; i < e->n_looks; i++) {
+        const char *digits = json_string_value(json_array_get(list, i));
+        e->looks[i] = digits ? strtoull(digits, NULL, 16) : 0;
+    }
 }
 
 /* One line; what is no such line is the torn end of a killed run's last write, or not a journal. */
@@ -71,13 +84,15 @@ static bool take_line(Journal *j, const char *text, bool retry)
     if (source && verdict) {
         bool complete = strcmp(verdict, "complete") == 0;
         int64_t missing = number(line, "missing");
-        put(j, (Entry){.key = key_of(source),
-                       .frames = number(line, "frames"),
-                       .failed = complete      ? 0
-                                 : missing > 0 ? missing
-                                               : 1,
-                       .filtered = number(line, "filtered"),
-                       .done = complete || !retry});
+        Entry e = {.key = key_of(source),
+                   .frames = number(line, "frames"),
+                   .failed = complete      ? 0
+                             : missing > 0 ? missing
+                                           : 1,
+                   .filtered = number(line, "filtered"),
+                   .done = complete || !retry};
+        take_looks(&e, json_object_get(line, "looks"));
+        put(j, e);
     }
     json_decref(line);
     return source && verdict;
@@ -127,6 +142,11 @@ Journal *journal_open(const Settings *s, Error *err)
     bool ok = j->fd >= 0 || error_set(err, "open %s:", s->journal);
     if (ok && s->resume)
         ok = read_lines(j, s->retry == RETRY_FAILED, err);
+    size_t n_looks;
+    free(journal_looks(j, &n_looks));
+    if (ok && s->dedup_all && (int64_t)n_looks != journal_vouched(j).frames)
+        ok = error_set_status(err, STATUS_USAGE, "%s has %zu hashes for %lld frames: it was not written with --dedup-all",
+                              s->journal, n_looks, (long long)journal_vouched(j).frames);
     if (ok && !s->resume && lseek(j->fd, 0, SEEK_END) > 0)
         ok = error_set_status(err, STATUS_USAGE, "%s exists already: --resume goes on with it", s->journal);
     if (ok)
@@ -152,7 +172,31 @@ Vouched journal_vouched(const Journal *j)
     return v;
 }
 
-bool journal_write(Journal *j, const Source *source, const Outcome *o, Error *err)
+uint64_t *journal_looks(const Journal *j, size_t *n)
+{
+    uint64_t *looks = NULL;
+    size_t capacity = 0;
+    *n = 0;
+    for (size_t i = 0; i < j->capacity; i++) {
+        const Entry *e = &j->entries[i];
+        if (!e->done || e->n_looks == 0)
+            continue;
+        looks = array_reserve(looks, &capacity, *n + e->n_looks, sizeof *looks);
+        memcpy(looks + *n, e->looks, e->n_looks * sizeof *looks);
+        *n += e->n_looks;
+    }
+    return looks;
+}
+
+static json_t *looks_json(const uint64_t *looks, size_t n)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < n; i++)
+        json_array_append_new(list, json_sprintf("%016llx", (unsigned long long)looks[i]));
+    return list;
+}
+
+bool journal_write(Journal *j, const Source *source, const Outcome *o, const uint64_t *looks, Error *err)
 {
     json_t *line = json_pack("{s:s, s:s, s:I, s:I}", "source", source->label, "verdict", verdict_name(o->report.verdict),
                              "frames", (json_int_t)o->frames, "missing", (json_int_t)o->report.missing);
@@ -164,6 +208,8 @@ bool journal_write(Journal *j, const Source *source, const Outcome *o, Error *er
     }
     if (source->pass > 1)
         json_object_set_new(line, "pass", json_integer(source->pass));
+    if (looks)
+        json_object_set_new(line, "looks", looks_json(looks, (size_t)o->frames));
     char *text = json_dumps(line, JSON_COMPACT), *whole = xasprintf("%s\n", text);
     ssize_t n = write(j->fd, whole, strlen(whole));
     bool ok = n == (ssize_t)strlen(whole) || error_set(err, "write %s:", j->path);
@@ -179,6 +225,8 @@ void journal_close(Journal *j)
         return;
     if (j->fd >= 0)
         close(j->fd);
+    for (size_t i = 0; i < j->capacity; i++)
+        free(j->entries[i].looks);
     free(j->entries);
     free(j);
 }

@@ -2,7 +2,8 @@
  * What is done and need not be done again: the journal, and the repair of a killed run's output by it.
  *
  * One JSON line for each source: {"source", "verdict", "frames", "missing"} and, where they say something, "filtered", "reason",
- * "pass". A line is written after the source's last record was written and flushed, never before.
+ * "pass", and with --dedup-all "looks": a hash of 16 hexadecimal digits for each of its frames, which a resumed run compares
+ * with. A line is written after the source's last record was written and flushed, never before.
  */
 #ifndef EXTRACT_JOURNAL_H
 #define EXTRACT_JOURNAL_H
@@ -24,7 +25,12 @@ typedef struct Vouched {
 } Vouched;
 Vouched journal_vouched(const Journal *j);
 
-bool journal_write(Journal *j, const Source *source, const Outcome *o, Error *err) __attribute__((warn_unused_result));
+/* The perceptual hashes of the vouched sources' frames (--dedup-all): *n of them. The caller frees. */
+uint64_t *journal_looks(const Journal *j, size_t *n);
+
+/* Vouches for a source; looks is NULL without --dedup-all, else there are o->frames of them. */
+bool journal_write(Journal *j, const Source *source, const Outcome *o, const uint64_t *looks, Error *err)
+    __attribute__((warn_unused_result));
 
 /* Counts of the segment being written. */
 typedef struct Totals {

@@ -45,7 +45,8 @@ static const Option options[] = {
      "a frame is blurred when the variance of its Laplacian, at 256 pixels, is below V"},
     {"drop-duplicates", 0, OPTION_FLAG, &o.drop_duplicates, NULL, 0, 0, NULL,
      "frames that look like an earlier one of their source"},
-    {"dedup-all", 0, OPTION_FLAG, &o.dedup_all, NULL, 0, 0, NULL, "frames that look like any earlier one of the stream"},
+    {"dedup-all", 0, OPTION_FLAG, &o.dedup_all, NULL, 0, 0, NULL,
+     "frames that look like any earlier one of the stream; with --resume also of the runs before, by hashes in the journal"},
     {"duplicate-distance", 0, OPTION_INT, &o.duplicate_distance, "6", 0, 64, "BITS",
      "frames look alike when at most BITS of 64 of their perceptual hashes differ"},
     {"", 0, OPTION_FLAG, NULL, NULL, 0, 0, NULL, "Long runs"},
@@ -144,8 +145,8 @@ static void check_options(char **operands, int n)
         usage_error("--resume and --append need --journal");
     if (o.retry == RETRY_FAILED && !o.resume)
         usage_error("--retry needs --resume");
-    if (o.resume && (o.loop || o.dedup_all))
-        usage_error("--resume cannot be combined with --loop or --dedup-all");
+    if (o.resume && o.loop)
+        usage_error("--resume cannot be combined with --loop");
     if (o.split.count > 0 && !o.coco)
         usage_error("--split needs --coco");
     if (o.shuffle && !parse_int(o.shuffle, 0, INT64_MAX, &o.shuffle_seed))

@@ -59,6 +59,39 @@ setup() {
     diff want <(frames all.vlrm id | sort)
 }
 
+@test "kill -9 at any moment, then --resume with --dedup-all: nothing comes again that one run drops" {
+    mkdir many
+    for i in 1 2 3 4; do
+        cp "$M/h264.mp4" many/$i.mp4
+        ffmpeg -nostdin -v error -f lavfi -i "mandelbrot=size=160x120:rate=5:start_scale=$i" -t 3 -c:v libx264 -g 5 many/$i-m.mp4
+        cp many/$i-m.mp4 many/9-$i.mp4
+    done
+    cp many/1.mp4 many/9.mp4
+    vlrm-extract --dedup-all many >one.vlrm
+    frames one.vlrm id | sort >want
+    [ "$(wc -l <want)" -ge 4 ]
+    for delay in 0.02 0.05 0.08 0.12; do
+        rm -f j all.vlrm
+        vlrm-extract --dedup-all --jobs 2 --journal j --append all.vlrm many &
+        sleep $delay
+        killed $!
+        vlrm-extract --dedup-all --jobs 2 --journal j --resume --append all.vlrm many
+        frames all.vlrm --check
+        diff want <(frames all.vlrm id | sort)
+        [ "$(frames all.vlrm --end)" = "$(frames one.vlrm --end)" ]
+    done
+    # A journal that ends after any of its lines, without --append.
+    for n in 1 3 8; do
+        head -$n j >part
+        vlrm-extract --dedup-all --journal part --resume many >out.vlrm
+        [ "$(count)" -eq $(($(wc -l <want) - $(head -$n j | jq .frames | paste -sd+ | bc))) ]
+    done
+    rm -f k
+    vlrm-extract --journal k many/1.mp4 >out.vlrm
+    exits 2 bash -c 'vlrm-extract --dedup-all --journal k --resume many >out.vlrm'
+    says 'not written with --dedup-all'
+}
+
 @test "a file that is no journal is left as it is" {
     printf '\0\0\0 ftyp' >zeros
     printf 'RIFF\0\0\0\0 no newline' >binary
