@@ -16,10 +16,10 @@ fi
 : "${MINI_CLIP_WEIGHT:=0.3}"    # of Phi in VLRM-RS's
 : "${MINI_STEPS:=150}"         # optimizer steps
 : "${MINI_BATCH:=128}"          # captions a step
-: "${MINI_RATE:=5e-4}"          # learning rate of the policy
-: "${MINI_VALUE_RATE:=1.5e-3}"  # and of value head and value LoRA
+: "${MINI_RATE:=3e-4}"          # learning rate of the policy
+: "${MINI_VALUE_RATE:=1e-3}"  # and of value head and value LoRA
 : "${MINI_WARMUP:=10}"          # steps
-: "${MINI_TEMPERATURE:=0.8}"    # of sampling
+: "${MINI_TEMPERATURE:=0.6}"    # of sampling
 : "${MINI_TOP_K:=6}"
 : "${MINI_TOKENS:=40}"          # longest caption
 : "${MINI_EVERY:=30}"           # steps between the policies that are kept and measured
@@ -32,7 +32,7 @@ fi
 : "${MINI_PREMISE_SEED:=23}" "${MINI_PREMISE_FRAMES:=500}"
 
 # vlrm demo: a smaller world, fewer steps.
-: "${MINI_DEMO_STEPS:=90}" "${MINI_DEMO_EVERY:=30}" "${MINI_DEMO_TRAIN_CLIPS:=300}" "${MINI_DEMO_TEST_CLIPS:=60}"
+: "${MINI_DEMO_STEPS:=120}" "${MINI_DEMO_EVERY:=30}" "${MINI_DEMO_TRAIN_CLIPS:=300}" "${MINI_DEMO_TEST_CLIPS:=60}"
 
 # vlrm reproduce: the seeds of the main rows (every other row has the first of them), and how many trainings run side by side,
 # with one thread each: at these sizes that is faster than two threads in one.

@@ -65,6 +65,9 @@ __attribute__((warn_unused_result)) bool caption_falsify(char out[CAPTION_MAX], 
 /* How many of the caption's claims do not hold of the scene; of a caption that cannot be read, as many as an int can say. */
 int caption_wrong(const Scene *s, const char *caption);
 
+/* The share of what there is in the scene that the caption says, 0 to 1; of a caption that cannot be read, 0. */
+double caption_told(const Scene *s, const char *caption);
+
 /* The caption with one detail of two of its objects exchanged ("a red box and a blue star" for "a blue box and a red star");
  * false when it has no such pair, or would still be true. */
 __attribute__((warn_unused_result)) bool caption_exchange(char out[CAPTION_MAX], const Scene *s, const char *caption, Dice *d);

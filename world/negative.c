@@ -23,6 +23,20 @@ int caption_wrong(const Scene *s, const char *caption)
     return judged(&v, s, caption) ? verdict_wrong(&v) : INT_MAX;
 }
 
+double caption_told(const Scene *s, const char *caption)
+{
+    Reading r;
+    if (!caption_read(&r, caption))
+        return 0;
+    const Verdict v = scene_judge(s, &r);
+    int found = 0, there = 0;
+    for (int i = 0; i < DETAILS; i++) {
+        found += v.found[i];
+        there += v.there[i];
+    }
+    return (double)found / there;
+}
+
 static bool is_detail(const Word *w)
 {
     return w->kind == WORD_SHAPE || w->kind == WORD_HUE || w->kind == WORD_SIZE || w->kind == WORD_FILL ||

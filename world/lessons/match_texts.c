@@ -88,6 +88,7 @@ MatchTexts match_texts_draw(const Gallery *g, const Tokenizer *t, size_t image, 
         out.exchanged = dice_chance(d, h->exchanged) && caption_exchange(wrong, s, text, d);
         changed = out.exchanged || falsify(wrong, s, text, d);
     }
+    out.told = caption_told(s, text);
     out.text[TRUE_ONE] = encode(t, image, text, arena);
     out.text[CHANGED] = encode(t, image, wrong, arena);
     draw_other(g, text, s, &plan, h, d);

@@ -26,6 +26,7 @@ typedef struct MatchTexts {
     QformerText text[MATCH_TEXTS];
     const int32_t *whole; /* ids of the masked text before pieces were hidden */
     bool exchanged;       /* the changed one has two details exchanged */
+    double told;          /* share of the image's details that the true one says */
 } MatchTexts;
 
 /* A sight of the gallery; easy: one of a scene of one object, in which a word can be compared with all that there is. */

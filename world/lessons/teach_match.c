@@ -22,7 +22,6 @@ static const double EASY = 0.1, CONTRAST = 0.2, HARD = 0.35;
 static const double SHARES[MATCH_TEXTS] = {[TRUE_ONE] = 0.5, [CHANGED] = 0.3, [OTHERS] = 0.2};
 static const double HARD_SHARES[MATCH_TEXTS] = {[TRUE_ONE] = 0.4, [CHANGED] = 0.25, [OTHERS] = 0.35};
 static const double GUESSING = 0.5;
-static const double USUAL_LENGTH = 14; /* pieces of a text */
 
 /* Judgements that were right, and losses, since the last line of the log. */
 typedef struct Marks {
@@ -82,15 +81,16 @@ static Sheet sheet_draw(Class *c, Arena *arena)
 }
 
 /*
- * What a judgement of a text counts. In a second course a true caption counts by its length, as it says so much, and a changed
- * one the less the longer it is, as one word is wrong among so many.
+ * What a judgement of a text counts. In a second course a true caption counts the more, the more it says of what there is: else
+ * one that leaves half of it out is as good as the whole truth, and safer. The wrong one beside it counts more, too, lest a
+ * scorer take length for truth.
  */
-static double weight_of(const Class *c, const QformerText *text, size_t kind)
+static double weight_of(const Class *c, const MatchTexts *drawn, size_t kind)
 {
-    const double share = (before(c, HARD) ? SHARES : HARD_SHARES)[kind], length = (double)text->n / USUAL_LENGTH;
-    if (!c->options->go_on || kind == OTHERS)
+    const double share = (before(c, HARD) ? SHARES : HARD_SHARES)[kind];
+    if (!c->options->go_on)
         return share;
-    return kind == TRUE_ONE ? share * length : share / length;
+    return kind == TRUE_ONE ? share * 2.5 * pow(drawn->told, 4) : kind == CHANGED ? share * 1.6 : share;
 }
 
 /* Cross entropy over the two logits of each text but the masked ones; seeds their gradient. */
@@ -104,7 +104,7 @@ static double judge(Class *c, Tensor *logits, const Sheet *s)
     for (size_t i = 0; i < n; i++) {
         size_t kind = i % MATCH_TEXTS, truth = kind == TRUE_ONE;
         double margin = (host[2 * i + truth] - host[2 * i + 1 - truth]), wrong = 1 / (1 + exp(margin));
-        double weight = weight_of(c, s->texts + i, kind) / (double)s->n;
+        double weight = weight_of(c, s->drawn + i / MATCH_TEXTS, kind) / (double)s->n;
         loss += weight * (margin > 0 ? log1p(exp(-margin)) : log1p(exp(margin)) - margin);
         host[2 * i + truth] = (real)(-weight * wrong);
         host[2 * i + 1 - truth] = (real)(weight * wrong);
