@@ -13,6 +13,7 @@
 #include "base/pool.h"
 #include "base/progress.h"
 #include "models/decode.h"
+#include "tests/bench/median.h"
 
 enum { LAYERS = 4, HIDDEN = 2560, FFN = 4 * HIDDEN, VOCABULARY = 50272, PREFIX = 32, FEW = 4, MANY = 20, MAX_ROUNDS = 99 };
 enum { READ_PART = 1 << 24 };
@@ -21,18 +22,6 @@ static char *pool; /* of weights */
 static size_t pool_bytes, used;
 static real zeros[FFN];
 static volatile float sink;
-
-static int by_value(const void *a, const void *b)
-{
-    double d = *(const double *)a - *(const double *)b;
-    return (d > 0) - (d < 0);
-}
-
-static double median(double *v, int n)
-{
-    qsort(v, (size_t)n, sizeof *v, by_value);
-    return n % 2 ? v[n / 2] : (v[n / 2 - 1] + v[n / 2]) / 2;
-}
 
 __attribute__((target("avx2"))) static void read_part(void *context, size_t part)
 {

@@ -11,11 +11,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/base.h"
 #include "base/pool.h"
+#include "base/progress.h"
 #include "tensor/kernels.h"
+#include "tests/bench/median.h"
 
 enum { POOL_MB = 640, READ_PARTS = 64, MAX_ROUNDS = 99, N = 10240, K = 2560, MAX_M = 2056, VOCABULARY = 50304 };
 
@@ -24,25 +25,6 @@ static char *weights; /* far larger than any cache: what is used next is cold */
 static size_t next;   /* where in it the next product's weights begin */
 static float *x, *y, *z;
 static int rounds = 9;
-
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
-static int by_value(const void *a, const void *b)
-{
-    double d = *(const double *)a - *(const double *)b;
-    return (d > 0) - (d < 0);
-}
-
-static double median(double *v, int n)
-{
-    qsort(v, (size_t)n, sizeof *v, by_value);
-    return n % 2 ? v[n / 2] : (v[n / 2 - 1] + v[n / 2]) / 2;
-}
 
 /* --- Floors. --- */
 
@@ -67,9 +49,9 @@ __attribute__((target("avx2,fma"))) static void read_part(void *context, size_t 
 /* GB/s of a plain read by all threads. */
 static double read_floor(void)
 {
-    double t = now();
+    double t = seconds_now();
     pool_run(read_part, NULL, READ_PARTS);
-    return (double)pool_bytes / (now() - t) / 1e9;
+    return (double)pool_bytes / (seconds_now() - t) / 1e9;
 }
 
 enum { FMA_STEPS = 400000, FMA_CHAINS = 12 };
@@ -109,9 +91,9 @@ static double fma_floor(void)
 {
     bool wide = __builtin_cpu_supports("avx512f");
     size_t parts = (size_t)pool_threads();
-    double t = now();
+    double t = seconds_now();
     pool_run(wide ? fma_part_512 : fma_part_256, NULL, parts);
-    return (double)parts * FMA_STEPS * FMA_CHAINS * (wide ? 32 : 16) / (now() - t) / 1e9;
+    return (double)parts * FMA_STEPS * FMA_CHAINS * (wide ? 32 : 16) / (seconds_now() - t) / 1e9;
 }
 
 /* --- What is measured. --- */
@@ -189,10 +171,10 @@ static double blas_peer(const Case *c)
 {
     const float *w = cold_weights(c->n * c->k * sizeof *w);
     openblas_set_num_threads(pool_threads());
-    double t = now();
+    double t = seconds_now();
     cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)c->m, (int)c->n, (int)c->k, 1, x, (int)c->k, w, (int)c->k, 0, y,
                 (int)c->n);
-    t = now() - t;
+    t = seconds_now() - t;
     openblas_set_num_threads(1);
     return c->flops / t / 1e9;
 }
@@ -204,9 +186,9 @@ static void measure(const Kernels *t, const Case *c)
     c->run(t, c);
     for (int r = 0; r < rounds; r++) {
         floor[r] = memory ? read_floor() : fma_floor();
-        double start = now();
+        double start = seconds_now();
         c->run(t, c);
-        double seconds = now() - start;
+        double seconds = seconds_now() - start;
         speed[r] = (memory ? c->bytes : c->flops) / seconds / 1e9;
         peer[r] = product && c->m >= 16 ? blas_peer(c) : 0;
         ratio[r] = speed[r] / floor[r];

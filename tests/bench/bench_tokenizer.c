@@ -9,22 +9,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/base.h"
+#include "base/progress.h"
 #include "base/random.h"
 #include "text/tokenizer.h"
 #include "text/words.h"
 
 enum { CAPTIONS = 100000, WORDS = 10 };
-
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 /* Lower-case words of OPT's vocabulary, without their space. */
 static size_t collect_words(TextSlice *out, const Tokenizer *t)
@@ -65,7 +58,7 @@ static double tokens_per_second(const Tokenizer *t, const TextSlice *texts)
     Arena arena = {0};
     Error err = {0};
     size_t total = 0;
-    double start = now();
+    double start = seconds_now();
     for (size_t k = 0; k < CAPTIONS; k++) {
         Tokens tokens;
         arena_reset(&arena);
@@ -73,7 +66,7 @@ static double tokens_per_second(const Tokenizer *t, const TextSlice *texts)
             die("%s", err.text);
         total += tokens.count;
     }
-    double seconds = now() - start;
+    double seconds = seconds_now() - start;
     arena_release(&arena);
     return (double)total / seconds;
 }
@@ -129,11 +122,11 @@ static void bench_kind(const char *root, const char *kind, const TextSlice *zipf
 {
     char *folder = xasprintf("%s/%s", root, kind);
     Error err = {0};
-    double start = now();
+    double start = seconds_now();
     Tokenizer *t = tokenizer_open(folder, &err);
     if (!t)
         die("%s", err.text);
-    double opened = now() - start, ours = tokens_per_second(t, zipf), cold = tokens_per_second(t, flat);
+    double opened = seconds_now() - start, ours = tokens_per_second(t, zipf), cold = tokens_per_second(t, flat);
     double theirs = peer_tokens_per_second(kind, folder, zipf);
     printf("%-4s  open %3.0f ms  %6.2f M tokens/s, words alike %6.2f M tokens/s", kind, 1e3 * opened, 1e-6 * ours, 1e-6 * cold);
     if (theirs > 0)
@@ -156,7 +149,7 @@ static void bench_rules(const Tokenizer *t, const TextSlice *texts)
     for (size_t k = 0; k < CAPTIONS; k++)
         if (!tokenizer_encode(&tokens[k], &kept, t, texts[k], 0, 0, &err))
             die("%s", err.text);
-    double start = now();
+    double start = seconds_now();
     for (size_t k = 0; k < CAPTIONS; k++) {
         CaptionText caption;
         WordMarks marks;
@@ -164,7 +157,7 @@ static void bench_rules(const Tokenizer *t, const TextSlice *texts)
         tokenizer_caption(&caption, &arena, t, tokens[k].ids, tokens[k].count);
         word_rules_apply(&marks, &arena, rules, &caption);
     }
-    printf("rules %.0f captions/s (212 phrases, %d words each)\n", CAPTIONS / (now() - start), WORDS);
+    printf("rules %.0f captions/s (212 phrases, %d words each)\n", CAPTIONS / (seconds_now() - start), WORDS);
     word_rules_free(rules);
     arena_release(&arena);
     arena_release(&kept);

@@ -22,6 +22,9 @@ static const double EASY = 0.1, CONTRAST = 0.2, HARD = 0.35;
 static const double SHARES[MATCH_TEXTS] = {[TRUE_ONE] = 0.5, [CHANGED] = 0.3, [OTHERS] = 0.2};
 static const double HARD_SHARES[MATCH_TEXTS] = {[TRUE_ONE] = 0.4, [CHANGED] = 0.25, [OTHERS] = 0.35};
 static const double GUESSING = 0.5;
+/* Of a second course: what the whole truth and a changed caption count, in shares, and how fast what leaves much out counts less.
+ */
+static const double WHOLE = 2.5, WRONG = 1.6, LEFT_OUT = 4;
 
 /* Judgements that were right, and losses, since the last line of the log. */
 typedef struct Marks {
@@ -90,7 +93,7 @@ static double weight_of(const Class *c, const MatchTexts *drawn, size_t kind)
     const double share = (before(c, HARD) ? SHARES : HARD_SHARES)[kind];
     if (!c->options->go_on)
         return share;
-    return kind == TRUE_ONE ? share * 2.5 * pow(drawn->told, 4) : kind == CHANGED ? share * 1.6 : share;
+    return kind == TRUE_ONE ? share * WHOLE * pow(drawn->told, LEFT_OUT) : kind == CHANGED ? share * WRONG : share;
 }
 
 /* Cross entropy over the two logits of each text but the masked ones; seeds their gradient. */
