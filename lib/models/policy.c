@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/random.h"
+#include "models/config.h"
 
 bool policy_latest(const char *dir, int64_t *step, Error *err)
 {
@@ -36,15 +37,49 @@ static bool digest_field(const json_t *root, const char *key, char out[static 17
     return true;
 }
 
-bool policy_info(const char *folder, PolicyInfo *out, Error *err)
+static bool tensors_digest(const char *path, uint64_t *sum, Error *err)
+{
+    Checkpoint *c = checkpoint_open(path, err);
+    if (c)
+        *sum = checkpoint_digest(c, NULL, 0);
+    checkpoint_free(c);
+    return c != NULL;
+}
+
+static bool bytes_digest(const char *path, uint64_t *sum, Error *err)
+{
+    size_t size;
+    char *text = file_read(path, &size, err);
+    if (text)
+        *sum = hash_id(text, size);
+    free(text);
+    return text != NULL;
+}
+
+/* Digest over the files of a policy but config.json, which holds it: tensors, and what scales those of the adapters. */
+static bool folder_digest(const char *folder, char out[static 17], Error *err)
+{
+    static const char *const files[] = {"model.safetensors", "adapter/adapter_model.safetensors", "adapter/adapter_config.json"};
+    uint64_t sums[3] = {0};
+    bool ok = true;
+    for (size_t i = 0; i < 3 && ok; i++) {
+        char *path = path_join(folder, files[i]);
+        if (access(path, F_OK) == 0)
+            ok = i < 2 ? tensors_digest(path, &sums[i], err) : bytes_digest(path, &sums[i], err);
+        free(path);
+    }
+    digest_text(hash_id(sums, sizeof sums), out);
+    return ok;
+}
+
+static bool config_read(const char *folder, PolicyInfo *out, Error *err)
 {
     char *path = path_join(folder, "config.json");
-    json_error_t e;
-    json_t *root = json_load_file(path, 0, &e);
-    bool ok = root != NULL || error_set(err, "%s: %s", path, e.text);
+    json_t *root = json_file_read(path, err);
     const json_t *step = json_object_get(root, "step");
+    bool ok = root != NULL;
     if (ok && (!json_is_integer(step) || !digest_field(root, "base", out->base) || !digest_field(root, "policy", out->digest)))
-        ok = error_set(err, "%s: expected step (integer), base and policy (16 hexadecimal digits)", path);
+        ok = error_set_status(err, STATUS_CORRUPT, "%s: expected step (integer), base and policy (16 hexadecimal digits)", path);
     if (ok) {
         out->step = json_integer_value(step);
         out->lag = json_integer_value(json_object_get(root, "lag"));
@@ -54,23 +89,13 @@ bool policy_info(const char *folder, PolicyInfo *out, Error *err)
     return ok;
 }
 
-/* Digest over the tensors of the written files: model.safetensors and the adapters'. */
-static bool folder_digest(const char *folder, char out[static 17], Error *err)
+bool policy_info(const char *folder, PolicyInfo *out, Error *err)
 {
-    static const char *const files[] = {"model.safetensors", "adapter/adapter_model.safetensors"};
-    uint64_t sums[2] = {0, 0};
-    for (size_t i = 0; i < 2; i++) {
-        char *path = path_join(folder, files[i]);
-        if (access(path, F_OK) == 0) {
-            Checkpoint *c = checkpoint_open(path, err);
-            if (c)
-                sums[i] = checkpoint_digest(c, NULL, 0);
-            checkpoint_free(c);
-        }
-        free(path);
-    }
-    digest_text(hash_id(sums, sizeof sums), out);
-    return !err->text[0];
+    char found[17];
+    if (!config_read(folder, out, err) || !folder_digest(folder, found, err))
+        return false;
+    return strcmp(found, out->digest) == 0 ||
+           error_set_status(err, STATUS_CORRUPT, "%s: digest of its tensors is %s, expected %s", folder, found, out->digest);
 }
 
 static bool info_write(const char *folder, const PolicyInfo *info, Error *err)
@@ -101,16 +126,24 @@ static bool files_write(const char *folder, PolicyInfo *info, const Parameters *
     return ok;
 }
 
+/* Whether a folder is there, whole, and of this very policy. */
+static bool says_same(const char *folder, const PolicyInfo *info)
+{
+    PolicyInfo old;
+    Error ignored = {0};
+    return policy_info(folder, &old, &ignored) && old.step == info->step && old.lag == info->lag &&
+           strcmp(old.base, info->base) == 0 && strcmp(old.digest, info->digest) == 0;
+}
+
 bool policy_write(const char *dir, PolicyInfo *info, const Parameters *parameters, const LoraSet *adapter, Error *err)
 {
     char *folder = step_folder(dir, info->step);
     char *writing = xasprintf("%s.writing-%ld", folder, (long)getpid());
-    bool ok = files_write(writing, info, parameters, adapter, err) && folder_replace(writing, folder, err);
-    if (!ok) {
-        Error ignored = {0};
-        if (!folder_remove(writing, &ignored))
-            note("%s", ignored.text);
-    }
+    bool ok =
+        files_write(writing, info, parameters, adapter, err) && (says_same(folder, info) || folder_replace(writing, folder, err));
+    Error ignored = {0};
+    if (!folder_remove(writing, &ignored))
+        note("%s", ignored.text);
     free(writing);
     free(folder);
     return ok;

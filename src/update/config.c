@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "models/config.h"
 #include "stage/frame.h"
@@ -36,30 +37,6 @@ bool config_agrees(const json_t *before, const json_t *now, const char *run, boo
     return ok;
 }
 
-/* The object in config.json; NULL where there is none. */
-static json_t *config_read(const char *run)
-{
-    Error ignored = {0};
-    char *path = path_join(run, "config.json");
-    json_t *config = json_file_read(path, &ignored);
-    free(path);
-    return config;
-}
-
-bool config_same(const char *run, const json_t *numbers, const Learner *l)
-{
-    const char *key;
-    json_t *value, *config = config_read(run), *digests = json_object_get(config, "digests");
-    const char *base = json_string_value(json_object_get(digests, "base"));
-    bool same = base && strcmp(base, l->base) == 0;
-    json_object_foreach ((json_t *)(uintptr_t)numbers, key, value) {
-        const json_t *from = strcmp(key, "init") == 0 ? digests : config; /* as option it is a file's name */
-        same = same && json_equal(value, json_object_get(from, key));
-    }
-    json_decref(config);
-    return same;
-}
-
 /* Options of the stages before us that leave numbers alone: the machine, where files lie, when to end. */
 static bool harmless(const char *key)
 {
@@ -88,17 +65,20 @@ static bool stage_agrees(const json_t *known, const json_t *header, const char *
 }
 
 /* The "upstream" that config.json has (a new reference); NULL where there is none. */
-static json_t *upstream_known(const char *run)
+static bool upstream_known(const char *run, json_t **upstream, Error *err)
 {
-    json_t *config = config_read(run), *upstream = json_incref(json_object_get(config, "upstream"));
+    char *path = path_join(run, "config.json");
+    json_t *config = access(path, F_OK) == 0 ? json_file_read(path, err) : NULL;
+    *upstream = json_incref(json_object_get(config, "upstream"));
     json_decref(config);
-    return upstream;
+    free(path);
+    return !err->text[0];
 }
 
 bool config_upstream_agrees(const json_t *upstream, const char *run, bool allowed, Error *err)
 {
-    json_t *known = upstream_known(run);
-    bool ok = true;
+    json_t *known;
+    bool ok = upstream_known(run, &known, err);
     for (const json_t *header = upstream; header && ok; header = json_object_get(header, "upstream"))
         ok = stage_agrees(known, header, run, allowed, err);
     json_decref(known);
@@ -107,7 +87,12 @@ bool config_upstream_agrees(const json_t *upstream, const char *run, bool allowe
 
 bool config_write(const char *run, const Learner *l, json_t *options, const char *init, const json_t *upstream, Error *err)
 {
-    json_t *known = upstream ? json_deep_copy(upstream) : upstream_known(run), *digests = json_object();
+    json_t *known, *digests = json_object();
+    bool ok = upstream_known(run, &known, err);
+    if (upstream) {
+        json_decref(known);
+        known = json_deep_copy(upstream);
+    }
     json_object_set_new(digests, "base", json_string(l->base));
     json_object_set_new(digests, "encoder", json_string(l->encoder));
     json_object_set_new(digests, "init", *init ? json_string(init) : json_null());
@@ -115,7 +100,7 @@ bool config_write(const char *run, const Learner *l, json_t *options, const char
     json_object_set_new(options, "version", json_string(VLRM_VERSION));
     if (known)
         json_object_set_new(options, "upstream", known);
-    bool ok = json_file_write(run, "config.json", options, err);
+    ok = ok && json_file_write(run, "config.json", options, err);
     json_decref(options);
     return ok;
 }

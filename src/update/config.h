@@ -18,9 +18,6 @@
 __attribute__((warn_unused_result)) bool config_agrees(const json_t *before, const json_t *now, const char *run, bool allowed,
                                                        Error *err);
 
-/* Whether config.json is of a run with these options (as state.json has them) and this model; false where there is none. */
-bool config_same(const char *run, const json_t *numbers, const Learner *l);
-
 /*
  * As config_agrees for the stages in `upstream`, the input's header, against those that config.json knows: stages of the same
  * name are compared, without options that leave numbers alone (threads, where files lie).

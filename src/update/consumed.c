@@ -4,9 +4,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/random.h"
+#include "models/safetensors.h"
 
 static uint64_t key_of(const void *id, size_t size)
 {
@@ -40,6 +42,8 @@ static bool key_add(Consumed *c, uint64_t key)
     uint64_t *slot = slot_of(c, key);
     if (*slot)
         return false;
+    uint64_t chain[2] = {c->digest, key};
+    c->digest = hash_id(chain, sizeof chain);
     *slot = key;
     c->count++;
     return true;
@@ -68,19 +72,29 @@ static bool read_keys(Consumed *c, int fd, size_t count, Error *err)
         if (n < 0)
             return error_set(err, "read %s:", c->path);
         if (n != (ssize_t)sizeof key)
-            return error_set(err, "%s: found %zu consumed ids, the checkpoint expects %zu", c->path, i, count);
+            return error_set_status(err, STATUS_CORRUPT, "%s: found %zu consumed ids, the checkpoint expects %zu", c->path, i,
+                                    count);
         key_add(c, key);
     }
     return true;
 }
 
-bool consumed_open(Consumed *c, const char *path, size_t count, Error *err)
+static bool digest_check(const Consumed *c, size_t count, const char *expected, Error *err)
+{
+    char found[17];
+    digest_text(c->digest, found);
+    return count == 0 || strcmp(found, expected) == 0 ||
+           error_set_status(err, STATUS_CORRUPT, "%s: digest of %zu ids is %s, the checkpoint expects %s", c->path, count, found,
+                            expected);
+}
+
+bool consumed_open(Consumed *c, const char *path, size_t count, const char *digest, Error *err)
 {
     *c = (Consumed){.path = xstrdup(path)};
     int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
     if (fd < 0)
         return error_set(err, "open %s:", path);
-    bool ok = read_keys(c, fd, count, err);
+    bool ok = read_keys(c, fd, count, err) && digest_check(c, count, digest, err);
     if (ok && ftruncate(fd, (off_t)(count * sizeof(uint64_t))) != 0)
         ok = error_set(err, "cut %s:", path);
     close(fd);

@@ -12,13 +12,18 @@
 typedef struct Consumed {
     uint64_t *table; /* owned: open addressing, 0 is free */
     size_t slots, count;
+    uint64_t digest; /* over the ids in their order, each hashed with what was before it */
     uint64_t *fresh; /* owned: ids of the batch in hand, not yet on disk */
     size_t n_fresh, fresh_capacity;
     char *path; /* owned */
 } Consumed;
 
-/* Reads the first `count` ids of path and cuts the file there; count 0 starts it anew. */
-__attribute__((warn_unused_result)) bool consumed_open(Consumed *c, const char *path, size_t count, Error *err);
+/*
+ * Reads the first `count` ids of path, whose digest (as text) must be this one, else STATUS_CORRUPT, and cuts the file there;
+ * count 0 starts it anew.
+ */
+__attribute__((warn_unused_result)) bool consumed_open(Consumed *c, const char *path, size_t count, const char *digest,
+                                                       Error *err);
 void consumed_release(Consumed *c);
 
 /* Whether the id is new to this run; a new one is added. */

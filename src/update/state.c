@@ -9,7 +9,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/random.h"
 #include "base/steps.h"
+#include "models/config.h"
 #include "update/config.h"
 
 /* ---- parameters and moments ---- */
@@ -34,15 +36,19 @@ static bool set_write(const Parameters *p, const char *folder, const char *file,
     return ok;
 }
 
-static bool set_load(Parameters *p, const char *folder, const char *file, char digest[static 17], Error *err)
+/* The file must be the one that state.json vouches for: its digest is `expected`. */
+static bool set_load(Parameters *p, const char *folder, const char *file, const char *expected, Error *err)
 {
-    char *path = path_join(folder, file);
+    char *path = path_join(folder, file), found[17];
     Checkpoint *c = checkpoint_open(path, err);
-    bool ok = c && parameters_load(p, NULL, PARAMETER_VALUE, "", c, false, err) &&
-              parameters_load(p, NULL, PARAMETER_M, "m.", c, false, err) &&
-              parameters_load(p, NULL, PARAMETER_V, "v.", c, false, err);
-    if (ok)
-        digest_text(checkpoint_digest(c, NULL, 0), digest);
+    bool ok = c != NULL;
+    if (ok) {
+        digest_text(checkpoint_digest(c, NULL, 0), found);
+        ok = strcmp(found, expected) == 0 ||
+             error_set_status(err, STATUS_CORRUPT, "%s: digest of its tensors is %s, expected %s", path, found, expected);
+    }
+    ok = ok && parameters_load(p, NULL, PARAMETER_VALUE, "", c, false, err) &&
+         parameters_load(p, NULL, PARAMETER_M, "m.", c, false, err) && parameters_load(p, NULL, PARAMETER_V, "v.", c, false, err);
     checkpoint_free(c);
     free(path);
     return ok;
@@ -77,9 +83,20 @@ static bool value_export(Learner *l, const char *folder, Error *err)
     return ok;
 }
 
+/* Digest of what state.json says: all of it but this digest, in order of keys. */
+static void state_digest(const json_t *state, char digest[static 17])
+{
+    json_t *rest = json_deep_copy(state);
+    json_object_del(json_object_get(rest, "digests"), "state");
+    char *text = json_dumps(rest, JSON_COMPACT | JSON_SORT_KEYS | JSON_REAL_PRECISION(17));
+    digest_text(hash_id(text, strlen(text)), digest);
+    free(text);
+    json_decref(rest);
+}
+
 static bool state_fill(Run *run, Learner *l, const char *folder, Error *err)
 {
-    char digests[2][17];
+    char digests[2][17], said[17];
     if (!folder_make(folder, err))
         return false;
     for (size_t i = 0; i < 2; i++)
@@ -87,10 +104,12 @@ static bool state_fill(Run *run, Learner *l, const char *folder, Error *err)
             return false;
     if (!value_export(l, folder, err))
         return false;
-    json_t *state = json_pack("{s:I, s:I, s:I, s:I, s:O, s:{s:s, s:s, s:s}}", "step", (json_int_t)l->step, "next_batch",
+    json_t *state = json_pack("{s:I, s:I, s:I, s:I, s:O, s:{s:s, s:s, s:s, s:s}}", "step", (json_int_t)l->step, "next_batch",
                               (json_int_t)run->next_batch, "consumed", (json_int_t)run->settled, "metrics_bytes",
                               (json_int_t)ftello(run->metrics), "options", run->numbers, "digests", "base", l->base, "policy",
-                              digests[0], "value", digests[1]);
+                              digests[0], "value", digests[1], "consumed", run->settled_digest);
+    state_digest(state, said);
+    json_object_set_new(json_object_get(state, "digests"), "state", json_string(said));
     bool ok = json_file_write(folder, "state.json", state, err);
     json_decref(state);
     return ok;
@@ -108,38 +127,69 @@ static bool state_write(Run *run, Learner *l, Error *err)
     return ok;
 }
 
-static bool digest_agrees(const json_t *state, const char *key, const char *found, const char *folder, Error *err)
+/* What a state.json says. */
+typedef struct State {
+    json_t *root;          /* owned */
+    const json_t *options; /* borrowed from root, as the digests are */
+    const char *base, *sets[2], *consumed;
+    int64_t step, next_batch, n_consumed, metrics_bytes;
+} State;
+
+static const char *digest_said(const json_t *root, const char *key)
 {
-    const char *expected = json_string_value(json_object_get(json_object_get(state, "digests"), key));
-    if (expected && strcmp(expected, found) == 0)
-        return true;
-    return error_set_status(err, STATUS_MISMATCH, "%s: digest of %s is %s, expected %s", folder, key, found,
-                            expected ? expected : "one in state.json");
+    const char *text = json_string_value(json_object_get(json_object_get(root, "digests"), key));
+    return text ? text : "none";
 }
 
-typedef struct StateNumbers {
-    int64_t step, consumed, metrics_bytes;
-} StateNumbers;
-
-static bool state_read(Run *run, Learner *l, const char *folder, StateNumbers *n, Error *err)
+/* Reads FOLDER/state.json, of this step. A digit of it that is not as it was written is STATUS_CORRUPT. The caller decrefs root.
+ */
+static bool state_read(State *s, const char *folder, int64_t step, Error *err)
 {
-    char *path = path_join(folder, "state.json"), digest[17];
-    json_t *state = json_file_read(path, err);
-    bool ok =
-        state &&
-        config_agrees(json_object_get(state, "options"), run->numbers, run->options.folder, run->options.change_options, err) &&
-        digest_agrees(state, "base", l->base, folder, err);
-    static const char *const keys[] = {"policy", "value"};
-    for (size_t i = 0; i < 2 && ok; i++)
-        ok = set_load(set_of(l, i), folder, set_files[i], digest, err) && digest_agrees(state, keys[i], digest, folder, err);
+    char *path = path_join(folder, "state.json"), found[17];
+    json_t *root = json_file_read(path, err);
+    bool ok = root != NULL;
+    *s = (State){root,
+                 json_object_get(root, "options"),
+                 digest_said(root, "base"),
+                 {digest_said(root, "policy"), digest_said(root, "value")},
+                 digest_said(root, "consumed"),
+                 json_integer_value(json_object_get(root, "step")),
+                 json_integer_value(json_object_get(root, "next_batch")),
+                 json_integer_value(json_object_get(root, "consumed")),
+                 json_integer_value(json_object_get(root, "metrics_bytes"))};
     if (ok) {
-        n->step = json_integer_value(json_object_get(state, "step"));
-        n->consumed = json_integer_value(json_object_get(state, "consumed"));
-        n->metrics_bytes = json_integer_value(json_object_get(state, "metrics_bytes"));
-        run->next_batch = json_integer_value(json_object_get(state, "next_batch"));
+        state_digest(root, found);
+        ok = strcmp(found, digest_said(root, "state")) == 0 ||
+             error_set_status(err, STATUS_CORRUPT, "%s: digest of what it says is %s, expected %s", path, found,
+                              digest_said(root, "state"));
     }
-    json_decref(state);
+    if (ok && s->step != step)
+        ok = error_set_status(err, STATUS_CORRUPT, "%s: is the state of step %lld, expected step %lld", path, (long long)s->step,
+                              (long long)step);
     free(path);
+    return ok;
+}
+
+static bool base_agrees(const char *found, const State *s, const char *folder, Error *err)
+{
+    return strcmp(s->base, found) == 0 ||
+           error_set_status(err, STATUS_MISMATCH, "%s: digest of base is %s, expected %s", folder, found, s->base);
+}
+
+/* Takes a state up into the learner: parameters and moments; the run must be one of these options and this model. */
+static bool state_take(Run *run, Learner *l, const State *s, const char *folder, Error *err)
+{
+    const RunOptions *o = &run->options;
+    bool ok = config_agrees(s->options, run->numbers, o->folder, o->change_options, err) && base_agrees(l->base, s, folder, err);
+    for (size_t i = 0; i < 2 && ok; i++)
+        ok = set_load(set_of(l, i), folder, set_files[i], s->sets[i], err);
+    if (ok) {
+        l->step = s->step;
+        run->next_batch = s->next_batch;
+        run->settled = (size_t)s->n_consumed;
+        memcpy(run->settled_digest, s->consumed, sizeof run->settled_digest);
+        note("%s: going on after step %lld, batch %lld", o->folder, (long long)s->step, (long long)s->next_batch);
+    }
     return ok;
 }
 
@@ -188,33 +238,46 @@ static bool metrics_open(Run *run, int64_t bytes, Error *err)
     return fseeko(run->metrics, 0, SEEK_END) == 0 || error_set(err, "seek in %s:", run->metrics_path);
 }
 
-/*
- * Writes the policy of the learner's step if it is not there, and points `latest` to it. The first policy may be that of a start
- * with other options: a state vouches for it, or config.json, which is written after it. It must not be written without need, a
- * rollout may be reading it.
- */
-static bool policy_restore(Run *run, Learner *l, bool vouched, Error *err)
+/* Writes the policy of the learner's step. */
+static bool policy_update(Run *run, const Learner *l, Error *err)
 {
-    PolicyInfo info = {.step = l->step, .lag = run->options.lag}, old;
+    PolicyInfo info = {.step = l->step, .lag = run->options.lag};
     memcpy(info.base, l->base, sizeof info.base);
-    char *folder = step_folder(run->policy, l->step);
-    Error ignored = {0};
-    bool there = (vouched || config_same(run->options.folder, run->numbers, l)) && policy_info(folder, &old, &ignored);
-    free(folder);
-    return (there || policy_write(run->policy, &info, &l->policy, l->policy_lora, err)) &&
-           policy_publish(run->policy, l->step, err);
+    bool ok = policy_write(run->policy, &info, &l->policy, l->policy_lora, err);
+    memcpy(run->policy_digest, info.digest, sizeof run->policy_digest);
+    return ok;
+}
+
+/* States but for the newest ones go; and policies, of which those behind `latest` that --max-lag still samples by are newest. */
+static bool prune(const Run *run, int64_t step, int64_t after, Error *err)
+{
+    const RunOptions *o = &run->options;
+    int64_t policies = o->keep > o->lag ? o->keep : o->lag + 1;
+    return steps_prune(run->state, (size_t)o->keep, o->keep_every, step, -1, err) &&
+           steps_prune(run->policy, (size_t)policies, o->keep_every, step, after, err);
 }
 
 /* A run that was killed may have published and begun more than its newest state vouches for. */
-static bool run_rewind(Run *run, Learner *l, bool vouched, Error *err)
+static bool run_rewind(Run *run, const Learner *l, Error *err)
 {
-    size_t keep = (size_t)run->options.keep;
-    int64_t every = run->options.keep_every;
     char *collapse = path_join(run->options.folder, "collapse");
     bool ok = leftovers_remove(run->options.folder, "config.json", err) && leftovers_remove(collapse, NULL, err) &&
-              steps_prune(run->state, keep, every, l->step, -1, err) && policy_restore(run, l, vouched, err) &&
-              steps_prune(run->policy, keep, every, l->step, l->step, err);
+              policy_update(run, l, err) && policy_publish(run->policy, l->step, err) && prune(run, l->step, l->step, err);
     free(collapse);
+    return ok;
+}
+
+/* The newest state, if there is one, into the learner; files that it vouches for are opened. */
+static bool run_resume(Run *run, Learner *l, Error *err)
+{
+    State s = {.consumed = ""};
+    int64_t newest = steps_newest(run->state);
+    char *folder = step_folder(run->state, newest);
+    bool ok = (newest < 0 || (state_read(&s, folder, newest, err) && state_take(run, l, &s, folder, err))) &&
+              consumed_open(&run->consumed, run->consumed_path, (size_t)s.n_consumed, s.consumed, err) &&
+              metrics_open(run, s.metrics_bytes, err);
+    json_decref(s.root);
+    free(folder);
     return ok;
 }
 
@@ -225,22 +288,8 @@ bool run_open(Run *run, const RunOptions *options, json_t *numbers, Learner *l, 
     run->state = path_join(options->folder, "state");
     run->metrics_path = path_join(options->folder, "metrics.jsonl");
     run->consumed_path = path_join(options->folder, "consumed");
-    if (!folder_make(run->policy, err) || !folder_make(run->state, err) || !lock_take(run, err))
-        return false;
-    StateNumbers n = {0};
-    int64_t newest = steps_newest(run->state);
-    if (newest >= 0) {
-        char *folder = step_folder(run->state, newest);
-        bool ok = state_read(run, l, folder, &n, err);
-        free(folder);
-        if (!ok)
-            return false;
-        l->step = n.step;
-        run->settled = (size_t)n.consumed;
-        note("%s: going on after step %lld, batch %lld", options->folder, (long long)n.step, (long long)run->next_batch);
-    }
-    return consumed_open(&run->consumed, run->consumed_path, (size_t)n.consumed, err) &&
-           metrics_open(run, n.metrics_bytes, err) && run_rewind(run, l, newest >= 0, err);
+    return folder_make(run->policy, err) && folder_make(run->state, err) && lock_take(run, err) && run_resume(run, l, err) &&
+           run_rewind(run, l, err);
 }
 
 void run_close(Run *run)
@@ -272,24 +321,16 @@ static bool checkpoint(Run *run, Learner *l, Error *err)
     return consumed_save(&run->consumed, err) && state_write(run, l, err);
 }
 
-static bool prune(const Run *run, const Learner *l, Error *err)
-{
-    size_t keep = (size_t)run->options.keep;
-    int64_t every = run->options.keep_every, newest = steps_newest(run->state);
-    return steps_prune(run->state, keep, every, l->step, -1, err) && steps_prune(run->policy, keep, every, newest, -1, err);
-}
-
 bool run_save(Run *run, Learner *l, const json_t *metrics, Error *err)
 {
-    PolicyInfo info = {.step = l->step, .lag = run->options.lag};
-    memcpy(info.base, l->base, sizeof info.base);
     run->settled = run->consumed.count;
+    digest_text(run->consumed.digest, run->settled_digest);
     bool due = l->step % run->options.checkpoint_every == 0;
-    return policy_write(run->policy, &info, &l->policy, l->policy_lora, err) && metrics_append(run, metrics, err) &&
-           (!due || checkpoint(run, l, err)) && policy_publish(run->policy, l->step, err) && (!due || prune(run, l, err));
+    return policy_update(run, l, err) && metrics_append(run, metrics, err) && (!due || checkpoint(run, l, err)) &&
+           policy_publish(run->policy, l->step, err) && (!due || prune(run, l->step, -1, err));
 }
 
 bool run_finish(Run *run, Learner *l, Error *err)
 {
-    return l->step == 0 || steps_newest(run->state) == l->step || (checkpoint(run, l, err) && prune(run, l, err));
+    return l->step == 0 || steps_newest(run->state) == l->step || (checkpoint(run, l, err) && prune(run, l->step, -1, err));
 }

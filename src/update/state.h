@@ -26,13 +26,14 @@ typedef struct Run {
     int lock;      /* held while the run is open */
     FILE *metrics; /* owned: metrics.jsonl, appended to */
     Consumed consumed;
-    size_t settled; /* ids consumed by the steps taken; those behind are of the batch being read */
+    size_t settled;                             /* ids consumed by the steps taken; those behind are of the batch being read */
+    char settled_digest[17], policy_digest[17]; /* of those ids; of the policy of the learner's step */
 } Run;
 
 /*
  * Opens or starts a run: locks it, takes up the newest complete state into the learner (parameters, moments, step), cuts
  * metrics and consumed ids to what it vouches for, publishes its policy. numbers (stolen): options that must not change on
- * resume, else STATUS_MISMATCH.
+ * resume, else STATUS_MISMATCH. What is not as it was written is STATUS_CORRUPT.
  */
 __attribute__((warn_unused_result)) bool run_open(Run *run, const RunOptions *options, json_t *numbers, Learner *l, Error *err);
 void run_close(Run *run);

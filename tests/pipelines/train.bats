@@ -92,6 +92,15 @@ diff <(measured "$TMP/whole") <(measured "$TMP/killed")
     same_parameters "$TMP/whole" "$TMP/killed" 20
 }
 
+@test "batches sampled by policies older than --keep: those are kept, and a run that is taken up has them" {
+    lagging=("${train[@]}" --run "$TMP/run" --batch 5 --max-new-tokens 12 --max-lag 4 --keep 1 --patience 5)
+    "${lagging[@]}" --max-steps 6 "$ORACLE/f64/images" > /dev/null
+    "${lagging[@]}" --max-steps 9 "$ORACLE/f64/images" > "$TMP/metrics"
+    [ "$(jq -s 'map(.step)' -c "$TMP/metrics")" = '[7,8,9]' ]
+    [ "$(ls "$TMP/run/state")" = step-000009 ]
+    [ "$(find "$TMP/run/policy" -name 'step-*' | wc -l)" = 5 ]
+}
+
 @test "options go to the stages that know them, by flag, by letter and from the environment" {
     VLRM_LORA_RANK=2 VLRM_BATCH=30 "$ROOT/bin/vlrm" train -m "$ORACLE/blip2" -r "$TMP/run" --itm="$ORACLE/itm" --clip "$ORACLE/clip" --no-ref --batch 15 --value-head linear \
         --drop-black --train query,projection "$ORACLE/f64/images" > "$TMP/metrics"
