@@ -69,10 +69,27 @@ typedef struct Caption {
     bool eos;
 } Caption;
 
+/* Log-probabilities are checked where there are any; a record without is one that somebody has written by hand. */
+static bool logp_read(Caption *c, const Record *r, Arena *a, Error *err)
+{
+    size_t n = 0;
+    Field found = record_reals(r, "caption.logp", a, &c->logp, &n);
+    if (found == FIELD_MISSING)
+        c->logp = NULL;
+    if (found == FIELD_WRONG)
+        return error_set(err, "caption.logp is no array of numbers");
+    if (found == FIELD_OK && n != c->n)
+        return error_set(err, "caption.logp has %zu numbers for %zu tokens", n, c->n);
+    for (size_t i = 0; found == FIELD_OK && i < n; i++)
+        if (!isfinite(c->logp[i]))
+            return error_set(err, "caption.logp[%zu] is not finite", i);
+    return true;
+}
+
 static bool caption_read(Caption *c, const Record *r, const BatchNeeds *needs, Arena *a, Error *err)
 {
     *c = (Caption){0};
-    size_t n_returns = 0, n_logp = 0;
+    size_t n_returns = 0;
     if (record_ints(r, "caption.tokens", a, &c->ids, &c->n) != FIELD_OK)
         return error_set(err, "caption.tokens is missing or no array of integers");
     if (!tokens_check(c->ids, c->n, needs, err))
@@ -86,8 +103,8 @@ static bool caption_read(Caption *c, const Record *r, const BatchNeeds *needs, A
             if (!isfinite(c->returns[i]))
                 return error_set(err, "reward.returns[%zu] is not finite", i);
     }
-    if (record_reals(r, "caption.logp", a, &c->logp, &n_logp) != FIELD_OK || n_logp != c->n)
-        c->logp = NULL;
+    if (!logp_read(c, r, a, err))
+        return false;
     if (record_bool(r, "caption.eos", &c->eos) != FIELD_OK)
         c->eos = false;
     return true;

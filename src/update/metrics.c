@@ -25,26 +25,6 @@ static void put_moments(json_t *object, const char *key, const double *x, size_t
     json_object_set_new(object, key, pair);
 }
 
-Drift metrics_drift(const Batch *b, const StepReport *r, double fraction, uint64_t seed, int64_t step)
-{
-    Drift d = {0};
-    size_t tokens = 0;
-    for (size_t i = 0; i < b->n; i++) {
-        const Episode *e = &b->episodes[i];
-        if (isnan(b->logp[e->first]) || random_uniform(seed, (uint32_t)step, i, 0) >= fraction)
-            continue;
-        d.records++;
-        for (size_t k = e->first; k < e->first + e->n; k++) {
-            double difference = fabs(b->logp[k] - r->logp[k]);
-            d.mean += difference;
-            d.max = fmax(d.max, difference);
-            tokens++;
-        }
-    }
-    d.mean /= tokens ? (double)tokens : 1;
-    return d;
-}
-
 /* Distinct n-grams of tokens over all n-grams of the batch (Li et al. 2016). */
 static double distinct(const Batch *b, size_t n)
 {
@@ -163,7 +143,7 @@ static void put_gradients(json_t *object, const StepReport *r)
 
 static void put_drift(json_t *object, const Drift *drift)
 {
-    if (drift->records == 0)
+    if (!drift->checked)
         return;
     json_t *d = json_object();
     put(d, "mean", drift->mean);

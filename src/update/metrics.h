@@ -7,15 +7,7 @@
 #include <jansson.h>
 
 #include "update/learner.h"
-
-/* Log-probabilities recorded by rollout against those computed again in the policy pass, over `records` captions. */
-typedef struct Drift {
-    double mean, max; /* of |difference| by token */
-    size_t records;
-} Drift;
-
-/* Over the share of captions whose index hashes below `fraction`; only those that carry log-probabilities. */
-Drift metrics_drift(const Batch *b, const StepReport *r, double fraction, uint64_t seed, int64_t step);
+#include "update/on_policy.h"
 
 /* The object of one step (a new reference). */
 json_t *metrics_json(const Learner *l, const Batch *b, const StepReport *r, int64_t batch_index, const Drift *drift,

@@ -244,8 +244,22 @@ static bool policy_update(Run *run, const Learner *l, Error *err)
     PolicyInfo info = {.step = l->step, .lag = run->options.lag};
     memcpy(info.base, l->base, sizeof info.base);
     bool ok = policy_write(run->policy, &info, &l->policy, l->policy_lora, err);
+    run->policy_step = l->step;
     memcpy(run->policy_digest, info.digest, sizeof run->policy_digest);
     return ok;
+}
+
+const char *run_policy(Run *run, int64_t step, Error *err)
+{
+    PolicyInfo info;
+    char *folder = step_folder(run->policy, step);
+    bool known = run->policy_step == step, ok = known || policy_info(folder, &info, err);
+    if (ok && !known) {
+        run->policy_step = step;
+        memcpy(run->policy_digest, info.digest, sizeof run->policy_digest);
+    }
+    free(folder);
+    return ok ? run->policy_digest : NULL;
 }
 
 /* States but for the newest ones go; and policies, of which those behind `latest` that --max-lag still samples by are newest. */

@@ -26,8 +26,10 @@ typedef struct Run {
     int lock;      /* held while the run is open */
     FILE *metrics; /* owned: metrics.jsonl, appended to */
     Consumed consumed;
-    size_t settled;                             /* ids consumed by the steps taken; those behind are of the batch being read */
-    char settled_digest[17], policy_digest[17]; /* of those ids; of the policy of the learner's step */
+    size_t settled;          /* ids consumed by the steps taken; those behind are of the batch being read */
+    char settled_digest[17]; /* of those ids */
+    int64_t policy_step;     /* of which policy_digest is known */
+    char policy_digest[17];
 } Run;
 
 /*
@@ -37,6 +39,9 @@ typedef struct Run {
  */
 __attribute__((warn_unused_result)) bool run_open(Run *run, const RunOptions *options, json_t *numbers, Learner *l, Error *err);
 void run_close(Run *run);
+
+/* The digest of the policy that this run has published as that step; NULL with err set. Valid until the next call. */
+const char *run_policy(Run *run, int64_t step, Error *err);
 
 /* After a step: policy, metrics line (borrowed) and, every checkpoint_every steps, consumed ids and the state. */
 __attribute__((warn_unused_result)) bool run_save(Run *run, Learner *l, const json_t *metrics, Error *err);

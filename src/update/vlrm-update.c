@@ -25,10 +25,11 @@ static struct {
     const char *model, *value_head, *run, *init, *dump, *tensorboard, *record;
     StringList train, lora_targets, vision_targets;
     Machine machine;
-    int64_t batch, seed, warmup_steps, lora_rank, memory, spool_memory, keep, keep_every, checkpoint_every, max_lag, max_steps;
-    double learning_rate, value_learning_rate, beta1, beta2, eps, max_grad_value, max_grad_norm, lora_alpha, check_logp;
+    int64_t batch, seed, warmup_steps, lora_rank, memory, spool_memory, keep, keep_every, checkpoint_every, max_steps;
+    double learning_rate, value_learning_rate, beta1, beta2, eps, max_grad_value, max_grad_norm, lora_alpha;
+    OnPolicyRules policy;
     CollapseLimits limits;
-    bool off_policy, crop, stop_on_collapse, change_options, prepare, count;
+    bool crop, stop_on_collapse, change_options, prepare, count;
     int objective;
 } opt;
 
@@ -71,10 +72,12 @@ static const Option options[] = {
     {"", 0, OPTION_FLAG, NULL, NULL, 0, 0, NULL, "Batches"},
     {"batch", 0, OPTION_INT, &opt.batch, "0", 0, 1e9, "N", "records per step; 0: as the input's batch records say"},
     {"max-steps", 0, OPTION_INT, &opt.max_steps, "0", 0, 1e15, "N", "end after step N of the run; 0: at the end of input"},
-    {"max-lag", 0, OPTION_INT, &opt.max_lag, "0", 0, 1e6, "N", "by how many steps the policy that sampled may be older"},
-    {"off-policy", 0, OPTION_FLAG, &opt.off_policy, NULL, 0, 0, NULL, "accept captions that name no policy step"},
-    {"check-logp", 0, OPTION_REAL, &opt.check_logp, "0", 0, 1, "F",
+    {"max-lag", 0, OPTION_INT, &opt.policy.max_lag, "0", 0, 1e6, "N", "by how many steps the policy that sampled may be older"},
+    {"off-policy", 0, OPTION_FLAG, &opt.policy.off, NULL, 0, 0, NULL, "accept captions that name no policy step"},
+    {"check-logp", 0, OPTION_REAL, &opt.policy.share, "0", 0, 1, "F",
      "share of records whose recorded log-probabilities are compared with the learner's"},
+    {"max-drift", 0, OPTION_REAL, &opt.policy.max_drift, "1", 0, 1e30, "NATS",
+     "refuse a batch in which they differ by more, unless --off-policy; 0: never"},
     {"crop", 0, OPTION_FLAG, &opt.crop, NULL, 0, 0, NULL,
      "images are centre-cropped (default: as the rollout in the input's header did)"},
     {"", 0, OPTION_FLAG, NULL, NULL, 0, 0, NULL, "Checkpoints and reports"},
@@ -231,22 +234,6 @@ static void say_counts(const Learner *l)
     note("policy: %zu parameters, value: %zu", parameters_count(&l->policy, NULL), parameters_count(&l->value, NULL));
 }
 
-/* Whether a caption's policy step is one that this run allows now. A stale or foreign one ends the program. */
-static void check_policy_step(const Loop *loop, const Record *r)
-{
-    int64_t step, now = loop->learner->step;
-    Field found = record_int(r, "caption.step", &step);
-    if (opt.objective == 1 || (found == FIELD_MISSING && opt.off_policy))
-        return;
-    if (found != FIELD_OK)
-        die_status(STATUS_MISMATCH,
-                   "record %.*s: caption.step is missing: give --off-policy to train on captions that name no policy",
-                   (int)r->id.size, (const char *)r->id.data);
-    if (!opt.off_policy && (step > now || step < now - opt.max_lag))
-        die_status(STATUS_MISMATCH, "record %.*s: sampled by the policy of step %lld, expected step %lld%s", (int)r->id.size,
-                   (const char *)r->id.data, (long long)step, (long long)now, opt.max_lag ? " or up to --max-lag before it" : "");
-}
-
 /* A batch consumed before must hold the records that it held then. */
 static void check_consumed(const Loop *loop, const Record *r)
 {
@@ -272,8 +259,9 @@ static void take_record(Loop *loop, const Record *r)
         filter_failed(&loop->filter, r, "id has been consumed by this run before");
         return;
     }
-    if (record_raw(r, "caption").data && (opt.objective == 1 || record_raw(r, "reward").data))
-        check_policy_step(loop, r);
+    if (opt.objective == 0 && record_raw(r, "caption").data && record_raw(r, "reward").data &&
+        !on_policy_sampled(&opt.policy, &loop->run, loop->learner->step, r, &err))
+        die_status(err.status, "record %.*s: %s", (int)r->id.size, (const char *)r->id.data, err.text);
     if (!batch_add(&loop->batch, r, &needs, &err)) {
         if (err.status == STATUS_MISMATCH)
             die_status(STATUS_MISMATCH, "record %.*s: %s", (int)r->id.size, (const char *)r->id.data, err.text);
@@ -306,22 +294,39 @@ static void report(Loop *loop, const json_t *metrics)
     }
 }
 
+/* A step that has its gradients and has not moved any parameter. */
+typedef struct Pending {
+    Loop *loop;
+    StepReport report;
+    Drift drift;
+    Dump dump;
+} Pending;
+
+/* Before parameters move: whether the captions are the policy's own; and --dump. */
+static void before_optimizer(void *context, Learner *l)
+{
+    Pending *p = context;
+    Error err = {0};
+    if (!on_policy_drift(&opt.policy, &p->loop->batch, &p->report, (uint64_t)opt.seed, l->step, &p->drift, &err))
+        die_status(err.status, "batch %lld: %s", (long long)p->loop->index, err.text);
+    if (opt.dump)
+        dump_gradients(&p->dump, l);
+}
+
 static void take_step(Loop *loop)
 {
     Error err = {0};
     Arena arena = {0};
-    StepReport r;
-    Dump dump = {.folder = opt.dump};
+    Pending p = {.loop = loop, .dump = {.folder = opt.dump}};
     double start = seconds_now();
-    if (!learner_step(loop->learner, &loop->batch, &r, &arena, opt.dump ? dump_gradients : NULL, &dump, &err))
+    if (!learner_step(loop->learner, &loop->batch, &p.report, &arena, before_optimizer, &p, &err))
         die_status(err.status, "batch %lld: %s", (long long)loop->index, err.text);
-    if (opt.dump && !dump_write(&dump, loop->learner, &loop->batch, &r, &err))
+    if (opt.dump && !dump_write(&p.dump, loop->learner, &loop->batch, &p.report, &err))
         die("%s", err.text);
-    Drift drift = metrics_drift(&loop->batch, &r, opt.check_logp, (uint64_t)opt.seed, loop->learner->step);
-    json_t *metrics = metrics_json(loop->learner, &loop->batch, &r, loop->index, &drift, seconds_now() - start);
+    json_t *metrics = metrics_json(loop->learner, &loop->batch, &p.report, loop->index, &p.drift, seconds_now() - start);
     json_object_set_new(metrics, "repeated", json_integer(loop->repeated));
     loop->run.next_batch = loop->index + 1;
-    if (!recorder_write(&loop->recorder, &loop->batch, &r, &err) || !run_save(&loop->run, loop->learner, metrics, &err))
+    if (!recorder_write(&loop->recorder, &loop->batch, &p.report, &err) || !run_save(&loop->run, loop->learner, metrics, &err))
         die("%s (the last checkpoint is untouched)", err.text);
     report(loop, metrics);
     progress_update(&loop->filter.progress, loop->filter.records, NULL);
@@ -377,7 +382,7 @@ static void open_all(Loop *loop, char **operands, int n)
     Error err = {0};
     const Kernels *kernels;
     LearnerOptions lo = learner_options();
-    RunOptions ro = {opt.run, opt.keep, opt.keep_every, opt.checkpoint_every, opt.max_lag, opt.change_options};
+    RunOptions ro = {opt.run, opt.keep, opt.keep_every, opt.checkpoint_every, opt.policy.max_lag, opt.change_options};
     if (!machine_kernels(&opt.machine, &kernels, &err) || !(loop->learner = learner_new(&lo, kernels, &err)) ||
         !load_init(loop->learner, loop->init, &err) ||
         !run_open(&loop->run, &ro, numbers_json(loop->init), loop->learner, &err) ||

@@ -1,0 +1,37 @@
+/*
+ * Whether captions are this run's own policy's: by what records say of it (step and digest), and by what the learner computes:
+ * log-probabilities recorded by rollout against those of the policy pass.
+ */
+#ifndef UPDATE_ON_POLICY_H
+#define UPDATE_ON_POLICY_H
+
+#include "update/state.h"
+
+typedef struct OnPolicyRules {
+    bool off;         /* captions of any policy, or none, are accepted */
+    int64_t max_lag;  /* by how many steps the policy that sampled may be older */
+    double share;     /* of the captions, have their log-probabilities compared */
+    double max_drift; /* nats: a larger difference is refused; 0: none is */
+} OnPolicyRules;
+
+/* Log-probabilities as recorded and as computed again, over `records` captions. */
+typedef struct Drift {
+    double mean, max;     /* of |difference| by token */
+    size_t record, token; /* where the largest one is: in the batch, in the caption */
+    size_t records, missing;
+    bool checked; /* it was asked for */
+} Drift;
+
+/* Whether a caption's policy is one that may have sampled for the step after `now`. STATUS_MISMATCH for a stale or foreign one.
+ */
+__attribute__((warn_unused_result)) bool on_policy_sampled(const OnPolicyRules *rules, Run *run, int64_t now, const Record *r,
+                                                           Error *err);
+
+/*
+ * Compares the share of captions that (seed, now, index) draws; those of them that carry no log-probabilities are `missing`,
+ * which is warned of. STATUS_MISMATCH where the difference is too large.
+ */
+__attribute__((warn_unused_result)) bool on_policy_drift(const OnPolicyRules *rules, Batch *b, const StepReport *report,
+                                                         uint64_t seed, int64_t now, Drift *out, Error *err);
+
+#endif
