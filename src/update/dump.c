@@ -5,10 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+static const char *const policy_groups[] = {"query", "qformer", "projection", "lora-vision", "lora-llm"};
+
 /* A group's name is part of the tensor's only where it would not be unique. */
-static const char *prefix_of(const Parameter *p)
+static const char *prefix_of(const char *group)
 {
-    return strcmp(p->group, "lora-llm") == 0 ? "policy." : "";
+    return strcmp(group, "lora-llm") == 0 ? "policy." : "";
 }
 
 static void copy_gradients(Dump *d, const Parameters *set)
@@ -18,7 +20,7 @@ static void copy_gradients(Dump *d, const Parameters *set)
         size_t n = tensor_size(&p->value);
         real *host = xmalloc(n * sizeof *host);
         set->kernels->download(host, p->value.grad, n * sizeof *host);
-        char *name = xasprintf("grad.%s%s", prefix_of(p), p->name);
+        char *name = xasprintf("grad.%s%s", prefix_of(p->group), p->name);
         sources_add(&d->gradients, name, p->shape, dtype_name(DTYPE_REAL), DTYPE_REAL, host);
         free(name);
     }
@@ -42,10 +44,8 @@ bool dump_write(Dump *d, const Learner *l, const Batch *b, const StepReport *r, 
     double *p = xmalloc((n + 1) * sizeof *p);
     for (size_t i = 0; i < n; i++)
         p[i] = exp(r->logp[i]);
-    static const char *const plain[] = {"query", "qformer", "projection", "lora-vision"};
-    for (size_t i = 0; i < sizeof plain / sizeof plain[0]; i++)
-        parameters_sources(&l->policy, plain[i], PARAMETER_VALUE, "", all);
-    parameters_sources(&l->policy, "lora-llm", PARAMETER_VALUE, "policy.", all);
+    for (size_t i = 0; i < sizeof policy_groups / sizeof policy_groups[0]; i++)
+        parameters_sources(&l->policy, policy_groups[i], PARAMETER_VALUE, prefix_of(policy_groups[i]), all);
     parameters_sources(&l->value, NULL, PARAMETER_VALUE, "", all);
     add_tokens(all, "values", r->values, n);
     add_tokens(all, "advantages", r->advantages, n);
@@ -58,5 +58,27 @@ bool dump_write(Dump *d, const Learner *l, const Batch *b, const StepReport *r, 
     sources_release(all);
     free(path);
     free(p);
+    return ok;
+}
+
+static bool has_any(const Parameters *set, const Checkpoint *c)
+{
+    bool any = false;
+    for (size_t i = 0; i < set->count && !any; i++) {
+        char *name = xasprintf("%s%s", prefix_of(set->items[i]->group), set->items[i]->name);
+        any = checkpoint_find(c, name) != NULL;
+        free(name);
+    }
+    return any;
+}
+
+bool dump_load(Learner *l, const Checkpoint *c, Error *err)
+{
+    if (!has_any(&l->policy, c) && !has_any(&l->value, c))
+        return error_set_status(err, STATUS_MISMATCH, "%s: none of its %zu tensors is of a trained part", checkpoint_path(c),
+                                checkpoint_count(c));
+    bool ok = parameters_load(&l->value, NULL, PARAMETER_VALUE, "", c, true, err);
+    for (size_t i = 0; i < sizeof policy_groups / sizeof policy_groups[0]; i++)
+        ok = ok && parameters_load(&l->policy, policy_groups[i], PARAMETER_VALUE, prefix_of(policy_groups[i]), c, true, err);
     return ok;
 }

@@ -1,4 +1,4 @@
-/* --dump: what one step computed, as safetensors, for comparing with another implementation. */
+/* --dump: what one step computed, as safetensors, for comparing with another implementation; and --init, its way back. */
 #ifndef UPDATE_DUMP_H
 #define UPDATE_DUMP_H
 
@@ -18,5 +18,11 @@ void dump_gradients(void *context, Learner *l);
  * own there. Frees the copies.
  */
 __attribute__((warn_unused_result)) bool dump_write(Dump *d, const Learner *l, const Batch *b, const StepReport *r, Error *err);
+
+/*
+ * Starts trained parts from the tensors of a file, by the names that dump_write gives them; what it lacks stays as it is.
+ * STATUS_MISMATCH where it has none of them.
+ */
+__attribute__((warn_unused_result)) bool dump_load(Learner *l, const Checkpoint *c, Error *err);
 
 #endif

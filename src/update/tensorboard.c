@@ -83,6 +83,7 @@ static void scalars_add(Scalars *s, const char *prefix, const json_t *object)
             s->values = array_reserve(s->values, &s->capacity, s->n + 1, sizeof *s->values);
             Tensorboard__Value init = TENSORBOARD__VALUE__INIT;
             init.tag = tag;
+            init.kind_case = TENSORBOARD__VALUE__KIND_SIMPLE_VALUE;
             init.simple_value = (float)json_number_value(value);
             s->values[s->n++] = init;
         } else {

@@ -39,7 +39,7 @@ static const Option options[] = {
     {"run", 'r', OPTION_STRING, &opt.run, NULL, 0, 0, "DIR",
      "the run folder: policy, checkpoints, metrics; taken up where it ended"},
     {"init", 0, OPTION_STRING, &opt.init, NULL, 0, 0, "FILE",
-     "safetensors that trained parts start from, by name; what it lacks starts as usual"},
+     "safetensors that trained parts start from, named as --dump names them; what it lacks starts as usual"},
     {"prepare", 0, OPTION_FLAG, &opt.prepare, NULL, 0, 0, NULL,
      "only open the run and publish the policy of its newest checkpoint"},
     {"count", 0, OPTION_FLAG, &opt.count, NULL, 0, 0, NULL, "only say how many parameters each part trains; needs no --run"},
@@ -215,8 +215,7 @@ static bool load_init(Learner *l, char digest[static 17], Error *err)
     if (!opt.init)
         return true;
     Checkpoint *c = checkpoint_open(opt.init, err);
-    bool ok = c && parameters_load(&l->policy, NULL, PARAMETER_VALUE, "", c, true, err) &&
-              parameters_load(&l->value, NULL, PARAMETER_VALUE, "", c, true, err);
+    bool ok = c && dump_load(l, c, err);
     if (ok)
         digest_text(checkpoint_digest(c, NULL, 0), digest);
     checkpoint_free(c);

@@ -306,7 +306,12 @@ killed_at_some_moment() (
     exits 7 vlrm-update "${common[@]}" --run "$TMP/run" --tensorboard "$TMP/tb" --record "$TMP/rec.vlrm" --collapse-length 1000 --stop-on-collapse "$TMP/in.vlrm"
     says "length is outside its limits"
     [ "$(vlrm-cat --count "$TMP/run/collapse/step-000001.vlrm")" = 6 ]
-    find "$TMP/tb" -name 'events.out.tfevents.*' -size +100c | grep -q .
+    python3 "$ROOT/tests/programs/read_events.py" "$TMP"/tb/events.out.tfevents.* > "$TMP/events"
+    # Every number of the metrics, zeros too, under its path.
+    paths='[paths(type == "number") as $p | [($p | join("/")), getpath($p)]] | sort | .[] | @tsv'
+    diff <(jq -r "$paths" "$TMP/run/metrics.jsonl" | cut -f1) <(jq -r "$paths" "$TMP/events" | cut -f1)
+    paste <(jq -r "$paths" "$TMP/run/metrics.jsonl" | cut -f2) <(jq -r "$paths" "$TMP/events" | cut -f2) | near 1e-6
+    jq -e '.noeos_rate == 0 and .["value/mean"] == 0' "$TMP/events"
     run vlrm-cat "$TMP/rec.vlrm"
     [ "$(echo "$output" | jq -s 'map(select(.id)) | all(.value.values | length > 0)')" = true ]
 }
@@ -343,4 +348,17 @@ killed_at_some_moment() (
     vlrm-weights convert "$value/adapter_model.safetensors" --out "$TMP/a.safetensors"
     compare "$TMP/a.safetensors" "$TMP/run/state/step-000002/value.safetensors" --tolerance 0 --only '^base_model'
     compare "$value/value_head.safetensors" "$TMP/run/state/step-000002/value.safetensors" --tolerance 0 --only '^value_head'
+}
+
+@test "a dump given back as --init is what it was; a file of other tensors is refused" {
+    rewarded > "$TMP/in.vlrm"
+    parts=("${common[@]}" --value-head linear --train "query,qformer,projection,lora-vision,lora-llm" --max-steps 1)
+    vlrm-update "${parts[@]}" --run "$TMP/a" --dump "$TMP/da" "$TMP/in.vlrm"
+    # Without a rate nothing moves; another seed would start adapters and head elsewhere.
+    vlrm-update "${parts[@]}" --run "$TMP/b" --init "$TMP/da/step-1.safetensors" --dump "$TMP/db" --learning-rate 0 --seed 9 "$TMP/in.vlrm"
+    compare "$TMP/db/step-1.safetensors" "$TMP/da/step-1.safetensors" --tolerance 0 --skip '^grad\.|^values$|^advantages$|^normalised$|^p$' > "$TMP/said"
+    cmp "$TMP/a/policy/step-000001/adapter/adapter_model.safetensors" "$TMP/b/policy/step-000001/adapter/adapter_model.safetensors"
+    exits 6 vlrm-update "${parts[@]}" --run "$TMP/c" --init "$ORACLE/clip/model.safetensors" "$TMP/in.vlrm"
+    says "tensors is of a trained part"
+    [ ! -e "$TMP/c" ]
 }
