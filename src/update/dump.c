@@ -5,8 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const policy_groups[] = {"query", "qformer", "projection", "lora-vision", "lora-llm"};
-
 /* A group's name is part of the tensor's only where it would not be unique. */
 static const char *prefix_of(const char *group)
 {
@@ -44,8 +42,8 @@ bool dump_write(Dump *d, const Learner *l, const Batch *b, const StepReport *r, 
     double *p = xmalloc((n + 1) * sizeof *p);
     for (size_t i = 0; i < n; i++)
         p[i] = exp(r->logp[i]);
-    for (size_t i = 0; i < sizeof policy_groups / sizeof policy_groups[0]; i++)
-        parameters_sources(&l->policy, policy_groups[i], PARAMETER_VALUE, prefix_of(policy_groups[i]), all);
+    for (size_t i = 0; i < POLICY_GROUPS; i++)
+        parameters_sources(&l->policy, learner_groups[i], PARAMETER_VALUE, prefix_of(learner_groups[i]), all);
     parameters_sources(&l->value, NULL, PARAMETER_VALUE, "", all);
     add_tokens(all, "values", r->values, n);
     add_tokens(all, "advantages", r->advantages, n);
@@ -78,7 +76,7 @@ bool dump_load(Learner *l, const Checkpoint *c, Error *err)
         return error_set_status(err, STATUS_MISMATCH, "%s: none of its %zu tensors is of a trained part", checkpoint_path(c),
                                 checkpoint_count(c));
     bool ok = parameters_load(&l->value, NULL, PARAMETER_VALUE, "", c, true, err);
-    for (size_t i = 0; i < sizeof policy_groups / sizeof policy_groups[0]; i++)
-        ok = ok && parameters_load(&l->policy, policy_groups[i], PARAMETER_VALUE, prefix_of(policy_groups[i]), c, true, err);
+    for (size_t i = 0; i < POLICY_GROUPS; i++)
+        ok = ok && parameters_load(&l->policy, learner_groups[i], PARAMETER_VALUE, prefix_of(learner_groups[i]), c, true, err);
     return ok;
 }

@@ -4,6 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+const char *const learner_groups[LEARNER_GROUPS] = {"query",    "qformer",    "projection", "lora-vision",
+                                                    "lora-llm", "value-head", "value-lora"};
+
 static bool trains(const LearnerOptions *o, const char *part)
 {
     for (size_t i = 0; i < o->n_train; i++)

@@ -17,6 +17,10 @@
 
 typedef enum Objective { OBJECTIVE_VLRM, OBJECTIVE_XE } Objective;
 
+/* The groups of trained parameters, by name: those of the policy, then those of the value. */
+enum { POLICY_GROUPS = 5, LEARNER_GROUPS = 7 };
+extern const char *const learner_groups[LEARNER_GROUPS];
+
 typedef struct LearnerOptions {
     const char *model, *value_head;
     const char *const *train; /* parts: query, qformer, projection, lora-vision, lora-llm */
@@ -57,8 +61,7 @@ typedef struct PhaseSeconds {
 typedef struct StepReport {
     double *values, *advantages, *normalised, *logp, *entropy;
     double value_loss, policy_loss, learning_rate;
-    double norm_policy, norm_value, norm_lora,
-        norm_head; /* gradient norms before clamping: whole sets, and the value set's groups */
+    double norm_policy, norm_value, norm[LEARNER_GROUPS]; /* of gradients before clamping: of the sets, of each group */
     size_t micro_batches, largest_micro;
     PhaseSeconds seconds;
 } StepReport;

@@ -131,13 +131,14 @@ static void put_seconds(json_t *object, const Batch *b, const StepReport *r, dou
     put(object, "images_per_second", seconds > 0 ? (double)b->n / seconds : NAN);
 }
 
-static void put_gradients(json_t *object, const StepReport *r)
+static void put_gradients(json_t *object, const Learner *l, const StepReport *r)
 {
     json_t *g = json_object();
     put(g, "policy", r->norm_policy);
     put(g, "value", r->norm_value);
-    put(g, "value_head", r->norm_head);
-    put(g, "value_lora", r->norm_lora);
+    for (size_t i = 0; i < LEARNER_GROUPS; i++)
+        if (parameters_count(&l->policy, learner_groups[i]) + parameters_count(&l->value, learner_groups[i]) > 0)
+            put(g, learner_groups[i], r->norm[i]);
     json_object_set_new(object, "grad_norm", g);
 }
 
@@ -173,7 +174,7 @@ json_t *metrics_json(const Learner *l, const Batch *b, const StepReport *r, int6
     put(m, "policy_loss", r->policy_loss);
     put(m, "p_mean", mean_exp(r->logp, n));
     put(m, "entropy", moments(r->entropy, n).mean);
-    put_gradients(m, r);
+    put_gradients(m, l, r);
     put(m, "learning_rate", r->learning_rate);
     put(m, "distinct_1", distinct(b, 1));
     put(m, "distinct_2", distinct(b, 2));

@@ -225,9 +225,23 @@ static double group_squares(const Parameters *p, const char *group)
 {
     double sum = 0;
     for (size_t i = 0; i < p->count; i++)
-        if (!group || strcmp(p->items[i]->group, group) == 0)
+        if (strcmp(p->items[i]->group, group) == 0)
             sum += p->kernels->sum_squares(p->items[i]->value.grad, tensor_size(&p->items[i]->value));
     return sum;
+}
+
+/* The norms of both sets and of each group into the report; that over all parameters. */
+static double gradient_norms(const Learner *l, StepReport *r)
+{
+    double sets[2] = {0, 0};
+    for (size_t i = 0; i < LEARNER_GROUPS; i++) {
+        double squares = group_squares(i < POLICY_GROUPS ? &l->policy : &l->value, learner_groups[i]);
+        r->norm[i] = sqrt(squares);
+        sets[i >= POLICY_GROUPS] += squares;
+    }
+    r->norm_policy = sqrt(sets[0]);
+    r->norm_value = sqrt(sets[1]);
+    return sqrt(sets[0] + sets[1]);
 }
 
 static void clamp_gradient(const Learner *l, real *grad, double scale, size_t n)
@@ -253,13 +267,7 @@ static void adam(const Learner *l, const Parameters *p, double rate, double scal
 static void optimize(Learner *l, StepReport *r)
 {
     const LearnerOptions *o = &l->options;
-    double policy = group_squares(&l->policy, NULL), lora = group_squares(&l->value, "value-lora"),
-           head = group_squares(&l->value, "value-head"), value = lora + head;
-    r->norm_policy = sqrt(policy);
-    r->norm_value = sqrt(value);
-    r->norm_lora = sqrt(lora);
-    r->norm_head = sqrt(head);
-    double scale = fmin(1, o->max_grad_norm / (sqrt(policy + value) + 1e-6));
+    double scale = fmin(1, o->max_grad_norm / (gradient_norms(l, r) + 1e-6));
     double warm = o->warmup_steps > 0 ? fmin(1, (double)(l->step + 1) / (double)o->warmup_steps) : 1;
     r->learning_rate = o->learning_rate * warm;
     adam(l, &l->policy, r->learning_rate, scale);

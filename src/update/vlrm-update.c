@@ -224,11 +224,10 @@ static bool load_init(Learner *l, char digest[static 17], Error *err)
 
 static void say_counts(const Learner *l)
 {
-    static const char *const groups[] = {"query", "qformer", "projection", "lora-vision", "lora-llm", "value-head", "value-lora"};
-    for (size_t i = 0; i < sizeof groups / sizeof groups[0]; i++) {
-        size_t n = parameters_count(&l->policy, groups[i]) + parameters_count(&l->value, groups[i]);
+    for (size_t i = 0; i < LEARNER_GROUPS; i++) {
+        size_t n = parameters_count(&l->policy, learner_groups[i]) + parameters_count(&l->value, learner_groups[i]);
         if (n > 0)
-            note("%s: %zu parameters", groups[i], n);
+            note("%s: %zu parameters", learner_groups[i], n);
     }
     note("policy: %zu parameters, value: %zu", parameters_count(&l->policy, NULL), parameters_count(&l->value, NULL));
 }

@@ -298,6 +298,11 @@ killed_at_some_moment() (
     [ "$(wc -l < "$TMP/m")" = 5 ]
     vlrm-update "${common[@]}" --train lora-vision,lora-llm --value-head mlp:layers=2,width=2 --run "$TMP/b" "$TMP/in.vlrm" > "$TMP/m"
     jq -es 'all(.grad_norm.policy > 0)' "$TMP/m"
+    # A norm for each group: together they are those of policy and value.
+    jq -es 'all(.grad_norm | (keys == ["lora-llm", "lora-vision", "policy", "value", "value-head", "value-lora"]) and
+        (.["lora-llm"] * .["lora-llm"] + .["lora-vision"] * .["lora-vision"] - .policy * .policy | fabs) < 1e-5 * .policy * .policy and
+        (.["value-head"] * .["value-head"] + .["value-lora"] * .["value-lora"] - .value * .value | fabs) < 1e-5 * .value * .value)' "$TMP/m"
+    jq -es '.[0].grad_norm | .["lora-llm"] > 0 and .["lora-vision"] > 0' "$TMP/m"
     [ -s "$TMP/b/policy/latest/adapter/adapter_config.json" ]
 }
 
@@ -312,6 +317,12 @@ killed_at_some_moment() (
     diff <(jq -r "$paths" "$TMP/run/metrics.jsonl" | cut -f1) <(jq -r "$paths" "$TMP/events" | cut -f1)
     paste <(jq -r "$paths" "$TMP/run/metrics.jsonl" | cut -f2) <(jq -r "$paths" "$TMP/events" | cut -f2) | near 1e-6
     jq -e '.noeos_rate == 0 and .["value/mean"] == 0' "$TMP/events"
+    jq -e 'contains({reward: {}, sim: {}, ref: {}, itm: {}, phi: {}, return: {}, value: {}, length: {}, grad_norm: {}, seconds: {}})
+        and ([.reward, .ref, .itm, .phi, .return, .value, .length] | all(has("mean") and has("std")))
+        and (.seconds | has("encode") and has("values") and has("policy") and has("optimizer") and has("step"))
+        and (["step", "batch", "captions", "tokens", "value_loss", "explained_variance", "advantage_std", "policy_loss", "p_mean", "entropy",
+            "learning_rate", "eos_rate", "noeos_rate", "bad_rate", "repeat_rate", "distinct_1", "distinct_2", "images_per_second",
+            "peak_memory_mib", "repeated"] - keys == [])' "$TMP/run/metrics.jsonl"
     run vlrm-cat "$TMP/rec.vlrm"
     [ "$(echo "$output" | jq -s 'map(select(.id)) | all(.value.values | length > 0)')" = true ]
 }
