@@ -82,7 +82,7 @@ __attribute__((warn_unused_result)) bool learner_values(Learner *l, Batch *batch
 __attribute__((warn_unused_result)) bool learner_policy(Learner *l, Batch *batch, StepReport *report, Error *err);
 
 /* One optimizer step: all of the above, then Adam. report's arrays come from arena. False when an image or the spool cannot be
- * read. */
+ * read, or, with STATUS_CHECK, where a loss or gradient is not finite: no parameter has moved then. */
 __attribute__((warn_unused_result)) bool learner_step(Learner *l, Batch *batch, StepReport *report, Arena *arena,
                                                       GradientHook *hook, void *context, Error *err);
 

@@ -263,15 +263,28 @@ static void adam(const Learner *l, const Parameters *p, double rate, double scal
     }
 }
 
+/* What is not finite would be clamped to numbers like any other, or make parameters NaN for good. */
+static bool check_finite(const Learner *l, const StepReport *r, Error *err)
+{
+    bool finite = isfinite(r->value_loss) && isfinite(r->policy_loss) && isfinite(r->norm_policy) && isfinite(r->norm_value);
+    return finite ||
+           error_set_status(err, STATUS_CHECK,
+                            "step %lld would not be finite: value loss %g, policy loss %g, gradient norms: value %g, policy %g",
+                            (long long)l->step + 1, r->value_loss, r->policy_loss, r->norm_value, r->norm_policy);
+}
+
 /* Clamping by value or, as torch's clip_grad_norm_, by the norm over all parameters; then Adam with linear warm-up. */
-static void optimize(Learner *l, StepReport *r)
+static bool optimize(Learner *l, StepReport *r, Error *err)
 {
     const LearnerOptions *o = &l->options;
     double scale = fmin(1, o->max_grad_norm / (gradient_norms(l, r) + 1e-6));
+    if (!check_finite(l, r, err))
+        return false;
     double warm = o->warmup_steps > 0 ? fmin(1, (double)(l->step + 1) / (double)o->warmup_steps) : 1;
     r->learning_rate = o->learning_rate * warm;
     adam(l, &l->policy, r->learning_rate, scale);
     adam(l, &l->value, o->value_learning_rate * warm, scale);
+    return true;
 }
 
 static double *report_array(Arena *arena, size_t n)
@@ -323,8 +336,8 @@ bool learner_step(Learner *l, Batch *batch, StepReport *r, Arena *arena, Gradien
     if (hook)
         hook(context, l);
     double start = seconds_now();
-    optimize(l, r);
+    bool ok = optimize(l, r, err);
     r->seconds.optimizer = seconds_now() - start;
-    l->step++;
-    return true;
+    l->step += ok;
+    return ok;
 }

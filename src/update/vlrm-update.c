@@ -317,8 +317,12 @@ static void take_step(Loop *loop)
     Arena arena = {0};
     Pending p = {.loop = loop, .dump = {.folder = opt.dump}};
     double start = seconds_now();
-    if (!learner_step(loop->learner, &loop->batch, &p.report, &arena, before_optimizer, &p, &err))
+    if (!learner_step(loop->learner, &loop->batch, &p.report, &arena, before_optimizer, &p, &err)) {
+        Error keeping = {0};
+        if (err.status == STATUS_CHECK && !replay_keep(&loop->batch, opt.run, loop->learner->step + 1, &keeping))
+            warn("%s", keeping.text);
         die_status(err.status, "batch %lld: %s", (long long)loop->index, err.text);
+    }
     if (opt.dump && !dump_write(&p.dump, loop->learner, &loop->batch, &p.report, &err))
         die("%s", err.text);
     json_t *metrics = metrics_json(loop->learner, &loop->batch, &p.report, loop->index, &p.drift, seconds_now() - start);

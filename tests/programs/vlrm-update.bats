@@ -373,3 +373,18 @@ killed_at_some_moment() (
     says "tensors is of a trained part"
     [ ! -e "$TMP/c" ]
 }
+
+@test "a gradient that is not finite moves no parameter; the batch is kept" {
+    rewarded | vlrm-cat | jq -c 'if .id == "0002" then .reward.returns[0] = 1e300 else . end' | vlrm-cat --from=json > "$TMP/in.vlrm"
+    exits 7 vlrm-update "${common[@]}" --run "$TMP/run" "$TMP/in.vlrm"
+    says "batch 0: step 1 would not be finite: value loss inf, policy loss "
+    says "gradient norms: value "
+    [ ! -s "$TMP/run/metrics.jsonl" ]
+    [ "$(readlink "$TMP/run/policy/latest")" = step-000000 ]
+    [ "$(vlrm-cat --count "$TMP/run/collapse/step-000001.vlrm")" = 6 ]
+    # Without that batch the run goes on from where it was.
+    rewarded > "$TMP/in.vlrm"
+    vlrm-update "${common[@]}" --run "$TMP/run" "$TMP/in.vlrm" > "$TMP/m"
+    vlrm-update "${common[@]}" --run "$TMP/whole" "$TMP/in.vlrm" > "$TMP/m"
+    cmp "$TMP/whole/state/step-000005/policy.safetensors" "$TMP/run/state/step-000005/policy.safetensors"
+}
