@@ -11,18 +11,21 @@ if [ -z "${MODELS-}" ]; then
 fi
 
 # Reinforcement. The paper's: 4096 captions a step, learning rate 1e-5, temperature 2. These are the miniature's: at temperature 2
-# its small captioner samples mostly what is not true. Chosen on frames of the split validation.
-: "${MINI_SIM_WEIGHT:=1}"       # of the ITM logit in the reward
+# its small captioner samples mostly what is not true; ITM's logit is far wider here than the reference's log-probability. Chosen on
+# frames of the split validation (doc/experiments.md).
+: "${MINI_SIM_WEIGHT:=3}"       # of the ITM logit in the reward
+: "${MINI_REF_WEIGHT:=4}"       # of the reference's mean log-probability
+: "${MINI_BAD_WEIGHT:=20}"      # of a token in a bad phrase
 : "${MINI_CLIP_WEIGHT:=0.3}"    # of Phi in VLRM-RS's
-: "${MINI_STEPS:=150}"         # optimizer steps
+: "${MINI_STEPS:=200}"         # optimizer steps
 : "${MINI_BATCH:=128}"          # captions a step
-: "${MINI_RATE:=3e-4}"          # learning rate of the policy
+: "${MINI_RATE:=1.5e-4}"        # learning rate of the policy
 : "${MINI_VALUE_RATE:=1e-3}"  # and of value head and value LoRA
 : "${MINI_WARMUP:=10}"          # steps
 : "${MINI_TEMPERATURE:=0.6}"    # of sampling
 : "${MINI_TOP_K:=6}"
 : "${MINI_TOKENS:=40}"          # longest caption
-: "${MINI_EVERY:=30}"           # steps between the policies that are kept and measured
+: "${MINI_EVERY:=40}"           # steps between the policies that are kept and measured
 : "${MINI_OPTIONS:=}"           # further options of vlrm train, separated by blanks
 
 # The world: clips of three to six scenes each, 96 pixels wide. Seeds are the renderer's.
@@ -37,7 +40,7 @@ fi
 # vlrm reproduce: the seeds of the main rows (every other row has the first of them), and how many trainings run side by side,
 # with one thread each: at these sizes that is faster than two threads in one.
 : "${MINI_SEEDS:=1 2 3}" "${MINI_JOBS:=2}"
-mini_main=(VLRM VLRM-RS)
+mini_main=(VLRM VLRM-RS no-reference)
 mini_followed=(VLRM VLRM-RS)       # measured every MINI_EVERY steps too
 
 mini_is_main() {
@@ -99,7 +102,8 @@ mini_train() {
     local run=$1 clips=$2 steps=$3 every=$4 more options
     shift 4
     read -ra more <<<"$MINI_OPTIONS"
-    options=(--run "$run" --model "$MODELS/captioner" --itm "$MODELS/itm" --sim-weight "$MINI_SIM_WEIGHT" --batch "$MINI_BATCH" --max-steps "$steps"
+    options=(--run "$run" --model "$MODELS/captioner" --itm "$MODELS/itm" --sim-weight "$MINI_SIM_WEIGHT"
+        --ref-weight "$MINI_REF_WEIGHT" --bad-weight "$MINI_BAD_WEIGHT" --batch "$MINI_BATCH" --max-steps "$steps"
         --keep 1 --keep-every "$every" --checkpoint-every "$every"
         --learning-rate "$MINI_RATE" --value-learning-rate "$MINI_VALUE_RATE" --warmup-steps "$MINI_WARMUP"
         --temperature "$MINI_TEMPERATURE" --top-k "$MINI_TOP_K" --max-new-tokens "$MINI_TOKENS" "${more[@]}" "$@" "$clips")
