@@ -175,6 +175,9 @@ static int write_model(const char *base_path, const char *policy, const char *ou
 static int write_delta(const char *policy, const char *out, const char *dtype)
 {
     Error err = {0};
+    PolicyInfo info;
+    if (!policy_info(policy, &info, &err))
+        weights_die(&err);
     char *model = path_join(policy, "model.safetensors"), *adapter = path_join(policy, "adapter"),
          *copy = path_join(out, "adapter");
     Checkpoint *delta = weights_open(model);

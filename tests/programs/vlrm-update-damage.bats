@@ -136,7 +136,7 @@ edit() {
     goes_on
 }
 
-@test "rollout refuses a policy that is not as it was published" {
+@test "rollout and export refuse a policy that is not as it was published" {
     rollout=(vlrm-rollout --model "$ORACLE/blip2" --greedy --max-new-tokens 4 --patience 1 --policy)
     captions | vlrm-cat | jq -c 'select(.id) | {id, frame}' | head -2 | vlrm-cat --from=json > "$TMP/frames.vlrm"
     policy=$TMP/run/policy/step-000002
@@ -144,6 +144,11 @@ edit() {
     flip "$policy/model.safetensors" 59000
     exits 5 "${rollout[@]}" "$policy" "$TMP/frames.vlrm"
     says "$policy: digest of its tensors is "
+    for only in "" --delta-only; do
+        exits 5 vlrm-weights export --base "$ORACLE/blip2" --policy "$policy" --out "$TMP/exported" $only
+        says "$policy: digest of its tensors is "
+        [ ! -e "$TMP/exported" ]
+    done
     restore
     cp "$TMP/good/policy/step-000001/model.safetensors" "$policy"
     exits 5 "${rollout[@]}" "$policy" "$TMP/frames.vlrm"
