@@ -6,17 +6,19 @@ static Tensor *activate(Tape *t, Activation activation, Tensor *x)
     return activation == ACTIVATION_RELU ? op_relu(t, x) : op_gelu(t, x);
 }
 
-/* x + out(a), then the feed-forward half. a: [rows, d], the attention's result. */
-static Tensor *finish(Tape *t, const Block *b, const BlockPass *pass, const Tensor *x, const Tensor *a)
+/* x + out(a), then the feed-forward half. a: [rows, d], the attention's result; mark: behind x, before what led to a. */
+static Tensor *finish(Tape *t, const Block *b, const BlockPass *pass, Tensor *x, const Tensor *a, TapeMark mark)
 {
     Tensor *y = op_linear_add(t, x, a, &b->out);
+    if (y == x) /* the attention's half left nothing else that is wanted */
+        tape_release(t, mark);
     Tensor *h = activate(t, pass->activation, op_linear(t, op_layernorm(t, y, &b->norm2), &b->fc1));
     return op_linear_add(t, y, h, &b->fc2);
 }
 
-static const Tensor *wanted(Tape *t, const BlockPass *pass, const Tensor *x)
+static Tensor *wanted(Tape *t, const BlockPass *pass, Tensor *x)
 {
-    return pass->wanted ? op_gather(t, &x, 1, pass->wanted, pass->n_wanted) : x;
+    return pass->wanted ? op_gather(t, (const Tensor *const[]){x}, 1, pass->wanted, pass->n_wanted) : x;
 }
 
 typedef struct BlockContext {
@@ -28,10 +30,12 @@ static Tensor *forward(Tape *t, void *context, Tensor *x)
 {
     const BlockContext *c = context;
     const Block *b = c->block;
+    Tensor *residual = wanted(t, &c->pass, x);
+    TapeMark mark = tape_mark(t);
     Tensor *h = op_layernorm(t, x, &b->norm1);
     Tensor *q = op_linear(t, wanted(t, &c->pass, h), &b->q), *k = op_linear(t, h, &b->k), *v = op_linear(t, h, &b->v);
     Tensor *a = op_attention(t, q, k, v, c->pass.spans, c->pass.n_spans, c->pass.heads, c->pass.causal);
-    return finish(t, b, &c->pass, wanted(t, &c->pass, x), a);
+    return finish(t, b, &c->pass, residual, a, mark);
 }
 
 Tensor *block_forward(Tape *t, const Block *block, const BlockPass *pass, Tensor *x)
@@ -53,12 +57,13 @@ static Tensor *forward_cached(Tape *t, void *context, Tensor *x)
     const Block *b = c->plain.block;
     const BlockPass *pass = &c->plain.pass;
     const Kernels *kernels = tape_kernels(t);
+    TapeMark mark = tape_mark(t);
     Tensor *h = op_layernorm(t, x, &b->norm1);
     Tensor *q = op_linear(t, h, &b->q), *k = op_linear(t, h, &b->k), *v = op_linear(t, h, &b->v);
     kernels->scatter(c->cache_k->data, k->data, c->at, k->rows, k->cols);
     kernels->scatter(c->cache_v->data, v->data, c->at, v->rows, v->cols);
     Tensor *a = op_attention(t, q, c->cache_k, c->cache_v, pass->spans, pass->n_spans, pass->heads, true);
-    return finish(t, b, pass, x, a);
+    return finish(t, b, pass, x, a, mark);
 }
 
 Tensor *block_cached(Tape *t, const Block *block, const BlockPass *pass, Tensor *x, Tensor *cache_k, Tensor *cache_v,

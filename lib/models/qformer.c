@@ -68,9 +68,11 @@ QformerMemory qformer_memory(Tape *t, const Qformer *q, const Tensor *features, 
     const size_t n = q->config.layers;
     if (images == 0 || features->rows % images != 0)
         bug("%zu rows of features for %zu images", features->rows, images);
-    QformerMemory m = {.k = tape_alloc(t, n * sizeof(Tensor *)), .v = tape_alloc(t, n * sizeof(Tensor *))};
-    m.images = images;
-    m.rows = features->rows / images;
+    QformerMemory m = {.features = features, .images = images, .rows = features->rows / images};
+    if (!tape_recording(t))
+        return m;
+    m.k = tape_alloc(t, n * sizeof(Tensor *));
+    m.v = tape_alloc(t, n * sizeof(Tensor *));
     for (size_t i = 0; i < n; i++) {
         const QformerLayer *l = &q->layers[i];
         m.k[i] = l->has_cross ? op_linear(t, features, &l->cross.key) : NULL;
@@ -80,19 +82,19 @@ QformerMemory qformer_memory(Tape *t, const Qformer *q, const Tensor *features, 
 }
 
 /* LN(dense(attention) + x): both attentions end so. */
-static Tensor *attend(Tape *t, const QformerAttention *a, const Tensor *x, const Tensor *k, const Tensor *v, const Span *spans,
+static Tensor *attend(Tape *t, const QformerAttention *a, Tensor *x, const Tensor *k, const Tensor *v, const Span *spans,
                       size_t n, size_t heads)
 {
     Tensor *h = op_attention(t, op_linear(t, x, &a->query), k, v, spans, n, heads, false);
     return op_layernorm(t, op_linear_add(t, x, h, &a->dense), &a->norm);
 }
 
-static Tensor *self_attend(Tape *t, const QformerAttention *a, const Tensor *x, const Span *spans, size_t n, size_t heads)
+static Tensor *self_attend(Tape *t, const QformerAttention *a, Tensor *x, const Span *spans, size_t n, size_t heads)
 {
     return attend(t, a, x, op_linear(t, x, &a->key), op_linear(t, x, &a->value), spans, n, heads);
 }
 
-static Tensor *feed_forward(Tape *t, const QformerFfn *f, const Tensor *x)
+static Tensor *feed_forward(Tape *t, const QformerFfn *f, Tensor *x)
 {
     Tensor *h = op_gelu(t, op_linear(t, x, &f->up));
     return op_layernorm(t, op_linear_add(t, x, h, &f->down), &f->norm);
@@ -102,8 +104,11 @@ static Tensor *feed_forward(Tape *t, const QformerFfn *f, const Tensor *x)
 static Tensor *query_half(Tape *t, const Qformer *q, size_t i, const QformerMemory *m, Tensor *x, const Span *cross, size_t n)
 {
     const QformerLayer *l = &q->layers[i];
-    if (l->has_cross)
-        x = attend(t, &l->cross, x, m->k[i], m->v[i], cross, n, q->config.heads);
+    if (l->has_cross) {
+        const Tensor *k = m->k ? m->k[i] : op_linear(t, m->features, &l->cross.key);
+        const Tensor *v = m->v ? m->v[i] : op_linear(t, m->features, &l->cross.value);
+        x = attend(t, &l->cross, x, k, v, cross, n, q->config.heads);
+    }
     return feed_forward(t, &l->ffn_query, x);
 }
 

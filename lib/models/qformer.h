@@ -38,10 +38,14 @@ typedef struct Qformer {
 void qformer_bind(Qformer *q, Binder *b, const QformerConfig *config, size_t queries, bool text);
 void qformer_release(Qformer *q);
 
-/* Keys and values of images for every cross-attention layer, computed once however many captions an image has. */
+/*
+ * What cross-attention reads of images: keys and values, computed once a pass however many captions an image has. Recorded, they
+ * are there from the beginning; else each layer computes its own, and the next layer's lie in the same memory.
+ */
 typedef struct QformerMemory {
-    Tensor **k, **v;     /* [layers]: [images * rows, hidden], on the tape's stack; NULL where a layer has no cross-attention */
-    size_t images, rows; /* rows: of one image */
+    const Tensor *features; /* borrowed */
+    Tensor **k, **v;        /* NULL: not recorded. [layers]: [images * rows, hidden]; NULL where a layer has no cross-attention */
+    size_t images, rows;    /* rows: of one image */
 } QformerMemory;
 
 /* features [images * rows, encoder_hidden], after the final norm of the vision encoder. */

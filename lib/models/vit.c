@@ -117,10 +117,22 @@ static Tensor *embed_images(Tape *t, const Vit *v, const float *pixels, size_t n
     return x;
 }
 
+/* The same; not recorded, what led to it is freed. */
+static Tensor *embed(Tape *t, const Vit *v, const float *pixels, size_t n)
+{
+    if (tape_recording(t))
+        return embed_images(t, v, pixels, n);
+    Tensor *x = tape_tensor(t, n * vit_rows(v), v->config.hidden, false);
+    TapeMark mark = tape_mark(t);
+    tape_kernels(t)->copy(x->data, embed_images(t, v, pixels, n)->data, tensor_size(x) * sizeof(real));
+    tape_release(t, mark);
+    return x;
+}
+
 Tensor *vit_blocks(Tape *t, const Vit *v, const float *pixels, size_t n)
 {
     const size_t rows = vit_rows(v);
-    Tensor *x = embed_images(t, v, pixels, n);
+    Tensor *x = embed(t, v, pixels, n);
     if (v->flavour == VIT_CLIP)
         x = op_layernorm(t, x, &v->before);
     Span *spans = tape_alloc(t, n * sizeof *spans);

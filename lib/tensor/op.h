@@ -10,6 +10,12 @@ static inline bool has_grad(const Tensor *t)
     return t && t->grad;
 }
 
+/* An op that nobody reads x after may put its result there: nothing is recorded that needs x again. */
+static inline bool op_spends(const Tape *t, const Tensor *x)
+{
+    return !tape_recording(t) && !has_grad(x);
+}
+
 /* n items copied onto the tape's host memory. */
 void *op_copy(Tape *t, const void *items, size_t n, size_t size);
 

@@ -20,10 +20,10 @@ static void gelu_backward(Tape *t, void *context)
     tape_kernels(t)->gelu_backward(n->a->grad, n->y->grad, n->a->data, tensor_size(n->a));
 }
 
-Tensor *op_gelu(Tape *t, const Tensor *x)
+Tensor *op_gelu(Tape *t, Tensor *x)
 {
     op_expect_real("gelu", x);
-    Tensor *y = tape_tensor(t, x->rows, x->cols, has_grad(x));
+    Tensor *y = op_spends(t, x) ? x : tape_tensor(t, x->rows, x->cols, has_grad(x));
     tape_kernels(t)->gelu(y->data, x->data, tensor_size(x));
     element_note(t, gelu_backward, x, NULL, y);
     return y;

@@ -81,7 +81,7 @@ static void linear_backward(Tape *t, void *context)
         lora_backward(t, n);
 }
 
-static Tensor *linear(Tape *t, const Tensor *residual, const Tensor *x, const Linear *layer)
+static Tensor *linear(Tape *t, Tensor *residual, const Tensor *x, const Linear *layer)
 {
     const Kernels *k = tape_kernels(t);
     Adapter adapter = tape_adapter_in_force(t);
@@ -89,11 +89,17 @@ static Tensor *linear(Tape *t, const Tensor *residual, const Tensor *x, const Li
     check_shapes(x, layer, lora);
     const Tensor *w = &layer->weight;
     bool leads = has_grad(residual) || leads_to_gradient(x, layer, lora);
+    bool spent = residual && op_spends(t, residual);
+    TapeMark mark = tape_mark(t);
     Tensor *y = residual ? tape_tensor_onto(t, residual, leads) : tape_tensor(t, x->rows, w->rows, leads);
     k->matmul(y->data, x->data, w->type, w->data, layer->bias.data, false, x->rows, w->rows, w->cols);
     const Tensor *scaled = lora ? lora_forward(t, x, lora, y) : NULL;
     if (residual)
-        k->add(y->data, y->data, residual->data, tensor_size(y));
+        k->add(spent ? residual->data : y->data, y->data, residual->data, tensor_size(y));
+    if (spent) {
+        tape_release(t, mark);
+        return residual;
+    }
     if (leads && tape_recording(t)) {
         LinearNote *n = tape_alloc(t, sizeof *n);
         *n = (LinearNote){residual, x, y, layer, lora, scaled};
@@ -107,7 +113,7 @@ Tensor *op_linear(Tape *t, const Tensor *x, const Linear *layer)
     return linear(t, NULL, x, layer);
 }
 
-Tensor *op_linear_add(Tape *t, const Tensor *residual, const Tensor *x, const Linear *layer)
+Tensor *op_linear_add(Tape *t, Tensor *residual, const Tensor *x, const Linear *layer)
 {
     op_expect_real("linear", residual);
     op_expect("linear", "rows of the residual", residual->rows, x->rows);

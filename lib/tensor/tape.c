@@ -256,7 +256,8 @@ static bool segment_forward(Tape *t, const Segment *s, Tensor *y)
     const Tensor *result = s->f(t, s->context, &x);
     op_expect("segment", "rows of the result", result->rows, y->rows);
     op_expect("segment", "columns of the result", result->cols, y->cols);
-    t->kernels->copy(y->data, result->data, matrix_bytes(y->rows, y->cols));
+    if (result->data != y->data)
+        t->kernels->copy(y->data, result->data, matrix_bytes(y->rows, y->cols));
     bool leads = result->grad;
     t->mode = mode;
     tape_release(t, mark);
@@ -314,7 +315,7 @@ Tensor *tape_segment(Tape *t, Tensor *(*f)(Tape *, void *, Tensor *), void *cont
     if (!t->segments)
         return segment_kept(t, f, context, x);
     Segment *s = tape_alloc(t, sizeof *s);
-    Tensor *y = tape_tensor(t, rows, x->cols, false);
+    Tensor *y = rows == x->rows && op_spends(t, x) ? x : tape_tensor(t, rows, x->cols, false);
     *s = (Segment){f, context, x, y, t->adapter};
     if (segment_forward(t, s, y)) {
         give_grad(t, y);

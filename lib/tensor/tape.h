@@ -58,7 +58,8 @@ void tape_backward(Tape *t);
 /*
  * y = f(t, context, x), without keeping what f computed in between: the backward pass computes it again (gradient
  * checkpointing). y has `rows` rows and the columns of x. context must live until the backward pass. Gradients are the same to
- * the last bit as without. When the tape does not record, it only frees what f left on the stack. With segments off nothing is
+ * the last bit as without. When the tape does not record, it only frees what f left on the stack, and the result takes the place
+ * of x, if it has as many rows: nobody else reads x later. With segments off nothing is
  * computed again; then only the gradients inside of f have no memory but while the backward pass is there, which is half of what
  * recording takes.
  */

@@ -63,9 +63,9 @@ static void test_only_gradients_are_recorded(void **state)
 {
     (void)state;
     tape_record(tape, true);
-    const Tensor *x = tape_input(tape, 2, 4, ones, false);
+    Tensor *x = tape_input(tape, 2, 4, ones, false);
     assert_null(op_gelu(tape, op_add(tape, x, x))->grad);
-    const Tensor *p = tape_input(tape, 2, 4, ones, true);
+    Tensor *p = tape_input(tape, 2, 4, ones, true);
     assert_non_null(op_gelu(tape, p)->grad);
     tape_record(tape, false);
     assert_null(op_gelu(tape, x)->grad);
@@ -180,10 +180,56 @@ static void test_segments_save_memory(void **state)
     assert_true(with < 45 * 100000 * sizeof(real)); /* 11 of each, and one segment's 10 of each */
 }
 
+/* Not recorded, a stack of segments is as large as one of them, and what was computed is the same. */
+static void test_unrecorded_segments_take_turns(void **state)
+{
+    (void)state;
+    real values[1000], recorded[1000];
+    for (size_t i = 0; i < 1000; i++)
+        values[i] = (real)i / 250 - 2;
+    tape_segments(tape, false);
+    tape_record(tape, true);
+    Tensor *y = tape_input(tape, 10, 100, values, true);
+    for (int i = 0; i < 10; i++)
+        y = tape_segment(tape, wide, NULL, y, 10);
+    memcpy(recorded, y->data, sizeof recorded);
+    for (int segments = 0; segments < 2; segments++) {
+        Tape *t = tape_new(kernels_cpu(COMPUTE_F32));
+        tape_segments(t, segments);
+        Tensor *x = y = tape_input(t, 10, 100, values, false);
+        for (int i = 0; i < 10; i++)
+            y = tape_segment(t, wide, NULL, y, 10);
+        assert_true(y->data == x->data && tape_peak(t) < 2 * sizeof recorded);
+        assert_memory_equal(y->data, recorded, sizeof recorded);
+        tape_free(t);
+    }
+}
+
 static Tensor *same(Tape *t, void *context, Tensor *x)
 {
     (void)t, (void)context;
     return x;
+}
+
+/* Not recorded, a sum is its residual and leaves nothing on the stack, unless the residual has a gradient: then it is kept. */
+static void test_unrecorded_sums_are_in_place(void **state)
+{
+    (void)state;
+    Linear layer = {.weight = *tape_input(tape, 4, 4, ones, false), .bias = *tape_input(tape, 1, 4, ones, false)};
+    const Tensor *x = tape_input(tape, 2, 4, ones, false);
+    Tensor *residual = tape_input(tape, 2, 4, ones, false);
+    void *top = tape_tensor(tape, 1, 1, false)->data;
+    assert_ptr_equal(op_linear_add(tape, residual, x, &layer), residual);
+    assert_ptr_equal(tape_tensor(tape, 1, 1, false)->data, (char *)top + 64);
+    for (size_t i = 0; i < 8; i++)
+        assert_true(tensor_data(residual)[i] == 6);
+    tape_record(tape, true);
+    Tensor *trained = tape_input(tape, 2, 4, ones, true);
+    tape_record(tape, false);
+    assert_true(tensor_data(op_linear_add(tape, trained, x, &layer))[0] == 6 && tensor_data(trained)[0] == 1);
+    assert_true(op_gelu(tape, trained) != trained && tape_segment(tape, same, NULL, trained, 2) != trained);
+    for (size_t i = 0; i < 8; i++)
+        assert_true(tensor_data(trained)[i] == 1);
 }
 
 static void test_segment_of_nothing(void **state)
@@ -361,6 +407,8 @@ int main(void)
         ON_A_TAPE(test_memory_is_kept),
         ON_A_TAPE(test_growth_forbidden),
         cmocka_unit_test(test_segments_save_memory),
+        ON_A_TAPE(test_unrecorded_segments_take_turns),
+        ON_A_TAPE(test_unrecorded_sums_are_in_place),
         ON_A_TAPE(test_segment_of_nothing),
         cmocka_unit_test(test_f16_all),
         cmocka_unit_test(test_bf16_all),
