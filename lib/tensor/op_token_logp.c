@@ -5,10 +5,15 @@
  * A row's log-probability depends on that row of x alone. So its slope, the target's row of the table less the mean of all rows
  * under the softmax, is taken while the logits are there, and the backward pass has only to scale it; a table that is itself
  * trained needs the logits again.
+ *
+ * Where nothing is recorded and no entropy asked for, nobody needs a row of logits whole: they exist for COLUMNS words at a time,
+ * which stay in the cache, and the sums of exponentials are joined. How the vocabulary is cut does not depend on the rows.
  */
 #include "tensor/op.h"
 
-enum { BLOCK = 256 };
+#include <math.h>
+
+enum { BLOCK = 256, COLUMNS = 8192, STREAMED_ROWS = 512 };
 
 typedef struct LogpNote {
     const Tensor *x, *table, *logp;
@@ -117,6 +122,55 @@ static void token_logp_forward(Tape *t, const LogpNote *n, double *entropy)
     tape_release(t, mark);
 }
 
+/* log(e^a + e^b). */
+static double log_sum(double a, double b)
+{
+    double most = a > b ? a : b;
+    return most + log(exp(a - most) + exp(b - most));
+}
+
+/* logp of rows first .., a part of the vocabulary after the other. */
+static void stream_rows(Tape *t, const LogpNote *n, size_t first, size_t rows)
+{
+    const Kernels *k = tape_kernels(t);
+    const Tensor *table = n->table;
+    const size_t words = table->rows, cols = table->cols;
+    TapeMark mark = tape_mark(t);
+    real *logits = tensor_data(tape_tensor(t, rows, words < COLUMNS ? words : COLUMNS, false));
+    real *logp = tape_alloc(t, rows * sizeof *logp), *lse = tape_alloc(t, rows * sizeof *lse);
+    double *sum = tape_alloc(t, rows * sizeof *sum), *target = tape_alloc(t, rows * sizeof *target);
+    int32_t *at = tape_alloc(t, rows * sizeof *at);
+    for (size_t i = 0; i < rows; i++)
+        sum[i] = -INFINITY;
+    for (size_t j = 0; j < words; j += COLUMNS) {
+        size_t count = words - j < COLUMNS ? words - j : COLUMNS;
+        const char *w = (const char *)table->data + j * cols * dtype_size(table->type);
+        for (size_t i = 0; i < rows; i++) {
+            size_t word = (size_t)n->targets[first + i];
+            at[i] = word >= j && word - j < count ? (int32_t)(word - j) : 0;
+        }
+        k->matmul(logits, tensor_data(n->x) + first * cols, table->type, w, NULL, false, rows, count, cols);
+        k->token_logp(tensor_data(n->logp) + first, tensor_data(n->lse) + first, NULL, logits, at, rows, count);
+        k->download(logp, tensor_data(n->logp) + first, rows * sizeof *logp);
+        k->download(lse, tensor_data(n->lse) + first, rows * sizeof *lse);
+        for (size_t i = 0; i < rows; i++) {
+            sum[i] = log_sum(sum[i], (double)lse[i]);
+            if ((size_t)n->targets[first + i] / COLUMNS == j / COLUMNS)
+                target[i] = (double)logp[i] + (double)lse[i];
+        }
+    }
+    for (size_t i = 0; i < rows; i++)
+        logp[i] = (real)(target[i] - sum[i]);
+    k->upload(tensor_data(n->logp) + first, logp, rows * sizeof *logp);
+    tape_release(t, mark);
+}
+
+static void token_logp_streamed(Tape *t, const LogpNote *n)
+{
+    for (size_t i = 0; i < n->x->rows; i += STREAMED_ROWS)
+        stream_rows(t, n, i, n->x->rows - i < STREAMED_ROWS ? n->x->rows - i : STREAMED_ROWS);
+}
+
 Tensor *op_token_logp(Tape *t, const Tensor *x, const Tensor *table, const int32_t *targets, double *entropy)
 {
     check_shapes(x, table, targets);
@@ -126,7 +180,10 @@ Tensor *op_token_logp(Tape *t, const Tensor *x, const Tensor *table, const int32
     *n = (LogpNote){.x = x, .table = table, .logp = logp, .lse = tape_tensor(t, x->rows, 1, false)};
     n->slope = recorded && has_grad(x) ? tape_tensor(t, x->rows, x->cols, false) : NULL;
     n->targets = recorded ? op_copy(t, targets, x->rows, sizeof *targets) : targets;
-    token_logp_forward(t, n, entropy);
+    if (recorded || entropy)
+        token_logp_forward(t, n, entropy);
+    else
+        token_logp_streamed(t, n);
     if (recorded)
         tape_note(t, token_logp_backward, n);
     return logp;

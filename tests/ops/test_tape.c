@@ -245,6 +245,32 @@ static void test_segment_of_nothing(void **state)
         assert_true(x->grad[i] == 1);
 }
 
+/* Not recorded, the vocabulary is taken in parts: the same log-probabilities, in less memory than the logits; first, last words.
+ */
+static void test_unrecorded_log_probabilities(void **state)
+{
+    (void)state;
+    enum { ROWS = 600, COLS = 4, WORDS = 20000 };
+    real *values = malloc(WORDS * COLS * sizeof *values), recorded[ROWS];
+    int32_t targets[ROWS];
+    for (size_t i = 0; i < WORDS * COLS; i++)
+        values[i] = (real)(i * 7919 % 1009) / 250 - 2;
+    for (size_t i = 0; i < ROWS; i++)
+        targets[i] = (int32_t)(i % 5 == 0 ? WORDS - 1 : i % 5 == 1 ? 8191 : i % 5 == 2 ? 8192 : i * 97 % WORDS);
+    const Tensor *table = tape_input(tape, WORDS, COLS, values, false);
+    tape_record(tape, true);
+    const Tensor *x = tape_input(tape, ROWS, COLS, values, true);
+    memcpy(recorded, op_token_logp(tape, x, table, targets, NULL)->data, sizeof recorded);
+    tape_record(tape, false);
+    Tape *t = tape_new(kernels_cpu(COMPUTE_F32));
+    const real *streamed = tensor_data(op_token_logp(t, x, table, targets, NULL));
+    for (size_t i = 0; i < ROWS; i++)
+        assert_true(fabs((double)streamed[i] - (double)recorded[i]) <= 4e-7 * (1 + fabs((double)recorded[i])));
+    assert_true(tape_peak(t) < (size_t)256 * WORDS * sizeof(real));
+    tape_free(t);
+    free(values);
+}
+
 /* Number types */
 
 static void test_f16_all(void **state)
@@ -410,6 +436,7 @@ int main(void)
         ON_A_TAPE(test_unrecorded_segments_take_turns),
         ON_A_TAPE(test_unrecorded_sums_are_in_place),
         ON_A_TAPE(test_segment_of_nothing),
+        ON_A_TAPE(test_unrecorded_log_probabilities),
         cmocka_unit_test(test_f16_all),
         cmocka_unit_test(test_bf16_all),
         cmocka_unit_test(test_rounding),
