@@ -108,17 +108,67 @@ static void check_tail(Video *v)
         video_fault(v, "%lld bytes after the last whole packet of 188", (long long)(v->in.size % 188));
 }
 
-/* The first n bytes of the source; how many there are. */
-static size_t read_head(const Video *v, uint8_t *out, size_t n)
+/* Up to n bytes of the source from byte `at` on; how many there are. */
+static size_t read_at(const Video *v, int64_t at, uint8_t *out, size_t n)
 {
-    if ((int64_t)n > v->in.size)
-        n = (size_t)v->in.size;
+    if ((int64_t)n > v->in.size - at)
+        n = (size_t)(v->in.size - at);
     if (v->in.fd < 0) {
-        memcpy(out, v->in.data, n);
+        memcpy(out, v->in.data + at, n);
         return n;
     }
-    ssize_t got = pread(v->in.fd, out, n, 0);
+    ssize_t got = pread(v->in.fd, out, n, at);
     return got < 0 ? 0 : (size_t)got;
+}
+
+/* The bytes that the pack header or packet at p says it has, of n that there are; 0 when it is neither. ISO 13818-1, 2.5.3. */
+static size_t unit_length(const uint8_t *p, size_t n)
+{
+    if (p[0] || p[1] || p[2] != 1 || p[3] < 0xb9)
+        return 0;
+    if (p[3] == 0xb9)
+        return 4;
+    if (p[3] == 0xba)
+        return n > 4 && p[4] >> 4 == 2 ? 12 : n > 13 ? 14 + (size_t)(p[13] & 7) : 14;
+    return n < 6 ? 6 : 6 + ((size_t)p[4] << 8 | p[5]);
+}
+
+/* Bytes missing behind the chain of units that starts at p: 0 when it ends where the bytes do, -1 when it is no chain. */
+static int64_t chain_missing(const uint8_t *p, size_t n)
+{
+    while (n > 0) {
+        if (p[0] == 0 && (n < 3 || p[2] == 0)) { /* zeros between units are stuffing */
+            p++, n--;
+            continue;
+        }
+        if (n < 4)
+            return p[0] || p[1] || p[2] != 1 ? -1 : (int64_t)(4 - n);
+        size_t length = unit_length(p, n);
+        if (length == 0)
+            return -1;
+        if (length > n)
+            return (int64_t)(length - n);
+        p += length, n -= length;
+    }
+    return 0;
+}
+
+/* A program stream is a chain of units that say how long they are; the end code may be absent, the last unit's end may not. */
+static void check_program(Video *v)
+{
+    enum { TAIL = 1 << 18 };
+    static const uint8_t pack[] = {0, 0, 1, 0xba};
+    uint8_t *tail = strcmp(v->format->iformat->name, "mpeg") == 0 ? malloc(TAIL) : NULL;
+    if (!tail)
+        return;
+    int64_t missing = -1;
+    size_t n = read_at(v, v->in.size > TAIL ? v->in.size - TAIL : 0, tail, TAIL);
+    for (size_t i = 0; i + sizeof pack <= n && missing < 0; i++)
+        if (memcmp(tail + i, pack, sizeof pack) == 0)
+            missing = chain_missing(tail + i, n - i);
+    if (missing > 0)
+        video_fault(v, "the file ends at byte %lld, its last packet lacks %lld bytes", (long long)v->in.size, (long long)missing);
+    free(tail);
 }
 
 /*
@@ -144,7 +194,7 @@ static void check_segment(Video *v)
 {
     static const uint8_t ebml[] = {0x1a, 0x45, 0xdf, 0xa3}, segment[] = {0x18, 0x53, 0x80, 0x67};
     uint8_t head[256];
-    size_t n = read_head(v, head, sizeof head), at = sizeof ebml;
+    size_t n = read_at(v, 0, head, sizeof head), at = sizeof ebml;
     if (n < at || memcmp(head, ebml, sizeof ebml) != 0)
         return;
     int64_t length = ebml_number(head, n, &at);
@@ -170,6 +220,7 @@ void video_check_end(Video *v)
     if (matroska)
         check_segment(v);
     check_tail(v);
+    check_program(v);
     check_duration(v);
     if (!v->any_packet)
         video_fault(v, "there is no packet in it");

@@ -110,6 +110,22 @@ print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)' "$@"
     diff <(probe two.mkv "$stream") <(frames out.vlrm pts)
 }
 
+@test "a program stream cut within a packet is damaged, one without an end code is not" {
+    for format in vob mpeg; do
+        ffmpeg -nostdin -v error -y -i "$M/mpeg2.ts" -f lavfi -i sine=duration=4 -c:v mpeg1video -c:a mp2 -f $format whole
+        extract whole
+        cat whole <(printf '\0\0\1\xb9') >ended
+        extract ended
+        cat whole <(head -c 100 /dev/zero) >stuffed
+        extract stuffed
+        for cut in 1 3 5 7 500 1000 3001 20011; do
+            head -c -$cut whole >part
+            exits 3 bash -c "vlrm-extract part >out.vlrm"
+            says 'its last packet lacks'
+        done
+    done
+}
+
 @test "a file cut anywhere gives the frames it has, says so, and exits 3" {
     for f in fast.mp4 frag.mp4 vp9.webm av1.mkv mpeg4.avi mpeg2.ts; do
         whole=$(stat -c %s "$M/$f")
