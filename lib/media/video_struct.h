@@ -55,6 +55,9 @@ bool video_stopped(Video *v);
 /* Looks, after the last packet, for what the container promised and did not hold. */
 void video_check_end(Video *v);
 
+/* Damages v where the container's own lengths and marks of its end are not those of its bytes, for the formats that have such. */
+void video_check_bytes(Video *v);
+
 /* EXIF orientation of the frame's display matrix. */
 int video_orientation(const Video *v);
 

@@ -126,6 +126,19 @@ print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)' "$@"
     done
 }
 
+@test "Ogg, ASF, GIF, FLV and MXF that end before they say they do are damaged" {
+    while read -r format codec; do
+        ffmpeg -nostdin -v error -y -i "$M/mpeg2.ts" -an -c:v "$codec" -g 12 -f "$format" whole
+        extract whole
+        size=$(stat -c %s whole)
+        for cut in 1 2 7 100 $((size / 10)) $((size / 4)) $((size / 2)) $((size * 3 / 4)); do
+            head -c -$cut whole >part
+            exits 3 bash -c "vlrm-extract part >out.vlrm" || { echo "$format without its last $cut bytes of $size"; return 1; }
+            says damaged
+        done
+    done <<<$'ogg libtheora\nasf wmv2\ngif gif\nflv flv1\nmxf mpeg2video'
+}
+
 @test "a file cut anywhere gives the frames it has, says so, and exits 3" {
     for f in fast.mp4 frag.mp4 vp9.webm av1.mkv mpeg4.avi mpeg2.ts; do
         whole=$(stat -c %s "$M/$f")
