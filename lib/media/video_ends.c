@@ -1,5 +1,5 @@
-/* Whether a container ends where it says it does: what is cut off behind the last packet that came out is told by nothing else.
- */
+/* Whether a container ends where it says it does: nothing else tells what is cut off behind the last packet that came out. */
+#include <libavutil/intreadwrite.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -118,22 +118,6 @@ static void check_segment(Video *v)
                     (long long)at + (long long)length);
 }
 
-static uint64_t big_endian(const uint8_t *p, int n)
-{
-    uint64_t value = 0;
-    for (int i = 0; i < n; i++)
-        value = value << 8 | p[i];
-    return value;
-}
-
-static uint64_t little_endian(const uint8_t *p, int n)
-{
-    uint64_t value = 0;
-    while (n-- > 0)
-        value = value << 8 | p[n];
-    return value;
-}
-
 /* Ogg: pages say how long they are, and the last one that it ends the stream. RFC 3533, section 6. */
 static void check_ogg(Video *v)
 {
@@ -174,7 +158,7 @@ static void check_asf(Video *v)
     for (size_t i = 0; i + END <= n; i++) {
         if (memcmp(head + i, properties, sizeof properties) != 0)
             continue;
-        uint64_t size = little_endian(head + i + FILE_SIZE, 8);
+        uint64_t size = AV_RL64(head + i + FILE_SIZE);
         if (!(head[i + FLAGS] & BROADCAST) && size > (uint64_t)v->in.size)
             video_fault(v, "the file ends at byte %lld, its header promises %llu", (long long)v->in.size,
                         (unsigned long long)size);
@@ -196,8 +180,8 @@ static void check_flv(Video *v)
     uint8_t size[4], tag[4];
     if (v->in.size < 13 || read_at(v, v->in.size - 4, size, 4) != 4)
         return;
-    int64_t length = (int64_t)big_endian(size, 4), at = v->in.size - 4 - length;
-    if (length < 11 || at < 13 || read_at(v, at, tag, 4) != 4 || (int64_t)big_endian(tag + 1, 3) + 11 != length)
+    int64_t length = AV_RB32(size), at = v->in.size - 4 - length;
+    if (length < 11 || at < 13 || read_at(v, at, tag, 4) != 4 || AV_RB24(tag + 1) + 11 != length)
         video_fault(v, "no whole tag ends where the file does, at byte %lld", (long long)v->in.size);
 }
 
@@ -206,12 +190,14 @@ static int64_t klv_length(const Video *v, int64_t at)
 {
     uint8_t p[25];
     size_t n = read_at(v, at, p, sizeof p);
-    if (n < 17 || big_endian(p, 4) != 0x060e2b34)
+    if (n < 17 || AV_RB32(p) != 0x060e2b34)
         return 0;
     int bytes = p[16] & 0x80 ? p[16] & 0x7f : 0;
     if (bytes > 8 || 17 + (size_t)bytes > n)
         return 0;
-    uint64_t length = bytes ? big_endian(p + 17, bytes) : p[16];
+    uint64_t length = bytes ? 0 : p[16];
+    for (int i = 0; i < bytes; i++)
+        length = length << 8 | p[17 + i];
     return length < INT64_MAX / 2 ? 17 + bytes + (int64_t)length : 0;
 }
 
@@ -223,7 +209,7 @@ static void check_mxf(Video *v)
     if (n < sizeof p || klv_length(v, 0) == 0)
         return;
     size_t value = 17 + (p[16] & 0x80 ? p[16] & 0x7f : 0);
-    int64_t footer = value + 32 <= n ? (int64_t)big_endian(p + value + 24, 8) : 0, at = footer, length = 1;
+    int64_t footer = value + 32 <= n ? (int64_t)AV_RB64(p + value + 24) : 0, at = footer, length = 1;
     if (footer <= 0)
         return;
     while (at < v->in.size && length > 0)
