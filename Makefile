@@ -63,7 +63,7 @@ else
 LIB_SOURCES  += $(wildcard lib/tensor/cuda/*.c)
 CUDA_SOURCES := $(wildcard lib/tensor/cuda/*.cu)
 CUDA_LIB     ?= $(realpath $(dir $(shell command -v $(NVCC)))../lib64)
-LIBS         += $(CUDA_LIB:%=-L%) $(CUDA_LIB:%=-Wl,-rpath,%) -lcublas -lcudart -lstdc++
+LIBS         += $(CUDA_LIB:%=-L%) $(CUDA_LIB:%=-Wl,-rpath,%) -lcublas -lcublasLt -lcudart -lstdc++
 endif
 ifeq ($(VARIANT),fuzz)
 LIB_SOURCES  := $(wildcard lib/base/*.c lib/stream/*.c lib/models/*.c lib/tensor/*.c)

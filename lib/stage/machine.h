@@ -4,6 +4,8 @@
 #ifndef STAGE_MACHINE_H
 #define STAGE_MACHINE_H
 
+#include <string.h>
+
 #include "base/options.h"
 #include "tensor/kernels.h"
 
@@ -26,6 +28,12 @@ typedef struct Machine {
 __attribute__((warn_unused_result)) static inline bool machine_kernels(const Machine *m, const Kernels **out, Error *err)
 {
     return kernels_find(m->device, (Compute)m->compute, out, err);
+}
+
+/* Records that go through a model together, of an option that is 0 where the user leaves it open: what keeps the device busy. */
+static inline int64_t machine_batch(int64_t asked, const Kernels *kernels)
+{
+    return asked > 0 ? asked : kernels && strcmp(kernels->name, "cuda") == 0 ? 64 : 8;
 }
 
 #endif

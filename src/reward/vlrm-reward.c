@@ -58,7 +58,8 @@ static const Option options[] = {
     {"", 0, OPTION_FLAG, NULL, NULL, 0, 0, NULL, "Batches and machine"},
     {"batch", 0, OPTION_INT, &opt.batch, "0", 0, 1e9, "N",
      "records over which Phi is computed; 0: as the input's batch records say"},
-    {"score-batch", 0, OPTION_INT, &opt.score_batch, "8", 1, 4096, "N", "captions that go through the models together"},
+    {"score-batch", 0, OPTION_INT, &opt.score_batch, "0", 0, 4096, "N",
+     "captions that go through the models together; 0: 8, on a CUDA device 64"},
     {"spool", 0, OPTION_STRING, &opt.spool, "/tmp", 0, 0, "DIR",
      "where records of a batch wait that do not fit --spool-memory (CLIP only)"},
     {"spool-memory", 0, OPTION_INT, &opt.spool_memory, "1024", 1, 1e9, "MIB", "for records that wait for their batch"},
@@ -356,6 +357,7 @@ static void open_all(Loop *l, char **operands, int n)
         die_status(STATUS_MISMATCH, "%s: its tokenizer is not OPT's byte-level BPE", opt.model ? opt.model : opt.ref);
     free(bad);
     free(exempt);
+    opt.score_batch = machine_batch(opt.score_batch, kernels);
     l->pending = xcalloc((size_t)opt.score_batch, sizeof *l->pending);
     spool_init(&l->waiting.records, opt.spool, (size_t)opt.spool_memory << 20);
     filter_init(&l->filter, &program, operands, n, (int)opt.zstd, "captions");

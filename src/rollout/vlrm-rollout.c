@@ -57,7 +57,8 @@ static const Option options[] = {
     {"max-new-tokens", 0, OPTION_INT, &opt.max_new_tokens, "60", 1, 1000, "N", "at most N tokens, the end included"},
     {"length-penalty", 0, OPTION_REAL, &opt.length_penalty, "1", -10, 10, "P", "beams: scores are divided by length^P"},
     {"", 0, OPTION_FLAG, NULL, NULL, 0, 0, NULL, "Machine"},
-    {"decode-batch", 0, OPTION_INT, &opt.decode_batch, "8", 1, 4096, "N", "frames that are decoded together"},
+    {"decode-batch", 0, OPTION_INT, &opt.decode_batch, "0", 0, 4096, "N",
+     "frames that are decoded together; 0: 8, on a CUDA device 64"},
     MACHINE_OPTIONS(opt.machine),
     FILTER_OPTION_ZSTD(opt.zstd),
     {0},
@@ -204,11 +205,14 @@ static void open_all(Loop *l, char **operands, int n)
     CaptioningOptions co = {.model = opt.model,
                             .generate = generate_options(),
                             .n_return = (size_t)opt.num_return,
-                            .most = (size_t)opt.decode_batch,
                             .crop = opt.crop,
                             .features = opt.features,
                             .features_dtype = opt.features_dtype};
-    if (!machine_kernels(&opt.machine, &kernels, &err) || !captioning_init(&l->captioning, &co, kernels, &err))
+    if (!machine_kernels(&opt.machine, &kernels, &err))
+        die_status(err.status, "%s", err.text);
+    opt.decode_batch = machine_batch(opt.decode_batch, kernels);
+    co.most = (size_t)opt.decode_batch;
+    if (!captioning_init(&l->captioning, &co, kernels, &err))
         die_status(err.status, "%s", err.text);
     l->follow = (Follow){.dir = opt.policy, .lag = opt.max_lag, .patience = opt.patience};
     memcpy(l->follow.base, l->captioning.base, sizeof l->follow.base);

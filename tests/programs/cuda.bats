@@ -46,6 +46,36 @@ caption() {
     says 'this build has no CUDA'
 }
 
+# on_device SUITE: all tests of a program, by the CUDA build on a device; skips the test where there is none.
+on_device() {
+    cuda_build
+    local said
+    said=$(VLRM_DEVICE=cuda caption "$ROOT/build/cuda/bin/vlrm-rollout" 2>&1 > /dev/null) || case $said in
+    *'no CUDA device was found'*) skip "no CUDA device on this machine" ;;
+    esac
+    VLRM_DEVICE=cuda BIN=$ROOT/build/cuda/bin KILLS=5 bats --tap "$ROOT/tests/programs/$1.bats" > "$TMP/tap" 2>&1 || {
+        grep -A 10 '^not ok' "$TMP/tap"
+        return 1
+    }
+}
+
+@test "on a device vlrm-rollout passes its tests" {
+    on_device vlrm-rollout
+}
+
+@test "on a device vlrm-reward passes its tests" {
+    on_device vlrm-reward
+}
+
+@test "on a device vlrm-eval passes its tests" {
+    on_device vlrm-eval
+}
+
+@test "on a device vlrm-update passes its tests: the reference's gradients and parameters" {
+    on_device vlrm-update
+    on_device vlrm-update-on-policy
+}
+
 @test "the CUDA table agrees with the plain one" {
     cuda_build build/cuda/tests/ops/test_kernels build/cuda/tests/ops/test_kernels_products
     for name in test_kernels test_kernels_products; do

@@ -67,8 +67,10 @@ static void table_fill(Kernels *k, Compute compute)
     cuda_norm_fill(k);
     cuda_elementwise_fill(k);
     cuda_attention_fill(k);
+    cuda_attention_backward_fill(k);
     cuda_rows_fill(k);
     cuda_logits_fill(k);
+    cuda_sums_fill(k);
     cuda_optimizer_fill(k);
 }
 

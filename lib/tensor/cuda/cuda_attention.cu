@@ -1,324 +1,319 @@
 /*
- * Attention: a block per query and head, its keys a tile at a time; the backward pass a block per query for dq and a block per
- * key for dk and dv, so that nothing is added by two. The formulas of cpu/plain_attention.c: maximum, sum, then probabilities,
- * which the backward pass computes again from the kept maximum and sum.
+ * Attention: a block per head and tile of queries, their keys a tile at a time, with the running maximum and sum of Milakov and
+ * Gimelshein 2018 (https://arxiv.org/abs/1805.02867) as Dao et al. 2022 (https://arxiv.org/abs/2205.14135) use them. Spans of few
+ * queries, the decoder's, have a warp per head and query instead, and so do heads too wide for tiles.
  *
  * A query's result depends on its own span alone.
  */
-#include "tensor/cuda/device.cuh"
+#include "tensor/cuda/attention.cuh"
 
-enum { TILE = 2048 }; /* keys whose scores a block holds at once */
+#include <string.h>
 
-typedef struct Work {
-    real *out, *stats;
-    real *dq, *dk, *dv;
-    const real *dout, *kept_out, *kept_stats;
-    const real *q, *k, *v;
-    const Span *spans; /* on the device */
-    const real *dots;  /* [q_rows, heads]: dout . out */
-    size_t n_spans, most_queries, q_rows, heads, cols, d;
-    real scale;
-    bool causal;
-} Work;
+enum {
+    QUERIES = 64,         /* of a tile */
+    FEW_QUERIES = 4,      /* spans of so many and fewer go query by query */
+    WIDEST_OF_ALL = 1024, /* columns of a head, query by query */
+    K_EACH = KEYS / SIDE,
+    COLUMNS_EACH = WIDEST_HEAD / SIDE,
+    WARP = 32,
+    WARPS = THREADS / WARP,
+};
 
-/* Where row `row` has the values of a head. */
-static __device__ inline size_t at(const Work *w, size_t row, size_t head)
-{
-    return row * w->cols + head * w->d;
-}
-
-/* Keys that query i of a span sees, of its own. */
-static __device__ inline size_t visible(const Work *w, const Span *s, size_t i)
-{
-    if (!w->causal)
-        return s->nk;
-    return s->nk + i + 1 > s->nq ? s->nk + i + 1 - s->nq : 0;
-}
-
-/* The row of a query's j-th key: the prefix first, then the span's own. */
-static __device__ inline size_t key_row(const Span *s, size_t j)
-{
-    return j < s->n_prefix ? s->prefix + j : s->k + j - s->n_prefix;
-}
-
-static __device__ inline real dot(const real *a, const real *b, size_t n)
-{
-    real sum = 0;
-    for (size_t e = 0; e < n; e++)
-        sum += a[e] * b[e];
-    return sum;
-}
-
-/* The query of this block: blockIdx.x counts most_queries for each span, blockIdx.y heads. False: that span has not so many. */
-typedef struct Query {
-    Span span;
-    size_t head, row, keys; /* keys: prefix and own that it sees */
-} Query;
-
-static __device__ bool query_of_block(const Work *w, Query *query)
-{
-    size_t i = blockIdx.x % w->most_queries;
-    query->span = w->spans[blockIdx.x / w->most_queries];
-    query->head = blockIdx.y;
-    query->row = query->span.q + i;
-    query->keys = query->span.n_prefix + visible(w, &query->span, i);
-    return i < query->span.nq;
-}
-
-static __device__ inline size_t tile_size(const Query *query, size_t first)
-{
-    return query->keys - first < TILE ? query->keys - first : TILE;
-}
-
-/* scores[j] = scale q . k of keys first .. first+n-1. */
-static __device__ void tile_scores(const Work *w, const Query *query, real *scores, size_t first, size_t n)
-{
-    const real *q = w->q + at(w, query->row, query->head);
-    __syncthreads(); /* the last tile may still be read */
-    for (size_t j = threadIdx.x; j < n; j += THREADS)
-        scores[j] = w->scale * dot(q, w->k + at(w, key_row(&query->span, first + j), query->head), w->d);
-    __syncthreads();
-}
-
-static __device__ real scores_max(const Work *w, const Query *query, real *scores)
-{
-    real most = -INFINITY;
-    for (size_t first = 0; first < query->keys; first += TILE) {
-        size_t n = tile_size(query, first);
-        tile_scores(w, query, scores, first, n);
-        for (size_t j = threadIdx.x; j < n; j += THREADS)
-            most = larger(most, scores[j]);
-    }
-    return block_max(most);
-}
-
-static __device__ double scores_sum(const Work *w, const Query *query, real *scores, real max)
-{
-    double sum = 0;
-    for (size_t first = 0; first < query->keys; first += TILE) {
-        size_t n = tile_size(query, first);
-        if (query->keys > TILE) /* else they are still there */
-            tile_scores(w, query, scores, first, n);
-        for (size_t j = threadIdx.x; j < n; j += THREADS)
-            sum += (double)expf(scores[j] - max);
-    }
-    return block_sum(sum);
-}
-
-static __global__ void attention_kernel(Work w)
-{
-    __shared__ real scores[TILE];
-    Query query;
-    if (!query_of_block(&w, &query)) /* the whole block */
-        return;
-    real max = scores_max(&w, &query, scores);
-    real sum = (real)scores_sum(&w, &query, scores, max);
-    if (w.stats && threadIdx.x == 0) {
-        real *stats = w.stats + (query.row * w.heads + query.head) * 2;
-        stats[0] = max;
-        stats[1] = sum;
-    }
-    real *out = w.out + at(&w, query.row, query.head); /* zeros so far */
-    for (size_t first = 0; first < query.keys; first += TILE) {
-        size_t n = tile_size(&query, first);
-        if (query.keys > TILE)
-            tile_scores(&w, &query, scores, first, n);
-        for (size_t j = threadIdx.x; j < n; j += THREADS)
-            scores[j] = expf(scores[j] - max) / sum;
-        __syncthreads();
-        for (size_t e = threadIdx.x; e < w.d; e += THREADS) {
-            real total = out[e];
-            for (size_t j = 0; j < n; j++)
-                total += scores[j] * w.v[at(&w, key_row(&query.span, first + j), query.head) + e];
-            out[e] = total;
-        }
-    }
-}
-
-/* dots[row, head] = dout . out. */
-static __global__ void dots_kernel(Work w, real *dots)
-{
-    size_t i = thread_index();
-    if (i >= w.q_rows * w.heads)
-        return;
-    size_t first = at(&w, i / w.heads, i % w.heads);
-    double sum = 0;
-    for (size_t e = 0; e < w.d; e++)
-        sum += (double)w.dout[first + e] * (double)w.kept_out[first + e];
-    dots[i] = (real)sum;
-}
-
-/* A query's probability of a key, again, and in *ds the gradient of its score: p (dout . v - dout . out) scale. */
-static __device__ inline real probability_again(const Work *w, size_t q_row, size_t k_row, size_t head, real *ds)
-{
-    size_t q_at = at(w, q_row, head), k_at = at(w, k_row, head);
-    const real *stats = w->kept_stats + (q_row * w->heads + head) * 2;
-    real p = expf(w->scale * dot(w->q + q_at, w->k + k_at, w->d) - stats[0]) / stats[1];
-    *ds = p * (dot(w->dout + q_at, w->v + k_at, w->d) - w->dots[q_row * w->heads + head]) * w->scale;
-    return p;
-}
-
-/* In the forward pass this was scores = scale q k^T: dq += ds k. */
-static __global__ void attention_dq_kernel(Work w)
-{
-    __shared__ real ds[TILE];
-    Query query;
-    if (!query_of_block(&w, &query))
-        return;
-    real *dq = w.dq + at(&w, query.row, query.head);
-    for (size_t first = 0; first < query.keys; first += TILE) {
-        size_t n = tile_size(&query, first);
-        __syncthreads();
-        for (size_t j = threadIdx.x; j < n; j += THREADS)
-            probability_again(&w, query.row, key_row(&query.span, first + j), query.head, &ds[j]);
-        __syncthreads();
-        for (size_t e = threadIdx.x; e < w.d; e += THREADS) {
-            real total = 0;
-            for (size_t j = 0; j < n; j++)
-                total += ds[j] * w.k[at(&w, key_row(&query.span, first + j), query.head) + e];
-            dq[e] += total;
-        }
-    }
-}
-
-/* The first query of a span that sees its own key j; nq where none does. Those after it see it too. */
-static __device__ inline size_t first_seeing(const Work *w, const Span *s, size_t j)
-{
-    if (!w->causal)
-        return 0;
-    size_t first = j + s->nq >= s->nk ? j + s->nq - s->nk : 0;
-    return first < s->nq ? first : s->nq;
-}
-
-/* Queries from .. nq-1 of a span see key `row`: dv += p dout, dk += ds q. */
-static __device__ void key_backward(const Work *w, const Span *s, size_t from, size_t row, size_t head, real *p, real *ds)
-{
-    size_t k_at = at(w, row, head);
-    for (size_t first = from; first < s->nq; first += THREADS) {
-        size_t n = s->nq - first < THREADS ? s->nq - first : THREADS;
-        __syncthreads();
-        if (threadIdx.x < n)
-            p[threadIdx.x] = probability_again(w, s->q + first + threadIdx.x, row, head, &ds[threadIdx.x]);
-        __syncthreads();
-        for (size_t e = threadIdx.x; e < w->d; e += THREADS) {
-            real dk = 0, dv = 0;
-            for (size_t i = 0; i < n; i++) {
-                size_t q_at = at(w, s->q + first + i, head) + e;
-                dv += p[i] * w->dout[q_at];
-                dk += ds[i] * w->q[q_at];
-            }
-            if (w->dv)
-                w->dv[k_at + e] += dv;
-            if (w->dk)
-                w->dk[k_at + e] += dk;
-        }
-    }
-}
-
-/* A block per key row and head, spans one after the other: as prefix, and as own key. */
-static __global__ void attention_dk_dv_kernel(Work w)
-{
-    __shared__ real p[THREADS], ds[THREADS];
-    size_t row = blockIdx.x, head = blockIdx.y;
-    for (size_t i = 0; i < w.n_spans; i++) {
-        Span s = w.spans[i];
-        if (row >= s.prefix && row < s.prefix + s.n_prefix)
-            key_backward(&w, &s, 0, row, head, p, ds);
-        if (row >= s.k && row < s.k + s.nk)
-            key_backward(&w, &s, first_seeing(&w, &s, row - s.k), row, head, p, ds);
-    }
-}
-
-static size_t larger_size(size_t a, size_t b)
-{
-    return a > b ? a : b;
-}
-
-/* What both passes know; spans are uploaded, for the caller to free. */
-static Work work_of(const AttentionShape *shape, const real *q, const real *k, const real *v)
+Work cuda_attention_work(const AttentionShape *shape, const real *q, const real *k, const real *v)
 {
     Work w = {};
-    for (size_t i = 0; i < shape->n_spans; i++)
-        w.most_queries = larger_size(w.most_queries, shape->spans[i].nq);
-    w.spans = (const Span *)cuda_scratch_copy(shape->spans, shape->n_spans * sizeof *shape->spans);
-    w.n_spans = shape->n_spans;
     w.q = q;
     w.k = k;
     w.v = v;
-    w.q_rows = shape->q_rows;
     w.heads = shape->heads;
     w.cols = shape->cols;
-    w.d = shape->cols / shape->heads;
+    w.d = (int)(shape->cols / shape->heads);
+    w.padded = (w.d + 3) / 4 * 4;
     w.scale = (real)shape->scale;
     w.causal = shape->causal;
+    w.vectors = w.d % 4 == 0 && ((uintptr_t)q | (uintptr_t)k | (uintptr_t)v) % sizeof(float4) == 0;
     return w;
 }
 
-static dim3 query_blocks(const Work *w)
+const QueryTile *cuda_attention_tiles(const AttentionShape *shape, size_t shortest, size_t longest, size_t size, size_t *n)
 {
-    return dim3((unsigned)(w->n_spans * w->most_queries), (unsigned)w->heads);
+    static QueryTile *tiles; /* kept: decoding allocates nothing once it is under way */
+    static size_t capacity;
+    *n = 0;
+    for (size_t i = 0; i < shape->n_spans; i++) {
+        const Span *s = &shape->spans[i];
+        if (s->nq < shortest || s->nq > longest)
+            continue;
+        for (size_t first = 0; first < s->nq; first += size) {
+            tiles = (QueryTile *)array_reserve(tiles, &capacity, *n + 1, sizeof *tiles);
+            QueryTile *t = &tiles[(*n)++];
+            memset(t, 0, sizeof *t); /* padding too: arrays are compared */
+            t->span = *s;
+            t->first = (uint32_t)first;
+            t->n = (uint32_t)(s->nq - first < size ? s->nq - first : size);
+        }
+    }
+    return tiles;
+}
+
+/* ---- tiles ---- */
+
+/* Over the SIDE neighbours that share their queries. */
+static __device__ inline float side_max(float x)
+{
+    for (int offset = SIDE / 2; offset > 0; offset /= 2)
+        x = larger(x, __shfl_xor_sync(0xffffffff, x, offset));
+    return x;
+}
+
+static __device__ inline float side_sum(float x)
+{
+    for (int offset = SIDE / 2; offset > 0; offset /= 2)
+        x += __shfl_xor_sync(0xffffffff, x, offset);
+    return x;
+}
+
+/*
+ * Thread (x, y) has queries y, y+16, .. of the tile; of the scores the keys x, x+16, .., of the result the columns x, x+16, ..
+ * Q_EACH: how many queries, for tiles of more than `above` of them; other blocks have nothing to do.
+ */
+template <int Q_EACH> static __global__ void __launch_bounds__(THREADS) attention_kernel(Work w, const QueryTile *tiles, int above)
+{
+    extern __shared__ real memory[];
+    const QueryTile tile = tiles[blockIdx.x];
+    if ((int)tile.n <= above || (int)tile.n > Q_EACH * SIDE)
+        return;
+    const Span span = tile.span;
+    const size_t head = blockIdx.y;
+    const int ld = w.padded + PAD, x = (int)threadIdx.x % SIDE, y = (int)threadIdx.x / SIDE;
+    real *queries = memory, *keys = queries + tile_floats(w.padded, Q_EACH * SIDE), *values = keys + tile_floats(w.padded, KEYS);
+    real *weights = values + tile_floats(w.padded, KEYS); /* [Q_EACH * SIDE, KEYS + PAD] */
+    float max[Q_EACH], sum[Q_EACH], out[Q_EACH][COLUMNS_EACH] = {};
+#pragma unroll
+    for (int a = 0; a < Q_EACH; a++) {
+        max[a] = -INFINITY;
+        sum[a] = 0;
+    }
+    tile_load(queries, w, w.q, span.q + tile.first, (int)tile.n, Q_EACH * SIDE, head);
+    const long seen = (long)span.n_prefix + visible(w, span, (long)tile.first + tile.n - 1);
+    for (long first = 0; first < seen; first += KEYS) {
+        const int n = seen - first < KEYS ? (int)(seen - first) : (int)KEYS;
+        __syncthreads(); /* the last tile may still be read */
+        tile_load_keys(keys, w, w.k, span, (size_t)first, n, head);
+        tile_load_keys(values, w, w.v, span, (size_t)first, n, head);
+        __syncthreads();
+        float scores[Q_EACH][K_EACH] = {};
+        tile_product(scores, queries, keys, w.padded, Q_EACH, groups_of_rows(n), x, y);
+#pragma unroll
+        for (int a = 0; a < Q_EACH; a++) {
+            const long own = (long)span.n_prefix + visible(w, span, (long)tile.first + y + SIDE * a) - first;
+            float most = max[a];
+#pragma unroll
+            for (int b = 0; b < K_EACH; b++) {
+                scores[a][b] = x + SIDE * b < own && x + SIDE * b < n ? w.scale * scores[a][b] : -INFINITY;
+                most = larger(most, scores[a][b]);
+            }
+            most = side_max(most);
+            const float before = most == -INFINITY ? 1 : expf(max[a] - most);
+            float part = 0;
+#pragma unroll
+            for (int b = 0; b < K_EACH; b++) {
+                float p = scores[a][b] == -INFINITY ? 0 : expf(scores[a][b] - most);
+                weights[(y + SIDE * a) * (KEYS + PAD) + x + SIDE * b] = p;
+                part += p;
+            }
+            sum[a] = sum[a] * before + side_sum(part);
+            max[a] = most;
+#pragma unroll
+            for (int c = 0; c < COLUMNS_EACH; c++)
+                out[a][c] *= before;
+        }
+        __syncwarp(); /* a row of weights is its own warp's */
+        for (int j = 0; j < n; j += 4) {
+            float4 p[Q_EACH];
+#pragma unroll
+            for (int a = 0; a < Q_EACH; a++)
+                p[a] = load4(weights + (y + SIDE * a) * (KEYS + PAD) + j);
+#pragma unroll
+            for (int c = 0; c < COLUMNS_EACH; c++) {
+                if (SIDE * c >= w.padded)
+                    break;
+                const int e = x + SIDE * c < w.padded ? x + SIDE * c : w.padded - 1;
+                const real *v = values + j * ld + e; /* rows from n on are zero */
+                float4 column = make_float4(v[0], v[ld], v[2 * ld], v[3 * ld]);
+#pragma unroll
+                for (int a = 0; a < Q_EACH; a++)
+                    out[a][c] = dot4(p[a], column, out[a][c]);
+            }
+        }
+    }
+#pragma unroll
+    for (int a = 0; a < Q_EACH; a++) {
+        if (y + SIDE * a >= (int)tile.n)
+            continue;
+        const size_t row = span.q + tile.first + (size_t)(y + SIDE * a);
+        if (w.stats && x == 0) {
+            w.stats[(row * w.heads + head) * 2] = max[a];
+            w.stats[(row * w.heads + head) * 2 + 1] = sum[a];
+        }
+#pragma unroll
+        for (int c = 0; c < COLUMNS_EACH; c++)
+            if (x + SIDE * c < w.d)
+                w.out[at(w, row, head) + x + SIDE * c] = sum[a] > 0 ? out[a][c] / sum[a] : sum[a]; /* no key: zeros */
+    }
+}
+
+template <int Q_EACH> static void tiles_run_sized(const Work *w, const QueryTile *tiles, size_t n, int above)
+{
+    const int rows = Q_EACH * SIDE;
+    const size_t bytes = (size_t)(tile_floats(w->padded, rows + 2 * KEYS) + rows * (KEYS + PAD)) * sizeof(real);
+    CHECK(cudaFuncSetAttribute(attention_kernel<Q_EACH>, cudaFuncAttributeMaxDynamicSharedMemorySize, (int)bytes));
+    attention_kernel<Q_EACH><<<dim3((unsigned)n, (unsigned)w->heads), THREADS, bytes>>>(*w, tiles, above);
+    CHECK(cudaGetLastError());
+}
+
+static void tiles_run(const Work *w, const AttentionShape *shape)
+{
+    size_t n;
+    bool sizes[3] = {false, false, false};
+    const QueryTile *tiles = cuda_attention_tiles(shape, FEW_QUERIES + 1, SIZE_MAX, QUERIES, &n);
+    for (size_t i = 0; i < n; i++)
+        sizes[tiles[i].n <= SIDE ? 0 : tiles[i].n <= 2 * SIDE ? 1 : 2] = true;
+    if (n == 0)
+        return;
+    tiles = (const QueryTile *)cuda_indices(tiles, n * sizeof *tiles);
+    if (sizes[0])
+        tiles_run_sized<1>(w, tiles, n, 0);
+    if (sizes[1])
+        tiles_run_sized<2>(w, tiles, n, SIDE);
+    if (sizes[2])
+        tiles_run_sized<4>(w, tiles, n, 2 * SIDE);
+}
+
+/* ---- query by query ---- */
+
+enum { LANES_EACH = 8, AT_ONCE = WARP / LANES_EACH }; /* lanes that share a key's dot product, keys that a warp scores at once */
+
+/* The sum over the LANES_EACH lanes of a group. */
+static __device__ inline float group_sum(float x)
+{
+    for (int offset = LANES_EACH / 2; offset > 0; offset /= 2)
+        x += __shfl_xor_sync(0xffffffff, x, offset);
+    return x;
+}
+
+static __device__ inline float warp_max(float x)
+{
+    for (int offset = WARP / 2; offset > 0; offset /= 2)
+        x = larger(x, __shfl_xor_sync(0xffffffff, x, offset));
+    return x;
+}
+
+static __device__ inline float warp_sum(float x)
+{
+    for (int offset = WARP / 2; offset > 0; offset /= 2)
+        x += __shfl_xor_sync(0xffffffff, x, offset);
+    return x;
+}
+
+/* Lane j's score of key first + j; -infinity from n on. */
+static __device__ inline float warp_scores(const Work &w, const Span &s, size_t q_at, size_t head, long first, int n)
+{
+    const int lane = (int)threadIdx.x % WARP, part = lane % LANES_EACH, group = lane / LANES_EACH;
+    float score = -INFINITY;
+#pragma unroll 4
+    for (int j = 0; j < n; j += AT_ONCE) {
+        const int mine = j + group < n ? j + group : n - 1;
+        const real *k = w.k + at(w, key_row(s, (size_t)(first + mine)), head), *q = w.q + q_at;
+        float sum = 0;
+        for (int e = part; e < w.d; e += LANES_EACH)
+            sum = fmaf(q[e], k[e], sum);
+        sum = group_sum(sum);
+        const float of_lane = __shfl_sync(0xffffffff, sum, lane % AT_ONCE * LANES_EACH); /* lane l: of key j + l % AT_ONCE */
+        if (lane / AT_ONCE == j / AT_ONCE && lane < n)
+            score = w.scale * of_lane;
+    }
+    return score;
+}
+
+/* A warp per query and head, 32 keys at a time; lane l has the result's columns l, l+32, .. C: how many, at most. */
+template <int C> static __global__ void query_kernel(Work w, const QueryTile *queries, size_t n_queries)
+{
+    const size_t index = (size_t)blockIdx.x * WARPS + threadIdx.x / WARP;
+    if (index >= n_queries * w.heads) /* a whole warp */
+        return;
+    const QueryTile tile = queries[index / w.heads];
+    const size_t head = index % w.heads, row = tile.span.q + tile.first;
+    const int lane = (int)threadIdx.x % WARP;
+    const long seen = (long)tile.span.n_prefix + visible(w, tile.span, tile.first);
+    float max = -INFINITY, sum = 0, out[C] = {};
+    for (long first = 0; first < seen; first += WARP) {
+        const int n = seen - first < WARP ? (int)(seen - first) : (int)WARP;
+        const float score = warp_scores(w, tile.span, at(w, row, head), head, first, n);
+        const float most = larger(max, warp_max(score));
+        const float before = most == -INFINITY ? 1 : expf(max - most);
+        const float p = score == -INFINITY ? 0 : expf(score - most);
+        sum = sum * before + warp_sum(p);
+        max = most;
+#pragma unroll
+        for (int c = 0; c < C; c++)
+            out[c] *= before;
+#pragma unroll 4
+        for (int j = 0; j < n; j++) {
+            const float weight = __shfl_sync(0xffffffff, p, j);
+            const real *v = w.v + at(w, key_row(tile.span, (size_t)(first + j)), head);
+#pragma unroll
+            for (int c = 0; c < C; c++)
+                if (lane + WARP * c < w.d)
+                    out[c] = fmaf(weight, v[lane + WARP * c], out[c]);
+        }
+    }
+    if (w.stats && lane == 0) {
+        w.stats[(row * w.heads + head) * 2] = max;
+        w.stats[(row * w.heads + head) * 2 + 1] = sum;
+    }
+#pragma unroll
+    for (int c = 0; c < C; c++)
+        if (lane + WARP * c < w.d)
+            w.out[at(w, row, head) + lane + WARP * c] = sum > 0 ? out[c] / sum : sum;
+}
+
+static void queries_run(const Work *w, const AttentionShape *shape, size_t longest)
+{
+    size_t n;
+    const QueryTile *queries = cuda_attention_tiles(shape, 1, longest, 1, &n);
+    if (n == 0)
+        return;
+    queries = (const QueryTile *)cuda_indices(queries, n * sizeof *queries);
+    const unsigned blocks = (unsigned)((n * w->heads + WARPS - 1) / WARPS);
+    if (w->d <= WIDEST_HEAD)
+        query_kernel<WIDEST_HEAD / WARP><<<blocks, THREADS>>>(*w, queries, n);
+    else if (w->d <= WIDEST_OF_ALL)
+        query_kernel<WIDEST_OF_ALL / WARP><<<blocks, THREADS>>>(*w, queries, n);
+    else
+        die("heads of %d columns: on a CUDA device they have at most %d", w->d, (int)WIDEST_OF_ALL);
+    CHECK(cudaGetLastError());
 }
 
 static void attention(real *out, real *stats, const real *q, const real *k, const real *v, const AttentionShape *shape)
 {
     if (shape->q_rows == 0)
         return;
-    CHECK(cudaMemsetAsync(out, 0, shape->q_rows * shape->cols * sizeof *out, 0));
-    Work w = work_of(shape, q, k, v);
+    size_t covered = 0; /* no row is in two spans */
+    for (size_t i = 0; i < shape->n_spans; i++)
+        covered += shape->spans[i].nq;
+    if (covered < shape->q_rows)
+        CHECK(cudaMemsetAsync(out, 0, shape->q_rows * shape->cols * sizeof *out, 0));
+    Work w = cuda_attention_work(shape, q, k, v);
     w.out = out;
     w.stats = stats;
-    if (w.most_queries > 0) {
-        attention_kernel<<<query_blocks(&w), THREADS>>>(w);
-        CHECK(cudaGetLastError());
-    }
-    cuda_scratch_free(w.spans);
-}
-
-/* Key rows that any span has: 0 .. the result - 1. */
-static size_t key_rows(const AttentionShape *shape)
-{
-    size_t rows = 0;
-    for (size_t i = 0; i < shape->n_spans; i++) {
-        const Span *s = &shape->spans[i];
-        if (s->n_prefix > 0)
-            rows = larger_size(rows, s->prefix + s->n_prefix);
-        if (s->nk > 0)
-            rows = larger_size(rows, s->k + s->nk);
-    }
-    return rows;
-}
-
-static void attention_backward(real *dq, real *dk, real *dv, const real *dout, const real *out, const real *stats, const real *q,
-                               const real *k, const real *v, const AttentionShape *shape)
-{
-    size_t rows = key_rows(shape);
-    if (shape->q_rows == 0 || rows == 0)
-        return;
-    Work w = work_of(shape, q, k, v);
-    w.dq = dq;
-    w.dk = dk;
-    w.dv = dv;
-    w.dout = dout;
-    w.kept_out = out;
-    w.kept_stats = stats;
-    real *dots = (real *)cuda_scratch(w.q_rows * w.heads * sizeof *dots);
-    dots_kernel<<<blocks_for(w.q_rows * w.heads), THREADS>>>(w, dots);
-    CHECK(cudaGetLastError());
-    w.dots = dots;
-    if (dq && w.most_queries > 0) {
-        attention_dq_kernel<<<query_blocks(&w), THREADS>>>(w);
-        CHECK(cudaGetLastError());
-    }
-    if (dk || dv) {
-        attention_dk_dv_kernel<<<dim3((unsigned)rows, (unsigned)w.heads), THREADS>>>(w);
-        CHECK(cudaGetLastError());
-    }
-    cuda_scratch_free(dots);
-    cuda_scratch_free(w.spans);
+    const bool wide = w.d > WIDEST_HEAD;
+    queries_run(&w, shape, wide ? SIZE_MAX : (size_t)FEW_QUERIES);
+    if (!wide)
+        tiles_run(&w, shape);
 }
 
 void cuda_attention_fill(Kernels *k)
 {
     k->attention = attention;
-    k->attention_backward = attention_backward;
 }

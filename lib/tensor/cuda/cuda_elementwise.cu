@@ -97,6 +97,21 @@ static void axpy(real *y, double alpha, const real *x, size_t n)
     CHECK(cudaGetLastError());
 }
 
+static __global__ void axpy_rows_kernel(real *y, const real *alpha, const real *x, size_t cols)
+{
+    size_t i = blockIdx.x;
+    for (size_t j = threadIdx.x; j < cols; j += THREADS)
+        y[i * cols + j] += alpha[i] * x[i * cols + j];
+}
+
+static void axpy_rows(real *y, const real *alpha, const real *x, size_t rows, size_t cols)
+{
+    if (rows == 0 || cols == 0)
+        return;
+    axpy_rows_kernel<<<(unsigned)rows, THREADS>>>(y, alpha, x, cols);
+    CHECK(cudaGetLastError());
+}
+
 void cuda_elementwise_fill(Kernels *k)
 {
     k->gelu = gelu;
@@ -105,4 +120,5 @@ void cuda_elementwise_fill(Kernels *k)
     k->relu_backward = relu_backward;
     k->add = add;
     k->axpy = axpy;
+    k->axpy_rows = axpy_rows;
 }

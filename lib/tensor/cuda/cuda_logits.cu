@@ -32,10 +32,9 @@ static void token_logp(real *logp, real *lse, real *entropy, const real *logits,
 {
     if (rows == 0)
         return;
-    const int32_t *t = (const int32_t *)cuda_scratch_copy(targets, rows * sizeof *targets);
+    const int32_t *t = (const int32_t *)cuda_indices(targets, rows * sizeof *targets);
     token_logp_kernel<<<(unsigned)rows, THREADS>>>(logp, lse, entropy, logits, t, cols);
     CHECK(cudaGetLastError());
-    cuda_scratch_free(t);
 }
 
 /* In the forward pass this was logp = x[target] - log sum exp x, so dx = dlogp (onehot(target) - e^(x - lse)). */
@@ -54,14 +53,89 @@ static void token_logp_backward(real *dlogits, const real *dlogp, const real *lo
 {
     if (rows == 0)
         return;
-    const int32_t *t = (const int32_t *)cuda_scratch_copy(targets, rows * sizeof *targets);
+    const int32_t *t = (const int32_t *)cuda_indices(targets, rows * sizeof *targets);
     token_logp_backward_kernel<<<(unsigned)rows, THREADS>>>(dlogits, dlogp, logits, lse, t, cols);
     CHECK(cudaGetLastError());
-    cuda_scratch_free(t);
+}
+
+/* A value and its place in a row. */
+typedef struct Place {
+    real value;
+    int32_t id;
+} Place;
+
+static const int32_t nowhere = INT32_MAX;
+
+/* Whether a comes before b: the larger value, of equals the lower id. */
+static __device__ inline bool before(Place a, Place b)
+{
+    return a.value > b.value || (a.value == b.value && a.id < b.id);
+}
+
+/* The first of all threads' places, for all of them. */
+static __device__ inline Place block_first(Place x)
+{
+    __shared__ Place first[THREADS];
+    __syncthreads();
+    first[threadIdx.x] = x;
+    __syncthreads();
+    for (unsigned half = THREADS / 2; half > 0; half /= 2) {
+        if (threadIdx.x < half && before(first[threadIdx.x + half], first[threadIdx.x]))
+            first[threadIdx.x] = first[threadIdx.x + half];
+        __syncthreads();
+    }
+    return first[0];
+}
+
+/* A block per row. The k largest one after the other: each is the first behind the last. */
+static __global__ void likeliest_kernel(real *values, int32_t *ids, double *lse, const real *logits, size_t cols, size_t k)
+{
+    size_t i = blockIdx.x;
+    const real *x = logits + i * cols;
+    Place last = {INFINITY, -1};
+    real max = -INFINITY;
+    for (size_t n = 0; n < k; n++) {
+        Place own = {-INFINITY, nowhere};
+        for (size_t j = threadIdx.x; j < cols; j += THREADS) {
+            Place p = {x[j], (int32_t)j}; /* NaN comes before nothing */
+            if (before(last, p) && before(p, own))
+                own = p;
+        }
+        last = block_first(own);
+        max = n == 0 ? last.value : max;
+        if (threadIdx.x == 0) {
+            values[i * k + n] = last.value;
+            ids[i * k + n] = last.id == nowhere ? 0 : last.id;
+        }
+    }
+    double sum = 0;
+    for (size_t j = threadIdx.x; j < cols; j += THREADS)
+        sum += exp((double)x[j] - (double)max);
+    sum = block_sum(sum);
+    if (threadIdx.x == 0)
+        lse[i] = (double)max + log(sum);
+}
+
+static void likeliest(real *values, int32_t *ids, double *lse, const real *logits, size_t rows, size_t cols, size_t k)
+{
+    if (rows == 0)
+        return;
+    double *sums = (double *)cuda_scratch(rows * sizeof *sums);
+    real *found = (real *)cuda_scratch(rows * k * sizeof *found);
+    int32_t *places = (int32_t *)cuda_scratch(rows * k * sizeof *places);
+    likeliest_kernel<<<(unsigned)rows, THREADS>>>(found, places, sums, logits, cols, k);
+    CHECK(cudaGetLastError());
+    CHECK(cudaMemcpy(values, found, rows * k * sizeof *values, cudaMemcpyDeviceToHost));
+    CHECK(cudaMemcpy(ids, places, rows * k * sizeof *ids, cudaMemcpyDeviceToHost));
+    CHECK(cudaMemcpy(lse, sums, rows * sizeof *lse, cudaMemcpyDeviceToHost));
+    cuda_scratch_free(places);
+    cuda_scratch_free(found);
+    cuda_scratch_free(sums);
 }
 
 void cuda_logits_fill(Kernels *k)
 {
+    k->likeliest = likeliest;
     k->token_logp = token_logp;
     k->token_logp_backward = token_logp_backward;
 }

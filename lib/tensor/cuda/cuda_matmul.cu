@@ -1,16 +1,11 @@
 /*
- * Products: few rows by a kernel of our own, many by cuBLAS, weights of other types expanded a chunk at a time.
- *
- * Few rows (m <= FEW_ROWS) are the decoder's case: there a row's sums run in an order that does not depend on m, which cuBLAS
- * does not promise. cuBLAS reads matrices by columns: our [m,n] is its n by m.
+ * Products: few rows by kernels of our own (cuda_few_rows.cu), many by cuBLAS, weights of other types expanded a chunk at a time.
+ * cuBLAS reads matrices by columns: our [m,n] is its n by m.
  */
 #include "tensor/cuda/device.cuh"
 
 enum {
     FEW_ROWS = 64,
-    WARP = 32,
-    WARPS = THREADS / WARP,
-    GROUP = 8,               /* rows of x that share one reading of the weights */
     CHUNK_VALUES = 16 << 20, /* weights expanded at once: at least one row */
 };
 
@@ -30,69 +25,8 @@ void cuda_matmul_init(void)
 {
     CHECK(cublasCreate(&blas));
     CHECK(cublasSetMathMode(blas, (cublasMath_t)(CUBLAS_DEFAULT_MATH | CUBLAS_MATH_DISALLOW_REDUCED_PRECISION_REDUCTION)));
+    cuda_biased_init();
 }
-
-/* ---- few rows ---- */
-
-/* A value as a product uses it: rounded to bf16 or as it is. */
-template <bool ROUND> static __device__ inline float input_of(float x)
-{
-    return ROUND ? __bfloat162float(__float2bfloat16_rn(x)) : x;
-}
-
-/* A warp per weight row and group of rows of x: lane e sums values e, e+32, ..., then the lanes are added in a fixed order. */
-template <typename W, bool ROUND> static __global__ void few_rows_kernel(Product p)
-{
-    size_t lane = threadIdx.x % WARP, j = (size_t)blockIdx.x * WARPS + threadIdx.x / WARP;
-    size_t m = p.m, n = p.n, k = p.k, i0 = (size_t)blockIdx.y * GROUP;
-    if (j >= n) /* a whole warp */
-        return;
-    const W *w = (const W *)p.w + j * k;
-    const real *x[GROUP];
-    float sums[GROUP];
-    for (size_t g = 0; g < GROUP; g++) {
-        x[g] = p.x + (i0 + g < m ? i0 + g : m - 1) * k; /* past the end: the last row again, thrown away */
-        sums[g] = 0;
-    }
-    for (size_t e = lane; e < k; e += WARP) {
-        float weight = input_of<ROUND>(value_of(w[e]));
-        for (size_t g = 0; g < GROUP; g++)
-            sums[g] = fmaf(input_of<ROUND>(x[g][e]), weight, sums[g]);
-    }
-    for (size_t g = 0; g < GROUP; g++) {
-        for (int offset = WARP / 2; offset > 0; offset /= 2)
-            sums[g] += __shfl_down_sync(0xffffffff, sums[g], offset);
-        if (lane == 0 && i0 + g < m) {
-            real *y = p.y + (i0 + g) * n + j;
-            float start = (p.add ? *y : 0) + (p.bias ? p.bias[j] : 0);
-            *y = start + sums[g];
-        }
-    }
-}
-
-template <typename W, bool ROUND> static void few_rows(const Product *p)
-{
-    dim3 blocks((unsigned)((p->n + WARPS - 1) / WARPS), (unsigned)((p->m + GROUP - 1) / GROUP));
-    few_rows_kernel<W, ROUND><<<blocks, THREADS>>>(*p);
-    CHECK(cudaGetLastError());
-}
-
-static void few_rows_typed(const Product *p, DType type, bool round)
-{
-    switch (type) {
-    case DTYPE_F32:
-        return few_rows<float, false>(p);
-    case DTYPE_F64:
-        return few_rows<double, false>(p);
-    case DTYPE_F16:
-        return round ? few_rows<__half, true>(p) : few_rows<__half, false>(p);
-    case DTYPE_BF16:
-        return round ? few_rows<__nv_bfloat16, true>(p) : few_rows<__nv_bfloat16, false>(p);
-    }
-    bug("number type %d is unknown", (int)type);
-}
-
-/* ---- many rows ---- */
 
 static __device__ inline void value_store(float *y, float x)
 {
@@ -182,20 +116,29 @@ static __global__ void prepare_kernel(Product p)
         p.y[i] = (p.add ? p.y[i] : 0) + p.bias[i % p.n];
 }
 
+/* y = bias or y + bias by rows: what the product is then added to. */
+static void prepare(Product *p)
+{
+    prepare_kernel<<<blocks_for((size_t)p->m * p->n), THREADS>>>(*p);
+    CHECK(cudaGetLastError());
+    p->add = true;
+    p->bias = NULL;
+}
+
 static void many_rows(Product *p, DType type, bool round)
 {
-    if (p->bias) {
-        prepare_kernel<<<blocks_for((size_t)p->m * p->n), THREADS>>>(*p);
-        CHECK(cudaGetLastError());
-        p->add = true;
-    }
     cudaDataType input = input_type(type, round);
     const void *x = inputs(input, DTYPE_F32, p->x, 0, (size_t)p->m * p->k);
     int chunk = chunk_rows(p, type, input);
+    if (p->bias && !cuda_biased_fits(p->y, x, p->w, p->bias, p->n, p->k, chunk))
+        prepare(p);
     for (int n0 = 0; n0 < p->n; n0 += chunk) {
         int rows = p->n - n0 < chunk ? p->n - n0 : chunk;
         const void *w = inputs(input, type, p->w, (size_t)n0 * p->k, (size_t)rows * p->k);
-        gemm(input, CUBLAS_OP_T, CUBLAS_OP_N, rows, p->m, p->k, w, p->k, x, p->k, p->add, p->y + n0, p->n);
+        if (p->bias)
+            cuda_biased(input, p->y + n0, x, w, p->bias + n0, p->add, p->m, rows, p->k, p->n);
+        else
+            gemm(input, CUBLAS_OP_T, CUBLAS_OP_N, rows, p->m, p->k, w, p->k, x, p->k, p->add, p->y + n0, p->n);
         inputs_free(input, type, w);
     }
     inputs_free(input, DTYPE_F32, x);
@@ -206,7 +149,7 @@ static void product_run(Product *p, DType type, bool round)
     if (p->m == 0 || p->n == 0)
         return;
     if (p->m <= FEW_ROWS || p->k == 0)
-        few_rows_typed(p, type, round);
+        cuda_few_rows(p->y, p->x, type, p->w, p->bias, p->add, round, (size_t)p->m, (size_t)p->n, (size_t)p->k);
     else
         many_rows(p, type, round);
 }
@@ -262,30 +205,9 @@ static void matmul_dw(real *dw, const real *dy, const real *x, size_t m, size_t 
     gemm(CUDA_R_32F, CUBLAS_OP_N, CUBLAS_OP_T, p.k, p.n, p.m, x, p.k, dy, p.n, 1, dw, p.k);
 }
 
-/* A thread per column. */
-static __global__ void column_sums_kernel(real *db, const real *dy, size_t m, size_t n)
-{
-    size_t j = thread_index();
-    if (j >= n)
-        return;
-    double sum = 0;
-    for (size_t i = 0; i < m; i++)
-        sum += (double)dy[i * n + j];
-    db[j] += (real)sum;
-}
-
-static void column_sums(real *db, const real *dy, size_t m, size_t n)
-{
-    if (n == 0)
-        return;
-    column_sums_kernel<<<blocks_for(n), THREADS>>>(db, dy, m, n);
-    CHECK(cudaGetLastError());
-}
-
 void cuda_matmul_fill(Kernels *k, Compute compute)
 {
     k->matmul = compute == COMPUTE_BF16 ? matmul<true> : matmul<false>;
     k->matmul_dx = compute == COMPUTE_BF16 ? matmul_dx<true> : matmul_dx<false>;
     k->matmul_dw = matmul_dw;
-    k->column_sums = column_sums;
 }

@@ -4,6 +4,8 @@
  */
 #include "tensor/cuda/device.cuh"
 
+#include <string.h>
+
 static void *memory_new(size_t bytes)
 {
     void *p = NULL;
@@ -77,9 +79,34 @@ static const void *weights(const void *host, size_t bytes)
     return device;
 }
 
+/*
+ * Index arrays that were sent: the latest KEPT small ones, compared with what is asked for; and the latest few large ones. What
+ * takes an older one's place is sent behind all launches that read it, on the same stream. From pageable memory cudaMemcpyAsync
+ * returns when the bytes are staged: the caller's may change.
+ */
+enum { KEPT = 64, KEPT_BYTES = 1 << 16, LARGE = 8 };
+
+typedef struct Indices {
+    unsigned char host[KEPT_BYTES];
+    unsigned char *device;
+    size_t bytes;
+    uint64_t asked; /* which call asked for it last; 0: none */
+} Indices;
+
+static Indices *kept; /* [KEPT] */
+
+static void indices_init(void)
+{
+    unsigned char *device = (unsigned char *)memory_new((size_t)KEPT * KEPT_BYTES);
+    kept = (Indices *)xcalloc(KEPT, sizeof *kept);
+    for (size_t i = 0; i < KEPT; i++)
+        kept[i].device = device + i * KEPT_BYTES;
+}
+
 /* Freed scratch stays with the pool instead of going back to the driver at each synchronisation. */
 void cuda_memory_init(int device)
 {
+    indices_init();
     cudaMemPool_t pool;
     uint64_t keep = UINT64_MAX;
     CHECK(cudaDeviceGetDefaultMemPool(&pool, device));
@@ -105,6 +132,45 @@ void *cuda_scratch_copy(const void *host, size_t bytes)
 void cuda_scratch_free(const void *p)
 {
     CHECK(cudaFreeAsync((void *)p, 0));
+}
+
+static const void *large_indices(const void *host, size_t bytes)
+{
+    static void *large[LARGE];
+    static size_t next;
+    void **place = &large[next++ % LARGE];
+    if (*place)
+        cuda_scratch_free(*place);
+    return *place = cuda_scratch_copy(host, bytes);
+}
+
+/* The array that is there, or the place of the one that was asked for longest ago: a call's other arrays stay. */
+static Indices *indices_find(const void *host, size_t bytes)
+{
+    Indices *oldest = &kept[0];
+    for (size_t i = 0; i < KEPT; i++) {
+        if (kept[i].asked && kept[i].bytes == bytes && memcmp(kept[i].host, host, bytes) == 0)
+            return &kept[i];
+        if (kept[i].asked < oldest->asked)
+            oldest = &kept[i];
+    }
+    oldest->asked = 0;
+    return oldest;
+}
+
+const void *cuda_indices(const void *host, size_t bytes)
+{
+    static uint64_t calls;
+    if (bytes > KEPT_BYTES)
+        return large_indices(host, bytes);
+    Indices *x = indices_find(host, bytes);
+    if (!x->asked && bytes > 0) {
+        memcpy(x->host, host, bytes);
+        CHECK(cudaMemcpyAsync(x->device, host, bytes, cudaMemcpyHostToDevice, 0));
+    }
+    x->bytes = bytes;
+    x->asked = ++calls;
+    return x->device;
 }
 
 void cuda_memory_fill(Kernels *k)

@@ -1,6 +1,8 @@
 /* Normalisation by rows: layer norm and unit length. A block per row, sums in double; the formulas of cpu/plain_norm.c. */
 #include "tensor/cuda/device.cuh"
 
+enum { PART_ROWS = 128 }; /* rows whose gradients of parameters a thread sums */
+
 static __global__ void layernorm_kernel(real *y, real *mean, real *rstd, const real *x, const real *gamma, const real *beta,
                                         double eps, size_t cols)
 {
@@ -51,26 +53,42 @@ static __global__ void layernorm_dx_kernel(real *dx, const real *dy, const real 
         sum_xhat += g * (double)((x[j] - m) * r);
     }
     real a = (real)(block_sum(sum) / (double)cols), b = (real)(block_sum(sum_xhat) / (double)cols);
-    for (size_t j = threadIdx.x; j < cols; j += THREADS)
-        dx[j] += r * (dy[j] * gamma[j] - a - (x[j] - m) * r * b);
+    for (size_t j = threadIdx.x; j < cols; j += THREADS) /* g is rounded, as a is: what cancels cancels wholly */
+        dx[j] += r * (__fmul_rn(dy[j], gamma[j]) - a - (x[j] - m) * r * b);
 }
 
-/* dgamma += sum over rows of dy * xhat, dbeta += sum of dy: a thread per column. */
-static __global__ void layernorm_parameters_kernel(real *dgamma, real *dbeta, const real *dy, const real *x, const real *mean,
-                                                   const real *rstd, size_t rows, size_t cols)
+/*
+ * dgamma += sum over rows of dy * xhat, dbeta += sum of dy: first by parts of PART_ROWS rows, a thread per column and part, then
+ * the parts in their order.
+ */
+static __global__ void layernorm_parts_kernel(double *gammas, double *betas, const real *dy, const real *x, const real *mean,
+                                              const real *rstd, size_t rows, size_t cols)
 {
-    size_t j = thread_index();
+    size_t j = thread_index(), first = (size_t)blockIdx.y * PART_ROWS, end = first + PART_ROWS < rows ? first + PART_ROWS : rows;
     if (j >= cols)
         return;
     double gamma = 0, beta = 0;
-    for (size_t i = 0; i < rows; i++) {
-        gamma += (double)dy[i * cols + j] * (double)((x[i * cols + j] - mean[i]) * rstd[i]);
-        beta += (double)dy[i * cols + j];
+    for (size_t i = first; i < end; i++) {
+        double d = (double)dy[i * cols + j];
+        gamma += d * (double)((x[i * cols + j] - mean[i]) * rstd[i]);
+        beta += d;
     }
+    gammas[blockIdx.y * cols + j] = gamma;
+    betas[blockIdx.y * cols + j] = beta;
+}
+
+static void layernorm_parameters(real *dgamma, real *dbeta, const real *dy, const real *x, const real *mean, const real *rstd,
+                                 size_t rows, size_t cols)
+{
+    size_t parts = (rows + PART_ROWS - 1) / PART_ROWS;
+    double *gammas = (double *)cuda_scratch(2 * parts * cols * sizeof *gammas), *betas = gammas + parts * cols;
+    layernorm_parts_kernel<<<dim3(blocks_for(cols), (unsigned)parts), THREADS>>>(gammas, betas, dy, x, mean, rstd, rows, cols);
+    CHECK(cudaGetLastError());
     if (dgamma)
-        dgamma[j] += (real)gamma;
+        cuda_parts_add(dgamma, gammas, parts, cols);
     if (dbeta)
-        dbeta[j] += (real)beta;
+        cuda_parts_add(dbeta, betas, parts, cols);
+    cuda_scratch_free(gammas);
 }
 
 static void layernorm_backward(real *dx, real *dgamma, real *dbeta, const real *dy, const real *x, const real *mean,
@@ -82,10 +100,8 @@ static void layernorm_backward(real *dx, real *dgamma, real *dbeta, const real *
         layernorm_dx_kernel<<<(unsigned)rows, THREADS>>>(dx, dy, x, mean, rstd, gamma, cols);
         CHECK(cudaGetLastError());
     }
-    if (dgamma || dbeta) {
-        layernorm_parameters_kernel<<<blocks_for(cols), THREADS>>>(dgamma, dbeta, dy, x, mean, rstd, rows, cols);
-        CHECK(cudaGetLastError());
-    }
+    if (dgamma || dbeta)
+        layernorm_parameters(dgamma, dbeta, dy, x, mean, rstd, rows, cols);
 }
 
 static __global__ void normalise_kernel(real *y, real *norm, const real *x, size_t cols)

@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <cublasLt.h>
 #include <cublas_v2.h>
 #include <cuda_bf16.h>
 #include <cuda_fp16.h>
@@ -37,9 +38,11 @@ void cuda_matmul_fill(Kernels *k, Compute compute);
 void cuda_norm_fill(Kernels *k);
 void cuda_elementwise_fill(Kernels *k);
 void cuda_attention_fill(Kernels *k);
+void cuda_attention_backward_fill(Kernels *k);
 void cuda_rows_fill(Kernels *k);
 void cuda_logits_fill(Kernels *k);
 void cuda_optimizer_fill(Kernels *k);
+void cuda_sums_fill(Kernels *k);
 
 /* Readies memory and cuBLAS on the current device, once. */
 void cuda_memory_init(int device);
@@ -52,6 +55,31 @@ void cuda_matmul_init(void);
 void *cuda_scratch(size_t bytes);
 void *cuda_scratch_copy(const void *host, size_t bytes);
 void cuda_scratch_free(const void *p);
+
+/*
+ * The device's copy of an index array, for launches made before many more of these calls. The same array is asked for by layer
+ * after layer, and is sent once. Nobody frees it.
+ */
+const void *cuda_indices(const void *host, size_t bytes);
+
+/* out[j] += the sum of sums [parts, cols] over the parts, in their order. */
+void cuda_parts_add(real *out, const double *sums, size_t parts, size_t cols);
+
+/*
+ * Products of at most 64 rows, where a row's sums run in an order that does not depend on how many there are: y[m,n] = x[m,k]
+ * w[n,k]^T (+ bias) (+ y when add). round: inputs are rounded to bf16.
+ */
+void cuda_few_rows(real *y, const real *x, DType type, const void *w, const real *bias, bool add, bool round, size_t m, size_t n,
+                   size_t k);
+
+/*
+ * Products of many rows with a bias, added where the product is: y[m,rows] of ld columns = x[m,k] w[rows,k]^T + bias (+ y when
+ * add); x and w both f32 or both bf16. fits: whether cuBLAS takes the sizes and alignments, with `chunk` rows of w at a time.
+ */
+void cuda_biased_init(void);
+bool cuda_biased_fits(const real *y, const void *x, const void *w, const real *bias, int n, int k, int chunk);
+void cuda_biased(cudaDataType input, real *y, const void *x, const void *w, const real *bias, bool add, int m, int rows, int k,
+                 int ld);
 
 enum { THREADS = 256 }; /* of every block */
 
@@ -87,19 +115,20 @@ static __device__ inline float value_of(__nv_bfloat16 x)
     return __bfloat162float(x);
 }
 
-/* The sum of all threads' x, for all of them. Every thread of the block must call it. */
+/* The sum of all threads' x, for all of them: by warps, then over the warps in order. Every thread of the block must call it. */
 static __device__ inline double block_sum(double x)
 {
-    __shared__ double sums[THREADS];
+    __shared__ double sums[THREADS / 32];
+    for (int offset = 16; offset > 0; offset /= 2)
+        x += __shfl_xor_sync(0xffffffff, x, offset);
     __syncthreads(); /* somebody may still read the last result */
-    sums[threadIdx.x] = x;
+    if (threadIdx.x % 32 == 0)
+        sums[threadIdx.x / 32] = x;
     __syncthreads();
-    for (unsigned half = THREADS / 2; half > 0; half /= 2) {
-        if (threadIdx.x < half)
-            sums[threadIdx.x] += sums[threadIdx.x + half];
-        __syncthreads();
-    }
-    return sums[0];
+    double total = 0;
+    for (int i = 0; i < THREADS / 32; i++)
+        total += sums[i];
+    return total;
 }
 
 /* The larger of the two; NaN if one is. */
@@ -111,16 +140,17 @@ static __device__ inline float larger(float a, float b)
 /* The same for the largest x. */
 static __device__ inline float block_max(float x)
 {
-    __shared__ float most[THREADS];
+    __shared__ float most[THREADS / 32];
+    for (int offset = 16; offset > 0; offset /= 2)
+        x = larger(x, __shfl_xor_sync(0xffffffff, x, offset));
     __syncthreads();
-    most[threadIdx.x] = x;
+    if (threadIdx.x % 32 == 0)
+        most[threadIdx.x / 32] = x;
     __syncthreads();
-    for (unsigned half = THREADS / 2; half > 0; half /= 2) {
-        if (threadIdx.x < half)
-            most[threadIdx.x] = larger(most[threadIdx.x], most[threadIdx.x + half]);
-        __syncthreads();
-    }
-    return most[0];
+    float result = most[0];
+    for (int i = 1; i < THREADS / 32; i++)
+        result = larger(result, most[i]);
+    return result;
 }
 
 #endif
