@@ -90,20 +90,35 @@ static size_t candidate_insert(Candidate *best, size_t n, size_t most, Candidate
     return n < most ? n + 1 : n;
 }
 
-/* The best ways on from one live beam join the best of all. */
-static size_t candidates_add(BeamSearch *b, size_t beam, real *logits, Candidate *best, size_t n, size_t most)
+History beam_history(const BeamSearch *b, size_t beam)
 {
-    double lse = logits_lse(logits, b->vocabulary);
-    Beam *from = &b->live[beam];
+    return (History){b->live[beam].ids, b->live[beam].n, b->n_prompt};
+}
+
+static float score_with(const Beam *from, const Choices *c, real logit)
+{
+    return (float)((double)logit - c->lse) + from->score;
+}
+
+bool beam_settled(const BeamSearch *b, size_t beam, const Choices *c)
+{
+    const Beam *from = &b->live[beam];
+    size_t most = 2 * b->width;
+    return most < c->n && score_with(from, c, choices_kth(c, most)) > score_with(from, c, c->rest);
+}
+
+/* The best ways on from one live beam join the best of all. */
+static size_t candidates_add(BeamSearch *b, size_t beam, const Choices *c, Candidate *best, size_t n, size_t most)
+{
     Candidate own[2 * MAX_BEAMS];
     size_t n_own = 0;
     float floor_score = n == most ? best[n - 1].score : -INFINITY;
-    logits_process(logits, b->vocabulary, &b->options, (History){from->ids, from->n, b->n_prompt});
-    for (size_t t = 0; t < b->vocabulary; t++) {
-        float score = (float)((double)logits[t] - lse) + from->score;
+    for (size_t i = 0; i < c->n; i++) {
+        float score = score_with(&b->live[beam], c, c->logits[i]);
+        int32_t id = choices_id(c, i);
         if (score > floor_score || n_own < most)
             n_own = candidate_insert(own, n_own, most,
-                                     (Candidate){score, beam, (int32_t)t, (double)logits[t] - lse, (int32_t)t == b->options.eos});
+                                     (Candidate){score, beam, id, (double)c->logits[i] - c->lse, id == b->options.eos});
     }
     for (size_t i = 0; i < n_own; i++)
         n = candidate_insert(best, n, most, own[i]);
@@ -155,13 +170,13 @@ static bool can_improve(const BeamSearch *b)
     return !worst->finished || possible > worst->score;
 }
 
-bool beam_step(BeamSearch *b, real *logits)
+bool beam_step(BeamSearch *b, const Choices *choices)
 {
     Candidate best[2 * MAX_BEAMS];
     size_t most = 2 * b->width, n = 0, rows = beam_live(b), new_tokens = b->live[0].n - b->n_prompt + 1;
     bool last = new_tokens >= (size_t)b->options.max_new_tokens;
     for (size_t i = 0; i < rows; i++)
-        n = candidates_add(b, i, logits + i * b->vocabulary, best, n, most);
+        n = candidates_add(b, i, &choices[i], best, n, most);
     for (size_t i = 0; i < n && i < b->width; i++)
         if (best[i].ends || last)
             done_insert(b, &best[i], new_tokens);

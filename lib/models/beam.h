@@ -3,8 +3,8 @@
  * rows of logits that knows nothing of models or caches.
  *
  *   beam_init(&b, &options, prompt, n_prompt, vocabulary);
- *   do { logits of beam_live(&b) rows, in order } while (beam_step(&b, logits));    then b.parents says how to reorder the cache
- *   beam_best(&b, 0)
+ *   do { choices of beam_live(&b) rows, in order } while (beam_step(&b, choices));    then b.parents says how to reorder the
+ * cache beam_best(&b, 0)
  */
 #ifndef MODELS_BEAM_H
 #define MODELS_BEAM_H
@@ -40,8 +40,15 @@ void beam_reset(BeamSearch *b);
 /* How many rows of logits the next beam_step wants: 1 at first (all beams are the same), then the width. */
 size_t beam_live(const BeamSearch *b);
 
-/* Takes logits [beam_live, vocabulary] (they are overwritten) one token further. False when the search is over. */
-bool beam_step(BeamSearch *b, real *logits);
+/* What a live beam has said so far, for banned_tokens. */
+History beam_history(const BeamSearch *b, size_t beam);
+
+/* Whether a list of the likeliest tokens settles how a live beam can go on: in scores, which are float, equal if logits are near.
+ */
+bool beam_settled(const BeamSearch *b, size_t beam, const Choices *choices);
+
+/* One token further: choices [beam_live], each settled or whole. False when the search is over. */
+bool beam_step(BeamSearch *b, const Choices *choices);
 
 /* The rank-th best finished hypothesis. */
 const Beam *beam_best(const BeamSearch *b, size_t rank);

@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "models/shortlist.h"
+
 /* One continuation. */
 typedef struct Lane {
     int32_t *ids; /* history, then the generated ones; in the decoder's arena. Not used by beams, which keep their own */
@@ -21,19 +23,19 @@ struct Decoder {
     const Kernels *kernels;
     const Opt *opt;
     GenerateOptions options;
-    size_t n_prefix, max_images, n_return, width, n_history, vocabulary;
+    size_t n_prefix, max_images, n_return, width, n_history;
     const int32_t *history;
     KvCache *cache;    /* owned */
     Arena arena;       /* everything below */
     Lane *lanes;       /* [max_images * width] */
     BeamSearch *beams; /* [max_images], with num_beams > 1 */
     bool *searching;   /* [max_images]: the search goes on */
-    size_t *live;      /* lanes in this step, in order of row */
+    size_t *live;      /* lanes in this step, in order of row; of prompts, the first lane of each */
     size_t n_live, images, length;
     int32_t *ids, *positions;
     size_t *at, *rows, *moved_to, *moved_from;
     Span *spans;
-    real *logits; /* host, [max_images * width, vocabulary] */
+    Shortlist choices; /* of each row of this step */
     uint64_t tokens;
     bool warm; /* the stack has all that any step will take */
 };
@@ -76,15 +78,14 @@ Decoder *decoder_new(const Kernels *kernels, const Opt *opt, const GenerateOptio
                    .n_return = n_return,
                    .width = width_of(options, n_return),
                    .history = history,
-                   .n_history = n_history,
-                   .vocabulary = opt->config.vocabulary};
+                   .n_history = n_history};
     size_t lanes = max_images * d->width, most = (size_t)options->max_new_tokens;
     size_t prompt_rows = max_images * (n_prefix + 1);
     d->cache = kv_cache_new(kernels, opt, cache_rows(options, n_prefix, max_images, n_return));
     lanes_new(d);
     d->beams = arena_calloc(&d->arena, max_images, sizeof *d->beams);
     for (size_t i = 0; i < max_images && options->num_beams > 1; i++)
-        beam_init(&d->beams[i], options, history, n_history, d->vocabulary);
+        beam_init(&d->beams[i], options, history, n_history, opt->config.vocabulary);
     d->searching = arena_calloc(&d->arena, max_images, sizeof *d->searching);
     d->live = arena_calloc(&d->arena, lanes, sizeof *d->live);
     d->ids = arena_calloc(&d->arena, lanes, sizeof *d->ids);
@@ -94,7 +95,8 @@ Decoder *decoder_new(const Kernels *kernels, const Opt *opt, const GenerateOptio
     d->at = arena_calloc(&d->arena, lanes > prompt_rows ? lanes : prompt_rows, sizeof *d->at);
     d->moved_to = arena_calloc(&d->arena, lanes * most, sizeof *d->moved_to);
     d->moved_from = arena_calloc(&d->arena, lanes * most, sizeof *d->moved_from);
-    d->logits = arena_alloc(&d->arena, lanes * d->vocabulary * sizeof *d->logits);
+    shortlist_init(&d->choices, &d->arena, kernels, &d->options, opt->config.vocabulary, lanes,
+                   options->num_beams > 1 ? d->width : 1, n_history + most);
     return d;
 }
 
@@ -119,7 +121,22 @@ static size_t lane_row(const Decoder *d, size_t lane)
     return d->max_images * (d->n_prefix + 1) + lane * (size_t)d->options.max_new_tokens;
 }
 
-/* Runs all prompts; the host has the logits of each image's first token, one row an image. */
+static History history_of(const Decoder *d, size_t lane)
+{
+    if (d->options.num_beams > 1)
+        return beam_history(&d->beams[lane / d->width], lane % d->width);
+    return (History){d->lanes[lane].ids, d->n_history + d->lanes[lane].n, d->n_history};
+}
+
+/* What may follow in every live lane, from one row of logits for each. */
+static void fetch_choices(Decoder *d, const Tensor *logits)
+{
+    for (size_t i = 0; i < d->n_live; i++)
+        shortlist_ban(&d->choices, i, history_of(d, d->live[i]));
+    shortlist_fetch(&d->choices, tensor_data(logits), d->n_live);
+}
+
+/* Runs all prompts: the choices of each image's first token, one row an image. */
 static void prefill(Decoder *d, Tape *t, const Tensor *prefixes)
 {
     size_t rows = d->n_prefix + 1;
@@ -128,14 +145,15 @@ static void prefill(Decoder *d, Tape *t, const Tensor *prefixes)
             d->at[i * rows + r] = prompt_row(d, i) + r;
         d->spans[i] = (Span){.q = i * rows, .nq = rows, .k = prompt_row(d, i), .nk = rows};
         d->rows[i] = i * rows + d->n_prefix;
+        d->live[i] = i * d->width;
     }
+    d->n_live = d->images;
     Tensor *x = opt_prompts(t, d->opt, prefixes, d->n_prefix, d->images);
     x = opt_advance(t, d->opt, d->cache, x, d->at, d->spans, d->images);
-    Tensor *logits = opt_logits(t, d->opt, x, d->rows, d->images);
-    d->kernels->download(d->logits, logits->data, tensor_size(logits) * sizeof(real));
+    fetch_choices(d, opt_logits(t, d->opt, x, d->rows, d->images));
 }
 
-/* Feeds every live lane its last token; the host has one row of logits for each. */
+/* Feeds every live lane its last token: the choices of the next one. */
 static void advance(Decoder *d, Tape *t)
 {
     size_t prompt = d->n_prefix + 1;
@@ -153,26 +171,22 @@ static void advance(Decoder *d, Tape *t)
     }
     Tensor *x = opt_embed(t, d->opt, d->ids, d->positions, d->n_live);
     x = opt_advance(t, d->opt, d->cache, x, d->at, d->spans, d->n_live);
-    Tensor *logits = opt_logits(t, d->opt, x, d->rows, d->n_live);
-    d->kernels->download(d->logits, logits->data, tensor_size(logits) * sizeof(real));
+    fetch_choices(d, opt_logits(t, d->opt, x, d->rows, d->n_live));
 }
 
 /* ---- greedy and sampled ---- */
 
-/* The next token of a lane from its row of logits (overwritten). */
-static void lane_choose(Decoder *d, Lane *lane, real *logits, uint64_t key, uint32_t step)
+/* The next token of a lane from its row of choices. */
+static void lane_choose(Decoder *d, size_t row, size_t index, uint64_t key, uint32_t step)
 {
-    double lse = logits_lse(logits, d->vocabulary);
-    double *raw = &lane->logp[lane->n];
-    History history = {lane->ids, d->n_history + lane->n, d->n_history};
     const GenerateOptions *o = &d->options;
-    real eos_logit = logits[o->eos];
-    bool processed = o->no_repeat_ngram_size > 0 || (int64_t)lane->n < o->min_new_tokens;
-    if (processed)
-        logits_process(logits, d->vocabulary, o, history);
-    int32_t id =
-        o->sample ? logits_sample(logits, d->vocabulary, o, step, key, (uint32_t)lane->n) : logits_argmax(logits, d->vocabulary);
-    *raw = (double)(id == o->eos ? eos_logit : logits[id]) - lse;
+    Lane *lane = &d->lanes[index];
+    Choices c = shortlist_get(&d->choices, row);
+    if (!choices_suffice(&c, d->choices.want))
+        c = shortlist_whole(&d->choices, row, 0);
+    size_t chosen = o->sample ? choices_draw(&c, o, step, key, (uint32_t)lane->n) : choices_first(&c);
+    int32_t id = choices_id(&c, chosen);
+    lane->logp[lane->n] = (double)c.logits[chosen] - c.lse;
     lane->ids[d->n_history + lane->n++] = id;
     lane->eos = id == o->eos;
     lane->done = lane->eos || (int64_t)lane->n == o->max_new_tokens;
@@ -189,27 +203,24 @@ static void lanes_list(Decoder *d)
         }
 }
 
-/* All captions of an image begin from the same row: each but the first needs a copy, since choosing overwrites it. */
+static void lanes_reset(Decoder *d)
+{
+    for (size_t lane = 0; lane < d->images * d->width; lane++)
+        d->lanes[lane].n = 0;
+}
+
+/* All captions of an image begin from the same row. */
 static void lanes_begin(Decoder *d, const uint64_t *keys, uint32_t step)
 {
-    for (size_t image = d->images; image-- > 0;) {
-        real *row = d->logits + image * d->vocabulary;
-        for (size_t k = d->width; k-- > 0;) {
-            size_t lane = image * d->width + k;
-            real *own = d->logits + lane * d->vocabulary;
-            memmove(own, row, d->vocabulary * sizeof *own);
-            d->lanes[lane].n = 0;
-        }
-    }
     for (size_t lane = 0; lane < d->images * d->width; lane++)
-        lane_choose(d, &d->lanes[lane], d->logits + lane * d->vocabulary, keys[lane], step);
+        lane_choose(d, lane / d->width, lane, keys[lane], step);
     lanes_list(d);
 }
 
 static void lanes_step(Decoder *d, const uint64_t *keys, uint32_t step)
 {
     for (size_t i = 0; i < d->n_live; i++)
-        lane_choose(d, &d->lanes[d->live[i]], d->logits + i * d->vocabulary, keys[d->live[i]], step);
+        lane_choose(d, i, d->live[i], keys[d->live[i]], step);
     lanes_list(d);
 }
 
@@ -225,27 +236,43 @@ static void beams_list(Decoder *d)
         }
 }
 
+static void beams_reset(Decoder *d)
+{
+    for (size_t image = 0; image < d->images; image++)
+        beam_reset(&d->beams[image]);
+}
+
+/* One token more of an image's beams, whose choices begin with row `row`. */
+static void beams_choose(Decoder *d, size_t image, size_t row)
+{
+    BeamSearch *b = &d->beams[image];
+    Choices c[MAX_BEAMS];
+    for (size_t k = 0; k < beam_live(b); k++) {
+        c[k] = shortlist_get(&d->choices, row + k);
+        if (!beam_settled(b, k, &c[k]))
+            c[k] = shortlist_whole(&d->choices, row + k, k);
+    }
+    d->searching[image] = beam_step(b, c);
+    d->tokens += d->width;
+}
+
 static void beams_begin(Decoder *d)
 {
-    for (size_t image = 0; image < d->images; image++) {
-        beam_reset(&d->beams[image]);
-        d->searching[image] = beam_step(&d->beams[image], d->logits + image * d->vocabulary);
-        d->tokens += d->width;
-    }
+    for (size_t image = 0; image < d->images; image++)
+        beams_choose(d, image, image);
     beams_list(d);
 }
 
-/* Each image's rows of logits stand together; afterwards its lanes of the cache follow their parents. */
+/* Each image's rows of choices stand together; afterwards its lanes of the cache follow their parents. */
 static void beams_step(Decoder *d, Tape *t)
 {
     size_t n_moved = 0, row = 0;
     for (size_t image = 0; image < d->images; image++) {
         if (!d->searching[image])
             continue;
-        BeamSearch *b = &d->beams[image];
-        d->searching[image] = beam_step(b, d->logits + row * d->vocabulary);
+        const BeamSearch *b = &d->beams[image];
+        beams_choose(d, image, row);
         row += d->width;
-        d->tokens += d->width;
         for (size_t k = 0; k < d->width && d->searching[image]; k++)
             for (size_t j = 0; j < d->length && b->parents[k] != k; j++, n_moved++) {
                 d->moved_to[n_moved] = lane_row(d, image * d->width + k) + j;
@@ -301,13 +328,18 @@ void decoder_run(Decoder *d, Tape *t, const Tensor *prefixes, size_t images, con
     if (images > d->max_images)
         bug("%zu images for a decoder of %zu", images, d->max_images);
     d->images = images;
+    bool beams = d->options.num_beams > 1;
+    if (beams)
+        beams_reset(d);
+    else
+        lanes_reset(d);
     TapeMark mark = tape_mark(t);
     prefill(d, t, prefixes);
-    tape_release(t, mark);
-    if (d->options.num_beams > 1)
+    if (beams)
         beams_begin(d);
     else
         lanes_begin(d, keys, step);
+    tape_release(t, mark);
     forbid_growth(t, d->warm);
     decode_loop(d, t, keys, step);
     forbid_growth(t, false);

@@ -6,54 +6,37 @@
 
 #include "base/random.h"
 
-/* Bans every token that would complete an n-gram already in the history. */
-static void ban_repeats(real *logits, size_t vocabulary, size_t n, History h)
+static size_t id_add(int32_t *ids, size_t n, int32_t id)
 {
-    if (n == 0 || h.n + 1 < n)
-        return;
-    const int32_t *last = h.ids + h.n + 1 - n;
-    for (size_t i = 0; i + n <= h.n; i++) {
-        int32_t next = h.ids[i + n - 1];
-        if (memcmp(h.ids + i, last, (n - 1) * sizeof *last) == 0 && next >= 0 && (size_t)next < vocabulary)
-            logits[next] = -INFINITY;
-    }
+    for (size_t i = 0; i < n; i++)
+        if (ids[i] == id)
+            return n;
+    ids[n] = id;
+    return n + 1;
 }
 
-void logits_process(real *logits, size_t vocabulary, const GenerateOptions *options, History history)
+size_t banned_tokens(int32_t *ids, const GenerateOptions *options, History h)
 {
-    ban_repeats(logits, vocabulary, (size_t)options->no_repeat_ngram_size, history);
-    if (history.n - history.n_prompt < (size_t)options->min_new_tokens)
-        logits[options->eos] = -INFINITY;
+    size_t n = (size_t)options->no_repeat_ngram_size, banned = 0;
+    for (size_t i = 0; n > 0 && i + n <= h.n; i++) /* whatever would complete an n-gram that is there already */
+        if (memcmp(h.ids + i, h.ids + h.n + 1 - n, (n - 1) * sizeof *h.ids) == 0)
+            banned = id_add(ids, banned, h.ids[i + n - 1]);
+    if (h.n - h.n_prompt < (size_t)options->min_new_tokens)
+        banned = id_add(ids, banned, options->eos);
+    return banned;
 }
 
-int32_t logits_argmax(const real *logits, size_t vocabulary)
-{
-    size_t best = 0;
-    for (size_t i = 1; i < vocabulary; i++)
-        if (logits[i] > logits[best])
-            best = i;
-    return (int32_t)best;
-}
-
-double logits_lse(const real *logits, size_t vocabulary)
-{
-    double top = logits[logits_argmax(logits, vocabulary)], sum = 0;
-    for (size_t i = 0; i < vocabulary; i++)
-        sum += exp((double)logits[i] - top);
-    return top + log(sum);
-}
-
-/* The k-th largest value, k >= 1: each pass finds the largest below the last one, counting ties. k is small: 6 in the paper. */
-static real kth_largest(const real *logits, size_t vocabulary, size_t k)
+/* Each pass finds the largest below the last one, counting ties. k is small: 6 in the paper. */
+real choices_kth(const Choices *c, size_t k)
 {
     real below = INFINITY;
     for (size_t found = 0; found < k;) {
         real best = -INFINITY;
         size_t ties = 0;
-        for (size_t i = 0; i < vocabulary; i++)
-            if (logits[i] < below && logits[i] >= best) {
-                ties = logits[i] > best ? 1 : ties + 1;
-                best = logits[i];
+        for (size_t i = 0; i < c->n; i++)
+            if (c->logits[i] < below && c->logits[i] >= best) {
+                ties = c->logits[i] > best ? 1 : ties + 1;
+                best = c->logits[i];
             }
         if (best == -INFINITY)
             return best;
@@ -63,24 +46,37 @@ static real kth_largest(const real *logits, size_t vocabulary, size_t k)
     return below;
 }
 
-int32_t logits_sample(const real *logits, size_t vocabulary, const GenerateOptions *options, uint32_t step, uint64_t key,
-                      uint32_t position)
+bool choices_suffice(const Choices *c, size_t k)
 {
-    size_t k = options->top_k > 0 && (size_t)options->top_k < vocabulary ? (size_t)options->top_k : vocabulary;
-    real least = k < vocabulary ? kth_largest(logits, vocabulary, k) : -INFINITY;
-    double top = logits[logits_argmax(logits, vocabulary)], sum = 0;
-    for (size_t i = 0; i < vocabulary; i++)
-        if (logits[i] >= least)
-            sum += exp(((double)logits[i] - top) / options->temperature);
+    return k < c->n && choices_kth(c, k) > c->rest;
+}
+
+size_t choices_first(const Choices *c)
+{
+    size_t best = 0;
+    for (size_t i = 1; i < c->n; i++)
+        if (c->logits[i] > c->logits[best])
+            best = i;
+    return best;
+}
+
+size_t choices_draw(const Choices *c, const GenerateOptions *options, uint32_t step, uint64_t key, uint32_t position)
+{
+    size_t k = options->top_k > 0 && (size_t)options->top_k < c->n ? (size_t)options->top_k : c->n;
+    real least = k < c->n ? choices_kth(c, k) : -INFINITY;
+    double top = c->logits[choices_first(c)], sum = 0;
+    for (size_t i = 0; i < c->n; i++)
+        if (c->logits[i] >= least)
+            sum += exp(((double)c->logits[i] - top) / options->temperature);
     double left = random_uniform(options->seed, step, key, position) * sum;
     size_t chosen = 0;
-    for (size_t i = 0; i < vocabulary; i++) {
-        if (logits[i] < least || logits[i] == -INFINITY)
+    for (size_t i = 0; i < c->n; i++) {
+        if (c->logits[i] < least || c->logits[i] == -INFINITY)
             continue;
         chosen = i;
-        left -= exp(((double)logits[i] - top) / options->temperature);
+        left -= exp(((double)c->logits[i] - top) / options->temperature);
         if (left < 0)
             break;
     }
-    return (int32_t)chosen;
+    return chosen;
 }

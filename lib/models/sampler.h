@@ -28,17 +28,38 @@ typedef struct History {
     size_t n, n_prompt;
 } History;
 
-/* Sets the logits of tokens that must not follow to -infinity. */
-void logits_process(real *logits, size_t vocabulary, const GenerateOptions *options, History history);
+/*
+ * The tokens that must not follow, each once, in no order. Room for history.n + 1 of them; returns how many there are.
+ */
+size_t banned_tokens(int32_t *ids, const GenerateOptions *options, History history);
 
-/* The first of the largest. */
-int32_t logits_argmax(const real *logits, size_t vocabulary);
+/*
+ * What may follow: tokens of one row of logits in order of id. All of the vocabulary, or the likeliest: then no other token has a
+ * logit above `rest`, and an answer that needs only logits above it is that of the whole row.
+ */
+typedef struct Choices {
+    const real *logits; /* [n]; those of banned tokens are -INFINITY */
+    const int32_t *ids; /* [n]; NULL: 0 .. n-1 */
+    size_t n;
+    double lse; /* log of the sum of exponentials of the whole row as the model gave it; log p of a token is its logit - lse */
+    real rest;
+} Choices;
 
-/* log of the sum of exponentials, in double; log p of token t is logits[t] - lse. */
-double logits_lse(const real *logits, size_t vocabulary);
+static inline int32_t choices_id(const Choices *c, size_t i)
+{
+    return c->ids ? c->ids[i] : (int32_t)i;
+}
 
-/* One draw from softmax(logits / temperature) over the top k. step, key, position: see base/random.h. */
-int32_t logits_sample(const real *logits, size_t vocabulary, const GenerateOptions *options, uint32_t step, uint64_t key,
-                      uint32_t position);
+/* The k-th largest logit, k >= 1; -INFINITY where there are not so many. */
+real choices_kth(const Choices *c, size_t k);
+
+/* Whether the list settles what depends on the k largest alone, and on whatever equals the k-th. */
+bool choices_suffice(const Choices *c, size_t k);
+
+/* Which is the first of the largest. */
+size_t choices_first(const Choices *c);
+
+/* Which is drawn from softmax(logits / temperature) over the top k. step, key, position: see base/random.h. */
+size_t choices_draw(const Choices *c, const GenerateOptions *options, uint32_t step, uint64_t key, uint32_t position);
 
 #endif

@@ -87,6 +87,8 @@ typedef struct Kernels {
 
     void (*add)(real *y, const real *a, const real *b, size_t n); /* y = a + b; y may be a or b */
     void (*axpy)(real *y, double alpha, const real *x, size_t n); /* y += alpha x */
+    /* y[i] += alpha[i] x[i] by rows; alpha [rows] in the table's memory. */
+    void (*axpy_rows)(real *y, const real *alpha, const real *x, size_t rows, size_t cols);
 
     /*
      * out = softmax(scale q k^T) v by span and head. stats [q_rows, heads, 2] keeps the maximum and the sum of exponentials
@@ -123,6 +125,13 @@ typedef struct Kernels {
     /* dlogits[i] = dlogp[i] * (onehot(targets[i]) - softmax(logits[i])): overwrites; dlogits may be logits. */
     void (*token_logp_backward)(real *dlogits, const real *dlogp, const real *logits, const real *lse, const int32_t *targets,
                                 size_t rows, size_t cols);
+
+    /*
+     * Of logits [rows, cols], into HOST memory in every table: values and ids [rows, k] are the k largest of each row, largest
+     * first, of equals the lower id first; lse[i] = log of the sum of exponentials of row i (sums in double). NaN is never among
+     * them; places left over hold -INFINITY and id 0.
+     */
+    void (*likeliest)(real *values, int32_t *ids, double *lse, const real *logits, size_t rows, size_t cols, size_t k);
 
     /* Optimizer. */
     double (*sum_squares)(const real *x, size_t n);

@@ -34,19 +34,6 @@ static void logits_of(const Kernels *k, real *logits, const Tensor *x, const Ten
     k->matmul(logits, tensor_data(x) + first * x->cols, table->type, table->data, NULL, false, rows, table->rows, table->cols);
 }
 
-/* dx[i] += dlogp[i] slope[i]. */
-static void x_backward(Tape *t, const LogpNote *n)
-{
-    const Kernels *k = tape_kernels(t);
-    size_t rows = n->x->rows, cols = n->x->cols;
-    TapeMark mark = tape_mark(t);
-    real *dlogp = tape_alloc(t, rows * sizeof *dlogp);
-    k->download(dlogp, n->logp->grad, rows * sizeof *dlogp);
-    for (size_t i = 0; i < rows; i++)
-        k->axpy(n->x->grad + i * cols, (double)dlogp[i], tensor_data(n->slope) + i * cols, cols);
-    tape_release(t, mark);
-}
-
 /* In the forward pass this was logits = x table^T: dtable += dlogits^T x. */
 static void table_backward(Tape *t, const LogpNote *n)
 {
@@ -66,8 +53,8 @@ static void table_backward(Tape *t, const LogpNote *n)
 static void token_logp_backward(Tape *t, void *context)
 {
     const LogpNote *n = context;
-    if (has_grad(n->x))
-        x_backward(t, n);
+    if (has_grad(n->x)) /* dx[i] += dlogp[i] slope[i] */
+        tape_kernels(t)->axpy_rows(n->x->grad, n->logp->grad, tensor_data(n->slope), n->x->rows, n->x->cols);
     if (has_grad(n->table))
         table_backward(t, n);
 }

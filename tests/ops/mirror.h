@@ -166,6 +166,12 @@ static void mirror_axpy(real *y, double alpha, const real *x, size_t n)
     back();
 }
 
+static void mirror_axpy_rows(real *y, const real *alpha, const real *x, size_t rows, size_t cols)
+{
+    device->axpy_rows(out(y, rows * cols), in(alpha, rows), in(x, rows * cols), rows, cols);
+    back();
+}
+
 /* Rows of keys and values that the spans have. */
 static size_t mirror_key_rows(const AttentionShape *shape)
 {
@@ -285,6 +291,13 @@ static void mirror_token_logp_backward(real *dlogits, const real *dlogp, const r
     back();
 }
 
+/* What it finds is host memory in every table. */
+static void mirror_likeliest(real *values, int32_t *ids, double *lse, const real *logits, size_t rows, size_t cols, size_t k)
+{
+    device->likeliest(values, ids, lse, in(logits, rows * cols), rows, cols, k);
+    back();
+}
+
 static double mirror_sum_squares(const real *x, size_t n)
 {
     double sum = device->sum_squares(in(x, n), n);
@@ -332,6 +345,7 @@ static const Kernels *mirror_of(const Kernels *under)
         .relu_backward = mirror_relu_backward,
         .add = mirror_add,
         .axpy = mirror_axpy,
+        .axpy_rows = mirror_axpy_rows,
         .attention = mirror_attention,
         .attention_backward = mirror_attention_backward,
         .embed = mirror_embed,
@@ -343,6 +357,7 @@ static const Kernels *mirror_of(const Kernels *under)
         .mean_rows_backward = mirror_mean_rows_backward,
         .token_logp = mirror_token_logp,
         .token_logp_backward = mirror_token_logp_backward,
+        .likeliest = mirror_likeliest,
         .sum_squares = mirror_sum_squares,
         .clamp = mirror_clamp,
         .scale = mirror_scale,

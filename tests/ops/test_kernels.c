@@ -172,6 +172,96 @@ static void logits(void)
         check_logits(shapes[i][0], shapes[i][1]);
 }
 
+/* The k largest of every row by counting, for each value, how many come before it; NaN is nowhere, left over places are empty. */
+static void likeliest_by_rank(real *values, int32_t *ids, const real *x, size_t cols, size_t k)
+{
+    for (size_t i = 0; i < k; i++) {
+        values[i] = -INFINITY;
+        ids[i] = 0;
+    }
+    for (size_t j = 0; j < cols; j++) {
+        size_t rank = 0;
+        for (size_t i = 0; i < cols; i++)
+            rank += x[i] > x[j] || (x[i] == x[j] && i < j);
+        if (!isnan(x[j]) && rank < k) {
+            values[rank] = x[j];
+            ids[rank] = (int32_t)j;
+        }
+    }
+}
+
+/* Also against plain, and each row alone. */
+static void check_likeliest(const real *logits, size_t rows, size_t cols, size_t k)
+{
+    what = "likeliest";
+    real *values = buffer(rows * k), *expected = buffer(k), *alone = buffer(k), *lse = buffer(rows), *plain_lse = buffer(rows);
+    int32_t *ids = malloc(3 * rows * k * sizeof *ids), *expected_ids = ids + rows * k, *alone_ids = ids + 2 * rows * k;
+    double *sums = malloc((2 * rows + 1) * sizeof *sums);
+    fast->likeliest(values, ids, sums, logits, rows, cols, k);
+    for (size_t i = 0; i < rows; i++) {
+        const real *x = logits + i * cols;
+        if (cols <= 2000)
+            likeliest_by_rank(expected, expected_ids, x, cols, k);
+        else
+            plain->likeliest(expected, expected_ids, sums + 2 * rows, x, 1, cols, k);
+        fast->likeliest(alone, alone_ids, sums + rows + i, x, 1, cols, k);
+        for (size_t j = 0; j < k; j++) {
+            if (values[i * k + j] != expected[j] || ids[i * k + j] != expected_ids[j])
+                fail_msg("%s (%s), %zu of %zu: place %zu of row %zu has %g of token %d, expected %g of %d", what, fast->name, k,
+                         cols, j, i, (double)values[i * k + j], ids[i * k + j], (double)expected[j], expected_ids[j]);
+            if (alone[j] != expected[j] || alone_ids[j] != expected_ids[j])
+                fail_msg("%s (%s): place %zu of row %zu differs when alone", what, fast->name, j, i);
+        }
+        if (memcmp(&sums[i], &sums[rows + i], sizeof *sums) != 0 && !isnan(sums[i]))
+            fail_msg("%s (%s): the sum of row %zu differs when alone", what, fast->name, i);
+        lse[i] = (real)sums[i];
+    }
+    plain->likeliest(values, ids, sums, logits, rows, cols, k);
+    for (size_t i = 0; i < rows; i++)
+        plain_lse[i] = (real)sums[i];
+    check(lse, plain_lse, rows, tolerance_functions);
+    free(ids);
+    free(sums);
+    buffers_release();
+}
+
+/* Rows of drawn numbers; of few different ones, so that there are ties; with forbidden tokens; and with NaN. */
+static void likeliest(void)
+{
+    static const size_t columns[] = {1, 5, 33, 1000, 1999, 8193, 50273}, most[] = {1, 2, 7, 64, 129};
+    enum { ROWS = 5 };
+    for (size_t c = 0; c < sizeof columns / sizeof *columns; c++)
+        for (size_t i = 0; i <= sizeof most / sizeof *most; i++) {
+            size_t cols = columns[c], k = i < sizeof most / sizeof *most ? most[i] : cols;
+            if (k > 2000)
+                continue;
+            real *x = draw(ROWS * cols);
+            for (size_t j = 0; j < cols; j++) {
+                x[cols + j] = round(x[cols + j]);
+                x[2 * cols + j] = j % 3 == 1 ? -INFINITY : x[2 * cols + j] * 20;
+                x[3 * cols + j] = j % 3 ? x[3 * cols + j] : NAN;
+                x[4 * cols + j] = j + 1 < cols ? -INFINITY : 1; /* all but the last are forbidden */
+            }
+            check_likeliest(x, ROWS, cols, k);
+        }
+}
+
+/* y += alpha x by rows, against axpy row by row. */
+static void rows_added(void)
+{
+    static const size_t shapes[][2] = {{1, 1}, {3, 33}, {65, 17}, {7, 2560}, {300, 100}};
+    for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++) {
+        size_t rows = shapes[s][0], cols = shapes[s][1];
+        what = "axpy_rows";
+        real *x = draw(rows * cols), *alpha = draw(rows), *y = draw(rows * cols), *expected = twin(y, rows * cols);
+        fast->axpy_rows(y, alpha, x, rows, cols);
+        for (size_t i = 0; i < rows; i++)
+            plain->axpy(expected + i * cols, (double)alpha[i], x + i * cols, cols);
+        check(y, expected, rows * cols, tolerance);
+        buffers_release();
+    }
+}
+
 /* Attention. */
 
 static void check_attention(size_t q_rows, size_t k_rows, size_t heads, size_t d, bool causal, const Span *spans, size_t n_spans)
@@ -297,6 +387,8 @@ TEST(norms)
 TEST(rows_moved)
 TEST(elements)
 TEST(logits)
+TEST(likeliest)
+TEST(rows_added)
 TEST(attentions)
 TEST(attention_alone)
 
@@ -304,9 +396,9 @@ static int run_all(int threads)
 {
     pool_init(threads);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_norms),  cmocka_unit_test(test_rows_moved), cmocka_unit_test(test_elements),
-        cmocka_unit_test(test_logits), cmocka_unit_test(test_attentions), cmocka_unit_test(test_attention_alone),
-        cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_norms),      cmocka_unit_test(test_rows_moved),      cmocka_unit_test(test_elements),
+        cmocka_unit_test(test_likeliest),  cmocka_unit_test(test_rows_added),      cmocka_unit_test(test_logits),
+        cmocka_unit_test(test_attentions), cmocka_unit_test(test_attention_alone), cmocka_unit_test(test_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -4,6 +4,7 @@
 #include <tgmath.h>
 
 #include "base/pool.h"
+#include "tensor/cpu/largest.h"
 
 typedef struct LogitsWork {
     real *logp, *lse, *entropy, *dlogits;
@@ -63,8 +64,37 @@ static void token_logp_backward(real *dlogits, const real *dlogp, const real *lo
     pool_run(token_logp_backward_part, &w, rows);
 }
 
+typedef struct LikeliestWork {
+    real *values;
+    int32_t *ids;
+    double *lse;
+    const real *logits;
+    size_t cols, k;
+} LikeliestWork;
+
+static void likeliest_part(void *context, size_t i)
+{
+    const LikeliestWork *w = context;
+    const real *x = w->logits + i * w->cols;
+    Largest largest = {.values = w->values + i * w->k, .ids = w->ids + i * w->k, .k = w->k};
+    for (size_t j = 0; j < w->cols; j++)
+        largest_add(&largest, x[j], (int32_t)j);
+    largest_end(&largest);
+    double top = largest.values[0], sum = 0;
+    for (size_t j = 0; j < w->cols; j++)
+        sum += exp((double)x[j] - top);
+    w->lse[i] = top + log(sum);
+}
+
+static void likeliest(real *values, int32_t *ids, double *lse, const real *logits, size_t rows, size_t cols, size_t k)
+{
+    LikeliestWork w = {values, ids, lse, logits, cols, k};
+    pool_run(likeliest_part, &w, rows);
+}
+
 void plain_logits_fill(Kernels *k)
 {
+    k->likeliest = likeliest;
     k->token_logp = token_logp;
     k->token_logp_backward = token_logp_backward;
 }

@@ -1,9 +1,12 @@
 /* Layer norm and token log-probabilities on vectors, sums in double. The formulas are plain_norm.c's and plain_logits.c's. */
+#include <float.h>
 #include <math.h>
 
 #include "base/pool.h"
+#include "tensor/cpu/largest.h"
 #include "tensor/cpu/math_vec.h"
 #include "tensor/cpu/plain.h"
+#include "tensor/cpu/scratch.h"
 
 /* A running sum in doubles of vectors of floats. */
 typedef struct Sum {
@@ -212,8 +215,94 @@ static void token_logp_backward(real *dlogits, const real *dlogp, const real *lo
     pool_run(token_logp_backward_part, &w, rows);
 }
 
+/*
+ * A row is cut into pieces that stay in the cache, in the same way for any number of rows; each has its own k largest and sum of
+ * exponentials, which are joined.
+ */
+enum { PIECE = 8192, MOST_LISTED = 128 }; /* so long a list, and scratch memory does not grow with it */
+
+typedef struct Piece {
+    Largest largest;
+    float top;  /* the largest, at least -FLT_MAX */
+    double sum; /* of e^(x - top) */
+} Piece;
+
+typedef struct LikeliestWork {
+    Piece *pieces; /* [rows, per_row] */
+    const real *logits;
+    size_t cols, per_row;
+} LikeliestWork;
+
+/* Where the list is full, whole vectors are compared with its last: few have anything larger. */
+static void piece_largest(Largest *l, const real *x, size_t first, size_t end)
+{
+    size_t j = first;
+    for (; j < end && l->n < l->k; j++)
+        largest_add(l, x[j], (int32_t)j);
+    for (; j + VL <= end; j += VL)
+        for (unsigned more = v_greater(v_load(x + j), v_set(l->values[l->k - 1])); more; more &= more - 1) {
+            size_t at = j + (size_t)__builtin_ctz(more);
+            largest_add(l, x[at], (int32_t)at);
+        }
+    for (; j < end; j++)
+        largest_add(l, x[j], (int32_t)j);
+}
+
+static double piece_sum(const real *x, float top, size_t first, size_t end)
+{
+    Sum sum = sum_zero();
+    size_t j = first;
+    for (; j + VL <= end; j += VL)
+        sum_add(&sum, v_exp(v_sub(v_load(x + j), v_set(top))));
+    double total = sum_total(sum);
+    for (; j < end; j++)
+        total += exp((double)(x[j] - top));
+    return total;
+}
+
+static void likeliest_part(void *context, size_t part)
+{
+    const LikeliestWork *w = context;
+    Piece *p = &w->pieces[part];
+    const real *x = w->logits + part / w->per_row * w->cols;
+    size_t first = part % w->per_row * PIECE, end = size_min(w->cols, first + PIECE);
+    piece_largest(&p->largest, x, first, end);
+    p->top = p->largest.n > 0 ? fmaxf(p->largest.values[0], -FLT_MAX) : -FLT_MAX;
+    p->sum = piece_sum(x, p->top, first, end);
+}
+
+/* The pieces of a row, joined: `row` lists its largest; returns its lse. */
+static double pieces_join(Largest *row, const Piece *pieces, size_t n)
+{
+    double sum = 0;
+    for (size_t i = 0; i < n; i++)
+        for (size_t j = 0; j < pieces[i].largest.n; j++)
+            largest_add(row, pieces[i].largest.values[j], pieces[i].largest.ids[j]);
+    largest_end(row);
+    double top = fmax((double)row->values[0], -FLT_MAX);
+    for (size_t i = 0; i < n; i++)
+        sum += pieces[i].sum * exp((double)pieces[i].top - top);
+    return top + log(sum);
+}
+
+static void likeliest(real *values, int32_t *ids, double *lse, const real *logits, size_t rows, size_t cols, size_t k)
+{
+    size_t per_row = (cols + PIECE - 1) / PIECE, n = rows * per_row, room = (k + MOST_LISTED - 1) / MOST_LISTED * MOST_LISTED;
+    Piece *pieces = scratch(SCRATCH_PIECES, n * (sizeof *pieces + room * (sizeof *values + sizeof *ids)));
+    real *found = (real *)(pieces + n);
+    int32_t *at = (int32_t *)(found + n * k);
+    for (size_t i = 0; i < n; i++)
+        pieces[i] = (Piece){.largest = {.values = found + i * k, .ids = at + i * k, .k = k}};
+    pool_run(likeliest_part, &(LikeliestWork){pieces, logits, cols, per_row}, n);
+    for (size_t i = 0; i < rows; i++) {
+        Largest row = {.values = values + i * k, .ids = ids + i * k, .k = k};
+        lse[i] = pieces_join(&row, pieces + i * per_row, per_row);
+    }
+}
+
 void VEC_NAME(rows)(Kernels *t)
 {
+    t->likeliest = likeliest;
     layernorm_backward_lower = t->layernorm_backward;
     t->layernorm = layernorm;
     t->layernorm_backward = layernorm_backward;

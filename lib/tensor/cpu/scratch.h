@@ -8,10 +8,11 @@
 #include <stddef.h>
 
 typedef enum Scratch {
-    SCRATCH_INPUT, /* the left factor of a product, rounded to bf16; shared by all threads, owned by the caller's */
-    SCRATCH_LEFT,  /* the left factor, packed; likewise */
-    SCRATCH_RIGHT, /* a block of the right factor, packed; each thread's own */
-    SCRATCH_ROWS,  /* scores, keys and values of one attention head; each thread's own */
+    SCRATCH_INPUT,  /* the left factor of a product, rounded to bf16; shared by all threads, owned by the caller's */
+    SCRATCH_LEFT,   /* the left factor, packed; likewise */
+    SCRATCH_RIGHT,  /* a block of the right factor, packed; each thread's own */
+    SCRATCH_ROWS,   /* scores, keys and values of one attention head; each thread's own */
+    SCRATCH_PIECES, /* what was found in each piece of a row; shared by all threads, owned by the caller's */
     N_SCRATCH
 } Scratch;
 

@@ -166,6 +166,12 @@ INLINE V v_less(V a, V b, V x, V y)
     return _mm256_blendv_ps(y, x, _mm256_cmp_ps(a, b, _CMP_LT_OQ));
 }
 
+/* Bit i: lane i of a is greater than that of b. */
+INLINE unsigned v_greater(V a, V b)
+{
+    return (unsigned)_mm256_movemask_ps(_mm256_cmp_ps(a, b, _CMP_GT_OQ));
+}
+
 /* The nearest whole number; and a * 2^n for whole n in [-126, 127]. */
 INLINE V v_nearest(V a)
 {

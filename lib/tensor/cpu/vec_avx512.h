@@ -161,6 +161,12 @@ INLINE V v_less(V a, V b, V x, V y)
     return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(a, b, _CMP_LT_OQ), y, x);
 }
 
+/* Bit i: lane i of a is greater than that of b. */
+INLINE unsigned v_greater(V a, V b)
+{
+    return _mm512_cmp_ps_mask(a, b, _CMP_GT_OQ);
+}
+
 /* The nearest whole number; and a * 2^n for whole n in [-126, 127]. */
 INLINE V v_nearest(V a)
 {
