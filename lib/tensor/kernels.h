@@ -140,6 +140,13 @@ typedef struct Kernels {
     void (*adam)(real *p, const real *grad, real *m, real *v, const AdamStep *step, size_t n);
 } Kernels;
 
+/* Waits until all that was asked for is done: p is some matrix of the table's. For clocks; nothing else needs it. */
+static inline void kernels_wait(const Kernels *k, const real *p)
+{
+    real one;
+    k->download(&one, p, sizeof one);
+}
+
 /*
  * The best CPU table for this processor. VLRM_CPU=plain|avx2|avx512|avx512bf16|amx forces a lower one (dies, naming what the
  * processor lacks, if it has not got it). In the double build always the plain one.

@@ -216,6 +216,7 @@ size_t captioning_run(Captioning *c, Filter *f, const CaptionSource *source)
     real *features = NULL;
     double start = seconds_now();
     Tensor *x = vit_norm(c->tape, &c->captioner->vit, encode(c, &features));
+    kernels_wait(c->kernels, x->data);
     double encoded = seconds_now();
     Tensor *prefix = blip2_prefix(c->tape, c->captioner, x, c->n);
     decoder_run(c->decoder, c->tape, prefix, c->n, caption_keys(c), source->step > 0 ? (uint32_t)source->step : 0);

@@ -309,6 +309,7 @@ static bool pass_run(Step *s, bool (*pass)(void *context, size_t first, size_t n
 {
     double start = seconds_now(), encoding = s->report->seconds.encode;
     bool ok = plan_run(s->l, s->batch, s->report, pass, s);
+    kernels_wait(s->l->kernels, s->l->policy.items[0]->value.grad);
     *seconds = seconds_now() - start - (s->report->seconds.encode - encoding);
     return ok;
 }

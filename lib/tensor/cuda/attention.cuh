@@ -5,6 +5,8 @@
 #ifndef TENSOR_CUDA_ATTENTION_CUH
 #define TENSOR_CUDA_ATTENTION_CUH
 
+#include <cuda_pipeline.h>
+
 #include "tensor/cuda/device.cuh"
 
 enum {
@@ -96,17 +98,28 @@ static __device__ inline void tile_product(float (&scores)[M][N], const real *qu
     }
 }
 
-/* Row `row` of a matrix into a tile's row, by a warp; columns from d on are zero, and the whole row unless `there`. */
+/*
+ * Row `row` of a matrix into a tile's row, by a warp; columns from d on are zero, and the whole row unless `there`. Vectors are
+ * only asked for: tiles_arrive waits for those of all rows.
+ */
 static __device__ inline void row_load(real *to, const Work &w, const real *from, size_t row, size_t head, bool there)
 {
     const int lane = (int)threadIdx.x % 32;
     const real *x = from + at(w, row, head);
     if (w.vectors)
         for (int e = 4 * lane; e < w.padded; e += 4 * 32)
-            *(float4 *)(to + e) = there ? load4(x + e) : make_float4(0, 0, 0, 0);
+            __pipeline_memcpy_async(to + e, x + e, sizeof(float4), there ? 0 : sizeof(float4));
     else
         for (int e = lane; e < w.padded; e += 32)
             to[e] = there && e < w.d ? x[e] : 0;
+}
+
+/* Waits for every row that the block has asked for. */
+static __device__ inline void tiles_arrive(void)
+{
+    __pipeline_commit();
+    __pipeline_wait_prior(0);
+    __syncthreads();
 }
 
 /* The tile's rows 0 .. rows-1 from rows first, first+1, .. of a matrix; rows from n on are zero. */

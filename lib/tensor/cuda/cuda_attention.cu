@@ -101,7 +101,7 @@ template <int Q_EACH> static __global__ void __launch_bounds__(THREADS) attentio
         __syncthreads(); /* the last tile may still be read */
         tile_load_keys(keys, w, w.k, span, (size_t)first, n, head);
         tile_load_keys(values, w, w.v, span, (size_t)first, n, head);
-        __syncthreads();
+        tiles_arrive();
         float scores[Q_EACH][K_EACH] = {};
         tile_product(scores, queries, keys, w.padded, Q_EACH, groups_of_rows(n), x, y);
 #pragma unroll

@@ -18,17 +18,20 @@ enum {
     LD = KEYS + PAD, /* of matrices [QUERIES, KEYS] */
 };
 
-/* dots[row, head] = dout . out. */
+/* dots[row, head] = dout . out: a warp for each. */
 static __global__ void dots_kernel(Work w, const real *out, real *dots, size_t n)
 {
-    size_t i = thread_index();
-    if (i >= n)
+    const size_t i = thread_index() / 32;
+    if (i >= n) /* a whole warp */
         return;
-    size_t first = at(w, i / w.heads, i % w.heads);
+    const size_t first = at(w, i / w.heads, i % w.heads);
     double sum = 0;
-    for (int e = 0; e < w.d; e++)
+    for (int e = (int)threadIdx.x % 32; e < w.d; e += 32)
         sum += (double)w.dout[first + e] * (double)out[first + e];
-    dots[i] = (real)sum;
+    for (int offset = 16; offset > 0; offset /= 2)
+        sum += __shfl_down_sync(0xffffffff, sum, offset);
+    if (threadIdx.x % 32 == 0)
+        dots[i] = (real)sum;
 }
 
 /* A block's tiles: [QUERIES, padded] twice, [KEYS, padded] twice, [QUERIES, KEYS] twice. */
@@ -110,7 +113,7 @@ static __global__ void __launch_bounds__(THREADS) attention_dq_kernel(Work w, co
         __syncthreads(); /* the last tile may still be read */
         tile_load_keys(t.k, w, w.k, span, (size_t)first, n, head);
         tile_load_keys(t.v, w, w.v, span, (size_t)first, n, head);
-        __syncthreads();
+        tiles_arrive();
         probabilities(w, t, q_row, (int)tile.n, n, head, [&](int i) {
             return Range{0, (long)span.n_prefix + visible(w, span, (long)tile.first + i) - first};
         });
@@ -170,7 +173,7 @@ static __device__ inline long first_query(const Work &w, const Visit &v, size_t 
     return i > 0 ? i : 0;
 }
 
-static __global__ void __launch_bounds__(THREADS) attention_dk_dv_kernel(Work w, const KeyTile *tiles, const Visit *visits)
+static __global__ void __launch_bounds__(THREADS, 2) attention_dk_dv_kernel(Work w, const KeyTile *tiles, const Visit *visits)
 {
     extern __shared__ real memory[];
     const Tiles t = tiles_of(memory, w.padded);
@@ -189,7 +192,7 @@ static __global__ void __launch_bounds__(THREADS) attention_dk_dv_kernel(Work w,
             __syncthreads(); /* the last tile may still be read */
             tile_load(t.q, w, w.q, q_row, nq, QUERIES, head);
             tile_load(t.dout, w, w.dout, q_row, nq, QUERIES, head);
-            __syncthreads();
+            tiles_arrive();
             probabilities(w, t, q_row, nq, (int)tile.n, head, [&](int i) { return rows_seen(w, visit, first, q0 + i); });
             __syncthreads();
             /* Thread (x, y): keys y, y+16, ..; columns x, x+16, .. */
@@ -355,7 +358,7 @@ static void attention_backward(real *dq, real *dk, real *dv, const real *dout, c
     w.kept_stats = stats;
     w.dots = dots;
     w.vectors = w.vectors && (uintptr_t)dout % sizeof(float4) == 0;
-    dots_kernel<<<blocks_for(n), THREADS>>>(w, out, dots, n);
+    dots_kernel<<<blocks_for(32 * n), THREADS>>>(w, out, dots, n);
     CHECK(cudaGetLastError());
     if (dq)
         dq_run(&w, shape);

@@ -25,7 +25,7 @@ void cuda_matmul_init(void)
 {
     CHECK(cublasCreate(&blas));
     CHECK(cublasSetMathMode(blas, (cublasMath_t)(CUBLAS_DEFAULT_MATH | CUBLAS_MATH_DISALLOW_REDUCED_PRECISION_REDUCTION)));
-    cuda_biased_init();
+    cuda_product_init();
 }
 
 static __device__ inline void value_store(float *y, float x)
@@ -130,13 +130,14 @@ static void many_rows(Product *p, DType type, bool round)
     cudaDataType input = input_type(type, round);
     const void *x = inputs(input, DTYPE_F32, p->x, 0, (size_t)p->m * p->k);
     int chunk = chunk_rows(p, type, input);
-    if (p->bias && !cuda_biased_fits(p->y, x, p->w, p->bias, p->n, p->k, chunk))
+    const bool fits = cuda_product_fits(p->y, x, p->w, p->bias, p->n, p->k, chunk);
+    if (p->bias && !fits)
         prepare(p);
     for (int n0 = 0; n0 < p->n; n0 += chunk) {
         int rows = p->n - n0 < chunk ? p->n - n0 : chunk;
         const void *w = inputs(input, type, p->w, (size_t)n0 * p->k, (size_t)rows * p->k);
-        if (p->bias)
-            cuda_biased(input, p->y + n0, x, w, p->bias + n0, p->add, p->m, rows, p->k, p->n);
+        if (fits)
+            cuda_product(input, p->y + n0, x, w, p->bias ? p->bias + n0 : NULL, p->add, p->m, rows, p->k, p->n);
         else
             gemm(input, CUBLAS_OP_T, CUBLAS_OP_N, rows, p->m, p->k, w, p->k, x, p->k, p->add, p->y + n0, p->n);
         inputs_free(input, type, w);
@@ -146,9 +147,14 @@ static void many_rows(Product *p, DType type, bool round)
 
 static void product_run(Product *p, DType type, bool round)
 {
+    const real *w = (const real *)p->w;
     if (p->m == 0 || p->n == 0)
         return;
-    if (p->m <= FEW_ROWS || p->k == 0)
+    if (p->m > FEW_ROWS && type == DTYPE_F32 && p->n <= THIN && p->k > THIN)
+        cuda_narrowing(p->y, p->x, w, false, p->bias, p->add, (size_t)p->m, (size_t)p->k, (size_t)p->n);
+    else if (p->m > FEW_ROWS && type == DTYPE_F32 && p->k <= THIN && p->k > 0)
+        cuda_widening(p->y, p->x, w, true, p->bias, p->add, (size_t)p->m, (size_t)p->n, (size_t)p->k);
+    else if (p->m <= FEW_ROWS || p->k == 0)
         cuda_few_rows(p->y, p->x, type, p->w, p->bias, p->add, round, (size_t)p->m, (size_t)p->n, (size_t)p->k);
     else
         many_rows(p, type, round);
@@ -182,6 +188,10 @@ template <bool ROUND> static void matmul_dx(real *dx, const real *dy, DType type
 {
     if (m == 0 || n == 0 || k == 0)
         return;
+    if (type == DTYPE_F32 && k <= THIN && n > THIN)
+        return cuda_narrowing(dx, dy, (const real *)w, true, NULL, true, m, n, k);
+    if (type == DTYPE_F32 && n <= THIN)
+        return cuda_widening(dx, dy, (const real *)w, false, NULL, true, m, k, n);
     Product p = product(dx, dy, w, m, n, k);
     cudaDataType input = input_type(type, ROUND);
     size_t wide = input == CUDA_R_16BF ? sizeof(__nv_bfloat16) : sizeof(float);

@@ -73,13 +73,23 @@ void cuda_few_rows(real *y, const real *x, DType type, const void *w, const real
                    size_t k);
 
 /*
- * Products of many rows with a bias, added where the product is: y[m,rows] of ld columns = x[m,k] w[rows,k]^T + bias (+ y when
- * add); x and w both f32 or both bf16. fits: whether cuBLAS takes the sizes and alignments, with `chunk` rows of w at a time.
+ * Products of many rows: y[m,rows] of ld columns = x[m,k] w[rows,k]^T (+ bias, may be NULL) (+ y when add); x and w both f32 or both
+ * bf16. fits: whether cublasLt takes these sizes and alignments, with `chunk` rows of w at a time.
  */
-void cuda_biased_init(void);
-bool cuda_biased_fits(const real *y, const void *x, const void *w, const real *bias, int n, int k, int chunk);
-void cuda_biased(cudaDataType input, real *y, const void *x, const void *w, const real *bias, bool add, int m, int rows, int k,
-                 int ld);
+void cuda_product_init(void);
+bool cuda_product_fits(const real *y, const void *x, const void *w, const real *bias, int n, int k, int chunk);
+void cuda_product(cudaDataType input, real *y, const void *x, const void *w, const real *bias, bool add, int m, int rows, int k,
+                  int ld);
+
+/*
+ * Products with a thin side. narrowing: out[rows,thin] (+)= in[rows,wide] w[thin,wide]^T; widening: out[rows,wide] (+)=
+ * in[rows,thin] w[thin,wide]; (+ bias, may be NULL). transposed: w is [wide,thin] instead.
+ */
+enum { THIN = 8 };
+void cuda_narrowing(real *out, const real *in, const real *w, bool transposed, const real *bias, bool add, size_t rows, size_t wide,
+                    size_t thin);
+void cuda_widening(real *out, const real *in, const real *w, bool transposed, const real *bias, bool add, size_t rows, size_t wide,
+                   size_t thin);
 
 enum { THREADS = 256 }; /* of every block */
 

@@ -1,6 +1,8 @@
 /*
- * Products with a bias by cublasLt, which adds it before the result is written: y, the largest matrix of a layer, crosses the
- * memory once. How a shape is best computed is asked once, and remembered for the shapes of late.
+ * Products of many rows by cublasLt. It adds a bias before the result is written, so y, the largest matrix of a layer, crosses the
+ * memory once; and no sum is cut into parts that are added at the end, how many depending on how many rows there are: so a row's
+ * result hardly depends on the others, though nobody promises it. How a shape is best computed is asked once, and remembered for
+ * the shapes of late.
  */
 #include "tensor/cuda/device.cuh"
 
@@ -12,7 +14,7 @@ enum { PLANS = 128, WORKSPACE = 32 << 20, ALIGNMENT = 16 };
 typedef struct Plan {
     cudaDataType input;
     int m, rows, k, ld;
-    bool add, used;
+    bool biased, used;
     cublasLtMatmulDesc_t product;
     cublasLtMatrixLayout_t w, x, y;
     cublasLtMatmulAlgo_t algorithm;
@@ -22,13 +24,13 @@ static cublasLtHandle_t lt;
 static void *workspace;
 static Plan plans[PLANS];
 
-void cuda_biased_init(void)
+void cuda_product_init(void)
 {
     CHECK(cublasLtCreate(&lt));
     CHECK(cudaMalloc(&workspace, WORKSPACE));
 }
 
-bool cuda_biased_fits(const real *y, const void *x, const void *w, const real *bias, int n, int k, int chunk)
+bool cuda_product_fits(const real *y, const void *x, const void *w, const real *bias, int n, int k, int chunk)
 {
     return ((uintptr_t)y | (uintptr_t)x | (uintptr_t)w | (uintptr_t)bias) % ALIGNMENT == 0 && n % 8 == 0 && k % 8 == 0 && chunk % 8 == 0;
 }
@@ -45,8 +47,8 @@ static void plan_release(Plan *p)
 static void plan_make(Plan *p)
 {
     const cublasOperation_t transposed = CUBLAS_OP_T;
-    const cublasLtEpilogue_t epilogue = CUBLASLT_EPILOGUE_BIAS;
-    const uint32_t alignment = ALIGNMENT;
+    const cublasLtEpilogue_t epilogue = p->biased ? CUBLASLT_EPILOGUE_BIAS : CUBLASLT_EPILOGUE_DEFAULT;
+    const uint32_t alignment = ALIGNMENT, no_parts = CUBLASLT_REDUCTION_SCHEME_NONE;
     const size_t workspace_bytes = WORKSPACE;
     cublasLtMatmulPreference_t preference;
     cublasLtMatmulHeuristicResult_t found;
@@ -60,6 +62,7 @@ static void plan_make(Plan *p)
     CHECK(cublasLtMatmulPreferenceCreate(&preference));
     CHECK(cublasLtMatmulPreferenceSetAttribute(preference, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, &workspace_bytes,
                                                sizeof workspace_bytes));
+    CHECK(cublasLtMatmulPreferenceSetAttribute(preference, CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK, &no_parts, sizeof no_parts));
     const cublasLtMatmulPreferenceAttributes_t sides[] = {
         CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES,
         CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES};
@@ -75,7 +78,7 @@ static void plan_make(Plan *p)
 
 static bool same_shape(const Plan *a, const Plan *b)
 {
-    return a->input == b->input && a->m == b->m && a->rows == b->rows && a->k == b->k && a->ld == b->ld && a->add == b->add;
+    return a->input == b->input && a->m == b->m && a->rows == b->rows && a->k == b->k && a->ld == b->ld && a->biased == b->biased;
 }
 
 static Plan *plan_of(const Plan *wanted)
@@ -92,7 +95,7 @@ static Plan *plan_of(const Plan *wanted)
     return p;
 }
 
-void cuda_biased(cudaDataType input, real *y, const void *x, const void *w, const real *bias, bool add, int m, int rows, int k,
+void cuda_product(cudaDataType input, real *y, const void *x, const void *w, const real *bias, bool add, int m, int rows, int k,
                  int ld)
 {
     Plan wanted = {};
@@ -101,9 +104,10 @@ void cuda_biased(cudaDataType input, real *y, const void *x, const void *w, cons
     wanted.rows = rows;
     wanted.k = k;
     wanted.ld = ld;
-    wanted.add = add;
+    wanted.biased = bias != NULL;
     Plan *p = plan_of(&wanted);
     const float one = 1, beta = add;
-    CHECK(cublasLtMatmulDescSetAttribute(p->product, CUBLASLT_MATMUL_DESC_BIAS_POINTER, &bias, sizeof bias));
+    if (bias)
+        CHECK(cublasLtMatmulDescSetAttribute(p->product, CUBLASLT_MATMUL_DESC_BIAS_POINTER, &bias, sizeof bias));
     CHECK(cublasLtMatmul(lt, p->product, &one, w, p->w, x, p->x, &beta, y, p->y, y, p->y, &p->algorithm, workspace, WORKSPACE, 0));
 }
