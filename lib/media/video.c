@@ -264,8 +264,11 @@ static void describe_decoded(Video *v, VideoFrame *out)
 
 /* A recovery point of gradual refresh is flagged as key, but alone it gives part of a picture: the rest refers to others.
  * (Of two fields the second may refer to the first.) */
-static bool is_whole(const AVFrame *f)
+static bool is_whole(const Video *v)
 {
+    const AVFrame *f = v->frame;
+    if (v->stream->codecpar->codec_id == AV_CODEC_ID_H264)
+        return h264_stands_alone(v->packet, v->stream->codecpar);
     return f->key_frame || f->interlaced_frame || f->pict_type == AV_PICTURE_TYPE_I;
 }
 
@@ -286,7 +289,7 @@ static bool decode_key(Video *v)
     av_frame_free(&more);
     avcodec_flush_buffers(v->decoder);
     bool decoded = rc >= 0 && v->frame->decode_error_flags == 0 && log_count() == 0;
-    if (decoded && is_whole(v->frame))
+    if (decoded && is_whole(v))
         return true;
     video_fault(v, "the keyframe at %.3f s cannot be decoded: %s",
                 (double)(v->packet->pts != AV_NOPTS_VALUE ? v->packet->pts : v->packet->dts) * av_q2d(v->stream->time_base),

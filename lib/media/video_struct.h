@@ -58,6 +58,9 @@ void video_check_end(Video *v);
 /* Damages v where the container's own lengths and marks of its end are not those of its bytes, for the formats that have such. */
 void video_check_bytes(Video *v);
 
+/* Whether a key packet of H.264 refers to no other picture. */
+bool h264_stands_alone(const AVPacket *packet, const AVCodecParameters *c);
+
 /* EXIF orientation of the frame's display matrix. */
 int video_orientation(const Video *v);
 

@@ -411,6 +411,20 @@ J
     grep -q 'gradual refresh' k
     extract --every 1 refresh.mp4
     [ "$(count)" -eq 3 ]
+    # interlaced, where the decoder itself says nothing of it; and keyframes that are no IDR, or of several slices, are whole
+    interlaced() { clip -vf setfield=tff -flags +ildct+ilme -c:v libx264 -preset veryfast -x264-params "tff=1:keyint=25:$1" "$2"; }
+    interlaced intra-refresh=1 refresh.ts
+    ffmpeg -nostdin -v error -i refresh.ts -c copy refresh.mkv
+    for f in refresh.ts refresh.mkv; do
+        exits 3 bash -c "vlrm-extract $f >out.vlrm"
+        [ "$(count)" -eq 1 ]
+    done
+    interlaced open-gop=1:bframes=2:slices=4 open.ts
+    ffmpeg -nostdin -v error -i open.ts -c copy open.mkv
+    for f in open.ts open.mkv; do
+        extract $f
+        [ "$(count)" -eq 4 ]
+    done
 }
 
 @test "a full disk is a failure, wrong options are usage errors" {
