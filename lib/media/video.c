@@ -194,6 +194,20 @@ static void note_time(Video *v, const AVPacket *p)
     v->any_time = true;
 }
 
+/*
+ * The headers of a further link of a chained Ogg come as packets, flagged as key: the decoder has to have them, but they are no
+ * pictures. (It takes the comments, 0x81, for an error.) Theora specification, 6.1.
+ */
+static bool took_header(Video *v)
+{
+    const AVPacket *p = v->packet;
+    if (v->stream->codecpar->codec_id != AV_CODEC_ID_THEORA || p->size < 1 || !(p->data[0] & 0x80))
+        return false;
+    if (p->data[0] != 0x81 && avcodec_send_packet(v->decoder, p) < 0)
+        video_fault(v, "a header before byte %lld cannot be understood: %s", (long long)avio_tell(v->io), log_text());
+    return true;
+}
+
 /* The next packet of the video stream, in v->packet; false at the end of the file, of the time, or of what can be read. */
 static bool read_packet(Video *v)
 {
@@ -209,7 +223,7 @@ static bool read_packet(Video *v)
             return false;
         }
         note_time(v, v->packet);
-        if (v->packet->stream_index == v->stream->index)
+        if (v->packet->stream_index == v->stream->index && !took_header(v))
             return true;
     }
     return false;
@@ -375,8 +389,9 @@ static bool is_chosen(Video *v, double time)
     v->any_frame = true;
     if (v->choice.mode == VIDEO_SCENE)
         return video_change(v) > v->choice.amount || first;
-    if (first)
+    if (first || time < v->time_before - v->choice.amount) /* chained streams begin anew */
         v->next_time = time;
+    v->time_before = time;
     time += 1e-6; /* next_time is a sum of rounded numbers */
     if (time < v->next_time)
         return false;

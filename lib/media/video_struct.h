@@ -34,6 +34,7 @@ struct Video {
     bool any_packet, any_time, timed_out, cut;
     VideoReport report; /* the first thing found wrong */
     double next_time;   /* EVERY: the next frame is taken at or after it */
+    double time_before; /* EVERY: of the frame before */
     int64_t next_pts;   /* after the frame before, at the nominal rate */
     bool any_frame;
     double last_change;          /* SCENE: the mean difference before */

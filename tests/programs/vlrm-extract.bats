@@ -139,6 +139,27 @@ print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)' "$@"
     done <<<$'ogg libtheora\nasf wmv2\ngif gif\nflv flv1\nmxf mpeg2video'
 }
 
+@test "chained Ogg: every link comes out whole, whatever its serial number and size" {
+    clip -c:v libtheora -g 25 one.ogg
+    size=320x240 clip -c:v libtheora -g 50 -q:v 9 -pix_fmt yuv444p -serial_offset 7 two.ogg
+    for links in 'one one' 'one two' 'two one'; do
+        read -r a b <<<"$links"
+        cat $a.ogg $b.ogg >chain.ogg
+        extract --encoding png chain.ogg
+        frames out.vlrm --check
+        frames out.vlrm pts width >have
+        frames out.vlrm --save have
+        for f in $a $b; do vlrm-extract --encoding png $f.ogg >$f.vlrm && frames $f.vlrm pts width; done >want
+        diff want have
+        frames $b.vlrm --save want
+        cmp want1.png have$(($(wc -l <have) - $(count $b.vlrm) + 1)).png
+        extract --every 1 chain.ogg
+        [ "$(count)" -eq 8 ]
+        head -c -100 chain.ogg >part
+        exits 3 bash -c "vlrm-extract part >out.vlrm"
+    done
+}
+
 @test "a file cut anywhere gives the frames it has, says so, and exits 3" {
     for f in fast.mp4 frag.mp4 vp9.webm av1.mkv mpeg4.avi mpeg2.ts; do
         whole=$(stat -c %s "$M/$f")
