@@ -184,6 +184,8 @@ static void note_time(Video *v, const AVPacket *p)
     const AVStream *s = v->format->streams[p->stream_index];
     int64_t stamp = p->pts != AV_NOPTS_VALUE ? p->pts : p->dts;
     v->any_packet = true;
+    if (p->pos >= 0)
+        v->end = p->pos + p->size;
     if (stamp == AV_NOPTS_VALUE)
         return;
     double begin = (double)stamp * av_q2d(s->time_base), end = begin + (double)p->duration * av_q2d(s->time_base);
@@ -305,8 +307,13 @@ static bool decode_key(Video *v)
     bool decoded = rc >= 0 && v->frame->decode_error_flags == 0 && log_count() == 0;
     if (decoded && is_whole(v))
         return true;
-    video_fault(v, "the keyframe at %.3f s cannot be decoded: %s",
-                (double)(v->packet->pts != AV_NOPTS_VALUE ? v->packet->pts : v->packet->dts) * av_q2d(v->stream->time_base),
+    int64_t stamp = v->packet->pts != AV_NOPTS_VALUE ? v->packet->pts : v->packet->dts;
+    char place[64];
+    if (stamp != AV_NOPTS_VALUE)
+        snprintf(place, sizeof place, "at %.3f s", (double)stamp * av_q2d(v->stream->time_base));
+    else
+        snprintf(place, sizeof place, "before byte %lld", (long long)avio_tell(v->io));
+    video_fault(v, "the keyframe %s cannot be decoded: %s", place,
                 log_count() ? log_text()
                 : decoded   ? "it refers to other pictures (gradual refresh); --every decodes them all"
                             : "no picture came out");
@@ -324,15 +331,23 @@ static bool is_shown_key(const AVPacket *p)
     return (p->flags & AV_PKT_FLAG_KEY) && !(p->flags & AV_PKT_FLAG_DISCARD);
 }
 
+/* FFmpeg's demuxer of DV fills up a cut frame with the one before. */
+static bool is_cut(const Video *v)
+{
+    const AVPacket *p = v->packet;
+    return p->flags & AV_PKT_FLAG_CORRUPT || (strcmp(v->format->iformat->name, "dv") == 0 && p->pos + p->size > v->in.size);
+}
+
 static bool next_key(Video *v, VideoFrame *out)
 {
     while (read_packet(v)) {
-        if (v->packet->flags & AV_PKT_FLAG_CORRUPT)
+        bool cut = is_cut(v);
+        if (cut)
             video_fault(v, "a packet is cut at byte %lld of %lld", (long long)avio_tell(v->io), (long long)v->in.size);
         if (!is_shown_key(v->packet))
             continue;
         note_key(v);
-        if (v->packet->flags & AV_PKT_FLAG_CORRUPT || !decode_key(v)) {
+        if (cut || !decode_key(v)) {
             v->lost++;
             continue;
         }
@@ -376,7 +391,7 @@ static bool next_decoded(Video *v)
         if (is_shown_key(v->packet))
             note_key(v);
         log_reset();
-        if (avcodec_send_packet(v->decoder, v->packet) < 0 || log_count() > 0 || v->packet->flags & AV_PKT_FLAG_CORRUPT)
+        if (avcodec_send_packet(v->decoder, v->packet) < 0 || log_count() > 0 || is_cut(v))
             note_damage(v);
     }
     return false;
