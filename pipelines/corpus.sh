@@ -95,18 +95,6 @@ make_shard() {
     return "$status"
 }
 
-# Waits for process $1, also where a signal comes in between, and returns its status.
-wait_for() {
-    local status
-    wait "$1"
-    status=$?
-    while kill -0 "$1" 2>/dev/null; do
-        wait "$1"
-        status=$?
-    done
-    return "$status"
-}
-
 # One command a shard: this same recipe. Quoted here, so that parallel has nothing to replace in it.
 shard_commands() {
     local shard
