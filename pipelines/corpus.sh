@@ -118,10 +118,9 @@ if [ -n "$one" ]; then
     exit
 fi
 
-# parallel's log has no name while it is used: nothing is left of it, however this ends.
-log=$(mktemp -- "$out/.parallel-XXXXXX") || recipe_die "cannot write in $out"
-exec {log_open}<>"$log"
-rm -f -- "$log"
+# parallel's log has no name while it is used: nothing is left of it, however this ends. (What a run killed here leaves, the next takes.)
+exec {log_open}<>"$out/.parallel.log" || recipe_die "cannot write in $out"
+rm -f -- "$out/.parallel.log"
 log=/proc/$$/fd/$log_open
 export PARALLEL_SHELL=$BASH
 setpriv --pdeathsig KILL -- parallel --will-cite --jobs "${jobs:-100%}" --joblog "$log" --termseq TERM,60000,KILL,25 < <(shard_commands "$@") &
