@@ -22,8 +22,17 @@ set -u
 . "$(dirname "$(readlink -f "$0")")/stages.sh"
 recipe_name=corpus
 
+# want_number NAME VALUE: a whole number, in the decimal way of writing that bash takes for one, too.
+want_number() {
+    [[ $2 =~ ^(0|[1-9][0-9]{0,8})$ ]] || recipe_die "$1: expected a number, found $2" 2
+}
+
 out='' shards=${SLURM_ARRAY_TASK_COUNT:-16} jobs='' one=''
-[ -z "${SLURM_ARRAY_TASK_ID-}" ] || one=$((SLURM_ARRAY_TASK_ID - ${SLURM_ARRAY_TASK_MIN:-0}))
+if [ -n "${SLURM_ARRAY_TASK_ID-}" ]; then
+    want_number SLURM_ARRAY_TASK_ID "$SLURM_ARRAY_TASK_ID"
+    want_number SLURM_ARRAY_TASK_MIN "${SLURM_ARRAY_TASK_MIN:-0}"
+    one=$((SLURM_ARRAY_TASK_ID - ${SLURM_ARRAY_TASK_MIN:-0}))
+fi
 sources=()
 while [ $# -gt 0 ]; do
     case $1 in
@@ -39,9 +48,9 @@ while [ $# -gt 0 ]; do
     esac
     shift
 done
-for number in "$shards" "${jobs:-1}" "${one:-0}"; do
-    case $number in '' | *[!0-9]*) recipe_die "expected a number, found $number" 2 ;; esac
-done
+want_number --shards "$shards"
+want_number --jobs "${jobs:-1}"
+want_number --one "${one:-0}"
 [ -n "$out" ] || recipe_die '--out DIR says where the shards go' 2
 [ ${#sources[@]} -gt 0 ] || recipe_die 'no SOURCE given' 2
 [ "${one:-0}" -lt "$shards" ] || recipe_die "shard ${one:-0} of $shards: shards count from 0" 2
@@ -86,18 +95,6 @@ make_shard() {
     return "$status"
 }
 
-# Waits for process $1, also where a signal comes in between, and returns its status.
-wait_for() {
-    local status
-    wait "$1"
-    status=$?
-    while kill -0 "$1" 2>/dev/null; do
-        wait "$1"
-        status=$?
-    done
-    return "$status"
-}
-
 # One command a shard: this same recipe. Quoted here, so that parallel has nothing to replace in it.
 shard_commands() {
     local shard
@@ -121,8 +118,10 @@ if [ -n "$one" ]; then
     exit
 fi
 
-log=$out/.parallel-$$.log
-trap 'rm -f -- "$log"' EXIT
+# parallel's log has no name while it is used: nothing is left of it, however this ends. (What a run killed here leaves, the next takes.)
+exec {log_open}<>"$out/.parallel.log" || recipe_die "cannot write in $out"
+rm -f -- "$out/.parallel.log"
+log=/proc/$$/fd/$log_open
 export PARALLEL_SHELL=$BASH
 setpriv --pdeathsig KILL -- parallel --will-cite --jobs "${jobs:-100%}" --joblog "$log" --termseq TERM,60000,KILL,25 < <(shard_commands "$@") &
 parallel_pid=$!

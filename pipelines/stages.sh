@@ -38,6 +38,18 @@ recipe_help() {
     sed -n '2,/^[^#]/{/^#/s/^# \{0,1\}//p}' "$1"
 }
 
+# Waits for process $1, also where a signal comes in between, and returns its status.
+wait_for() {
+    local status
+    wait "$1"
+    status=$?
+    while kill -0 "$1" 2>/dev/null; do
+        wait "$1"
+        status=$?
+    done
+    return "$status"
+}
+
 # stages_begin NAME RUN: makes the run folder and takes it: two recipes in one folder would spoil each other's files.
 stages_begin() {
     recipe_name=$1 stages_run_folder=$2

@@ -5,7 +5,7 @@
 #
 # Fetches each video with the user's own yt-dlp (whose configuration, cookies included, holds), pipes its bytes into vlrm-extract
 # and writes the records to stdout, one segment a video, under the video's id. Without ID or URL their list is read from stdin, one
-# a line. A video that cannot be fetched or read is noted in the journal, and the others go on.
+# a line; one that is given twice is fetched once. A video that cannot be fetched or read is noted in the journal, and the others go on.
 #
 #   --journal FILE   one JSON line a video: source, verdict, frames, missing, and the reason where it is not complete
 #   --resume         skip the videos that the journal lists
@@ -15,7 +15,8 @@
 #   --retries N      how often yt-dlp tries (default 3)
 #
 # Exit status: 0 clean, 2 wrong usage, 3 when some videos failed, 4 when there was none to fetch, 75 when interrupted (what was
-# written is whole: a stream of the videos that were finished).
+# written is whole: a stream of the videos that were finished). After kill -9 --resume goes on as well, but what was being written is
+# cut, and the last video that is whole may not be in the journal: then it comes a second time.
 set -u
 . "$(dirname "$(readlink -f "$0")")/stages.sh"
 recipe_name=youtube
@@ -54,7 +55,8 @@ command -v yt-dlp >/dev/null || recipe_die 'needs yt-dlp, and there is none'
 scratch=$(mktemp -d) || recipe_die 'cannot make a temporary folder'
 trap 'rm -rf -- "$scratch"' EXIT
 asked=''
-trap 'asked=yes; [ -z "${fetch_pid-}" ] || kill -TERM -- "-$fetch_pid" 2>/dev/null' INT TERM HUP
+fetch_pids=()
+trap 'asked=yes; stop_fetch' INT TERM HUP
 
 # The address of $1, or nothing when it is neither an id nor an address.
 address_of() {
@@ -87,22 +89,31 @@ listed() {
         '[inputs | fromjson? | select(.source == $source)] | length > 0' "$journal" >/dev/null
 }
 
-# Fetches address $2 and extracts it under the id $1 into the scratch folder, in a process group of its own, to be stopped as one.
-# Both statuses are left in files; each program's words too.
+# Fetches address $2 and extracts it under the id $1 into the scratch folder; leaves both statuses in `fetched` and `extracted`, and each
+# program's words in its log. Each is a process group of its own, to be stopped with its children, and ends with this shell.
 fetch() {
     local options=(--quiet --no-warnings --no-progress --no-playlist --retries "$retries" --format "$format" --output -)
     [ -z "$rate" ] || options+=(--limit-rate "$rate")
     rm -f -- "$scratch"/*
+    mkfifo -- "$scratch/pipe" || recipe_die 'cannot make a pipe'
     set -m
-    {
-        { yt-dlp "${options[@]}" -- "$2" 2>"$scratch/fetch.log"; echo $? >"$scratch/fetched"; } |
-            vlrm-extract "${extract_options[@]}" --name "$1" --journal "$scratch/journal" - >"$scratch/frames" 2>"$scratch/extract.log"
-        echo "${PIPESTATUS[1]}" >"$scratch/extracted"
-    } </dev/null &
-    fetch_pid=$!
+    setpriv --pdeathsig TERM -- yt-dlp "${options[@]}" -- "$2" </dev/null >"$scratch/pipe" 2>"$scratch/fetch.log" &
+    fetch_pids=($!)
+    setpriv --pdeathsig TERM -- vlrm-extract "${extract_options[@]}" --name "$1" --journal "$scratch/journal" - \
+        <"$scratch/pipe" >"$scratch/frames" 2>"$scratch/extract.log" &
+    fetch_pids+=($!)
     set +m
-    while kill -0 "$fetch_pid" 2>/dev/null; do wait "$fetch_pid"; done
-    fetch_pid=''
+    [ -z "$asked" ] || stop_fetch # asked between the two: one would wait for the other
+    wait_for "${fetch_pids[0]}"
+    fetched=$?
+    wait_for "${fetch_pids[1]}"
+    extracted=$?
+    fetch_pids=()
+}
+
+stop_fetch() {
+    local pid
+    for pid in "${fetch_pids[@]}"; do kill -TERM -- "-$pid" 2>/dev/null; done
 }
 
 # Passes on whole bytes of a stream, or ends: without its output there is nothing to go on for.
@@ -133,8 +144,7 @@ last_words() {
 
 # What came of the fetch of $1: passes its records on and journals it.
 conclude() {
-    local fetched extracted verdict
-    fetched=$(cat "$scratch/fetched") extracted=$(cat "$scratch/extracted")
+    local verdict
     # An extraction that has enough frames closes the pipe, which yt-dlp calls an error.
     if [ "$fetched" != 0 ] && [ "$extracted" = 0 ] && grep -q 'Broken pipe' "$scratch/fetch.log"; then fetched=0; fi
     verdict=$(jq -r .verdict "$scratch/journal" 2>/dev/null)
@@ -159,7 +169,8 @@ conclude() {
 process() {
     local id address
     address=$(address_of "$1") id=$(id_of "$1")
-    ! listed "$id" || return 0
+    if listed "$id" || [ -n "${done_ids[$id]-}" ]; then return; fi # ids are unique in a stream
+    done_ids[$id]=yes
     if [ -z "$address" ]; then
         rm -f -- "$scratch/journal"
         note_failure "$1" unreadable 'neither a YouTube id (11 letters, digits, - or _) nor an http address'
@@ -184,8 +195,10 @@ items_given() {
     if [ ${#items[@]} -gt 0 ]; then printf '%s\n' "${items[@]}"; else cat; fi
 }
 
+declare -A done_ids=()
 failed=0 fetches=0 seen=0 emitted=''
-while [ -z "$asked" ] && read -r -u 3 item; do
+while [ -z "$asked" ] && { read -r -u 3 item || [ -n "$item" ]; }; do # the last line may lack its newline
+    item=${item%$'\r'}
     [ -n "$item" ] || continue
     seen=$((seen + 1))
     process "$item"

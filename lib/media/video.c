@@ -184,6 +184,8 @@ static void note_time(Video *v, const AVPacket *p)
     const AVStream *s = v->format->streams[p->stream_index];
     int64_t stamp = p->pts != AV_NOPTS_VALUE ? p->pts : p->dts;
     v->any_packet = true;
+    if (p->pos >= 0)
+        v->end = p->pos + p->size;
     if (stamp == AV_NOPTS_VALUE)
         return;
     double begin = (double)stamp * av_q2d(s->time_base), end = begin + (double)p->duration * av_q2d(s->time_base);
@@ -192,6 +194,20 @@ static void note_time(Video *v, const AVPacket *p)
     if (!v->any_time || end > v->last)
         v->last = end;
     v->any_time = true;
+}
+
+/*
+ * The headers of a further link of a chained Ogg come as packets, flagged as key: the decoder has to have them, but they are no
+ * pictures. (It takes the comments, 0x81, for an error.) Theora specification, 6.1.
+ */
+static bool took_header(Video *v)
+{
+    const AVPacket *p = v->packet;
+    if (v->stream->codecpar->codec_id != AV_CODEC_ID_THEORA || p->size < 1 || !(p->data[0] & 0x80))
+        return false;
+    if (p->data[0] != 0x81 && avcodec_send_packet(v->decoder, p) < 0)
+        video_fault(v, "a header before byte %lld cannot be understood: %s", (long long)avio_tell(v->io), log_text());
+    return true;
 }
 
 /* The next packet of the video stream, in v->packet; false at the end of the file, of the time, or of what can be read. */
@@ -209,7 +225,7 @@ static bool read_packet(Video *v)
             return false;
         }
         note_time(v, v->packet);
-        if (v->packet->stream_index == v->stream->index)
+        if (v->packet->stream_index == v->stream->index && !took_header(v))
             return true;
     }
     return false;
@@ -264,8 +280,11 @@ static void describe_decoded(Video *v, VideoFrame *out)
 
 /* A recovery point of gradual refresh is flagged as key, but alone it gives part of a picture: the rest refers to others.
  * (Of two fields the second may refer to the first.) */
-static bool is_whole(const AVFrame *f)
+static bool is_whole(const Video *v)
 {
+    const AVFrame *f = v->frame;
+    if (v->stream->codecpar->codec_id == AV_CODEC_ID_H264)
+        return h264_stands_alone(v->packet, v->stream->codecpar);
     return f->key_frame || f->interlaced_frame || f->pict_type == AV_PICTURE_TYPE_I;
 }
 
@@ -286,10 +305,15 @@ static bool decode_key(Video *v)
     av_frame_free(&more);
     avcodec_flush_buffers(v->decoder);
     bool decoded = rc >= 0 && v->frame->decode_error_flags == 0 && log_count() == 0;
-    if (decoded && is_whole(v->frame))
+    if (decoded && is_whole(v))
         return true;
-    video_fault(v, "the keyframe at %.3f s cannot be decoded: %s",
-                (double)(v->packet->pts != AV_NOPTS_VALUE ? v->packet->pts : v->packet->dts) * av_q2d(v->stream->time_base),
+    int64_t stamp = v->packet->pts != AV_NOPTS_VALUE ? v->packet->pts : v->packet->dts;
+    char place[64];
+    if (stamp != AV_NOPTS_VALUE)
+        snprintf(place, sizeof place, "at %.3f s", (double)stamp * av_q2d(v->stream->time_base));
+    else
+        snprintf(place, sizeof place, "before byte %lld", (long long)avio_tell(v->io));
+    video_fault(v, "the keyframe %s cannot be decoded: %s", place,
                 log_count() ? log_text()
                 : decoded   ? "it refers to other pictures (gradual refresh); --every decodes them all"
                             : "no picture came out");
@@ -307,15 +331,23 @@ static bool is_shown_key(const AVPacket *p)
     return (p->flags & AV_PKT_FLAG_KEY) && !(p->flags & AV_PKT_FLAG_DISCARD);
 }
 
+/* FFmpeg's demuxer of DV fills up a cut frame with the one before. */
+static bool is_cut(const Video *v)
+{
+    const AVPacket *p = v->packet;
+    return p->flags & AV_PKT_FLAG_CORRUPT || (strcmp(v->format->iformat->name, "dv") == 0 && p->pos + p->size > v->in.size);
+}
+
 static bool next_key(Video *v, VideoFrame *out)
 {
     while (read_packet(v)) {
-        if (v->packet->flags & AV_PKT_FLAG_CORRUPT)
+        bool cut = is_cut(v);
+        if (cut)
             video_fault(v, "a packet is cut at byte %lld of %lld", (long long)avio_tell(v->io), (long long)v->in.size);
         if (!is_shown_key(v->packet))
             continue;
         note_key(v);
-        if (v->packet->flags & AV_PKT_FLAG_CORRUPT || !decode_key(v)) {
+        if (cut || !decode_key(v)) {
             v->lost++;
             continue;
         }
@@ -359,7 +391,7 @@ static bool next_decoded(Video *v)
         if (is_shown_key(v->packet))
             note_key(v);
         log_reset();
-        if (avcodec_send_packet(v->decoder, v->packet) < 0 || log_count() > 0 || v->packet->flags & AV_PKT_FLAG_CORRUPT)
+        if (avcodec_send_packet(v->decoder, v->packet) < 0 || log_count() > 0 || is_cut(v))
             note_damage(v);
     }
     return false;
@@ -372,8 +404,9 @@ static bool is_chosen(Video *v, double time)
     v->any_frame = true;
     if (v->choice.mode == VIDEO_SCENE)
         return video_change(v) > v->choice.amount || first;
-    if (first)
+    if (first || time < v->time_before - v->choice.amount) /* chained streams begin anew */
         v->next_time = time;
+    v->time_before = time;
     time += 1e-6; /* next_time is a sum of rounded numbers */
     if (time < v->next_time)
         return false;

@@ -14,8 +14,7 @@ static void check_transport(Video *v)
         video_fault(v, "%lld bytes after the last whole packet of 188", (long long)(v->in.size % 188));
 }
 
-/* Up to n bytes of the source from byte `at` on; how many there are. */
-static size_t read_at(const Video *v, int64_t at, uint8_t *out, size_t n)
+size_t video_read_at(const Video *v, int64_t at, uint8_t *out, size_t n)
 {
     if (at > v->in.size)
         return 0;
@@ -70,7 +69,7 @@ static void check_program(Video *v)
     if (!tail)
         return;
     int64_t missing = -1;
-    size_t n = read_at(v, v->in.size > TAIL ? v->in.size - TAIL : 0, tail, TAIL);
+    size_t n = video_read_at(v, v->in.size > TAIL ? v->in.size - TAIL : 0, tail, TAIL);
     for (size_t i = 0; i + sizeof pack <= n && missing < 0; i++)
         if (memcmp(tail + i, pack, sizeof pack) == 0)
             missing = chain_missing(tail + i, n - i);
@@ -102,7 +101,7 @@ static void check_segment(Video *v)
 {
     static const uint8_t ebml[] = {0x1a, 0x45, 0xdf, 0xa3}, segment[] = {0x18, 0x53, 0x80, 0x67};
     uint8_t head[256];
-    size_t n = read_at(v, 0, head, sizeof head), at = sizeof ebml;
+    size_t n = video_read_at(v, 0, head, sizeof head), at = sizeof ebml;
     if (n < at || memcmp(head, ebml, sizeof ebml) != 0)
         return;
     int64_t length = ebml_number(head, n, &at);
@@ -127,7 +126,7 @@ static void check_ogg(Video *v)
         return;
     int64_t missing = -1;
     bool ends = false;
-    size_t n = read_at(v, v->in.size > TAIL ? v->in.size - TAIL : 0, tail, TAIL);
+    size_t n = video_read_at(v, v->in.size > TAIL ? v->in.size - TAIL : 0, tail, TAIL);
     for (size_t from = 0; from + 4 <= n && missing < 0; from++) {
         size_t at = from;
         while (at + 4 <= n && memcmp(tail + at, "OggS", 4) == 0) {
@@ -147,30 +146,31 @@ static void check_ogg(Video *v)
     free(tail);
 }
 
-/* ASF: the file properties say how long the file is, unless it was broadcast. Advanced Systems Format specification, 3.2. */
-static void check_asf(Video *v)
+/* NUT: it is closed by an index, whose length stands before its checksum. NUT open container format, "index". */
+static void check_nut(Video *v)
 {
-    static const uint8_t properties[] = {0xa1, 0xdc, 0xab, 0x8c, 0x47, 0xa9, 0xcf, 0x11,
-                                         0x8e, 0xe4, 0x00, 0xc0, 0x0c, 0x20, 0x53, 0x65};
-    enum { FILE_SIZE = 40, FLAGS = 88, END = 92, BROADCAST = 1 };
-    uint8_t head[8192];
-    size_t n = read_at(v, 0, head, sizeof head);
-    for (size_t i = 0; i + END <= n; i++) {
-        if (memcmp(head + i, properties, sizeof properties) != 0)
-            continue;
-        uint64_t size = AV_RL64(head + i + FILE_SIZE);
-        if (!(head[i + FLAGS] & BROADCAST) && size > (uint64_t)v->in.size)
-            video_fault(v, "the file ends at byte %lld, its header promises %llu", (long long)v->in.size,
-                        (unsigned long long)size);
+    static const uint8_t index[] = {'N', 'X', 0xdd, 0x67, 0x2f, 0x23, 0xe6, 0x4e};
+    uint8_t end[12], code[8];
+    if (v->in.size < 20 || video_read_at(v, v->in.size - 12, end, sizeof end) != sizeof end)
         return;
-    }
+    uint64_t length = AV_RB64(end);
+    if (length > (uint64_t)v->in.size || video_read_at(v, v->in.size - (int64_t)length, code, sizeof code) != sizeof code ||
+        memcmp(code, index, sizeof index) != 0)
+        video_fault(v, "the file ends at byte %lld without the index that closes it", (long long)v->in.size);
+}
+
+/* Nothing but pictures of one size: the last one ends where the file does. */
+static void check_pictures(Video *v)
+{
+    if (v->end > 0 && v->end != v->in.size)
+        video_fault(v, "the file ends at byte %lld, within a picture", (long long)v->in.size);
 }
 
 /* GIF: the last block is followed by a trailer. GIF89a, section 27. */
 static void check_gif(Video *v)
 {
     uint8_t tail[2] = {0, 0};
-    if (v->in.size >= 2 && read_at(v, v->in.size - 2, tail, 2) == 2 && (tail[0] != 0 || tail[1] != 0x3b))
+    if (v->in.size >= 2 && video_read_at(v, v->in.size - 2, tail, 2) == 2 && (tail[0] != 0 || tail[1] != 0x3b))
         video_fault(v, "the file ends at byte %lld without GIF's trailer", (long long)v->in.size);
 }
 
@@ -178,45 +178,11 @@ static void check_gif(Video *v)
 static void check_flv(Video *v)
 {
     uint8_t size[4], tag[4];
-    if (v->in.size < 13 || read_at(v, v->in.size - 4, size, 4) != 4)
+    if (v->in.size < 13 || video_read_at(v, v->in.size - 4, size, 4) != 4)
         return;
     int64_t length = AV_RB32(size), at = v->in.size - 4 - length;
-    if (length < 11 || at < 13 || read_at(v, at, tag, 4) != 4 || AV_RB24(tag + 1) + 11 != length)
+    if (length < 11 || at < 13 || video_read_at(v, at, tag, 4) != 4 || AV_RB24(tag + 1) + 11 != length)
         video_fault(v, "no whole tag ends where the file does, at byte %lld", (long long)v->in.size);
-}
-
-/* The length of the KLV unit at byte `at` of an MXF file, 0 when there is none. SMPTE ST 336. */
-static int64_t klv_length(const Video *v, int64_t at)
-{
-    uint8_t p[25];
-    size_t n = read_at(v, at, p, sizeof p);
-    if (n < 17 || AV_RB32(p) != 0x060e2b34)
-        return 0;
-    int bytes = p[16] & 0x80 ? p[16] & 0x7f : 0;
-    if (bytes > 8 || 17 + (size_t)bytes > n)
-        return 0;
-    uint64_t length = bytes ? 0 : p[16];
-    for (int i = 0; i < bytes; i++)
-        length = length << 8 | p[17 + i];
-    return length < INT64_MAX / 2 ? 17 + bytes + (int64_t)length : 0;
-}
-
-/* MXF: the header's partition says where the footer's lies, and that one's units go to the end of the file. SMPTE ST 377-1. */
-static void check_mxf(Video *v)
-{
-    uint8_t p[64];
-    size_t n = read_at(v, 0, p, sizeof p);
-    if (n < sizeof p || klv_length(v, 0) == 0)
-        return;
-    size_t value = 17 + (p[16] & 0x80 ? p[16] & 0x7f : 0);
-    int64_t footer = value + 32 <= n ? (int64_t)AV_RB64(p + value + 24) : 0, at = footer, length = 1;
-    if (footer <= 0)
-        return;
-    while (at < v->in.size && length > 0)
-        at += length = klv_length(v, at);
-    if (at != v->in.size)
-        video_fault(v, "the file ends at byte %lld, within its footer or before it (byte %lld)", (long long)v->in.size,
-                    (long long)footer);
 }
 
 void video_check_bytes(Video *v)
@@ -225,9 +191,19 @@ void video_check_bytes(Video *v)
         const char *format; /* FFmpeg's name of the demuxer */
         void (*check)(Video *);
     } ends[] = {
-        {"mpegts", check_transport}, {"mpeg", check_program}, {"matroska,webm", check_segment},
-        {"ogg", check_ogg},          {"asf", check_asf},      {"gif", check_gif},
-        {"flv", check_flv},          {"mxf", check_mxf},
+        {"mpegts", check_transport},
+        {"mpeg", check_program},
+        {"matroska,webm", check_segment},
+        {"ogg", check_ogg},
+        {"gif", check_gif},
+        {"flv", check_flv},
+        {"nut", check_nut},
+        {"yuv4mpegpipe", check_pictures},
+        {"dv", check_pictures},
+        {"mov,mp4,m4a,3gp,3g2,mj2", check_boxes},
+        {"avi", check_riff},
+        {"mxf", check_mxf},
+        {"asf", check_asf},
     };
     for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
         if (strcmp(v->format->iformat->name, ends[i].format) == 0)

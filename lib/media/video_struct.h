@@ -28,12 +28,14 @@ struct Video {
     /* seen so far */
     Stamp *keys; /* owned: key packets that came out whole */
     size_t n_keys, keys_capacity;
+    int64_t end;        /* of the last packet, in bytes of the file; 0 when the container does not say where packets are */
     int64_t lost;       /* key packets that did not (or, decoding everything, damaged packets) */
     double promised;    /* seconds the header promises; 0 when it does not say */
     double first, last; /* times of the first and last moment of any packet */
     bool any_packet, any_time, timed_out, cut;
     VideoReport report; /* the first thing found wrong */
     double next_time;   /* EVERY: the next frame is taken at or after it */
+    double time_before; /* EVERY: of the frame before */
     int64_t next_pts;   /* after the frame before, at the nominal rate */
     bool any_frame;
     double last_change;          /* SCENE: the mean difference before */
@@ -55,8 +57,20 @@ bool video_stopped(Video *v);
 /* Looks, after the last packet, for what the container promised and did not hold. */
 void video_check_end(Video *v);
 
+/* Up to n bytes of the source from byte `at` on; how many there are. */
+size_t video_read_at(const Video *v, int64_t at, uint8_t *out, size_t n);
+
+/* Containers that are chains of units, each of which says how long it is: video_chains.c. */
+void check_boxes(Video *v);
+void check_riff(Video *v);
+void check_mxf(Video *v);
+void check_asf(Video *v);
+
 /* Damages v where the container's own lengths and marks of its end are not those of its bytes, for the formats that have such. */
 void video_check_bytes(Video *v);
+
+/* Whether a key packet of H.264 refers to no other picture. */
+bool h264_stands_alone(const AVPacket *packet, const AVCodecParameters *c);
 
 /* EXIF orientation of the frame's display matrix. */
 int video_orientation(const Video *v);

@@ -54,7 +54,7 @@ static Writer *resume(const Settings *s, const Journal *j, Begin begin, Totals *
     Reader *in = reader_open(s->append, &err);
     if (!in)
         die("%s", err.text);
-    char *temporary = xasprintf("%s.writing-%ld", s->append, (long)getpid());
+    char *temporary = xasprintf("%s.writing", s->append); /* one name: what a run killed here leaves, the next one takes */
     int fd = create(temporary);
     Writer *w = writer_new(fd, s->append, (int)s->zstd);
     if (!begin(w))

@@ -75,6 +75,7 @@ shards() {
         # What the killed driver had started ends by itself; until then its shard is refused ("being made by another process").
         eventually 20 "$ROOT/bin/vlrm" corpus --out shards --shards 2 --jobs 2 'vi deos'
         [ "$(ids shards/*.vlrm)" = "$(ids all.vlrm)" ]
+        [ "$(ls -A shards)" = "$(printf 'shard-0000%s\n' {0,1}-of-00002.{journal,vlrm})" ] # and nothing else is left
     done
 }
 
@@ -99,6 +100,12 @@ shards() {
     exits 2 "$ROOT/bin/vlrm" corpus --out shards --shards many 'vi deos'
     exits 2 "$ROOT/bin/vlrm" corpus --out shards --shards 3 --one 3 'vi deos'
     says 'shards count from 0'
+    # 08 is no number to bash's arithmetic: it made shard 0 of it
+    exits 2 "$ROOT/bin/vlrm" corpus --out shards --shards 9 --one 08 'vi deos'
+    says '--one: expected a number, found 08'
+    exits 2 "$ROOT/bin/vlrm" corpus --out shards --shards 99999999999999999999 'vi deos'
+    SLURM_ARRAY_TASK_ID=x SLURM_ARRAY_TASK_COUNT=3 exits 2 "$ROOT/bin/vlrm" corpus --out shards 'vi deos'
+    says 'SLURM_ARRAY_TASK_ID: expected a number, found x'
     [ ! -e shards ]
 }
 

@@ -4,26 +4,12 @@
 load common
 load extract
 
-setup_file() {
-    cd "$BATS_FILE_TMPDIR" || exit 1
-    clip -c:v libx264 -preset veryfast -g 25 -bf 2 -pix_fmt yuv420p h264.mp4
-    clip -c:v libx265 -preset ultrafast -x265-params log-level=none:keyint=25 -pix_fmt yuv420p hevc.mp4
-    clip -c:v libvpx-vp9 -deadline realtime -cpu-used 8 -g 25 vp9.webm
-    clip -c:v libsvtav1 -preset 12 -g 25 av1.mp4 2>/dev/null
-    ffmpeg -nostdin -v error -y -i av1.mp4 -c copy av1.mkv
-    clip -c:v mpeg4 -g 25 mpeg4.avi
-    clip -c:v mpeg2video -g 25 mpeg2.ts
-    ffmpeg -nostdin -v error -y -i h264.mp4 -c copy -movflags faststart fast.mp4
-    ffmpeg -nostdin -v error -y -i h264.mp4 -c copy -movflags frag_keyframe+empty_moov frag.mp4
-}
+setup_file() { make_clips; }
 
 setup() {
     cd "$BATS_TEST_TMPDIR" || exit 1
     M=$BATS_FILE_TMPDIR
 }
-
-# The pts of key packets that are shown, as ffprobe has them.
-probe() { ffprobe -v error -select_streams "${2:-v:0}" -show_entries packet=pts,flags -of csv=p=0 "$1" | grep 'K_' | cut -d, -f1; }
 
 # psnr A B: of two pictures of one size, in dB
 psnr() { ffmpeg -nostdin -v info -i "$1" -i "$2" -lavfi '[0]format=gbrp[a];[1]format=gbrp[b];[a][b]psnr' -f null - 2>&1 | sed -n 's/.*average:\([0-9.inf]*\).*/\1/p'; }
@@ -108,93 +94,6 @@ print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)' "$@"
     extract two.mkv
     stream=$(frames out.vlrm stream | uniq)
     diff <(probe two.mkv "$stream") <(frames out.vlrm pts)
-}
-
-@test "a program stream cut within a packet is damaged, one without an end code is not" {
-    for format in vob mpeg; do
-        ffmpeg -nostdin -v error -y -i "$M/mpeg2.ts" -f lavfi -i sine=duration=4 -c:v mpeg1video -c:a mp2 -f $format whole
-        extract whole
-        cat whole <(printf '\0\0\1\xb9') >ended
-        extract ended
-        cat whole <(head -c 100 /dev/zero) >stuffed
-        extract stuffed
-        for cut in 1 3 5 7 500 1000 3001 20011; do
-            head -c -$cut whole >part
-            exits 3 bash -c "vlrm-extract part >out.vlrm"
-            says 'its last packet lacks'
-        done
-    done
-}
-
-@test "Ogg, ASF, GIF, FLV and MXF that end before they say they do are damaged" {
-    while read -r format codec; do
-        ffmpeg -nostdin -v error -y -i "$M/mpeg2.ts" -an -c:v "$codec" -g 12 -f "$format" whole
-        extract whole
-        size=$(stat -c %s whole)
-        for cut in 1 2 7 100 $((size / 10)) $((size / 4)) $((size / 2)) $((size * 3 / 4)); do
-            head -c -$cut whole >part
-            exits 3 bash -c "vlrm-extract part >out.vlrm" || { echo "$format without its last $cut bytes of $size"; return 1; }
-            says damaged
-        done
-    done <<<$'ogg libtheora\nasf wmv2\ngif gif\nflv flv1\nmxf mpeg2video'
-}
-
-@test "a file cut anywhere gives the frames it has, says so, and exits 3" {
-    for f in fast.mp4 frag.mp4 vp9.webm av1.mkv mpeg4.avi mpeg2.ts; do
-        whole=$(stat -c %s "$M/$f")
-        for percent in 8 35 60 97; do
-            head -c $((whole * percent / 100)) "$M/$f" >part
-            exits 3 bash -c "vlrm-extract part >out.vlrm"
-            frames out.vlrm --check
-            says damaged
-            [ "$(count)" -le 4 ]
-            [ "$(count)" -ge $((percent * 4 / 100)) ] || { echo "$f $percent $(count)"; return 1; }
-        done
-    done
-    # all packets are there, and the index behind them is not whole
-    for f in vp9.webm av1.mkv; do
-        head -c -1 "$M/$f" >part
-        exits 3 bash -c "vlrm-extract part >out.vlrm"
-        says 'its segment promises'
-        [ "$(count)" = "$(probe "$M/$f" | wc -l)" ]
-        cat "$M/$f" - <<<more >part # what follows a segment is not its own
-        extract part
-    done
-    ffmpeg -nostdin -v error -y -i "$M/h264.mp4" -c copy -f matroska - >live # to a pipe: of unknown length
-    extract live
-    # its index is at the end
-    head -c 5000 "$M/h264.mp4"  >trunk
-    exits 3 bash -c "vlrm-extract trunk >out.vlrm"
-    says unreadable
-}
-
-@test "flipped bytes, other files, nothing: a verdict each, and the rest goes on" {
-    /usr/bin/python3 - "$M/fast.mp4" <<'P'
-import random, sys
-random.seed(3)
-data = bytearray(open(sys.argv[1], "rb").read())
-for i in range(40):
-    data[random.randrange(6000, len(data))] ^= 0xff
-open("flipped.mp4", "wb").write(data)
-P
-    echo hello >text.mp4
-    : >zero.mp4
-    exits 3 bash -c "vlrm-extract --journal j flipped.mp4 text.mp4 zero.mp4 absent.mp4 '$M/hevc.mp4' >out.vlrm"
-    frames out.vlrm --check
-    [ "$(jq -r .verdict j | tr '\n' ' ')" = "damaged unreadable unreadable unreadable complete " ]
-    [ "$(jq -s '.[0].missing + .[0].frames' j)" -eq 4 ]
-    [ "$(jq -s '.[4].frames' j)" -eq 4 ]
-    # a stream of records is no video, though there are frames in it
-    vlrm-extract "$M/hevc.mp4" >frames.mp4
-    vlrm-extract --zstd=3 "$M/hevc.mp4" >packed.mp4
-    for source in frames.mp4 packed.mp4 '- <frames.mp4'; do
-        exits 3 bash -c "vlrm-extract $source >out.vlrm"
-        says 'a stream of records or a zstd file, expected a video or an image'
-        [ "$(vlrm-cat --count out.vlrm)" = 0 ]
-    done
-    exits 4 bash -c "vlrm-extract - </dev/null >out.vlrm"
-    mkdir empty
-    exits 4 bash -c "vlrm-extract empty >out.vlrm"
 }
 
 @test "decoding everything sees damage between keyframes; --every and --scene choose by time and change" {
@@ -396,21 +295,6 @@ J
         frames out.vlrm time | awk 'NR > 1 && ($1 - last < 0.039 || $1 - last > 0.041) { exit 1 } { last = $1 }'
         [ "$(count)" -eq 100 ]
     done
-}
-
-@test "a raw stream, which has no time stamps, is complete; recovery points of gradual refresh are not called keyframes" {
-    ffmpeg -nostdin -v error -i "$M/h264.mp4" -c copy -f h264 raw.h264
-    extract --journal j raw.h264
-    [ "$(count)" -eq 4 ]
-    [ "$(jq -r .verdict j)" = complete ]
-    ffmpeg -nostdin -v error -f lavfi -i testsrc2=size=160x120:rate=25:duration=3 -c:v libx264 -preset veryfast \
-        -x264-params intra-refresh=1:keyint=25 refresh.mp4
-    exits 3 bash -c 'vlrm-extract --journal k refresh.mp4 >out.vlrm'
-    [ "$(count)" -eq 1 ]
-    [ "$(jq -c '[.frames, .missing]' k)" = "[1,$(($(probe refresh.mp4 | wc -l) - 1))]" ]
-    grep -q 'gradual refresh' k
-    extract --every 1 refresh.mp4
-    [ "$(count)" -eq 3 ]
 }
 
 @test "a full disk is a failure, wrong options are usage errors" {

@@ -63,6 +63,13 @@ records() {
     [ "$(records out | wc -l)" = 2 ]
 }
 
+@test "a list without a last newline, with carriage returns, with an id twice: nothing is lost, nothing comes twice" {
+    printf '%s\r\n%s\r\n%s' "$URL/good.mp4" "$URL/good.mp4" "$URL/other.webm" | youtube --journal journal >out
+    [ "$(jq -r .source journal)" = "$URL/good.mp4"$'\n'"$URL/other.webm" ]
+    [ "$(records out | wc -l)" = 7 ]
+    [ "$(records out | jq -r .id | sort | uniq -d | wc -l)" = 0 ]
+}
+
 @test "what fails is journaled with the reason, the rest goes on, and readers are told by status 3" {
     local status=0
     youtube --journal journal "$URL/absent.mp4" "$URL/cut.mp4" "$URL/text.mp4" "$URL/good.mp4" >out 2>said || status=$?
@@ -147,6 +154,23 @@ EOF
     no pgrep -f "^marker-$PWD"
     [ "$(wc -l <journal)" = 1 ]
     exits 75 vlrm-cat out
+}
+
+@test "killed with -9 it leaves nothing running, and --resume goes on" {
+    mkdir fake
+    printf '#!/bin/bash\n[ -e %q/once ] || { touch %q/once; exec cat %q; }\nexec -a marker-%s sleep 1000\n' "$PWD" "$PWD" "$SITE/good.mp4" "$PWD" >fake/yt-dlp
+    chmod +x fake/yt-dlp
+    TMPDIR=$PWD PATH=$PWD/fake:$PATH "$ROOT/bin/vlrm" youtube --sleep 0 --journal journal "$URL/good.mp4" "$URL/other.webm" >out 3>&- &
+    eventually 20 pgrep -f "^marker-$PWD"
+    eventually 20 pgrep -f "vlrm-extract --name $URL/other.webm"
+    kill -9 $!
+    wait $! || true
+    eventually 20 no pgrep -f "^marker-$PWD"
+    eventually 20 no pgrep -f "vlrm-extract --name $URL/other.webm"
+    [ "$(jq -r .source journal)" = "$URL/good.mp4" ]
+    youtube --journal journal --resume "$URL/good.mp4" "$URL/other.webm" >rest
+    [ "$(records out | wc -l)" = 4 ]
+    [ "$(records rest | wc -l)" = 3 ]
 }
 
 @test "a journal that is another file, or cannot be written, is said before anything is fetched" {
