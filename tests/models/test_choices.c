@@ -1,4 +1,5 @@
-/* What is chosen from the likeliest tokens is what would be chosen from the whole row: greedy, drawn, by beams; with bans, with ties. */
+/* What is chosen from the likeliest tokens is what would be chosen from the whole row: greedy, drawn, by beams; with bans, with
+ * ties. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -161,6 +162,7 @@ static void test_bans(void **state)
 int main(void)
 {
     pool_init(2);
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_one_by_one), cmocka_unit_test(test_beams), cmocka_unit_test(test_bans)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_one_by_one), cmocka_unit_test(test_beams),
+                                       cmocka_unit_test(test_bans)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
