@@ -14,9 +14,10 @@
 #include "tensor/cpu/weight_vec.h" /* and terms_f32.h or terms_bf16.h, chosen by the includer */
 
 enum {
-    PANEL_DEPTH = 384, /* terms: a panel of a (18 KB) stays in the first cache, 4 panels of b (192 KB) in the second */
-    PART_PANELS = 4,
-    LEFT_BYTES = 16 << 20, /* of a that are packed at a time */
+    PANEL_DEPTH = 384, /* terms: a panel of a (9 or 18 KB) stays in the first cache, a part of b (192 KB) in the second */
+    PART_PANELS = 128 / PANEL_COLUMNS,
+    BLOCK_DEPTH = 8 * PANEL_DEPTH * TERM, /* values of the depth that are packed at a time; */
+    LEFT_BYTES = 16 << 20,                /* and of a: as many rows as may be, since b is packed again for each block of them */
 };
 
 typedef struct Gemm {
@@ -226,11 +227,9 @@ static void gemm_rows(Gemm *g)
     pool_run(gemm_part, g, g->parts);
 }
 
-/* The whole product; sets the fields below `depth` itself. */
-static void gemm_product(Gemm *whole)
+/* A product of at most BLOCK_DEPTH, by blocks of rows. */
+static void gemm_slice(const Gemm *whole)
 {
-    if (whole->m == 0 || whole->n == 0)
-        return;
     size_t fit = LEFT_BYTES / (whole->depth * sizeof(float) / TERM + 1) / PANEL_ROWS * PANEL_ROWS;
     size_t most = fit > 8 * PANEL_ROWS ? fit : 8 * PANEL_ROWS, blocks = (whole->m + most - 1) / most;
     for (size_t b = 0; b < blocks; b++) {
@@ -240,6 +239,24 @@ static void gemm_product(Gemm *whole)
         g.c = whole->c + i0 * whole->n;
         g.a = whole->a + (whole->a_turned ? i0 : i0 * whole->lda);
         gemm_rows(&g);
+    }
+}
+
+/* The whole product; sets the fields below `depth` itself. */
+static void gemm_product(const Gemm *whole)
+{
+    if (whole->m == 0 || whole->n == 0)
+        return;
+    for (size_t t = 0; t == 0 || t < whole->depth; t += BLOCK_DEPTH) {
+        Gemm g = *whole;
+        g.depth = gemm_least(BLOCK_DEPTH, whole->depth - t);
+        g.a += g.a_turned ? t * g.lda : t;
+        g.b = (const char *)g.b + (g.b_turned ? t : t * g.ldb) * weight_size(g.kind);
+        if (t > 0) {
+            g.bias = NULL;
+            g.add = true;
+        }
+        gemm_slice(&g);
     }
 }
 
