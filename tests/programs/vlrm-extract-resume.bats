@@ -84,7 +84,7 @@ setup() {
     for n in 1 3 8; do
         head -$n j >part
         vlrm-extract --dedup-all --journal part --resume many >out.vlrm
-        [ "$(count)" -eq $(($(wc -l <want) - $(head -$n j | jq .frames | paste -sd+ | bc))) ]
+        [ "$(count)" -eq $(($(wc -l <want) - $(head -$n j | jq -s "map(.frames) | add"))) ]
     done
     rm -f k
     vlrm-extract --journal k many/1.mp4 >out.vlrm

@@ -164,7 +164,7 @@ EOF
     eventually 20 pgrep -f "^marker-$PWD"
     eventually 20 pgrep -f "vlrm-extract --name $URL/other.webm"
     kill -9 $!
-    wait $! || true
+    wait $! || [ $? = 137 ]
     eventually 20 no pgrep -f "^marker-$PWD"
     eventually 20 no pgrep -f "vlrm-extract --name $URL/other.webm"
     [ "$(jq -r .source journal)" = "$URL/good.mp4" ]
