@@ -92,7 +92,7 @@ nobody_writes() {
     wait "$recipe" || status=$?
     [ "$status" = 75 ] || { cat out err; false; }
     grep -q 'interrupted; the same command goes on' err
-    eventually 5 nobody_writes "$PWD/run"
+    nobody_writes "$PWD/run"
     [ ! -e run/reproduction.md ]
     exits 0 "$vlrm" reproduce "$PWD/run"
     says "the report: $PWD/run/reproduction.md"
@@ -101,6 +101,7 @@ nobody_writes() {
         grep -qE "^\| ${row/+/.} \|( [0-9.-]+( ± [0-9.]+)? \|){8} [12] \|$" "$report" || { echo "no row $row"; cat "$report"; false; }
     done
     jq -e '(.rows | map(select(.set == "test" and .row == "VLRM")) | map(.seed)) == [1, 2]' run/results.json
+    [ "$(wc -l <run/runs/VLRM.1.seconds) $(wc -l <run/runs/no-reference.2.seconds)" = '2 1' ] # that one was interrupted
     jq -e '(.rows | map(select(.set == "other")) | map(.row) | unique) == ["REF", "REF-short", "VLRM", "VLRM-RS", "base", "no-reference"]' run/results.json
     jq -e '(.steps | map(select(.run == "VLRM").step) | sort) == [0, 2, 4] and (.trainings | length) == 14' run/results.json
     # The mean and the spread of two seeds, by another way; to the last digit that the report has.
