@@ -22,16 +22,18 @@ mini_check jq sqlite3 gnuplot
 mini_seal "$run"
 mkdir -p -- "$run/runs" "$run/results/test" "$run/results/other"
 
-# job ROW SEED OPTIONS...: one training, then its last policy measured.
+# job ROW SEED OPTIONS...: one training, then its last policy measured. Its seconds are kept, a line each time that it is at work.
 job() {
     local name=$1.$2 seed=$2 policy
     policy=$run/runs/$name/policy/step-$(printf %06d "$MINI_STEPS")
     [ ! -e "$run/results/test/$name.truth.json" ] || return 0
+    seconds=$run/runs/$name.seconds
+    trap 'echo "$SECONDS" >>"$seconds"' EXIT
+    trap 'exit 75' TERM # once what it runs has come to its own end: only then is the folder free for the same command
     printf %s "${*:3}" >"$run/runs/$name.options"
     mini_train "$run/runs/$name" "$run/train" "$MINI_STEPS" "$MINI_EVERY" --seed "$seed" "${@:3}" >/dev/null
     if mini_is_main "$1"; then mini_evaluate "$run/other" "$run/results/other/$name" "$policy"; fi
     mini_evaluate "$run/test" "$run/results/test/$name" "$policy"
-    echo "$SECONDS" >"$run/runs/$name.seconds"
 }
 
 # Starts a job in a process group of its own, as soon as fewer than MINI_JOBS are running.
@@ -117,7 +119,7 @@ trainings() {
     for file in "$run"/runs/*/metrics.jsonl; do
         name=$(basename "$(dirname "$file")")
         jq -cs --arg row "${name%.*}" --argjson seed "${name##*.}" --rawfile command "$run/runs/$name.command" \
-            --rawfile options "$run/runs/$name.options" --argjson seconds "$(cat "$run/runs/$name.seconds")" '
+            --rawfile options "$run/runs/$name.options" --argjson seconds "$(jq -s add "$run/runs/$name.seconds")" '
             def part: {reward: .reward.mean, sim: .sim.mean, ref: .ref.mean, length: .length.mean, entropy, bad_rate, value_loss, explained_variance};
             def means: map(part | to_entries[]) | group_by(.key) | map({key: .[0].key, value: (map(.value // empty) | if length > 0 then add / length else null end)}) | from_entries;
             {$row, $seed, $command, $options, $seconds, steps: length, begin: (.[:10] | means), end: (.[-10:] | means)}' "$file"
