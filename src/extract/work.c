@@ -223,7 +223,14 @@ static bool is_stream(const uint8_t *head, size_t n)
            ((head[0] & 0xf0) == 0x50 && memcmp(head + 1, skippable, sizeof skippable) == 0);
 }
 
-/* The kind of source is told by its first bytes. */
+/* Motion JPEG without a container begins as a JPEG does, and goes on with more of them: only its name tells it from a still. */
+static bool is_film(const char *name)
+{
+    const char *end = strrchr(name, '.');
+    return end && (strcasecmp(end, ".mjpeg") == 0 || strcasecmp(end, ".mjpg") == 0);
+}
+
+/* Else the kind of source is told by its first bytes. */
 static void input_do(Work *w, Input *in, double until)
 {
     uint8_t head[16];
@@ -234,7 +241,7 @@ static void input_do(Work *w, Input *in, double until)
         snprintf(r->reason, sizeof r->reason,
                  "a stream of records or a zstd file, expected a video or an image; vlrm-cat --save-images takes frames out of a "
                  "stream");
-    } else if (image_format(head, n) == IMAGE_UNKNOWN)
+    } else if (image_format(head, n) == IMAGE_UNKNOWN || is_film(w->source->label))
         video_do(w, in, until);
     else if (input_bytes(in, w->source->label, r))
         still_do(w, in);

@@ -338,3 +338,13 @@ J
         diff <(probe "$f" "$stream") <(frames out.vlrm source pts | grep -F "$(basename "$f")" | cut -f2)
     done
 }
+
+@test "motion JPEG without a container is told from a still by its name; a cut one is damaged" {
+    ffmpeg -v error -f lavfi -i testsrc2=size=64x48:rate=5:duration=2 -c:v mjpeg -f mjpeg film.mjpeg
+    [ "$(vlrm-extract film.mjpeg | vlrm-cat --count)" = 10 ]
+    head -c -900 film.mjpeg > cut.MJPG
+    exits 3 vlrm-extract --journal j cut.MJPG
+    jq -es '.[0] | .verdict == "damaged" and .frames == 9' j
+    cp film.mjpeg still.jpg
+    [ "$(vlrm-extract still.jpg | vlrm-cat --count)" = 1 ]
+}
