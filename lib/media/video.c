@@ -288,24 +288,37 @@ static bool is_whole(const Video *v)
     return f->key_frame || f->interlaced_frame || f->pict_type == AV_PICTURE_TYPE_I;
 }
 
-/* Decodes the one key packet in v->packet; the first picture that comes out is v->frame. */
-static bool decode_key(Video *v)
+int video_decode_one(Video *v, const AVPacket *packet, AVFrame *out)
 {
     AVFrame *more = NULL;
-    log_reset();
-    av_frame_unref(v->frame);
-    int rc = avcodec_send_packet(v->decoder, v->packet);
+    int rc = avcodec_send_packet(v->decoder, packet);
     if (rc >= 0)
         rc = avcodec_send_packet(v->decoder, NULL);
     if (rc >= 0)
-        rc = avcodec_receive_frame(v->decoder, v->frame);
+        rc = avcodec_receive_frame(v->decoder, out);
     if (rc >= 0 && (more = av_frame_alloc()))
         while (avcodec_receive_frame(v->decoder, more) >= 0)
             av_frame_unref(more);
     av_frame_free(&more);
     avcodec_flush_buffers(v->decoder);
+    return rc;
+}
+
+/* HEVC without a container: its last packet ends where the file does, whole or not. */
+static bool ends_anywhere(const Video *v)
+{
+    return strcmp(v->format->iformat->name, "hevc") == 0 && v->packet->pos + v->packet->size >= v->in.size;
+}
+
+/* Decodes the one key packet in v->packet; the first picture that comes out is v->frame. */
+static bool decode_key(Video *v)
+{
+    log_reset();
+    av_frame_unref(v->frame);
+    int rc = video_decode_one(v, v->packet, v->frame);
     bool decoded = rc >= 0 && v->frame->decode_error_flags == 0 && log_count() == 0;
-    if (decoded && is_whole(v))
+    bool cut = decoded && ends_anywhere(v) && video_reads_on(v);
+    if (decoded && !cut && is_whole(v))
         return true;
     int64_t stamp = v->packet->pts != AV_NOPTS_VALUE ? v->packet->pts : v->packet->dts;
     char place[64];
@@ -314,9 +327,10 @@ static bool decode_key(Video *v)
     else
         snprintf(place, sizeof place, "before byte %lld", (long long)avio_tell(v->io));
     video_fault(v, "the keyframe %s cannot be decoded: %s", place,
-                log_count() ? log_text()
-                : decoded   ? "it refers to other pictures (gradual refresh); --every decodes them all"
-                            : "no picture came out");
+                cut           ? "its packet is cut"
+                : log_count() ? log_text()
+                : decoded     ? "it refers to other pictures (gradual refresh); --every decodes them all"
+                              : "no picture came out");
     return false;
 }
 

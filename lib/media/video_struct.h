@@ -69,6 +69,12 @@ void check_asf(Video *v);
 /* Damages v where the container's own lengths and marks of its end are not those of its bytes, for the formats that have such. */
 void video_check_bytes(Video *v);
 
+/* Decodes one packet by itself: the first picture that comes out, and FFmpeg's status. */
+int video_decode_one(Video *v, const AVPacket *packet, AVFrame *out);
+
+/* Whether the picture in v->frame depends on what follows v->packet: then something of the packet is missing. */
+bool video_reads_on(Video *v);
+
 /* Whether a key packet of H.264 refers to no other picture. */
 bool h264_stands_alone(const AVPacket *packet, const AVCodecParameters *c);
 

@@ -169,3 +169,15 @@ P
         [ "$(count)" -eq 4 ]
     done
 }
+
+@test "HEVC without a container: a keyframe that is cut is missing, wherever its slice is cut; a whole one is not" {
+    ffmpeg -v error -f lavfi -i testsrc2=size=320x240:rate=5:duration=4 -c:v libx265 -x265-params log-level=none:keyint=5 -f hevc whole.hevc
+    [ "$(vlrm-extract whole.hevc | vlrm-cat --count)" = 4 ]
+    read -r at size < <(ffprobe -v error -show_entries packet=pos,size,flags -of json whole.hevc |
+        jq -r '[.packets[] | select(.flags | startswith("K"))][-1] | "\(.pos) \(.size)"')
+    for percent in 45 60 80 99; do
+        head -c $((at + size * percent / 100)) whole.hevc > cut.hevc
+        exits 3 vlrm-extract --journal "j$percent" cut.hevc
+        jq -es '.[0] | .verdict == "damaged" and .frames == 3 and .missing == 1' "j$percent"
+    done
+}
