@@ -159,7 +159,7 @@ static void check_nut(Video *v)
         video_fault(v, "the file ends at byte %lld without the index that closes it", (long long)v->in.size);
 }
 
-/* Nothing but pictures of one size: the last one ends where the file does. */
+/* Nothing but pictures, whose sizes are known: the last one ends where the file does. */
 static void check_pictures(Video *v)
 {
     if (v->end > 0 && v->end != v->in.size)
@@ -200,6 +200,7 @@ void video_check_bytes(Video *v)
         {"nut", check_nut},
         {"yuv4mpegpipe", check_pictures},
         {"dv", check_pictures},
+        {"obu", check_pictures},
         {"mov,mp4,m4a,3gp,3g2,mj2", check_boxes},
         {"avi", check_riff},
         {"mxf", check_mxf},

@@ -181,3 +181,11 @@ P
         jq -es '.[0] | .verdict == "damaged" and .frames == 3 and .missing == 1' "j$percent"
     done
 }
+
+@test "AV1 without a container: a cut within a picture is damage" {
+    ffmpeg -v error -f lavfi -i testsrc2=size=320x240:rate=5:duration=2 -c:v libaom-av1 -cpu-used 8 -g 5 -f obu whole.obu
+    [ "$(vlrm-extract whole.obu | vlrm-cat --count)" = 2 ]
+    head -c -3 whole.obu > cut.obu
+    exits 3 vlrm-extract cut.obu
+    says 'the file ends at byte'
+}
