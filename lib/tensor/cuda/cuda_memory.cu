@@ -120,15 +120,6 @@ void *cuda_scratch(size_t bytes)
     return p;
 }
 
-/* From pageable memory cudaMemcpyAsync returns when the bytes are staged: the caller's may change. */
-void *cuda_scratch_copy(const void *host, size_t bytes)
-{
-    void *p = cuda_scratch(bytes);
-    if (bytes > 0)
-        CHECK(cudaMemcpyAsync(p, host, bytes, cudaMemcpyHostToDevice, 0));
-    return p;
-}
-
 void cuda_scratch_free(const void *p)
 {
     CHECK(cudaFreeAsync((void *)p, 0));
@@ -141,7 +132,9 @@ static const void *large_indices(const void *host, size_t bytes)
     void **place = &large[next++ % LARGE];
     if (*place)
         cuda_scratch_free(*place);
-    return *place = cuda_scratch_copy(host, bytes);
+    *place = cuda_scratch(bytes);
+    CHECK(cudaMemcpyAsync(*place, host, bytes, cudaMemcpyHostToDevice, 0));
+    return *place;
 }
 
 /* The array that is there, or the place of the one that was asked for longest ago: a call's other arrays stay. */

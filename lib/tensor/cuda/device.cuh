@@ -49,11 +49,9 @@ void cuda_memory_init(int device);
 void cuda_matmul_init(void);
 
 /*
- * Memory of one call: reused once what was launched before cuda_scratch_free has run. cuda_scratch_copy fills it with `bytes` of
- * host memory, which may change after the call. Both die with STATUS_MEMORY.
+ * Memory of one call: reused once what was launched before cuda_scratch_free has run. Dies with STATUS_MEMORY.
  */
 void *cuda_scratch(size_t bytes);
-void *cuda_scratch_copy(const void *host, size_t bytes);
 void cuda_scratch_free(const void *p);
 
 /*
