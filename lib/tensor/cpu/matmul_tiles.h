@@ -257,7 +257,7 @@ static void forward_part(void *context, size_t part)
     size_t g0 = part * p->units / p->parts, g1 = (part + 1) * p->units / p->parts;
     size_t tiles = tiles_of(p->m, TILE), rows = tiles_least(tiles, FORWARD_ROWS);
     size_t depth = forward_steps(p) * TILE_DEPTH;
-    float *sums = scratch(SCRATCH_RIGHT, (g1 - g0) * ((rows + 1) / 2) * 4 * TILE_VALUES * sizeof *sums);
+    float *sums = scratch(SCRATCH_OWN, (g1 - g0) * ((rows + 1) / 2) * 4 * TILE_VALUES * sizeof *sums);
     uint16_t *copies = scratch(SCRATCH_ROWS, (g1 - g0) * 2 * TILE * depth * sizeof *copies);
     tiles_begin();
     for (size_t x0 = 0; x0 < tiles; x0 += rows)
@@ -365,7 +365,7 @@ static void dx_part(void *context, size_t part)
     const TileProduct *p = context;
     size_t c0 = part * p->units / p->parts, c1 = (part + 1) * p->units / p->parts;
     size_t pairs = tiles_of(p->m, 2 * TILE), rows = tiles_least(pairs, DX_ROWS);
-    uint16_t *right = scratch(SCRATCH_RIGHT, (c1 - c0) * BLOCK_STEPS * PACKED_TILE * sizeof *right);
+    uint16_t *right = scratch(SCRATCH_OWN, (c1 - c0) * BLOCK_STEPS * PACKED_TILE * sizeof *right);
     float *sums = scratch(SCRATCH_ROWS, rows * ((c1 - c0 + 1) / 2) * 4 * TILE_VALUES * sizeof *sums);
     tiles_begin();
     for (size_t i0 = 0; i0 < pairs; i0 += rows)

@@ -55,21 +55,42 @@ typedef struct Corner {
     Ahead *ahead; /* NULL: none */
 } Corner;
 
-INLINE void tile_store(const Corner *o, size_t row, size_t lane, V sum)
+/* One vector of sums at the edge: of columns from `lane` on. */
+INLINE void edge_store(const Corner *o, size_t row, size_t lane, V sum)
 {
     if (lane >= o->columns)
         return;
     float *c = o->c + row * o->ldc + lane;
     size_t n = gemm_least(VL, o->columns - lane);
-    if (n == VL) {
-        if (o->bias)
-            sum = v_add(sum, v_load(o->bias + lane));
-        v_store(c, o->add ? v_add(sum, v_load(c)) : sum);
-        return;
-    }
     if (o->bias)
         sum = v_add(sum, v_load_n(o->bias + lane, n));
     v_store_n(c, o->add ? v_add(sum, v_load_n(c, n)) : sum, n);
+}
+
+INLINE void tile_store(const Corner *o, size_t rows, V sums[PANEL_ROWS][2])
+{
+    if (o->columns < PANEL_COLUMNS) {
+        UNROLL
+        for (size_t i = 0; i < rows; i++) {
+            edge_store(o, i, 0, sums[i][0]);
+            edge_store(o, i, VL, sums[i][1]);
+        }
+        return;
+    }
+    if (o->bias) {
+        V bias[2] = {v_load(o->bias), v_load(o->bias + VL)};
+        UNROLL
+        for (size_t i = 0; i < rows; i++) {
+            sums[i][0] = v_add(sums[i][0], bias[0]);
+            sums[i][1] = v_add(sums[i][1], bias[1]);
+        }
+    }
+    UNROLL
+    for (size_t i = 0; i < rows; i++) {
+        float *c = o->c + i * o->ldc;
+        v_store(c, o->add ? v_add(sums[i][0], v_load(c)) : sums[i][0]);
+        v_store(c + VL, o->add ? v_add(sums[i][1], v_load(c + VL)) : sums[i][1]);
+    }
 }
 
 /* Asks for what the tile's sums will be added to, or overwrite, long before they are there. */
@@ -103,11 +124,7 @@ INLINE void tile_sums(size_t rows, const float *a, size_t lda, const float *b, s
         a += lda;
         b += PANEL_COLUMNS;
     }
-    UNROLL
-    for (size_t i = 0; i < rows; i++) {
-        tile_store(o, i, 0, acc[i][0]);
-        tile_store(o, i, VL, acc[i][1]);
-    }
+    tile_store(o, rows, acc);
 }
 
 typedef void PanelKernel(const float *a, size_t lda, const float *b, size_t terms, const Corner *o);

@@ -57,7 +57,7 @@ static const real *weight_rows(const Product *p, size_t n0, size_t count)
 {
     if (p->type == DTYPE_REAL)
         return (const real *)p->w + n0 * p->k;
-    real *w = scratch(SCRATCH_RIGHT, count * p->k * sizeof(real));
+    real *w = scratch(SCRATCH_OWN, count * p->k * sizeof(real));
     expand(w, p, n0 * p->k, count * p->k);
     return w;
 }
@@ -198,7 +198,7 @@ static const real *weight_block(const Product *p, size_t n0, size_t rows, size_t
         return (const real *)p->w + n0 * p->k + k0;
     }
     *ldw = columns;
-    real *w = scratch(SCRATCH_RIGHT, rows * columns * sizeof *w);
+    real *w = scratch(SCRATCH_OWN, rows * columns * sizeof *w);
     for (size_t j = 0; j < rows; j++)
         expand(w + j * columns, p, (n0 + j) * p->k + k0, columns);
     return w;

@@ -9,8 +9,8 @@
 
 typedef enum Scratch {
     SCRATCH_INPUT,  /* the left factor of a product, rounded to bf16; shared by all threads, owned by the caller's */
-    SCRATCH_LEFT,   /* the left factor, packed; likewise */
-    SCRATCH_RIGHT,  /* a block of the right factor, packed; each thread's own */
+    SCRATCH_SHARED, /* a factor of a product, packed; likewise */
+    SCRATCH_OWN,    /* a block of the other factor, packed; each thread's own */
     SCRATCH_ROWS,   /* scores, keys and values of one attention head; each thread's own */
     SCRATCH_PIECES, /* what was found in each piece of a row; shared by all threads, owned by the caller's */
     N_SCRATCH

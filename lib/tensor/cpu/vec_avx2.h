@@ -52,7 +52,23 @@ INLINE V v_load_n(const float *p, size_t n)
 
 INLINE void v_store_n(float *p, V x, size_t n)
 {
-    _mm256_maskstore_ps(p, v_mask(n), x);
+    if (n >= VL) { /* _mm256_maskstore_ps takes forty times as long on some processors */
+        _mm256_storeu_ps(p, x);
+        return;
+    }
+    __m128 rest = _mm256_castps256_ps128(x);
+    if (n & 4) {
+        _mm_storeu_ps(p, rest);
+        p += 4;
+        rest = _mm256_extractf128_ps(x, 1);
+    }
+    if (n & 2) {
+        memcpy(p, &rest, 2 * sizeof *p);
+        p += 2;
+        rest = _mm_movehl_ps(rest, rest);
+    }
+    if (n & 1)
+        _mm_store_ss(p, rest);
 }
 
 INLINE __m128i v_halves_n(const uint16_t *p, size_t n)
@@ -265,6 +281,43 @@ INLINE void v_transpose(V r[VL])
     }
     for (int j = 0; j < 8; j++)
         r[j] = t[j];
+}
+
+/* Two lanes next to each other: the first ones, or the last. */
+INLINE void v_store_pair(float *p, __m128 x, size_t last)
+{
+    if (last)
+        x = _mm_movehl_ps(x, x);
+    memcpy(p, &x, 2 * sizeof *p);
+}
+
+/* Six rows by fours and twos, within the halves of vectors: no store is of part of one, none crosses from half to half. */
+INLINE void v_turn_six(float *to, V r[VL])
+{
+    V low01 = _mm256_unpacklo_ps(r[0], r[1]), high01 = _mm256_unpackhi_ps(r[0], r[1]);
+    V low23 = _mm256_unpacklo_ps(r[2], r[3]), high23 = _mm256_unpackhi_ps(r[2], r[3]);
+    V four[4] = {_mm256_shuffle_ps(low01, low23, 0x44), _mm256_shuffle_ps(low01, low23, 0xee),
+                 _mm256_shuffle_ps(high01, high23, 0x44), _mm256_shuffle_ps(high01, high23, 0xee)};
+    V two[2] = {_mm256_unpacklo_ps(r[4], r[5]), _mm256_unpackhi_ps(r[4], r[5])};
+    UNROLL
+    for (size_t t = 0; t < 4; t++) {
+        _mm_storeu_ps(to + 6 * t, _mm256_castps256_ps128(four[t]));
+        _mm_storeu_ps(to + 6 * (t + 4), _mm256_extractf128_ps(four[t], 1));
+        v_store_pair(to + 6 * t + 4, _mm256_castps256_ps128(two[t / 2]), t % 2);
+        v_store_pair(to + 6 * (t + 4) + 4, _mm256_extractf128_ps(two[t / 2], 1), t % 2);
+    }
+}
+
+/* The first `terms` lanes of the first `rows` vectors: lane t's to to + rows t, side by side. r is used up. */
+INLINE void v_store_turned(float *to, V r[VL], size_t rows, size_t terms)
+{
+    if (rows == 6 && terms == VL) {
+        v_turn_six(to, r);
+        return;
+    }
+    v_transpose(r);
+    for (size_t t = 0; t < terms; t++)
+        v_store_n(to + t * rows, r[t], rows);
 }
 
 #endif
