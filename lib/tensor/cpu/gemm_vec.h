@@ -13,17 +13,16 @@
 
 /*
  * Which side is each thread's own. The shared panel in use stays in the first cache, so it is of the side whose panels fit: those
- * of b where vectors are of 8 values, those of a where they are of 16.
+ * of b where vectors are of 8 values, those of a where they are of 16. The less of it is packed at a time, the nearer it stays;
+ * but own panels are packed again for each time, which takes longer where they are of 16-bit weights.
  */
 enum {
     OWN_IS_LEFT = VL == 8,
     OWN_PANELS = OWN_IS_LEFT ? 24 : 128 / PANEL_COLUMNS, /* of PANEL_DEPTH terms, 216 or 192 KB: in the second cache */
-    SHARED_BYTES =
-        OWN_IS_LEFT ? 4 << 20 : 16 << 20, /* packed at a time: the less, the nearer it stays; but own panels are packed */
-                                          /* again for each, which takes longer where they are of 16-bit weights */
-    DEEP_PANELS = 8,                      /* along the depth, at a time */
-    LEAST_PANELS = 4,                     /* of its own that are worth meeting a shared panel */
-    PACK_PANELS = 8,                      /* of the shared side, in one part of the work */
+    SHARED_BYTES = (OWN_IS_LEFT ? 4 : 16) << 20,         /* packed at a time */
+    DEEP_PANELS = 8,                                     /* along the depth, at a time */
+    LEAST_PANELS = 4,                                    /* of its own that are worth meeting a shared panel */
+    PACK_PANELS = 4,                                     /* of the shared side, in one part of the work */
 };
 static const Side OWN = OWN_IS_LEFT ? LEFT : RIGHT, SHARED = OWN_IS_LEFT ? RIGHT : LEFT;
 

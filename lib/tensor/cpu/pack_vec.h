@@ -11,8 +11,9 @@
 #include "tensor/cpu/weight_vec.h" /* and terms_f32.h or terms_bf16.h, chosen by the includer */
 
 enum {
-    PANEL_DEPTH = 384
-}; /* terms of a panel: 24 KB of b and 9 KB of a where vectors are of 8 values, 48 and 18 KB where of 16 */
+    PANEL_DEPTH = 384, /* terms of a panel: 24 KB of b and 9 KB of a where vectors are of 8 values, 48 and 18 KB where of 16 */
+    ROWS_AHEAD = 8,    /* that are asked for of b as it lies: each is too far from the one before for a processor to guess */
+};
 
 /* c[m,n] (+)= a[m,depth] b[depth,n]. b may be stored transposed ([n, depth]: y = x w^T); so may a ([depth, m]: dw = dy^T x). */
 typedef struct Gemm {
@@ -98,12 +99,22 @@ INLINE void pack_right_turned(const Gemm *g, Weight kind, float *to, size_t j0, 
     }
 }
 
+/* Asks for columns j0 .. end-1 of a row of b. */
+INLINE void ask_row(const Gemm *g, Weight kind, size_t row, size_t j0, size_t end)
+{
+    const size_t size = weight_size(kind);
+    for (size_t j = j0; j < end; j += LINE_BYTES / size)
+        _mm_prefetch((const char *)g->b + (row * g->ldb + j) * size, _MM_HINT_T0);
+}
+
 /* Columns j0 .. end-1 of b as it lies, in whole panels: a row of b, which is far from the next, is read as far as it is wanted.
  */
 INLINE void pack_right_plain(const Gemm *g, Weight kind, float *to, size_t j0, size_t end, size_t t0, size_t terms)
 {
     for (size_t t = 0; t < terms; t++) {
         size_t row = (t0 + t) * TERM;
+        if (row + ROWS_AHEAD < g->depth)
+            ask_row(g, kind, row + ROWS_AHEAD, j0, gemm_least(end, g->n));
         for (size_t j = j0; j < end; j += VL) {
             V terms_of_row = v_zero();
             if (j < g->n)
