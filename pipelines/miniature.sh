@@ -15,13 +15,14 @@ fi
 # frames of the split validation (doc/experiments.md).
 : "${MINI_SIM_WEIGHT:=3}"       # of the ITM logit in the reward
 : "${MINI_REF_WEIGHT:=4}"       # of the reference's mean log-probability
-: "${MINI_BAD_WEIGHT:=20}"      # of a token in a bad phrase
+: "${MINI_BAD_WEIGHT:=30}"      # of a token in a bad phrase
 : "${MINI_CLIP_WEIGHT:=0.3}"    # of Phi in VLRM-RS's
-: "${MINI_STEPS:=200}"         # optimizer steps
+: "${MINI_STEPS:=280}"         # optimizer steps
 : "${MINI_BATCH:=128}"          # captions a step
 : "${MINI_RATE:=1.5e-4}"        # learning rate of the policy
 : "${MINI_VALUE_RATE:=1e-3}"  # and of value head and value LoRA
 : "${MINI_WARMUP:=10}"          # steps
+: "${MINI_BETA2:=0.98}"         # second decay of Adam: gradients treble in a run
 : "${MINI_TEMPERATURE:=0.6}"    # of sampling
 : "${MINI_TOP_K:=6}"
 : "${MINI_TOKENS:=40}"          # longest caption
@@ -105,7 +106,7 @@ mini_train() {
     options=(--run "$run" --model "$MODELS/captioner" --itm "$MODELS/itm" --sim-weight "$MINI_SIM_WEIGHT"
         --ref-weight "$MINI_REF_WEIGHT" --bad-weight "$MINI_BAD_WEIGHT" --batch "$MINI_BATCH" --max-steps "$steps"
         --keep 1 --keep-every "$every" --checkpoint-every "$every"
-        --learning-rate "$MINI_RATE" --value-learning-rate "$MINI_VALUE_RATE" --warmup-steps "$MINI_WARMUP"
+        --learning-rate "$MINI_RATE" --value-learning-rate "$MINI_VALUE_RATE" --warmup-steps "$MINI_WARMUP" --adam-beta2 "$MINI_BETA2"
         --temperature "$MINI_TEMPERATURE" --top-k "$MINI_TOP_K" --max-new-tokens "$MINI_TOKENS" "${more[@]}" "$@" "$clips")
     printf '%q ' vlrm train "${options[@]}" | sed 's/ $//' >"$run.command"
     "$BASH" "$stages_folder/train.sh" "${options[@]}"

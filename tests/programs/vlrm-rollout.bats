@@ -158,7 +158,7 @@ gives_up() {
     local i started=0
     mkdir -p "$TMP/run"
     : > "$TMP/run/update.lock"
-    (while flock -sn "$TMP/run/update.lock" sleep 0.001 || [ -d "$TMP" ]; do continue; done) &
+    (while flock -sn "$TMP/run/update.lock" true || [ -d "$TMP" ]; do sleep 0.002; done) & # held for an instant, time and again
     looking=$!
     for i in 1 2 3 4 5; do
         vlrm-update --model "$ORACLE/blip2" --run "$TMP/run" --prepare && started=$((started + 1))

@@ -11,40 +11,47 @@
 #include "tensor/cpu/pack_vec.h"
 #include "tensor/cpu/scratch.h"
 
-/*
- * Which side is each thread's own. The shared panel in use stays in the first cache, so it is of the side whose panels fit: those
- * of b where vectors are of 8 values, those of a where they are of 16. The less of it is packed at a time, the nearer it stays;
- * but own panels are packed again for each time, which takes longer where they are of 16-bit weights.
- */
 enum {
-    OWN_IS_LEFT = VL == 8,
-    OWN_PANELS = OWN_IS_LEFT ? 24 : 128 / PANEL_COLUMNS, /* of PANEL_DEPTH terms, 216 or 192 KB: in the second cache */
-    SHARED_BYTES = (OWN_IS_LEFT ? 4 : 16) << 20,         /* packed at a time */
-    DEEP_PANELS = 8,                                     /* along the depth, at a time */
-    LEAST_PANELS = 4,                                    /* of its own that are worth meeting a shared panel */
-    PACK_PANELS = 4,                                     /* of the shared side, in one part of the work */
+    LEFT_LEAST = 1024,                  /* rows from which they are each thread's own, see gemm_own */
+    LEFT_PANELS = 24,                   /* of own rows, of PANEL_DEPTH terms: 216 KB, in the second cache */
+    RIGHT_PANELS = 128 / PANEL_COLUMNS, /* of own columns: 192 KB */
+    SHARED_ROWS = 16 << 20,             /* bytes of shared rows that are packed at a time */
+    SHARED_COLUMNS = 4 << 20,           /* and of shared columns: the less, the nearer they stay */
+    DEEP_PANELS = 8,                    /* along the depth, at a time */
+    LEAST_PANELS = 4,                   /* of its own that are worth meeting a shared panel */
+    PACK_PANELS = 4,                    /* of the shared side, in one part of the work */
 };
-static const Side OWN = OWN_IS_LEFT ? LEFT : RIGHT, SHARED = OWN_IS_LEFT ? RIGHT : LEFT;
 
 typedef struct Shares {
     Gemm g;
+    Side own, other;       /* each thread's own; shared */
     float *shared;         /* the shared side packed: by blocks of PANEL_DEPTH terms, then panels */
     size_t blocks, splits; /* runs of own panels; of shared panels */
 } Shares;
 
+/*
+ * Which side is each thread's own. The shared panel in use stays in the first cache: one of columns fits where vectors are of 8
+ * values, not where they are of 16. Few rows leave no time to pack weights that come from memory beforehand: there each thread
+ * packs those that it computes, and asks for the next ones meanwhile.
+ */
+static Side gemm_own(const Gemm *g)
+{
+    return VL == 8 && g->m >= LEFT_LEAST ? LEFT : RIGHT;
+}
+
 /* Where panel p of the shared side is, of the block of terms that begins with t0. */
 INLINE float *shared_panel(const Shares *s, size_t p, size_t t0, size_t terms)
 {
-    return s->shared + side_start(&s->g, SHARED, side_panels(&s->g, SHARED)) * t0 + side_start(&s->g, SHARED, p) * terms;
+    return s->shared + side_start(&s->g, s->other, side_panels(&s->g, s->other)) * t0 + side_start(&s->g, s->other, p) * terms;
 }
 
 static void pack_part(void *context, size_t part)
 {
     const Shares *s = context;
-    size_t p0 = part * PACK_PANELS, p1 = gemm_least(p0 + PACK_PANELS, side_panels(&s->g, SHARED));
+    size_t p0 = part * PACK_PANELS, p1 = gemm_least(p0 + PACK_PANELS, side_panels(&s->g, s->other));
     for (size_t t0 = 0; t0 < gemm_terms(&s->g); t0 += PANEL_DEPTH) {
         size_t terms = gemm_least(PANEL_DEPTH, gemm_terms(&s->g) - t0);
-        pack_panels_of(&s->g, SHARED, shared_panel(s, p0, t0, terms), p0, p1, t0, terms);
+        pack_panels_of(&s->g, s->other, shared_panel(s, p0, t0, terms), p0, p1, t0, terms);
     }
 }
 
@@ -66,21 +73,21 @@ INLINE void gemm_meet(const Shares *s, const float *own, size_t p0, size_t p1, s
 {
     const Gemm *g = &s->g;
     const float *shared = shared_panel(s, q, t0, terms);
-    size_t there = side_start(g, SHARED, q), first = side_start(g, OWN, p0);
+    size_t there = side_start(g, s->other, q), first = side_start(g, s->own, p0);
     for (size_t p = p0, here = first, next; p < p1; p++, here = next) {
-        next = side_start(g, OWN, p + 1);
+        next = side_start(g, s->own, p + 1);
         const float *mine = own + (here - first) * terms;
-        if (OWN == LEFT)
+        if (s->own == LEFT)
             gemm_tile(g, mine, here, next - here, shared, there, t0, terms, ahead);
         else
-            gemm_tile(g, shared, there, side_start(g, SHARED, q + 1) - there, mine, here, t0, terms, ahead);
+            gemm_tile(g, shared, there, side_start(g, s->other, q + 1) - there, mine, here, t0, terms, ahead);
     }
 }
 
 /* The first panel of own block `block`; behind the last one, the end. */
 INLINE size_t block_start(const Shares *s, size_t block)
 {
-    return panel_start(gemm_least(block, s->blocks), s->blocks, side_panels(&s->g, OWN));
+    return panel_start(gemm_least(block, s->blocks), s->blocks, side_panels(&s->g, s->own));
 }
 
 static void gemm_part(void *context, size_t part)
@@ -88,50 +95,59 @@ static void gemm_part(void *context, size_t part)
     const Shares *s = context;
     const Gemm *g = &s->g;
     size_t block = part % s->blocks, split = part / s->blocks, later = block + (size_t)pool_threads();
-    size_t p0 = block_start(s, block), p1 = block_start(s, block + 1), all = side_panels(g, SHARED);
+    size_t p0 = block_start(s, block), p1 = block_start(s, block + 1), all = side_panels(g, s->other);
     size_t q0 = panel_start(split, s->splits, all), q1 = panel_start(split + 1, s->splits, all), whole = gemm_terms(g);
-    float *own = scratch(SCRATCH_OWN, (side_start(g, OWN, p1) - side_start(g, OWN, p0)) * (PANEL_DEPTH + VL) * sizeof *own);
+    float *own = scratch(SCRATCH_OWN, (side_start(g, s->own, p1) - side_start(g, s->own, p0)) * (PANEL_DEPTH + VL) * sizeof *own);
     for (size_t t0 = 0; t0 < whole; t0 += PANEL_DEPTH) {
         size_t terms = gemm_least(PANEL_DEPTH, whole - t0);
-        pack_panels_of(g, OWN, own, p0, p1, t0, terms);
-        Ahead ahead = t0 + terms < whole ? ahead_of(g, OWN, p0, p1, t0 + terms)
-                                         : ahead_of(g, OWN, block_start(s, later), block_start(s, later + 1), 0);
+        pack_panels_of(g, s->own, own, p0, p1, t0, terms);
+        Ahead ahead = t0 + terms < whole ? ahead_of(g, s->own, p0, p1, t0 + terms)
+                                         : ahead_of(g, s->own, block_start(s, later), block_start(s, later + 1), 0);
         for (size_t q = q0; q < q1; q++)
-            gemm_meet(s, own, p0, p1, q, t0, terms, OWN == RIGHT ? &ahead : NULL);
+            gemm_meet(s, own, p0, p1, q, t0, terms, s->own == RIGHT ? &ahead : NULL);
     }
 }
 
 /* A product whose shared side may be packed at once. */
-static void gemm_shares(const Gemm *g)
+static void gemm_shares(const Gemm *g, Side own_side)
 {
-    size_t threads = (size_t)pool_threads(), own = side_panels(g, OWN), shared = side_panels(g, SHARED);
-    size_t rounds = (own + threads * OWN_PANELS - 1) / (threads * OWN_PANELS), most = (own + LEAST_PANELS - 1) / LEAST_PANELS;
-    Shares s = {.g = *g, .blocks = gemm_least(rounds * threads, most)};
-    s.splits = gemm_least((threads + s.blocks - 1) / s.blocks, shared);
-    s.shared = scratch(SCRATCH_SHARED, (side_start(g, SHARED, shared) * gemm_terms(g) + VL * VL) * sizeof *s.shared);
-    pool_run(pack_part, &s, (shared + PACK_PANELS - 1) / PACK_PANELS);
+    Shares s = {.g = *g, .own = own_side, .other = own_side == LEFT ? RIGHT : LEFT};
+    size_t threads = (size_t)pool_threads(), own = side_panels(g, s.own), other = side_panels(g, s.other);
+    size_t fit = s.own == LEFT ? LEFT_PANELS : RIGHT_PANELS, rounds = (own + threads * fit - 1) / (threads * fit);
+    s.blocks = gemm_least(rounds * threads, (own + LEAST_PANELS - 1) / LEAST_PANELS);
+    s.splits = gemm_least((threads + s.blocks - 1) / s.blocks, other);
+    s.shared = scratch(SCRATCH_SHARED, (side_start(g, s.other, other) * gemm_terms(g) + VL * VL) * sizeof *s.shared);
+    pool_run(pack_part, &s, (other + PACK_PANELS - 1) / PACK_PANELS);
     pool_run(gemm_part, &s, s.blocks * s.splits);
 }
 
-/* A product of few terms, by slices of the shared side that are nearly equal, of whole panels. */
-static void gemm_slices(const Gemm *whole)
+/* Rows from .. to-1 of the product, or columns. */
+static Gemm gemm_slice(const Gemm *whole, Side side, size_t from, size_t to)
 {
-    size_t unit = SHARED == LEFT ? PANEL_ROWS : PANEL_COLUMNS, units = side_panels(whole, SHARED);
-    size_t fit = SHARED_BYTES / (gemm_terms(whole) * sizeof(float) * unit) + 1, slices = (units + fit - 1) / fit;
-    for (size_t k = 0; k < slices; k++) {
+    Gemm g = *whole;
+    if (side == LEFT) {
+        g.m = to - from;
+        g.a += g.a_turned ? from : from * g.lda;
+        g.c += from * g.ldc;
+    } else {
+        g.n = to - from;
+        g.b = (const char *)g.b + (g.b_turned ? from * g.ldb : from) * weight_size(g.kind);
+        g.bias = g.bias ? g.bias + from : NULL;
+        g.c += from;
+    }
+    return g;
+}
+
+/* A product of few terms, by slices of the shared side that are nearly equal, of whole panels. */
+static void gemm_slices(const Gemm *whole, Side own, size_t most)
+{
+    Side other = own == LEFT ? RIGHT : LEFT;
+    size_t extent = other == LEFT ? whole->m : whole->n, unit = other == LEFT ? PANEL_ROWS : PANEL_COLUMNS;
+    size_t units = (extent + unit - 1) / unit, fit = most / (gemm_terms(whole) * sizeof(float) * unit) + 1;
+    for (size_t k = 0, slices = (units + fit - 1) / fit; k < slices; k++) {
         size_t from = panel_start(k, slices, units) * unit, to = panel_start(k + 1, slices, units) * unit;
-        Gemm g = *whole;
-        if (SHARED == LEFT) {
-            g.m = gemm_least(to, g.m) - from;
-            g.a += g.a_turned ? from : from * g.lda;
-            g.c += from * g.ldc;
-        } else {
-            g.n = gemm_least(to, g.n) - from;
-            g.b = (const char *)g.b + (g.b_turned ? from * g.ldb : from) * weight_size(g.kind);
-            g.bias = g.bias ? g.bias + from : NULL;
-            g.c += from;
-        }
-        gemm_shares(&g);
+        Gemm g = gemm_slice(whole, other, from, gemm_least(to, extent));
+        gemm_shares(&g, own);
     }
 }
 
@@ -140,7 +156,9 @@ static void gemm_product(const Gemm *whole)
 {
     if (whole->m == 0 || whole->n == 0)
         return;
-    size_t panel = (SHARED == LEFT ? whole->m : whole->n) * PANEL_DEPTH * sizeof(float), deep = SHARED_BYTES / panel;
+    Side own = gemm_own(whole);
+    size_t most = own == LEFT ? SHARED_COLUMNS : SHARED_ROWS;
+    size_t panel = (own == LEFT ? whole->n : whole->m) * PANEL_DEPTH * sizeof(float), deep = most / panel;
     size_t block = (deep < 1 ? 1 : gemm_least(deep, DEEP_PANELS)) * PANEL_DEPTH * TERM;
     for (size_t t = 0; t < whole->depth; t += block) {
         Gemm g = *whole;
@@ -152,7 +170,7 @@ static void gemm_product(const Gemm *whole)
             g.bias = NULL;
             g.add = true;
         }
-        gemm_slices(&g);
+        gemm_slices(&g, own, most);
     }
 }
 
