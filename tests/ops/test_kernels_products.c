@@ -35,6 +35,14 @@ static void products(void)
             check_matmul(dtypes[d], shapes[i][0], shapes[i][1], shapes[i][2]);
 }
 
+/* As many rows, columns and terms as are computed in more than one go. */
+static void large_products(void)
+{
+    static const size_t shapes[][3] = {{70, 20, 3500}, {1030, 33, 400}, {1024, 20, 3300}, {1025, 2800, 390}, {11000, 17, 390}};
+    for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
+        check_matmul(i % 2 ? DTYPE_F32 : DTYPE_BF16, shapes[i][0], shapes[i][1], shapes[i][2]);
+}
+
 enum { MOST_ROWS = 64, MOST_COLUMNS = 83 };
 
 static void check_rows_alone(DType type, size_t rows, size_t n, size_t k)
@@ -86,7 +94,8 @@ static void products_not_finite(void)
 
 static void weight_gradients(void)
 {
-    static const size_t shapes[][3] = {{1, 1, 1}, {1, 17, 9}, {5, 3, 40}, {33, 66, 7}, {64, 31, 65}, {257, 45, 33}, {700, 50, 4}};
+    static const size_t shapes[][3] = {{1, 1, 1},     {1, 17, 9},   {5, 3, 40},     {33, 66, 7},    {64, 31, 65},
+                                       {257, 45, 33}, {700, 50, 4}, {33, 1030, 40}, {400, 1031, 19}};
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
         size_t m = shapes[i][0], n = shapes[i][1], k = shapes[i][2];
         real *dy = draw(m * n), *x = draw(m * k);
@@ -139,6 +148,7 @@ static void bf16_rounds(void)
 }
 
 TEST(products)
+TEST(large_products)
 TEST(rows_alone)
 TEST(products_not_finite)
 TEST(weight_gradients)
@@ -149,8 +159,10 @@ static int run_all(int threads)
 {
     pool_init(threads);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_products),         cmocka_unit_test(test_rows_alone), cmocka_unit_test(test_products_not_finite),
-        cmocka_unit_test(test_weight_gradients), cmocka_unit_test(test_same_again), cmocka_unit_test(test_bf16_rounds),
+        cmocka_unit_test(test_products),         cmocka_unit_test(test_large_products),
+        cmocka_unit_test(test_rows_alone),       cmocka_unit_test(test_products_not_finite),
+        cmocka_unit_test(test_weight_gradients), cmocka_unit_test(test_same_again),
+        cmocka_unit_test(test_bf16_rounds),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
