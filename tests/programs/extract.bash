@@ -1,5 +1,11 @@
 # shellcheck shell=bash
-# For the tests of vlrm-extract.
+# For the tests of vlrm-extract: each runs in a folder of its own, the clips of its file's setup_file are in $M.
+
+setup() {
+    cd "$BATS_TEST_TMPDIR" || exit 1
+    # shellcheck disable=SC2034 # tests use it
+    M=$BATS_FILE_TMPDIR
+}
 
 # clip ARGUMENTS.. FILE: a test picture that moves for four seconds
 clip() { ffmpeg -nostdin -v error -y -f lavfi -i "testsrc2=size=${size:-160x120}:rate=25:duration=4" "$@"; }

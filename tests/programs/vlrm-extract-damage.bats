@@ -6,11 +6,6 @@ load extract
 
 setup_file() { make_clips; }
 
-setup() {
-    cd "$BATS_TEST_TMPDIR" || exit 1
-    M=$BATS_FILE_TMPDIR
-}
-
 @test "a program stream cut within a packet is damaged, one without an end code is not" {
     for format in vob mpeg; do
         ffmpeg -nostdin -v error -y -i "$M/mpeg2.ts" -f lavfi -i sine=duration=4 -c:v mpeg1video -c:a mp2 -f $format whole

@@ -11,11 +11,6 @@ setup_file() {
     ffmpeg -nostdin -v error -y -i h264.mp4 -c copy -movflags faststart fast.mp4
 }
 
-setup() {
-    cd "$BATS_TEST_TMPDIR" || exit 1
-    M=$BATS_FILE_TMPDIR
-}
-
 @test "a shard that never speaks ends at SIGTERM, and is not in the journal" {
     mkfifo silent.tar
     vlrm-extract --journal j "$M/h264.mp4" silent.tar >out.vlrm &

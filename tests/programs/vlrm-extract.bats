@@ -6,11 +6,6 @@ load extract
 
 setup_file() { make_clips; }
 
-setup() {
-    cd "$BATS_TEST_TMPDIR" || exit 1
-    M=$BATS_FILE_TMPDIR
-}
-
 # psnr A B: of two pictures of one size, in dB
 psnr() { ffmpeg -nostdin -v info -i "$1" -i "$2" -lavfi '[0]format=gbrp[a];[1]format=gbrp[b];[a][b]psnr' -f null - 2>&1 | sed -n 's/.*average:\([0-9.inf]*\).*/\1/p'; }
 
