@@ -90,21 +90,32 @@ INLINE size_t block_start(const Shares *s, size_t block)
     return panel_start(gemm_least(block, s->blocks), s->blocks, side_panels(&s->g, s->own));
 }
 
+/* The columns that the thread which has packed those of `block` from term t0 on is likely to pack next; none where rows are own.
+ */
+static Ahead own_ahead(const Shares *s, size_t block, size_t t0)
+{
+    if (s->own == LEFT)
+        return (Ahead){0};
+    size_t t = t0 + PANEL_DEPTH, later = block + (size_t)pool_threads();
+    if (t < gemm_terms(&s->g))
+        return ahead_of(&s->g, block_start(s, block), block_start(s, block + 1), t);
+    return ahead_of(&s->g, block_start(s, later), block_start(s, later + 1), 0);
+}
+
 static void gemm_part(void *context, size_t part)
 {
     const Shares *s = context;
     const Gemm *g = &s->g;
-    size_t block = part % s->blocks, split = part / s->blocks, later = block + (size_t)pool_threads();
-    size_t p0 = block_start(s, block), p1 = block_start(s, block + 1), all = side_panels(g, s->other);
-    size_t q0 = panel_start(split, s->splits, all), q1 = panel_start(split + 1, s->splits, all), whole = gemm_terms(g);
+    size_t block = part % s->blocks, split = part / s->blocks, all = side_panels(g, s->other);
+    size_t p0 = block_start(s, block), p1 = block_start(s, block + 1);
+    size_t q0 = panel_start(split, s->splits, all), q1 = panel_start(split + 1, s->splits, all);
     float *own = scratch(SCRATCH_OWN, (side_start(g, s->own, p1) - side_start(g, s->own, p0)) * (PANEL_DEPTH + VL) * sizeof *own);
-    for (size_t t0 = 0; t0 < whole; t0 += PANEL_DEPTH) {
-        size_t terms = gemm_least(PANEL_DEPTH, whole - t0);
+    for (size_t t0 = 0; t0 < gemm_terms(g); t0 += PANEL_DEPTH) {
+        size_t terms = gemm_least(PANEL_DEPTH, gemm_terms(g) - t0);
         pack_panels_of(g, s->own, own, p0, p1, t0, terms);
-        Ahead ahead = t0 + terms < whole ? ahead_of(g, s->own, p0, p1, t0 + terms)
-                                         : ahead_of(g, s->own, block_start(s, later), block_start(s, later + 1), 0);
+        Ahead ahead = own_ahead(s, block, t0);
         for (size_t q = q0; q < q1; q++)
-            gemm_meet(s, own, p0, p1, q, t0, terms, s->own == RIGHT ? &ahead : NULL);
+            gemm_meet(s, own, p0, p1, q, t0, terms, ahead.rows > 0 ? &ahead : NULL);
     }
 }
 

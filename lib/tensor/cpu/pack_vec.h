@@ -113,8 +113,8 @@ INLINE void pack_right_plain(const Gemm *g, Weight kind, float *to, size_t j0, s
 {
     for (size_t t = 0; t < terms; t++) {
         size_t row = (t0 + t) * TERM;
-        if (row + ROWS_AHEAD < g->depth)
-            ask_row(g, kind, row + ROWS_AHEAD, j0, gemm_least(end, g->n));
+        for (size_t r = row + ROWS_AHEAD; r < row + ROWS_AHEAD + TERM && r < g->depth; r++)
+            ask_row(g, kind, r, j0, gemm_least(end, g->n));
         for (size_t j = j0; j < end; j += VL) {
             V terms_of_row = v_zero();
             if (j < g->n)
@@ -173,18 +173,16 @@ static void pack_panels_of(const Gemm *g, Side side, float *to, size_t p0, size_
     }
 }
 
-/* What pack_panels_of would read, to be asked for beforehand; nothing where the terms or panels have ended. */
-static Ahead ahead_of(const Gemm *g, Side side, size_t p0, size_t p1, size_t t0)
+/* The weights of columns of panels p0 .. p1-1, to be asked for before they are packed; nothing where terms or panels have ended.
+ */
+static Ahead ahead_of(const Gemm *g, size_t p0, size_t p1, size_t t0)
 {
-    size_t extent = side == LEFT ? g->m : g->n, start = gemm_least(side_start(g, side, p0), extent), first = t0 * TERM;
-    size_t count = gemm_least(side_start(g, side, p1), extent) - start;
-    if (count == 0 || first >= g->depth)
+    size_t column = p0 * PANEL_COLUMNS, first = t0 * TERM, size = weight_size(g->kind);
+    if (p0 == p1 || column >= g->n || first >= g->depth)
         return (Ahead){0};
-    size_t depth = gemm_least(PANEL_DEPTH * TERM, g->depth - first);
-    size_t size = side == LEFT ? sizeof *g->a : weight_size(g->kind), ld = side == LEFT ? g->lda : g->ldb;
-    bool across = side == LEFT ? g->a_turned : !g->b_turned; /* a row of the stored matrix is of one place in the depth */
-    Ahead a = {.stride = ld * size, .rows = across ? depth : count, .width = (across ? count : depth) * size};
-    a.row = (side == LEFT ? (const char *)g->a : (const char *)g->b) + (across ? first * ld + start : start * ld + first) * size;
+    size_t columns = gemm_least(p1 * PANEL_COLUMNS, g->n) - column, depth = gemm_least(PANEL_DEPTH * TERM, g->depth - first);
+    Ahead a = {.stride = g->ldb * size, .rows = g->b_turned ? columns : depth, .width = (g->b_turned ? depth : columns) * size};
+    a.row = (const char *)g->b + (g->b_turned ? column * g->ldb + first : first * g->ldb + column) * size;
     size_t into_line = (uintptr_t)a.row % LINE_BYTES;
     a.row -= into_line;
     a.width += into_line;
