@@ -5,7 +5,8 @@
  * - Inputs that stay in the first cache: a tile is a few columns that lie far apart, each the head of one long stream, which the
  *   processor's own prefetcher follows at the pace of a plain read, if lines are touched in their order and inputs miss no cache.
  *   The larger the inputs the more streams share a load of them. Asking for memory in advance only slows this down.
- * - Inputs of several rows, that do not: a tile is four neighbours, memory is asked for four rows of w ahead.
+ * - Inputs of several rows, that do not: a tile is four neighbours, memory is asked for four rows of w ahead, by the first tile
+ * of the four: every request costs as much as a load.
  *
  * Every y is computed by the same sums in the same order whatever the number of rows and threads: lane l of a vector sums the
  * terms k = l modulo VL of a block of DOT_DEPTH terms, the lanes are added by one tree, then the blocks. A caption so does not
@@ -50,8 +51,8 @@ INLINE V in_order(V x)
 typedef struct DotShape {
     Weight kind;
     int rows, columns;
-    int together; /* vectors of one column before the next's */
-    bool streams;
+    int together;      /* vectors of one column before the next's */
+    bool streams, ask; /* ask: for the weights behind these */
 } DotShape;
 
 /* Sums of rows x columns dot products over terms k0 .. k0+depth-1 into sums; `apart` values from one column's weights to the
@@ -71,9 +72,9 @@ INLINE void dot_tile(DotShape s, float sums[][DOT_STREAMS], const Input *x, cons
             UNROLL
         for (size_t t = at; t < at + run; t += step) {
             size_t here = t + (size_t)j * apart;
-            if (!s.streams)
+            if (s.ask)
                 _mm_prefetch((const char *)w + (here + DOT_COLUMNS * k) * weight_size(s.kind), _MM_HINT_T1);
-            if (!s.streams && s.rows > 2)
+            if (s.ask && s.rows > 2)
                 _mm_prefetch((const char *)w + here * weight_size(s.kind) + DOT_SOON, _MM_HINT_T0);
             V b = term_weight(s.kind, w, here);
             if (s.streams)
@@ -103,12 +104,24 @@ INLINE void dot_tile(DotShape s, float sums[][DOT_STREAMS], const Input *x, cons
 /* The tile's sums into y; the first block of terms starts from the bias and what y held, if they are wanted. */
 INLINE void dot_store(const Dot *d, DotShape s, float sums[][DOT_STREAMS], size_t i0, size_t j0, size_t apart, bool first)
 {
+    const float *bias = first ? d->bias : NULL;
+    bool add = !first || d->add;
+    if (!s.streams && s.columns == 4) {
+        UNROLL
+        for (int i = 0; i < s.rows; i++) {
+            float *y = d->y + (i0 + (size_t)i) * d->n + j0;
+            __m128 start = bias ? _mm_loadu_ps(bias + j0) : _mm_setzero_ps();
+            if (add)
+                start = _mm_add_ps(start, _mm_loadu_ps(y));
+            _mm_storeu_ps(y, _mm_add_ps(start, _mm_loadu_ps(sums[i])));
+        }
+        return;
+    }
     for (int i = 0; i < s.rows; i++)
         for (int j = 0; j < s.columns; j++) {
             size_t column = j0 + (size_t)j * apart;
-            float *y = d->y + (i0 + (size_t)i) * d->n + column;
-            float start = first && d->bias ? d->bias[column] : 0;
-            if (!first || d->add)
+            float *y = d->y + (i0 + (size_t)i) * d->n + column, start = bias ? bias[column] : 0;
+            if (add)
                 start += *y;
             *y = start + sums[i][j];
         }
@@ -130,33 +143,37 @@ INLINE void dot_kind(const Dot *d, DotShape s, const DotPlace *at)
     dot_store(d, s, sums, at->i0, at->j0, apart, at->k0 == 0);
 }
 
-INLINE void dot_any(const Dot *d, int rows, int columns, bool streams, const DotPlace *at)
+INLINE void dot_any(const Dot *d, int rows, int columns, bool streams, bool ask, const DotPlace *at)
 {
     switch (d->kind) {
     case WEIGHT_F32:
-        dot_kind(d, (DotShape){WEIGHT_F32, rows, columns, 1, streams}, at);
+        dot_kind(d, (DotShape){WEIGHT_F32, rows, columns, 1, streams, ask}, at);
         break;
     case WEIGHT_F16:
-        dot_kind(d, (DotShape){WEIGHT_F16, rows, columns, 1, streams}, at);
+        dot_kind(d, (DotShape){WEIGHT_F16, rows, columns, 1, streams, ask}, at);
         break;
     case WEIGHT_BF16:
-        dot_kind(d, (DotShape){WEIGHT_BF16, rows, columns, 1, streams}, at);
+        dot_kind(d, (DotShape){WEIGHT_BF16, rows, columns, 1, streams, ask}, at);
         break;
     default:
-        dot_kind(d, (DotShape){WEIGHT_F16_ROUNDED, rows, columns, 1, streams}, at);
+        dot_kind(d, (DotShape){WEIGHT_F16_ROUNDED, rows, columns, 1, streams, ask}, at);
     }
 }
 
 /* One function for each tile, so that its sums stay in registers. */
-#define DOT_TILE(rows, columns)                                          \
-    static void dot_##rows##x##columns(const Dot *d, const DotPlace *at) \
-    {                                                                    \
-        dot_any(d, rows, columns, false, at);                            \
+#define DOT_TILE(rows, columns)                                                \
+    static void dot_##rows##x##columns(const Dot *d, const DotPlace *at)       \
+    {                                                                          \
+        dot_any(d, rows, columns, false, false, at);                           \
+    }                                                                          \
+    static void dot_##rows##x##columns##_ask(const Dot *d, const DotPlace *at) \
+    {                                                                          \
+        dot_any(d, rows, columns, false, true, at);                            \
     }
 #define DOT_STREAMS_TILE(rows, columns)                                          \
     static void dot_streams_##rows##x##columns(const Dot *d, const DotPlace *at) \
     {                                                                            \
-        dot_any(d, rows, columns, true, at);                                     \
+        dot_any(d, rows, columns, true, false, at);                              \
     }
 DOT_TILE(1, 1)
 DOT_TILE(1, 4)
@@ -179,10 +196,13 @@ DOT_STREAMS_TILE(2, 2)
 
 typedef void DotTile(const Dot *d, const DotPlace *at);
 
-static DotTile *const dot_tiles[][2] = {
-    {dot_1x1, dot_1x4}, {dot_2x1, dot_2x4}, {dot_3x1, dot_3x4},
+/* [rows - 1][2 ask + (four columns)] */
+static DotTile *const dot_tiles[][4] = {
+    {dot_1x1, dot_1x4, dot_1x1_ask, dot_1x4_ask}, {dot_2x1, dot_2x4, dot_2x1_ask, dot_2x4_ask},
+    {dot_3x1, dot_3x4, dot_3x1_ask, dot_3x4_ask},
 #if defined __AVX512F__
-    {dot_4x1, dot_4x4}, {dot_5x1, dot_5x4}, {dot_6x1, dot_6x4},
+    {dot_4x1, dot_4x4, dot_4x1_ask, dot_4x4_ask}, {dot_5x1, dot_5x4, dot_5x1_ask, dot_5x4_ask},
+    {dot_6x1, dot_6x4, dot_6x1_ask, dot_6x4_ask},
 #endif
 };
 
@@ -199,7 +219,7 @@ static void dot_block(const Dot *d, bool four, DotPlace at)
     size_t tiles = (d->m + DOT_ROWS - 1) / DOT_ROWS;
     for (size_t t = 0; t < tiles; t++) {
         size_t rows = (d->m - at.i0) / (tiles - t);
-        dot_tiles[rows - 1][four](d, &at);
+        dot_tiles[rows - 1][(t == 0) * 2 + four](d, &at);
         at.i0 += rows;
     }
 }
