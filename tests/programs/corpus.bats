@@ -71,7 +71,7 @@ shards() {
         rm -rf shards
         "$ROOT/bin/vlrm" corpus --out shards --shards 2 --jobs 2 'vi deos' 3>&- &
         sleep "$delay"
-        kill -9 $! 2>/dev/null || true
+        if kill -9 $! 2>/dev/null; then echo "killed after $delay s"; fi
         wait $! 2>/dev/null || killed=$((killed + 1)) # else it was done already
         # What the killed driver had started ends by itself; until then its shard is refused ("being made by another process").
         eventually 20 "$ROOT/bin/vlrm" corpus --out shards --shards 2 --jobs 2 'vi deos'
