@@ -57,9 +57,7 @@ static void pack_turned(float *to, size_t stride, const float *x, size_t ldx, si
         size_t n = gemm_least(VL, d - e);
         for (size_t i = 0; i < VL; i++)
             r[i] = i < count ? v_load_n(x + i * ldx + e, n) : v_zero();
-        v_transpose(r);
-        for (size_t i = 0; i < n; i++)
-            v_store_n(to + (e + i) * stride, r[i], gemm_least(VL, stride));
+        v_store_turned(to + e * stride, stride, r, gemm_least(VL, stride), n);
     }
 }
 
@@ -253,9 +251,7 @@ static void keys_times_queries(const Keys *keys, const Lanes *b, real *y, const 
             V r[VL];
             for (size_t i = 0; i < VL; i++)
                 r[i] = j + i < b->keys ? v_load(c + (j + i) * LANES + h) : v_zero();
-            v_transpose(r);
-            for (size_t i = 0; i < VL; i++)
-                v_store(turned + (h + i) * stride + j, r[i]);
+            v_store_turned(turned + h * stride + j, stride, r, VL, VL);
         }
     for (size_t j = 0; j < b->keys;) {
         size_t end = panel_end(keys, j, b->keys);

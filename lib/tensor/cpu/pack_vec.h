@@ -63,7 +63,7 @@ static void pack_left(const Gemm *g, float *to, size_t i0, size_t rows, size_t t
             else
                 r[i] = term_input_n(g->a, (i0 + i) * g->lda + at, rest);
         }
-        v_store_turned(to + t * rows, r, rows, gemm_least(VL, terms - t));
+        v_store_turned(to + t * rows, rows, r, rows, gemm_least(VL, terms - t));
     }
 }
 
@@ -93,9 +93,7 @@ INLINE void pack_right_turned(const Gemm *g, Weight kind, float *to, size_t j0, 
             for (size_t j = 0; j < VL; j++)
                 r[j] = j < columns ? term_weight_n(kind, g->b, (j0 + j) * g->ldb + at, rest) : v_zero();
         }
-        v_transpose(r);
-        for (size_t i = 0; i < VL && t + i < terms; i++)
-            v_store(to + (t + i) * PANEL_COLUMNS, r[i]);
+        v_store_turned(to + t * PANEL_COLUMNS, PANEL_COLUMNS, r, VL, gemm_least(VL, terms - t));
     }
 }
 

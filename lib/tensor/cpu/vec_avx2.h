@@ -308,16 +308,16 @@ INLINE void v_turn_six(float *to, V r[VL])
     }
 }
 
-/* The first `terms` lanes of the first `rows` vectors: lane t's to to + rows t, side by side. r is used up. */
-INLINE void v_store_turned(float *to, V r[VL], size_t rows, size_t terms)
+/* The first `terms` lanes of vectors as rows `stride` apart, each of `rows` <= VL values: one of every vector. r is used up. */
+INLINE void v_store_turned(float *to, size_t stride, V r[VL], size_t rows, size_t terms)
 {
-    if (rows == 6 && terms == VL) {
+    if (stride == 6 && rows == 6 && terms == VL) {
         v_turn_six(to, r);
         return;
     }
     v_transpose(r);
     for (size_t t = 0; t < terms; t++)
-        v_store_n(to + t * rows, r[t], rows);
+        v_store_n(to + t * stride, r[t], rows);
 }
 
 #endif

@@ -264,12 +264,12 @@ INLINE void v_transpose(V r[VL])
     }
 }
 
-/* The first `terms` lanes of the first `rows` vectors: lane t's to to + rows t, side by side. r is used up. */
-INLINE void v_store_turned(float *to, V r[VL], size_t rows, size_t terms)
+/* The first `terms` lanes of vectors as rows `stride` apart, each of `rows` <= VL values: one of every vector. r is used up. */
+INLINE void v_store_turned(float *to, size_t stride, V r[VL], size_t rows, size_t terms)
 {
     v_transpose(r);
     for (size_t t = 0; t < terms; t++)
-        v_store_n(to + t * rows, r[t], rows);
+        v_store_n(to + t * stride, r[t], rows);
 }
 
 #endif
