@@ -22,7 +22,7 @@ mkdir -p -- "$run" || recipe_die "cannot make $run"
 mini_seal "$run"
 
 echo "drawing $MINI_DEMO_TRAIN_CLIPS clips to train on and $MINI_DEMO_TEST_CLIPS with scenes that are in none of them, under $run"
-mini_world "$run/train" train "$MINI_TRAIN_SEED" "$MINI_DEMO_TRAIN_CLIPS"
+mini_clips "$run/train" train "$MINI_TRAIN_SEED" "$MINI_DEMO_TRAIN_CLIPS"
 mini_world "$run/test" test "$MINI_TEST_SEED" "$MINI_DEMO_TEST_CLIPS"
 
 echo "vlrm train: $MINI_DEMO_STEPS steps of $MINI_BATCH captions from $MODELS/captioner, rewarded by $MODELS/itm"

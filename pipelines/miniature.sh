@@ -86,14 +86,21 @@ mini_seal() {
     mv -- "$1/settings.now" "$1/settings"
 }
 
-# mini_world FOLDER SPLIT SEED CLIPS [LIMIT]: clips in FOLDER, what they show in FOLDER.truth, keyframes in FOLDER.vlrm.
-mini_world() {
+# mini_clips FOLDER SPLIT SEED CLIPS: clips in FOLDER, what they show in FOLDER.truth.
+mini_clips() {
     local options=()
-    [ ! -e "$1.vlrm" ] || return 0
+    [ ! -e "$1.truth" ] || return 0
     [ "$2" = train ] || read -ra options <<<"$MINI_HELD_OUT"
     vlrm-world-render "${options[@]}" --split "$2" --seed "$3" --clips "$4" --size 96 --out "$1"
-    mkdir -p -- "$1.truth"
-    mv -- "$1"/*.jsonl "$1.truth" # training is given a folder of videos and nothing else
+    mkdir -p -- "$1.truth.making"
+    mv -- "$1"/*.jsonl "$1.truth.making" # training is given a folder of videos and nothing else
+    mv -T -- "$1.truth.making" "$1.truth"
+}
+
+# mini_world FOLDER SPLIT SEED CLIPS [LIMIT]: the same, and keyframes in FOLDER.vlrm.
+mini_world() {
+    mini_clips "${@:1:4}"
+    [ ! -e "$1.vlrm" ] || return 0
     vlrm-extract --limit "${5:-0}" "$1" >"$1.vlrm.writing"
     mv -- "$1.vlrm.writing" "$1.vlrm"
 }

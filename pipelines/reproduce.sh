@@ -138,7 +138,7 @@ examples() {
     done
 }
 
-mini_world "$run/train" train "$MINI_TRAIN_SEED" "$MINI_TRAIN_CLIPS"
+mini_clips "$run/train" train "$MINI_TRAIN_SEED" "$MINI_TRAIN_CLIPS"
 mini_world "$run/test" test "$MINI_TEST_SEED" "$MINI_TEST_CLIPS"
 mini_world "$run/other" other "$MINI_TEST_SEED" "$MINI_TEST_CLIPS"
 echo 'premise'
