@@ -57,13 +57,14 @@ static Tensor *forward_cached(Tape *t, void *context, Tensor *x)
     const Block *b = c->plain.block;
     const BlockPass *pass = &c->plain.pass;
     const Kernels *kernels = tape_kernels(t);
+    Tensor *residual = wanted(t, pass, x);
     TapeMark mark = tape_mark(t);
     Tensor *h = op_layernorm(t, x, &b->norm1);
-    Tensor *q = op_linear(t, h, &b->q), *k = op_linear(t, h, &b->k), *v = op_linear(t, h, &b->v);
+    Tensor *q = op_linear(t, wanted(t, pass, h), &b->q), *k = op_linear(t, h, &b->k), *v = op_linear(t, h, &b->v);
     kernels->scatter(c->cache_k->data, k->data, c->at, k->rows, k->cols);
     kernels->scatter(c->cache_v->data, v->data, c->at, v->rows, v->cols);
     Tensor *a = op_attention(t, q, c->cache_k, c->cache_v, pass->spans, pass->n_spans, pass->heads, true);
-    return finish(t, b, pass, x, a, mark);
+    return finish(t, b, pass, residual, a, mark);
 }
 
 Tensor *block_cached(Tape *t, const Block *block, const BlockPass *pass, Tensor *x, Tensor *cache_k, Tensor *cache_v,
@@ -72,5 +73,5 @@ Tensor *block_cached(Tape *t, const Block *block, const BlockPass *pass, Tensor 
     if (tape_recording(t))
         bug("decoding with a cache is not recorded");
     CachedContext c = {{block, *pass}, cache_k, cache_v, at};
-    return tape_segment(t, forward_cached, &c, x, x->rows);
+    return tape_segment(t, forward_cached, &c, x, pass->wanted ? pass->n_wanted : x->rows);
 }

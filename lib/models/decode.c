@@ -33,7 +33,7 @@ struct Decoder {
     size_t *live;      /* lanes in this step, in order of row; of prompts, the first lane of each */
     size_t n_live, images, length;
     int32_t *ids, *positions;
-    size_t *at, *rows, *moved_to, *moved_from;
+    size_t *at, *moved_to, *moved_from;
     Span *spans;
     Shortlist choices; /* of each row of this step */
     uint64_t tokens;
@@ -91,7 +91,6 @@ Decoder *decoder_new(const Kernels *kernels, const Opt *opt, const GenerateOptio
     d->ids = arena_calloc(&d->arena, lanes, sizeof *d->ids);
     d->positions = arena_calloc(&d->arena, lanes, sizeof *d->positions);
     d->spans = arena_calloc(&d->arena, lanes, sizeof *d->spans);
-    d->rows = arena_calloc(&d->arena, lanes, sizeof *d->rows);
     d->at = arena_calloc(&d->arena, lanes > prompt_rows ? lanes : prompt_rows, sizeof *d->at);
     d->moved_to = arena_calloc(&d->arena, lanes * most, sizeof *d->moved_to);
     d->moved_from = arena_calloc(&d->arena, lanes * most, sizeof *d->moved_from);
@@ -144,13 +143,12 @@ static void prefill(Decoder *d, Tape *t, const Tensor *prefixes)
         for (size_t r = 0; r < rows; r++)
             d->at[i * rows + r] = prompt_row(d, i) + r;
         d->spans[i] = (Span){.q = i * rows, .nq = rows, .k = prompt_row(d, i), .nk = rows};
-        d->rows[i] = i * rows + d->n_prefix;
         d->live[i] = i * d->width;
     }
     d->n_live = d->images;
     Tensor *x = opt_prompts(t, d->opt, prefixes, d->n_prefix, d->images);
     x = opt_advance(t, d->opt, d->cache, x, d->at, d->spans, d->images);
-    fetch_choices(d, opt_logits(t, d->opt, x, d->rows, d->images));
+    fetch_choices(d, opt_logits(t, d->opt, x));
 }
 
 /* Feeds every live lane its last token: the choices of the next one. */
@@ -167,11 +165,10 @@ static void advance(Decoder *d, Tape *t)
                              .n_prefix = prompt,
                              .k = lane_row(d, lane),
                              .nk = d->length};
-        d->rows[i] = i;
     }
     Tensor *x = opt_embed(t, d->opt, d->ids, d->positions, d->n_live);
     x = opt_advance(t, d->opt, d->cache, x, d->at, d->spans, d->n_live);
-    fetch_choices(d, opt_logits(t, d->opt, x, d->rows, d->n_live));
+    fetch_choices(d, opt_logits(t, d->opt, x));
 }
 
 /* ---- greedy and sampled ---- */

@@ -95,23 +95,39 @@ Tensor *opt_prompts(Tape *t, const Opt *o, const Tensor *prefixes, size_t n_pref
     return op_add(t, x, op_embed(t, &o->positions, positions, n * each));
 }
 
+/* Of the last layer only the last row of each span is wanted: queries are counted among those. */
+static void want_last_rows(Tape *t, BlockPass *pass)
+{
+    RowRef *rows = tape_alloc(t, pass->n_spans * sizeof *rows);
+    Span *spans = tape_alloc(t, pass->n_spans * sizeof *spans);
+    for (size_t i = 0; i < pass->n_spans; i++) {
+        spans[i] = pass->spans[i];
+        rows[i] = (RowRef){0, (uint32_t)(spans[i].q + spans[i].nq - 1)};
+        spans[i].q = i;
+        spans[i].nq = 1;
+    }
+    pass->spans = spans;
+    pass->wanted = rows;
+    pass->n_wanted = pass->n_spans;
+}
+
 Tensor *opt_advance(Tape *t, const Opt *o, KvCache *c, Tensor *x, const size_t *at, const Span *spans, size_t n_spans)
 {
+    const size_t rows = x->rows;
     BlockPass pass = {
         .spans = spans, .n_spans = n_spans, .heads = o->config.heads, .causal = true, .activation = ACTIVATION_RELU};
-    for (size_t i = 0; i < x->rows; i++)
+    for (size_t i = 0; i < rows; i++)
         if (at[i] >= c->rows)
             bug("cache row %zu of %zu", at[i], c->rows);
-    for (size_t i = 0; i < o->config.layers; i++)
+    for (size_t i = 0; i < o->config.layers; i++) {
+        if (i + 1 == o->config.layers && n_spans < rows)
+            want_last_rows(t, &pass);
         x = block_cached(t, &o->blocks[i], &pass, x, &c->k[i], &c->v[i], at);
+    }
     return x;
 }
 
-Tensor *opt_logits(Tape *t, const Opt *o, const Tensor *x, const size_t *rows, size_t n)
+Tensor *opt_logits(Tape *t, const Opt *o, const Tensor *x)
 {
-    RowRef *refs = tape_alloc(t, n * sizeof *refs);
-    for (size_t i = 0; i < n; i++)
-        refs[i] = (RowRef){0, (uint32_t)rows[i]};
-    const Tensor *picked = op_gather(t, &x, 1, refs, n);
-    return op_linear(t, op_layernorm(t, picked, &o->norm), &o->head);
+    return op_linear(t, op_layernorm(t, x, &o->norm), &o->head);
 }

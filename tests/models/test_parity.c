@@ -177,17 +177,16 @@ static void test_cache(void **state)
         first[i + 1] = first[i] + c->token_counts[i];
     }
     KvCache *cache = kv_cache_new(c->kernels, o, n * (prompt + longest));
-    size_t *at = xcalloc(n * prompt, sizeof *at), *rows = xcalloc(n, sizeof *rows), *slot = xcalloc(n, sizeof *slot);
+    size_t *at = xcalloc(n * prompt, sizeof *at), *slot = xcalloc(n, sizeof *slot);
     Span *spans = xcalloc(n, sizeof *spans);
     for (size_t i = 0; i < n * prompt; i++)
         at[i] = i;
     for (size_t i = 0; i < n; i++) {
         spans[i] = (Span){.q = i * prompt, .nq = prompt, .k = i * prompt, .nk = prompt};
-        rows[i] = i * prompt + q;
         slot[i] = i; /* whose caption's rows lie where */
     }
     Tensor *x = opt_advance(c->tape, o, cache, opt_prompts(c->tape, o, prefixes(c), q, n), at, spans, n);
-    const Tensor *logits = opt_logits(c->tape, o, x, rows, n);
+    const Tensor *logits = opt_logits(c->tape, o, x);
     const StoredTensor *expected = golden(c, "logp");
     for (size_t step = 0; step < longest; step++) {
         for (size_t i = 0; i < n; i++) {
@@ -217,18 +216,16 @@ static void test_cache(void **state)
             ids[i] = c->tokens[first[i] + (step < c->token_counts[i] ? step : c->token_counts[i] - 1)];
             positions[i] = (int32_t)(prompt + step);
             at[i] = own + step;
-            rows[i] = i;
             spans[i] = (Span){.q = i, .nq = 1, .prefix = i * prompt, .n_prefix = prompt, .k = own, .nk = step + 1};
         }
         x = opt_advance(c->tape, o, cache, opt_embed(c->tape, o, ids, positions, n), at, spans, n);
-        logits = opt_logits(c->tape, o, x, rows, n);
+        logits = opt_logits(c->tape, o, x);
         free(ids);
         free(positions);
     }
     kv_cache_free(cache);
     free(first);
     free(at);
-    free(rows);
     free(slot);
     free(spans);
     tape_reset(c->tape);
