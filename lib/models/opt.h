@@ -91,8 +91,8 @@ Tensor *opt_prompts(Tape *t, const Opt *o, const Tensor *prefixes, size_t n_pref
 
 /*
  * Runs input rows x [m, hidden] through the blocks: keys and values of row i go to row at[i] of the cache, spans (over x's rows
- * and the cache's, in order) say who sees what, causally. Returns the last row of each span, which is what predicts its next token,
- * before the final norm: [n_spans, hidden]. A prompt's prefill and a step of decoding are both this.
+ * and the cache's, in order) say who sees what, causally. Returns the last row of each span, which is what predicts its next
+ * token, before the final norm: [n_spans, hidden]. A prompt's prefill and a step of decoding are both this.
  */
 Tensor *opt_advance(Tape *t, const Opt *o, KvCache *c, Tensor *x, const size_t *at, const Span *spans, size_t n_spans);
 
