@@ -63,14 +63,30 @@ static bool fits(const Sentence *s, int at, const Word *old, const Word *fresh)
     return old->kind != WORD_HUE || (fresh->value >= COLOURS) == of_ground(s, at);
 }
 
-/* Another word of the same kind for the word at `at`, one not yet said where there is one; NULL when there is none. */
-static const char *word_other(const Sentence *s, int at, Dice *d)
+/* Whether the word is true of an object of the scene. */
+static bool of_object(const Word *w, const Scene *scene)
+{
+    for (int i = 0; i < scene->n_objects; i++) {
+        const Object *o = &scene->objects[i];
+        if ((w->kind == WORD_SHAPE && w->value == o->shape) || (w->kind == WORD_HUE && w->value == o->colour) ||
+            (w->kind == WORD_SIZE && w->value == o->size) || (w->kind == WORD_FILL && w->value == o->fill))
+            return true;
+    }
+    return false;
+}
+
+/*
+ * Another word of the same kind for the word at `at`, one not yet said where there is one; NULL when there is none. With a scene,
+ * one that is true of an object of it.
+ */
+static const char *word_other(const Sentence *s, int at, const Scene *scene, Dice *d)
 {
     Word old = word_find(s->word[at], strlen(s->word[at]));
     const Word *fitting[64];
     int n = 0;
     for (size_t i = 0; i < n_words && n < 64; i++)
-        if (fits(s, at, &old, &words[i]) && (word_may_repeat(&words[i]) || !sentence_has(s, words[i].text)))
+        if (fits(s, at, &old, &words[i]) && (!scene || of_object(&words[i], scene)) &&
+            (word_may_repeat(&words[i]) || !sentence_has(s, words[i].text)))
             fitting[n++] = &words[i];
     return n ? fitting[dice_below(d, n)]->text : NULL;
 }
@@ -86,7 +102,7 @@ static int detail_pick(const Sentence *s, Dice *d)
     return n ? at[dice_below(d, n)] : -1;
 }
 
-bool caption_falsify(char out[CAPTION_MAX], const Scene *s, const char *caption, Dice *d)
+static bool falsify(char out[CAPTION_MAX], const Scene *s, const char *caption, bool borrow, Dice *d)
 {
     Sentence sentence;
     Verdict before, after;
@@ -94,7 +110,8 @@ bool caption_falsify(char out[CAPTION_MAX], const Scene *s, const char *caption,
         return false;
     for (int attempt = 0; attempt < ATTEMPTS; attempt++) {
         int at = detail_pick(&sentence, d);
-        const char *old = at < 0 ? NULL : sentence.word[at], *fresh = at < 0 ? NULL : word_other(&sentence, at, d);
+        const char *old = at < 0 ? NULL : sentence.word[at],
+                   *fresh = at < 0 ? NULL : word_other(&sentence, at, borrow ? s : NULL, d);
         if (!fresh)
             continue;
         sentence.word[at] = fresh;
@@ -106,6 +123,16 @@ bool caption_falsify(char out[CAPTION_MAX], const Scene *s, const char *caption,
             return true;
     }
     return false;
+}
+
+bool caption_falsify(char out[CAPTION_MAX], const Scene *s, const char *caption, Dice *d)
+{
+    return falsify(out, s, caption, false, d);
+}
+
+bool caption_borrow(char out[CAPTION_MAX], const Scene *s, const char *caption, Dice *d)
+{
+    return falsify(out, s, caption, true, d);
 }
 
 bool caption_exchange(char out[CAPTION_MAX], const Scene *s, const char *caption, Dice *d)

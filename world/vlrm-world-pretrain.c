@@ -28,6 +28,8 @@ static const Option options[] = {
      "caption: share of captions that tell all or much; the others are short, as the web writes them"},
     {"attribute", 0, OPTION_REAL, &teach.attribute, "0.2", 0, 1, "CHANCE",
      "caption: that a short caption says its one object's colour, size or fill, each"},
+    {"opening", 0, OPTION_REAL, &teach.opening, "0.12", 0, 1, "CHANCE",
+     "caption: that a caption begins with words that mean nothing, as \"a photo of\""},
     {"ground", 0, OPTION_REAL, &teach.ground, "0.04", 0, 1, "CHANCE", "caption: that a short caption says the background"},
     {"go-on", 0, OPTION_FLAG, &teach.go_on, NULL, 0, 0, NULL, "caption, match: from what the model is, rather than anew"},
     {"size", 0, OPTION_INT, &size, "48", 8, 1024, "PX", "side of the models' images"},

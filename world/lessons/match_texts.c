@@ -5,7 +5,10 @@
 
 #include "world/lessons/lesson.h"
 
-static const double HIDDEN = 0.3; /* share of the pieces of a masked text */
+/* Share of the pieces of a masked text; of one about one object. */
+static const double HIDDEN = 0.12, HIDDEN_OF_ONE = 0.25;
+/* One object, with all its details. */
+static const Plan plan_one = {.size = 1, .colour = 1, .fill = 1};
 
 size_t sight_draw(const Gallery *g, bool easy, Dice *d)
 {
@@ -64,15 +67,31 @@ static void draw_other(const Gallery *g, char hardest[CAPTION_MAX], const Scene 
     }
 }
 
-static QformerText hide(const Tokenizer *t, const QformerText *whole, Dice *d, Arena *arena)
+static QformerText hide(const Tokenizer *t, const QformerText *whole, double share, Dice *d, Arena *arena)
 {
     const int32_t mask = tokenizer_id(t, (TextSlice){"[MASK]", 6});
     int32_t *ids = arena_alloc(arena, whole->n * sizeof *ids);
     for (size_t i = 0; i < whole->n; i++) {
         bool special = i == 0 || i + 1 == whole->n;
-        ids[i] = !special && dice_chance(d, HIDDEN) ? mask : whole->ids[i];
+        ids[i] = !special && dice_chance(d, share) ? mask : whole->ids[i];
     }
     return (QformerText){whole->image, ids, whole->n};
+}
+
+/* A caption of everything, or of one object: what is hidden there is known to who knows which object the rest is about. */
+static void draw_masked(MatchTexts *out, const Tokenizer *t, size_t image, const Scene *s, Dice *d, Arena *arena)
+{
+    char text[CAPTION_MAX];
+    const bool one = dice_chance(d, 0.5);
+    caption_write(text, s, one ? &plan_one : &plan_long, d);
+    const QformerText whole = encode(t, image, text, arena);
+    out->text[MASKED] = hide(t, &whole, one ? HIDDEN_OF_ONE : HIDDEN, d, arena);
+    out->whole = whole.ids;
+}
+
+static bool make_wrong(char wrong[CAPTION_MAX], const Scene *s, const char *text, const Hardness *h, Dice *d)
+{
+    return (dice_chance(d, h->borrowed) && caption_borrow(wrong, s, text, d)) || falsify(wrong, s, text, d);
 }
 
 MatchTexts match_texts_draw(const Gallery *g, const Tokenizer *t, size_t image, const Scene *s, const Hardness *h, Dice *d,
@@ -86,16 +105,13 @@ MatchTexts match_texts_draw(const Gallery *g, const Tokenizer *t, size_t image, 
         plan = draw_plan(d);
         caption_write(text, s, &plan, d);
         out.exchanged = dice_chance(d, h->exchanged) && caption_exchange(wrong, s, text, d);
-        changed = out.exchanged || falsify(wrong, s, text, d);
+        changed = out.exchanged || make_wrong(wrong, s, text, h, d);
     }
     out.told = caption_told(s, text);
     out.text[TRUE_ONE] = encode(t, image, text, arena);
     out.text[CHANGED] = encode(t, image, wrong, arena);
     draw_other(g, text, s, &plan, h, d);
     out.text[OTHERS] = encode(t, image, text, arena);
-    caption_write(text, s, &plan_long, d);
-    const QformerText whole = encode(t, image, text, arena);
-    out.text[MASKED] = hide(t, &whole, d, arena);
-    out.whole = whole.ids;
+    draw_masked(&out, t, image, s, d, arena);
     return out;
 }

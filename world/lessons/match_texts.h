@@ -11,7 +11,7 @@ enum {
     TRUE_ONE,
     CHANGED, /* the true one with one detail changed, or several, or two exchanged: as long as the truth */
     OTHERS,  /* of another image, by the same plan; true or not */
-    MASKED,  /* another true one, detailed, of which some pieces are [MASK] */
+    MASKED,  /* another true one, of everything or of one object, of which some pieces are [MASK] */
     MATCH_TEXTS
 };
 
@@ -19,6 +19,7 @@ enum {
 typedef struct Hardness {
     bool easy;        /* the other images show one object too */
     double exchanged; /* share of the changed captions that have two details exchanged */
+    double borrowed;  /* of the others, share that says of one object what is true of another */
     int mined;        /* the other image's caption is the hardest of so many: the one with the fewest claims that do not hold */
 } Hardness;
 

@@ -23,6 +23,7 @@ static Plan draw_plan(const TeachOptions *o, Dice *d)
     Web web = web_default;
     web.detailed = o->detailed;
     web.attribute = o->attribute;
+    web.opening = o->opening;
     web.ground = o->ground;
     Plan plan = plan_web(&web, d);
     if (o->detailed >= 1)
