@@ -63,7 +63,7 @@ void caption_write(char out[CAPTION_MAX], const Scene *s, const Plan *plan, Dice
 __attribute__((warn_unused_result)) bool caption_falsify(char out[CAPTION_MAX], const Scene *s, const char *caption, Dice *d);
 
 /* The same with a word that is true of another object of the scene: who does not know which object a word is about sees nothing
- * wrong. false for most captions of scenes of one object. */
+ * wrong. false where the scene has but one. */
 __attribute__((warn_unused_result)) bool caption_borrow(char out[CAPTION_MAX], const Scene *s, const char *caption, Dice *d);
 
 /* How many of the caption's claims do not hold of the scene; of a caption that cannot be read, as many as an int can say. */

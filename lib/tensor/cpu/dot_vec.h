@@ -5,8 +5,8 @@
  * - Inputs that stay in the first cache: a tile is a few columns that lie far apart, each the head of one long stream, which the
  *   processor's own prefetcher follows at the pace of a plain read, if lines are touched in their order and inputs miss no cache.
  *   The larger the inputs the more streams share a load of them. Asking for memory in advance only slows this down.
- * - Inputs of several rows, that do not: a tile is a few neighbours, and the tiles that meet the same weights share the asking
- * for those behind them. So memory is at work all the time; and every request costs as much as a load.
+ * - Inputs of several rows, that do not: a tile is a few neighbours, and tiles that meet the same weights share the asking for
+ *   those behind them. So memory is at work all the time; and every request costs as much as a load.
  *
  * Every y is computed by the same sums in the same order whatever the number of rows and threads: lane l of a vector sums the
  * terms k = l modulo VL of a block of DOT_DEPTH terms, the lanes are added by one tree, then the blocks. A caption so does not
@@ -180,8 +180,7 @@ static DotTiling dot_tiling(size_t m)
     return m % 3 == 0 || m < 4 || m == 5 ? (DotTiling){3, 4} : (DotTiling){4, 3};
 }
 
-/* Rows are dealt to tiles of nearly equal height: 8 rows are 4 + 4, not 6 + 2. So are the columns behind these to be asked for.
- */
+/* Rows are dealt to tiles of nearly equal height: 8 rows are 4 + 4, not 6 + 2. So are the columns to be asked for. */
 static void dot_block(const Dot *d, DotTiling tiling, size_t columns, DotPlace at)
 {
     size_t tiles = (d->m + tiling.rows - 1) / tiling.rows, asked = 0;
