@@ -15,9 +15,9 @@ fi
 # frames of the split validation (doc/experiments.md).
 : "${MINI_SIM_WEIGHT:=3}"       # of the ITM logit in the reward
 : "${MINI_REF_WEIGHT:=4}"       # of the reference's mean log-probability
-: "${MINI_BAD_WEIGHT:=30}"      # of a token in a bad phrase
+: "${MINI_BAD_WEIGHT:=60}"      # of a token in a bad phrase
 : "${MINI_CLIP_WEIGHT:=0.3}"    # of Phi in VLRM-RS's
-: "${MINI_STEPS:=280}"         # optimizer steps
+: "${MINI_STEPS:=240}"          # optimizer steps
 : "${MINI_BATCH:=128}"          # captions a step
 : "${MINI_RATE:=1.5e-4}"        # learning rate of the policy
 : "${MINI_VALUE_RATE:=1e-3}"  # and of value head and value LoRA

@@ -156,6 +156,13 @@ static Match match_best(const Scene *s, const Reading *r)
     return best;
 }
 
+void scene_match(int *out, const Scene *s, const Reading *r)
+{
+    const Match best = match_best(s, r);
+    for (int i = 0; i < r->n_objects; i++)
+        out[i] = true_of(&best, s->n_objects, i);
+}
+
 static void hues_judge(Verdict *v, const Scene *s, const Reading *r)
 {
     uint32_t there = 1u << s->ground, named = r->grounds;

@@ -56,15 +56,19 @@ Plan plan_web(const Web *web, Dice *d);
 /* Writes one caption of the scene by the plan. */
 void caption_write(char out[CAPTION_MAX], const Scene *s, const Plan *plan, Dice *d);
 
+/* What a falsified caption has in the place of a true word. */
+typedef enum Falsehood {
+    FALSE_ANY,      /* another word of the same kind */
+    FALSE_BORROWED, /* one that is true of another object: who does not know which object a word is about sees nothing wrong */
+    FALSE_RELATION, /* another relation between two objects */
+} Falsehood;
+
 /*
  * The caption with one word replaced by another of its kind, so that exactly one claim more is wrong: a hard negative of the same
- * length. The caption must be grammatical. false when nothing in it can be falsified (never for true captions).
+ * length. The caption must be grammatical. false when nothing in it can be falsified so (with FALSE_ANY never for true captions).
  */
-__attribute__((warn_unused_result)) bool caption_falsify(char out[CAPTION_MAX], const Scene *s, const char *caption, Dice *d);
-
-/* The same with a word that is true of another object of the scene: who does not know which object a word is about sees nothing
- * wrong. false where the scene has but one. */
-__attribute__((warn_unused_result)) bool caption_borrow(char out[CAPTION_MAX], const Scene *s, const char *caption, Dice *d);
+__attribute__((warn_unused_result)) bool caption_falsify(char out[CAPTION_MAX], const Scene *s, const char *caption,
+                                                         Falsehood falsehood, Dice *d);
 
 /* How many of the caption's claims do not hold of the scene; of a caption that cannot be read, as many as an int can say. */
 int caption_wrong(const Scene *s, const char *caption);

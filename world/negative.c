@@ -91,27 +91,33 @@ static const char *word_other(const Sentence *s, int at, const Scene *scene, Dic
     return n ? fitting[dice_below(d, n)]->text : NULL;
 }
 
-static int detail_pick(const Sentence *s, Dice *d)
+static bool is_relation(const Word *w)
+{
+    return w->kind == WORD_RELATION || w->kind == WORD_SIDE;
+}
+
+/* Where a detail stands, of relations alone or of any kind; -1 when there is none. */
+static int detail_pick(const Sentence *s, bool relation, Dice *d)
 {
     int at[SENTENCE_MAX], n = 0;
     for (int i = 0; i < s->n; i++) {
         Word w = word_find(s->word[i], strlen(s->word[i]));
-        if (is_detail(&w))
+        if (relation ? is_relation(&w) : is_detail(&w))
             at[n++] = i;
     }
     return n ? at[dice_below(d, n)] : -1;
 }
 
-static bool falsify(char out[CAPTION_MAX], const Scene *s, const char *caption, bool borrow, Dice *d)
+bool caption_falsify(char out[CAPTION_MAX], const Scene *s, const char *caption, Falsehood falsehood, Dice *d)
 {
     Sentence sentence;
     Verdict before, after;
     if (!judged(&before, s, caption) || !sentence_split(&sentence, caption))
         return false;
     for (int attempt = 0; attempt < ATTEMPTS; attempt++) {
-        int at = detail_pick(&sentence, d);
+        int at = detail_pick(&sentence, falsehood == FALSE_RELATION, d);
         const char *old = at < 0 ? NULL : sentence.word[at],
-                   *fresh = at < 0 ? NULL : word_other(&sentence, at, borrow ? s : NULL, d);
+                   *fresh = at < 0 ? NULL : word_other(&sentence, at, falsehood == FALSE_BORROWED ? s : NULL, d);
         if (!fresh)
             continue;
         sentence.word[at] = fresh;
@@ -125,16 +131,6 @@ static bool falsify(char out[CAPTION_MAX], const Scene *s, const char *caption, 
     return false;
 }
 
-bool caption_falsify(char out[CAPTION_MAX], const Scene *s, const char *caption, Dice *d)
-{
-    return falsify(out, s, caption, false, d);
-}
-
-bool caption_borrow(char out[CAPTION_MAX], const Scene *s, const char *caption, Dice *d)
-{
-    return falsify(out, s, caption, true, d);
-}
-
 bool caption_exchange(char out[CAPTION_MAX], const Scene *s, const char *caption, Dice *d)
 {
     Sentence sentence;
@@ -142,12 +138,12 @@ bool caption_exchange(char out[CAPTION_MAX], const Scene *s, const char *caption
     if (!judged(&before, s, caption) || !sentence_split(&sentence, caption))
         return false;
     for (int attempt = 0; attempt < ATTEMPTS; attempt++) {
-        int a = detail_pick(&sentence, d), b = detail_pick(&sentence, d);
+        int a = detail_pick(&sentence, false, d), b = detail_pick(&sentence, false, d);
         if (a < 0)
             return false;
         const char *first = sentence.word[a], *second = sentence.word[b];
         Word wa = word_find(first, strlen(first)), wb = word_find(second, strlen(second));
-        bool same_kind = wa.kind == wb.kind && wa.value != wb.value && wa.kind != WORD_RELATION && wa.kind != WORD_SIDE;
+        bool same_kind = wa.kind == wb.kind && wa.value != wb.value && !is_relation(&wa);
         if (!same_kind || (wa.kind == WORD_HUE && of_ground(&sentence, a) != of_ground(&sentence, b)))
             continue;
         sentence.word[a] = second;

@@ -67,6 +67,18 @@ typedef struct Verdict {
     int hues_there, hues_found; /* different colours of the scene, and how many of them the caption names */
 } Verdict;
 
+/* Which object of the scene each said one stands for, so that the most claims hold: out [n_objects of r]; -1 for none. */
+void scene_match(int *out, const Scene *s, const Reading *r);
+
+/* What a word of a caption is about: the number of an object in the scene, -1 for none. */
+typedef struct WordObjects {
+    int before; /* the object that a detail or a shape says something of; of a relation, the one that stands in it */
+    int after;  /* of a relation, the one to which; of other words -1 */
+} WordObjects;
+
+/* Of each word of a caption, in order: out [max]. Returns how many words there are, 0 when it is no sentence or has more. */
+int caption_objects(WordObjects *out, int max, const Scene *s, const char *caption);
+
 /* Judges claims against the truth. Said objects are matched with the scene's so that the most claims hold; one that matches none
  * is wrong in all that is said of it. */
 Verdict scene_judge(const Scene *s, const Reading *r);

@@ -90,7 +90,7 @@ static void record_caption(Filter *f, const Truth *truth, const Record *r, Packe
     uint64_t key = hash_id(r->id.data, r->id.size);
     Dice d = dice_make((uint64_t)seed, STEP_FALSEHOOD, key);
     caption_make(text, &shot->scene, key);
-    if (falsify && !caption_falsify(false_text, &shot->scene, text, &d)) {
+    if (falsify && !caption_falsify(false_text, &shot->scene, text, FALSE_ANY, &d)) {
         filter_failed(f, r, "nothing in \"%s\" can be falsified", text);
         return;
     }

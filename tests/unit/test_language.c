@@ -154,31 +154,38 @@ static int word_count(const char *caption)
     return s.n;
 }
 
-/* Whether the one word that differs is true of an object of the scene. */
-static bool is_borrowed(const Scene *scene, const char *caption, const char *negative)
+/* The word that differs, articles aside: they follow their words. */
+static Word differing(const char *caption, const char *negative)
 {
     Sentence a, b;
-    int differ = 0, of = 0;
+    Word found = {0};
+    int n = 0;
     assert_true(sentence_split(&a, caption) && sentence_split(&b, negative) && a.n == b.n);
-    for (int i = 0; i < a.n; i++) {
-        if (strcmp(a.word[i], b.word[i]) == 0 || strcmp(a.word[i], "a") == 0 || strcmp(a.word[i], "an") == 0)
-            continue; /* an article follows its word */
-        Word w = word_find(b.word[i], strlen(b.word[i]));
-        differ++;
-        for (int j = 0; j < scene->n_objects; j++) {
-            const Object *o = &scene->objects[j];
-            const int values[] = {[WORD_SHAPE] = o->shape, [WORD_HUE] = o->colour, [WORD_SIZE] = o->size, [WORD_FILL] = o->fill};
-            assert_true(w.kind == WORD_SHAPE || w.kind == WORD_HUE || w.kind == WORD_SIZE || w.kind == WORD_FILL);
-            of += w.value == values[w.kind];
+    for (int i = 0; i < a.n; i++)
+        if (strcmp(a.word[i], b.word[i]) != 0 && strcmp(a.word[i], "a") != 0 && strcmp(a.word[i], "an") != 0) {
+            found = word_find(b.word[i], strlen(b.word[i]));
+            n++;
         }
+    assert_int_equal(n, 1);
+    return found;
+}
+
+static bool of_an_object(const Word *w, const Scene *scene)
+{
+    bool of = false;
+    for (int j = 0; j < scene->n_objects; j++) {
+        const Object *o = &scene->objects[j];
+        const int values[] = {[WORD_SHAPE] = o->shape, [WORD_HUE] = o->colour, [WORD_SIZE] = o->size, [WORD_FILL] = o->fill};
+        assert_true(w->kind == WORD_SHAPE || w->kind == WORD_HUE || w->kind == WORD_SIZE || w->kind == WORD_FILL);
+        of |= w->value == values[w->kind];
     }
-    return differ == 1 && of > 0;
+    return of;
 }
 
 static void negatives_have_one_false_claim(void **state)
 {
     (void)state;
-    int exchanged = 0, borrowed = 0;
+    int exchanged = 0, borrowed = 0, related = 0;
     for (uint64_t i = 0; i < SCENES; i++) {
         Scene s = scene_draw(9, SPLIT_TRAIN, i, NULL);
         Dice d = dice_make(9, 1, i);
@@ -187,17 +194,25 @@ static void negatives_have_one_false_claim(void **state)
         for (int k = 0; k < 3; k++) {
             char caption[CAPTION_MAX], negative[CAPTION_MAX];
             caption_write(caption, &s, plans[k], &d);
-            if (!caption_falsify(negative, &s, caption, &d))
+            if (!caption_falsify(negative, &s, caption, FALSE_ANY, &d))
                 fail_msg("no negative for: %s", caption);
             Verdict v = judge(&s, caption), w = judge(&s, negative);
             if (verdict_wrong(&w) != 1 || verdict_said(&w) != verdict_said(&v) || !grammatical(negative))
                 fail_msg("%s -> %s: %d wrong", caption, negative, verdict_wrong(&w));
             assert_int_equal(word_count(caption), word_count(negative));
-            if (caption_borrow(negative, &s, caption, &d)) {
+            if (caption_falsify(negative, &s, caption, FALSE_BORROWED, &d)) {
+                Word other = differing(caption, negative);
                 w = judge(&s, negative);
-                if (verdict_wrong(&w) != 1 || s.n_objects < 2 || !grammatical(negative) || !is_borrowed(&s, caption, negative))
+                if (verdict_wrong(&w) != 1 || s.n_objects < 2 || !grammatical(negative) || !of_an_object(&other, &s))
                     fail_msg("%s -> %s: %d wrong", caption, negative, verdict_wrong(&w));
                 borrowed++;
+            }
+            if (caption_falsify(negative, &s, caption, FALSE_RELATION, &d)) {
+                Word other = differing(caption, negative);
+                w = judge(&s, negative);
+                if (verdict_wrong(&w) != 1 || !grammatical(negative) || (other.kind != WORD_RELATION && other.kind != WORD_SIDE))
+                    fail_msg("%s -> %s: %d wrong", caption, negative, verdict_wrong(&w));
+                related++;
             }
             if (!caption_exchange(negative, &s, caption, &d))
                 continue;
@@ -206,7 +221,7 @@ static void negatives_have_one_false_claim(void **state)
             exchanged++;
         }
     }
-    assert_true(exchanged > SCENES / 2 && borrowed > SCENES / 2);
+    assert_true(exchanged > SCENES / 2 && borrowed > SCENES / 2 && related > SCENES / 4);
 }
 
 static void grammar_refuses_what_is_no_sentence(void **state)
@@ -297,6 +312,40 @@ static void verdicts_by_hand(void **state)
     }
 }
 
+/* Each word's objects as a digit, '.' for none: those before, then those after. */
+static void words_are_about_objects(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *caption, *before, *after;
+    } cases[] = {
+        {"a red big circle above a blue star", ".0000.11", "....1..."},
+        {"a hollow star next to a red disc", ".111..00", "...0...."},
+        {"a star left of a disc on a grey wavy background", ".11..0.....", "..0........"},
+        {"a grey backdrop with a star on the left and a circle",
+         "....."
+         "1....."
+         "0",
+         "............"},
+        {"a green box", "...", "..."}, /* nothing that the star or the circle is */
+        {"an image of a small star", "....11", "......"},
+        {"circle red above star", "", ""}, /* no sentence */
+    };
+    const Scene s = scene_by_hand();
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        WordObjects objects[SENTENCE_MAX];
+        const int n = caption_objects(objects, SENTENCE_MAX, &s, cases[i].caption);
+        char before[SENTENCE_MAX + 1] = "", after[SENTENCE_MAX + 1] = "";
+        for (int w = 0; w < n; w++) {
+            before[w] = (char)(objects[w].before < 0 ? '.' : '0' + objects[w].before);
+            after[w] = (char)(objects[w].after < 0 ? '.' : '0' + objects[w].after);
+        }
+        if (strcmp(before, cases[i].before) != 0 || strcmp(after, cases[i].after) != 0)
+            fail_msg("\"%s\": %s %s", cases[i].caption, before, after);
+        assert_int_equal(caption_objects(objects, n - 1, &s, cases[i].caption), 0);
+    }
+}
+
 /* Thousands of words, or letters of no language, are read or refused, but do no harm. */
 static void odd_captions_do_no_harm(void **state)
 {
@@ -327,6 +376,7 @@ int main(void)
         cmocka_unit_test(negatives_have_one_false_claim),
         cmocka_unit_test(grammar_refuses_what_is_no_sentence),
         cmocka_unit_test(verdicts_by_hand),
+        cmocka_unit_test(words_are_about_objects),
         cmocka_unit_test(odd_captions_do_no_harm),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

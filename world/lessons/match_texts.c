@@ -1,9 +1,13 @@
 /* Texts to match with an image; see match_texts.h. */
 #include "world/lessons/match_texts.h"
 
+#include <math.h>
 #include <string.h>
 
+#include "world/draw.h"
 #include "world/lessons/lesson.h"
+#include "world/reading.h"
+#include "world/sentence.h"
 
 /* Share of the pieces of a masked text; of one about one object. */
 static const double HIDDEN = 0.12, HIDDEN_OF_ONE = 0.25;
@@ -29,10 +33,38 @@ static Plan draw_plan(Dice *d)
     return plan;
 }
 
-static QformerText encode(const Tokenizer *t, size_t image, const char *text, Arena *arena)
+static QformerText encode(const MatchWriter *w, size_t image, const char *text)
 {
-    const Tokens tokens = lesson_tokens(t, text, ENCODE_SPECIAL, tokenizer_limit(t), arena);
+    const Tokens tokens = lesson_tokens(w->tokenizer, text, ENCODE_SPECIAL, tokenizer_limit(w->tokenizer), w->arena);
     return (QformerText){image, tokens.ids, tokens.count};
+}
+
+static int32_t patch_of(const MatchWriter *w, const Sight *sight, int object)
+{
+    double x, y, side = (double)w->patches;
+    if (object < 0)
+        return -1;
+    scene_place(sight->scene, &sight->scene->objects[object], sight->moment, &x, &y);
+    return (int32_t)(fmin(fmax(floor(y * side), 0), side - 1) * side + fmin(fmax(floor(x * side), 0), side - 1));
+}
+
+/* Every piece of a word is about what the word is about. */
+static Places places_of(const MatchWriter *w, const Sight *sight, const char *text)
+{
+    WordObjects objects[SENTENCE_MAX];
+    const int n = caption_objects(objects, SENTENCE_MAX, sight->scene, text);
+    const Tokens tokens = lesson_tokens(w->tokenizer, text, ENCODE_SPECIAL, tokenizer_limit(w->tokenizer), w->arena);
+    int32_t *before = arena_alloc(w->arena, tokens.count * sizeof *before),
+            *after = arena_alloc(w->arena, tokens.count * sizeof *after);
+    int word = 0;
+    for (size_t i = 0, at = 0; i < tokens.count; i++) {
+        const bool special = tokens.bytes[i].start == tokens.bytes[i].end;
+        for (; at < tokens.bytes[i].start; at++)
+            word += text[at] == ' ';
+        before[i] = special || word >= n ? -1 : patch_of(w, sight, objects[word].before);
+        after[i] = special || word >= n ? -1 : patch_of(w, sight, objects[word].after);
+    }
+    return (Places){before, after};
 }
 
 /* One detail changed, or up to five, for the sake of the words. */
@@ -40,10 +72,10 @@ static bool falsify(char out[CAPTION_MAX], const Scene *s, const char *text, Dic
 {
     char last[CAPTION_MAX];
     int more = dice_chance(d, 0.5) ? 0 : 1 + dice_below(d, 4);
-    bool changed = caption_falsify(out, s, text, d);
+    bool changed = caption_falsify(out, s, text, FALSE_ANY, d);
     for (bool again = changed; again && more > 0; more--) {
         memcpy(last, out, sizeof last);
-        again = caption_falsify(out, s, last, d);
+        again = caption_falsify(out, s, last, FALSE_ANY, d);
         if (!again)
             memcpy(out, last, sizeof last);
     }
@@ -67,51 +99,55 @@ static void draw_other(const Gallery *g, char hardest[CAPTION_MAX], const Scene 
     }
 }
 
-static QformerText hide(const Tokenizer *t, const QformerText *whole, double share, Dice *d, Arena *arena)
+static QformerText hide(const MatchWriter *w, const QformerText *whole, double share)
 {
-    const int32_t mask = tokenizer_id(t, (TextSlice){"[MASK]", 6});
-    int32_t *ids = arena_alloc(arena, whole->n * sizeof *ids);
+    const int32_t mask = tokenizer_id(w->tokenizer, (TextSlice){"[MASK]", 6});
+    int32_t *ids = arena_alloc(w->arena, whole->n * sizeof *ids);
     for (size_t i = 0; i < whole->n; i++) {
         bool special = i == 0 || i + 1 == whole->n;
-        ids[i] = !special && dice_chance(d, share) ? mask : whole->ids[i];
+        ids[i] = !special && dice_chance(w->dice, share) ? mask : whole->ids[i];
     }
     return (QformerText){whole->image, ids, whole->n};
 }
 
 /* A caption of everything, or of one object: what is hidden there is known to who knows which object the rest is about. */
-static void draw_masked(MatchTexts *out, const Tokenizer *t, size_t image, const Scene *s, Dice *d, Arena *arena)
+static void draw_masked(MatchTexts *out, const MatchWriter *w, size_t image, const Sight *sight)
 {
     char text[CAPTION_MAX];
-    const bool one = dice_chance(d, 0.5);
-    caption_write(text, s, one ? &plan_one : &plan_long, d);
-    const QformerText whole = encode(t, image, text, arena);
-    out->text[MASKED] = hide(t, &whole, one ? HIDDEN_OF_ONE : HIDDEN, d, arena);
+    const bool one = dice_chance(w->dice, 0.5);
+    caption_write(text, sight->scene, one ? &plan_one : &plan_long, w->dice);
+    const QformerText whole = encode(w, image, text);
+    out->text[MASKED] = hide(w, &whole, one ? HIDDEN_OF_ONE : HIDDEN);
+    out->masked_places = places_of(w, sight, text);
     out->whole = whole.ids;
 }
 
-static bool make_wrong(char wrong[CAPTION_MAX], const Scene *s, const char *text, const Hardness *h, Dice *d)
+/* The wrong caption beside a true one; false where nothing in that can be changed. */
+static bool draw_wrong(MatchTexts *out, char wrong[CAPTION_MAX], const Scene *s, const char *text, const Hardness *h, Dice *d)
 {
-    return (dice_chance(d, h->borrowed) && caption_borrow(wrong, s, text, d)) || falsify(wrong, s, text, d);
+    out->exchanged = dice_chance(d, h->exchanged) && caption_exchange(wrong, s, text, d);
+    out->related = !out->exchanged && dice_chance(d, h->related) && caption_falsify(wrong, s, text, FALSE_RELATION, d);
+    return out->exchanged || out->related ||
+           (dice_chance(d, h->borrowed) && caption_falsify(wrong, s, text, FALSE_BORROWED, d)) || falsify(wrong, s, text, d);
 }
 
-MatchTexts match_texts_draw(const Gallery *g, const Tokenizer *t, size_t image, const Scene *s, const Hardness *h, Dice *d,
-                            Arena *arena)
+MatchTexts match_texts_draw(const MatchWriter *w, size_t image, const Sight *sight, const Hardness *h)
 {
+    const Scene *s = sight->scene;
+    Dice *d = w->dice;
     MatchTexts out = {0};
     char text[CAPTION_MAX], wrong[CAPTION_MAX];
     Plan plan;
-    bool changed = false;
-    while (!changed) { /* made-up talk can leave no detail to change */
+    do { /* made-up talk can leave no detail to change */
         plan = draw_plan(d);
         caption_write(text, s, &plan, d);
-        out.exchanged = dice_chance(d, h->exchanged) && caption_exchange(wrong, s, text, d);
-        changed = out.exchanged || make_wrong(wrong, s, text, h, d);
-    }
+    } while (!draw_wrong(&out, wrong, s, text, h, d));
     out.told = caption_told(s, text);
-    out.text[TRUE_ONE] = encode(t, image, text, arena);
-    out.text[CHANGED] = encode(t, image, wrong, arena);
-    draw_other(g, text, s, &plan, h, d);
-    out.text[OTHERS] = encode(t, image, text, arena);
-    draw_masked(&out, t, image, s, d, arena);
+    out.text[TRUE_ONE] = encode(w, image, text);
+    out.places = places_of(w, sight, text);
+    out.text[CHANGED] = encode(w, image, wrong);
+    draw_other(w->gallery, text, s, &plan, h, d);
+    out.text[OTHERS] = encode(w, image, text);
+    draw_masked(&out, w, image, sight);
     return out;
 }

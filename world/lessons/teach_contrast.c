@@ -37,7 +37,8 @@ static void draw_texts(Class *c, ClipText *out, const size_t *numbers, size_t n,
         while (!wrong) {
             Plan plan = dice_chance(d, 0.5) ? plan_long : plan_range(d);
             caption_write(text, s, &plan, d);
-            wrong = (dice_chance(d, 0.3) && caption_exchange(changed, s, text, d)) || caption_falsify(changed, s, text, d);
+            wrong =
+                (dice_chance(d, 0.3) && caption_exchange(changed, s, text, d)) || caption_falsify(changed, s, text, FALSE_ANY, d);
         }
         out[i] = encode(c, text, arena);
         out[n + i] = encode(c, changed, arena);

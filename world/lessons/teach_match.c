@@ -1,11 +1,11 @@
 /*
  * Matching: a scorer learns which captions belong to an image: a true one, and not the same with a detail changed, nor another
- * image's, unless that is true as well. Alone, this takes very long until a word means anything, and never learns which object a
- * word is about; so three more losses go with it. Words that were changed, and those that they replaced, answer whether they are
- * true of the image. Hidden words are guessed from the image and the rest (ALBEF, Li et al. 2021): a hidden colour is that of the
- * object which the rest describes; half of these captions are of one object, for there it is plain which. What was changed is
- * often what is true of another object. (Without these two, whether a scorer ever learns which object a word is about hangs on
- * how sums are rounded.) And in the beginning, BLIP-2's contrast of images and texts.
+ * image's, unless that is true as well. Alone, this takes very long until a word means anything, and whether it ever learns which
+ * object a word is about hangs on how sums are rounded; so four more losses go with it. Words that were changed, and those that
+ * they replaced, answer whether they are true of the image. Hidden words are guessed from the image and the rest (ALBEF, Li et
+ * al. 2021): a hidden colour is that of the object which the rest describes; half of these captions are of one object, for there
+ * it is plain which. In the beginning, BLIP-2's contrast of images and texts. Then, as words mean something, each says where in
+ * the image lies what it is about (phrase grounding; GLIP, Li et al. 2022), a relation where its two objects lie.
  *
  * A second course, --go-on, is about length: of two true captions the scorer shall prefer the one that says more.
  */
@@ -23,14 +23,20 @@ static const double EASY = 0.1, CONTRAST = 0.2, HARD = 0.35;
 /* Of the loss: by kind of text. */
 static const double SHARES[MATCH_TEXTS] = {[TRUE_ONE] = 0.5, [CHANGED] = 0.3, [OTHERS] = 0.2};
 static const double HARD_SHARES[MATCH_TEXTS] = {[TRUE_ONE] = 0.4, [CHANGED] = 0.25, [OTHERS] = 0.35};
-static const double GUESSING = 1;
+static const double GUESSING = 1, PLACES = 0.5;
 /* Of a second course: what the whole truth and a changed caption count, in shares, and how fast what leaves much out counts less.
  */
 static const double WHOLE = 2.5, WRONG = 1.6, LEFT_OUT = 4;
 
-/* Judgements that were right, and losses, since the last line of the log. */
+/* Judgements: how many were right of how many. */
+typedef struct Share {
+    double right, asked;
+} Share;
+
+/* Judgements and losses since the last line of the log. */
 typedef struct Marks {
-    double right[MATCH_TEXTS], asked, exchanged_right, exchanged, words, guesses, contrast, aligned;
+    Share of[MATCH_TEXTS], exchanged, related;
+    double words, guesses, places, other_places, contrast, aligned;
 } Marks;
 
 typedef struct Class {
@@ -40,8 +46,9 @@ typedef struct Class {
     Tokenizer *tokenizer;
     real *features; /* owned: all sights', normed by the scorer's own norm */
     Lesson lesson;
-    Tensor *word_table;  /* [2, hidden]: false, true */
-    Tensor *guess_table; /* [vocabulary, hidden] */
+    Tensor *word_table;     /* [2, hidden]: false, true */
+    Tensor *guess_table;    /* [vocabulary, hidden] */
+    Tensor *place_table[2]; /* [patches, hidden]: of the object before and after, as WordObjects has them */
     Marks marks;
 } Class;
 
@@ -65,8 +72,14 @@ static bool before(const Class *c, double share)
 static Hardness hardness(const Class *c)
 {
     if (before(c, HARD))
-        return (Hardness){.easy = before(c, EASY), .exchanged = 0.2, .borrowed = 0.5, .mined = 1};
-    return c->options->go_on ? (Hardness){.mined = 256} : (Hardness){.exchanged = 0.4, .borrowed = 0.5, .mined = 6};
+        return (Hardness){.easy = before(c, EASY), .exchanged = 0.2, .related = 0.15, .borrowed = 0.5, .mined = 1};
+    return c->options->go_on ? (Hardness){.related = 0.25, .mined = 256}
+                             : (Hardness){.exchanged = 0.4, .related = 0.15, .borrowed = 0.5, .mined = 6};
+}
+
+static size_t patches_in_row(const Class *c)
+{
+    return (size_t)c->g->side / c->itm->vit.config.patch;
 }
 
 static Sheet sheet_draw(Class *c, Arena *arena)
@@ -74,12 +87,13 @@ static Sheet sheet_draw(Class *c, Arena *arena)
     const Hardness h = hardness(c);
     Sheet s = {.n = (size_t)c->options->batch};
     Dice d = dice_make(c->options->seed, (uint32_t)c->lesson.step, 3);
+    const MatchWriter w = {c->g, c->tokenizer, patches_in_row(c), &d, arena};
     s.numbers = arena_alloc(arena, s.n * sizeof *s.numbers);
     s.texts = arena_alloc(arena, s.n * sizeof *s.texts * MATCH_TEXTS);
     s.drawn = arena_alloc(arena, s.n * sizeof *s.drawn);
     for (size_t i = 0; i < s.n; i++) {
         s.numbers[i] = sight_draw(c->g, h.easy, &d);
-        s.drawn[i] = match_texts_draw(c->g, c->tokenizer, i, c->g->sights[s.numbers[i]].scene, &h, &d, arena);
+        s.drawn[i] = match_texts_draw(&w, i, &c->g->sights[s.numbers[i]], &h);
         memcpy(s.texts + i * MATCH_TEXTS, s.drawn[i].text, sizeof s.drawn[i].text);
     }
     return s;
@@ -98,6 +112,21 @@ static double weight_of(const Class *c, const MatchTexts *drawn, size_t kind)
     return kind == TRUE_ONE ? share * WHOLE * pow(drawn->told, LEFT_OUT) : kind == CHANGED ? share * WRONG : share;
 }
 
+static void count(Share *s, bool right)
+{
+    s->asked++;
+    s->right += right;
+}
+
+static void mark(Marks *m, size_t kind, const MatchTexts *drawn, bool right)
+{
+    count(&m->of[kind], right);
+    if (kind == CHANGED && drawn->exchanged)
+        count(&m->exchanged, right);
+    if (kind == CHANGED && drawn->related)
+        count(&m->related, right);
+}
+
 /* Cross entropy over the two logits of each text but the masked ones; seeds their gradient. */
 static double judge(Class *c, Tensor *logits, const Sheet *s)
 {
@@ -109,17 +138,13 @@ static double judge(Class *c, Tensor *logits, const Sheet *s)
     for (size_t i = 0; i < n; i++) {
         size_t kind = i % MATCH_TEXTS, truth = kind == TRUE_ONE;
         double margin = (host[2 * i + truth] - host[2 * i + 1 - truth]), wrong = 1 / (1 + exp(margin));
-        double weight = weight_of(c, s->drawn + i / MATCH_TEXTS, kind) / (double)s->n;
+        const MatchTexts *drawn = s->drawn + i / MATCH_TEXTS;
+        double weight = weight_of(c, drawn, kind) / (double)s->n;
         loss += weight * (margin > 0 ? log1p(exp(-margin)) : log1p(exp(margin)) - margin);
         host[2 * i + truth] = (real)(-weight * wrong);
         host[2 * i + 1 - truth] = (real)(weight * wrong);
-        c->marks.right[kind] += margin > 0;
-        if (kind == CHANGED && s->drawn[i / MATCH_TEXTS].exchanged) {
-            c->marks.exchanged++;
-            c->marks.exchanged_right += margin > 0;
-        }
+        mark(&c->marks, kind, drawn, margin > 0);
     }
-    c->marks.asked += (double)s->n;
     k->upload(logits->grad, host, 2 * n * sizeof *host);
     free(host);
     return loss;
@@ -157,6 +182,13 @@ static void ask_hidden(Questions *q, const QformerText *masked, const int32_t *w
             ask(q, row + j, whole[j]);
 }
 
+static void ask_places(Questions *q, const int32_t *places, size_t n, size_t row)
+{
+    for (size_t j = 0; j < n; j++)
+        if (places[j] >= 0)
+            ask(q, row + j, places[j]);
+}
+
 /* Cross entropy of the answers by the rows' products with the classes of the table; their mean, weighted. */
 static double answer(Class *c, const Tensor *words, const Questions *q, const Tensor *table, double weight)
 {
@@ -166,20 +198,36 @@ static double answer(Class *c, const Tensor *words, const Questions *q, const Te
     return lesson_likely(&c->lesson, op_token_logp(c->lesson.tape, asked, table, q->answers, NULL), weight);
 }
 
+static Questions questions(const Tensor *words, Arena *arena)
+{
+    return (Questions){arena_alloc(arena, words->rows * sizeof(RowRef)), arena_alloc(arena, words->rows * sizeof(int32_t)), 0};
+}
+
 /* words: the rows of all texts, one text after the other. */
 static void judge_words(Class *c, const Tensor *words, const Sheet *s, Arena *arena)
 {
-    Questions changed = {arena_alloc(arena, words->rows * sizeof(RowRef)), arena_alloc(arena, words->rows * sizeof(int32_t)), 0};
-    Questions hidden = {arena_alloc(arena, words->rows * sizeof(RowRef)), arena_alloc(arena, words->rows * sizeof(int32_t)), 0};
+    Questions changed = questions(words, arena), hidden = questions(words, arena);
+    Questions place = questions(words, arena), other_place = questions(words, arena);
     size_t row = 0;
     for (size_t i = 0; i < s->n * MATCH_TEXTS; row += s->texts[i++].n) {
-        if (i % MATCH_TEXTS == TRUE_ONE)
+        const MatchTexts *drawn = s->drawn + i / MATCH_TEXTS;
+        const size_t kind = i % MATCH_TEXTS;
+        if (kind == TRUE_ONE)
             ask_changed(&changed, s->texts + i, s->texts + i + 1, row);
-        if (i % MATCH_TEXTS == MASKED)
-            ask_hidden(&hidden, s->texts + i, s->drawn[i / MATCH_TEXTS].whole, row);
+        if (kind == MASKED)
+            ask_hidden(&hidden, s->texts + i, drawn->whole, row);
+        if (kind != TRUE_ONE && kind != MASKED)
+            continue;
+        const Places *places = kind == TRUE_ONE ? &drawn->places : &drawn->masked_places;
+        ask_places(&place, places->before, s->texts[i].n, row);
+        ask_places(&other_place, places->after, s->texts[i].n, row);
     }
     c->marks.words += answer(c, words, &changed, c->word_table, 1);
     c->marks.guesses += answer(c, words, &hidden, c->guess_table, GUESSING) / GUESSING;
+    if (before(c, CONTRAST))
+        return;
+    c->marks.places += answer(c, words, &place, c->place_table[0], PLACES) / PLACES;
+    c->marks.other_places += answer(c, words, &other_place, c->place_table[1], PLACES) / PLACES;
 }
 
 /* Image-text contrast, as BLIP-2's first stage has it beside matching: the texts read alone, the images by the queries alone. */
@@ -201,17 +249,22 @@ static void align(Class *c, const QformerMemory *memory, const Sheet *s)
     c->marks.contrast += contrast(&c->lesson, image, text, NULL, &c->marks.aligned);
 }
 
+static double share_of(Share s)
+{
+    return s.right / fmax(s.asked, 1);
+}
+
 static void say(Class *c)
 {
     const double steps = 200;
     const Marks *m = &c->marks;
     if (fmod((double)c->lesson.step + 1, steps) != 0)
         return;
-    note("  right of true captions %.3f, changed %.3f (exchanged %.3f), others' %.3f; loss on words %.3f, hidden %.3f, contrast "
-         "%.3f "
-         "(%.3f sure)",
-         m->right[TRUE_ONE] / m->asked, m->right[CHANGED] / m->asked, m->exchanged_right / fmax(m->exchanged, 1),
-         m->right[OTHERS] / m->asked, m->words / steps, m->guesses / steps, m->contrast / steps, m->aligned / m->asked);
+    note("  right of true captions %.3f, changed %.3f (exchanged %.3f, relations %.3f), others' %.3f", share_of(m->of[TRUE_ONE]),
+         share_of(m->of[CHANGED]), share_of(m->exchanged), share_of(m->related), share_of(m->of[OTHERS]));
+    note("  loss on words %.3f, hidden %.3f, places %.3f, of relations %.3f, contrast %.3f (%.3f sure)", m->words / steps,
+         m->guesses / steps, m->places / steps, m->other_places / steps, m->contrast / steps,
+         m->aligned / fmax(m->of[TRUE_ONE].asked, 1));
     c->marks = (Marks){0};
 }
 
@@ -278,6 +331,8 @@ static void teach_class(Class *c, const Checkpoint *captioner)
         lesson_teach(&c->lesson, taught[i], anew);
     c->word_table = lesson_table(&c->lesson, "match.word", 2, hidden);
     c->guess_table = lesson_table(&c->lesson, "match.guess", (size_t)tokenizer_size(c->tokenizer), hidden);
+    c->place_table[0] = lesson_table(&c->lesson, "match.before", patches_in_row(c) * patches_in_row(c), hidden);
+    c->place_table[1] = lesson_table(&c->lesson, "match.after", patches_in_row(c) * patches_in_row(c), hidden);
     if (anew)
         take_over(&c->lesson, captioner);
     Tape *t = tape_new(c->itm->binder.kernels);
