@@ -51,15 +51,12 @@ random_models() {
     says 'usage: vlrm demo'
 }
 
-# The premise of reinforcement (0.90, 0.95 and 0.95 of 500 held-out scenes), as share/tiny/README.md says it was measured. Captions are
-# drawn by frame ids, which name the folder: what is asked here is that, less three standard errors.
+# The premise of reinforcement, as share/tiny/README.md says it was measured. Captions are drawn by frame ids, which name the folder.
 @test "premise: the bundled scorer prefers the longer truth, and the truth to a changed detail; the judge finds long truths" {
     [ -d "$ROOT/share/tiny" ] || skip 'no share/tiny: there are no bundled models to ask'
-    MINI_PREMISE_FRAMES=500 run "$vlrm" premise run
-    [ "$status" = 0 ] || [ "$status" = 7 ] || { echo "$output"; false; }
-    jq -e '.scenes == 500 and .longer_preferred >= 0.9 and .truth_preferred >= 0.93 and .["judge_r@1"] >= 0.92 and .long_truths_punished == 0' run/premise.json
-    want=$(jq 'if .longer_preferred >= 0.9 and .truth_preferred >= 0.95 and .["judge_r@1"] >= 0.95 then 0 else 7 end' run/premise.json)
-    [ "$status" = "$want" ]
+    MINI_PREMISE_FRAMES=500 exits 0 "$vlrm" premise run
+    jq -e '.scenes == 500 and .longer_preferred >= 0.9 and .truth_preferred >= 0.95 and .exchange_refused >= 0.9 and .["judge_r@1"] >= 0.95 and
+        .long_truths_punished == 0' run/premise.json
 }
 
 @test "premise: models that know nothing end with status 7, a line for each share" {
