@@ -211,12 +211,17 @@ static void run_back_to(Tape *t, size_t n_notes)
     }
 }
 
-void tape_backward(Tape *t)
+void tape_backward_since(Tape *t, TapeMark mark)
 {
     Mode mode = t->mode;
     t->mode = MODE_OFF;
-    run_back_to(t, 0);
+    run_back_to(t, mark.at[6]);
     t->mode = mode;
+}
+
+void tape_backward(Tape *t)
+{
+    tape_backward_since(t, (TapeMark){{0}});
 }
 
 typedef struct Segment {

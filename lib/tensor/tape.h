@@ -54,6 +54,7 @@ void tape_note(Tape *t, void (*backward)(Tape *t, void *context), void *context)
 
 /* Runs the notes backwards and forgets them. The stack is untouched: gradients can be read until the release. */
 void tape_backward(Tape *t);
+void tape_backward_since(Tape *t, TapeMark mark); /* only those noted since: what was recorded before waits for its own time */
 
 /*
  * y = f(t, context, x), without keeping what f computed in between: the backward pass computes it again (gradient

@@ -7,6 +7,7 @@
  *                    to projection, Q-Former and query tokens (and to the policy's own adapters, if they are trained).
  *
  * Both passes go over the batch in micro-batches that fit options.memory; gradients add up, so the size changes only rounding.
+ * The prefixes of a batch that is one micro-batch are computed once for both passes.
  */
 #ifndef UPDATE_LEARNER_H
 #define UPDATE_LEARNER_H
@@ -49,7 +50,8 @@ typedef struct Learner {
     LoraSet *policy_lora, *value_lora; /* owned; policy_lora NULL unless trained */
     ValueHead *head;                   /* owned */
     bool train_vision;
-    int64_t step; /* optimizer steps taken */
+    Tensor *prefix; /* of the whole batch, recorded on the tape by the value pass for the policy's; NULL: not there */
+    int64_t step;   /* optimizer steps taken */
 } Learner;
 
 /* Seconds of each phase of one step. */

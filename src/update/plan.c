@@ -37,21 +37,27 @@ static double qformer_reals(const Learner *l, bool segments)
            (double)vit_rows(&l->captioner->vit) * crosses * 4 * h;
 }
 
-size_t plan_bytes(const Learner *l, size_t n_tokens, bool segments)
+/* The language model's activations, and on top of them those of a pass, value or policy, of which one is there at a time. */
+static size_t caption_bytes(const Learner *l, size_t n_tokens, bool segments, bool images_kept)
 {
     const OptConfig *o = &l->captioner->config.text;
     double d = (double)o->hidden, tokens = (double)n_tokens, rows = (double)l->captioner->config.queries + tokens;
     double opt = rows * (4 * d + stack_reals(d, (double)o->ffn, (double)o->layers, segments));
-    double values = tokens * 72 * d,
-           policy = vision_reals(l, segments) + qformer_reals(l, segments) + tokens * (double)o->vocabulary;
+    double images = vision_reals(l, segments) + qformer_reals(l, segments);
+    double values = tokens * 72 * d + (images_kept ? images : 0), policy = images + tokens * (double)o->vocabulary;
     return (size_t)((opt + fmax(values, policy)) * sizeof(real));
 }
 
-static size_t batch_bytes(const Learner *l, const Batch *b, bool segments)
+size_t plan_bytes(const Learner *l, size_t n_tokens, bool segments)
+{
+    return caption_bytes(l, n_tokens, segments, false);
+}
+
+static size_t batch_bytes(const Learner *l, const Batch *b, bool segments, bool images_kept)
 {
     size_t bytes = 0;
     for (size_t i = 0; i < b->n; i++)
-        bytes += plan_bytes(l, b->episodes[i].n, segments);
+        bytes += caption_bytes(l, b->episodes[i].n, segments, images_kept);
     return bytes;
 }
 
@@ -76,11 +82,22 @@ static size_t longest(const Batch *b)
     return most;
 }
 
-bool plan_run(Learner *l, const Batch *b, StepReport *report, bool (*pass)(void *, size_t, size_t), void *context)
+/* Layers are computed again only where keeping them would leave too few rows to a product. */
+static bool wants_segments(const Learner *l, const Batch *b)
 {
     size_t tokens = longest(b), rows = l->captioner->config.queries + tokens, whole = plan_bytes(l, tokens, false);
-    bool segments = whole * b->n > l->options.memory && l->options.memory / whole * rows < ROWS_WANTED;
-    size_t bytes = batch_bytes(l, b, segments), parts = (bytes + l->options.memory - 1) / l->options.memory;
+    return whole * b->n > l->options.memory && l->options.memory / whole * rows < ROWS_WANTED;
+}
+
+bool plan_keeps_images(const Learner *l, const Batch *b)
+{
+    return batch_bytes(l, b, wants_segments(l, b), true) <= l->options.memory;
+}
+
+bool plan_run(Learner *l, const Batch *b, StepReport *report, bool (*pass)(void *, size_t, size_t), void *context)
+{
+    bool segments = wants_segments(l, b);
+    size_t bytes = batch_bytes(l, b, segments, false), parts = (bytes + l->options.memory - 1) / l->options.memory;
     size_t share = parts ? bytes / parts : 0;
     tape_segments(l->tape, segments);
     report->micro_batches = 0;

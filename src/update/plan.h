@@ -14,6 +14,9 @@
 __attribute__((warn_unused_result)) bool plan_run(Learner *l, const Batch *batch, StepReport *report,
                                                   bool (*pass)(void *context, size_t first, size_t n), void *context);
 
+/* Whether a batch that is one micro-batch still fits where the value pass keeps what the policy's pass records of the images. */
+bool plan_keeps_images(const Learner *l, const Batch *batch);
+
 /* Bytes of activations that one caption of n tokens takes, with or without keeping every layer; an estimate from above. */
 size_t plan_bytes(const Learner *l, size_t n_tokens, bool segments);
 

@@ -101,12 +101,17 @@ static Tensor *features_constant(Step *s, size_t first, size_t n)
     return x;
 }
 
+static void use_policy(const Learner *l)
+{
+    tape_adapter(l->tape, l->policy_lora ? ADAPTER_POLICY : ADAPTER_NONE);
+}
+
 /* The language model's image prefix: [n * queries, hidden]. Recorded if the tape records. */
 static Tensor *prefixes(Step *s, size_t first, size_t n)
 {
     Learner *l = s->l;
     double start = seconds_now();
-    tape_adapter(l->tape, l->policy_lora ? ADAPTER_POLICY : ADAPTER_NONE);
+    use_policy(l);
     Tensor *x = l->train_vision ? encode(s, first, n) : features_constant(s, first, n);
     s->report->seconds.encode += seconds_now() - start;
     return x ? blip2_prefix(l->tape, l->captioner, vit_norm(l->tape, &l->captioner->vit, x), n) : NULL;
@@ -147,47 +152,56 @@ static void seed_gradient(const Learner *l, Tensor *x, const double *gradient)
 
 /* ---- the passes ---- */
 
-/* The prefixes as constants: of what they were made from nothing stays on the tape. */
-static Tensor *prefixes_constant(Step *s, size_t first, size_t n)
+/* The prefixes' values. Where the policy's pass needs the same, they stay on the tape as recorded; else nothing stays. */
+static bool prefixes_read(Step *s, real *host, size_t first, size_t n)
 {
-    const Learner *l = s->l;
-    const size_t rows = n * l->captioner->config.queries, cols = l->captioner->config.text.hidden;
-    real *host = xmalloc(rows * cols * sizeof *host);
-    TapeMark mark = tape_mark(l->tape);
-    tape_record(l->tape, false);
-    const Tensor *x = prefixes(s, first, n);
+    Learner *l = s->l;
+    const bool keep = n == s->batch->n && plan_keeps_images(l, s->batch);
+    const TapeMark mark = tape_mark(l->tape);
+    tape_record(l->tape, keep);
+    Tensor *x = prefixes(s, first, n);
     if (x)
-        l->kernels->download(host, x->data, rows * cols * sizeof *host);
-    tape_release(l->tape, mark);
-    Tensor *constant = x ? tape_input(l->tape, rows, cols, host, false) : NULL;
-    free(host);
-    return constant;
+        l->kernels->download(host, x->data, tensor_size(x) * sizeof *host);
+    if (keep)
+        l->prefix = x;
+    else
+        tape_release(l->tape, mark);
+    return x != NULL;
 }
 
-/* Values and their gradient for one micro-batch. */
-static bool value_pass(void *context, size_t first, size_t n)
+/* Values and their gradient for one micro-batch, of which nothing stays on the tape but what was there. */
+static void learn_values(Step *s, const real *prefixes, size_t first, size_t n)
 {
-    Step *s = context;
-    Learner *l = s->l;
+    const Learner *l = s->l;
     const Episode *e = s->batch->episodes + first;
     size_t from = e[0].first, tokens = e[n - 1].first + e[n - 1].n - from;
     double *gradient = xmalloc(tokens * sizeof *gradient), *values = s->report->values + from;
-    Tensor *prefix = prefixes_constant(s, first, n);
-    if (prefix) {
-        tape_record(l->tape, true);
-        tape_adapter(l->tape, ADAPTER_VALUE);
-        Tensor *v = value_head_forward(l->tape, l->head, hidden(s, prefix, first, n));
-        to_host(l, values, v);
-        for (size_t i = 0; i < n; i++) {
-            size_t at = e[i].first - from;
-            s->report->value_loss += value_loss(gradient + at, s->batch->returns + e[i].first, values + at, e[i].n, s->batch->n);
-        }
-        seed_gradient(l, v, gradient);
-        tape_backward(l->tape);
+    const TapeMark mark = tape_mark(l->tape);
+    tape_record(l->tape, true);
+    tape_adapter(l->tape, ADAPTER_VALUE);
+    const Tensor *prefix =
+        tape_input(l->tape, n * l->captioner->config.queries, l->captioner->config.text.hidden, prefixes, false);
+    Tensor *v = value_head_forward(l->tape, l->head, hidden(s, prefix, first, n));
+    to_host(l, values, v);
+    for (size_t i = 0; i < n; i++) {
+        size_t at = e[i].first - from;
+        s->report->value_loss += value_loss(gradient + at, s->batch->returns + e[i].first, values + at, e[i].n, s->batch->n);
     }
-    tape_reset(l->tape);
+    seed_gradient(l, v, gradient);
+    tape_backward_since(l->tape, mark);
+    tape_release(l->tape, mark);
     free(gradient);
-    return prefix != NULL;
+}
+
+static bool value_pass(void *context, size_t first, size_t n)
+{
+    Step *s = context;
+    real *host = xmalloc(n * s->l->captioner->config.queries * s->l->captioner->config.text.hidden * sizeof *host);
+    const bool ok = prefixes_read(s, host, first, n);
+    if (ok)
+        learn_values(s, host, first, n);
+    free(host);
+    return ok;
 }
 
 /* Log-probabilities and the policy's gradient for one micro-batch; with --objective xe the supervised one. */
@@ -199,7 +213,8 @@ static bool policy_pass(void *context, size_t first, size_t n)
     size_t from = e[0].first, tokens = e[n - 1].first + e[n - 1].n - from;
     double *gradient = xmalloc(tokens * sizeof *gradient), *logp = s->report->logp + from;
     tape_record(l->tape, true);
-    Tensor *prefix = prefixes(s, first, n);
+    const Tensor *prefix = l->prefix ? l->prefix : prefixes(s, first, n);
+    use_policy(l);
     if (prefix) {
         Tensor *h = hidden(s, prefix, first, n);
         Tensor *p = opt_logp(l->tape, &l->captioner->opt, h, s->batch->tokens + from, s->report->entropy + from);
@@ -214,6 +229,7 @@ static bool policy_pass(void *context, size_t first, size_t n)
         seed_gradient(l, p, gradient);
         tape_backward(l->tape);
     }
+    l->prefix = NULL;
     tape_reset(l->tape);
     free(gradient);
     return prefix != NULL;
@@ -302,6 +318,8 @@ void learner_begin(Learner *l, const Batch *batch, StepReport *r, Arena *arena)
                       .entropy = report_array(arena, n)};
     parameters_zero_grad(&l->policy);
     parameters_zero_grad(&l->value);
+    l->prefix = NULL;
+    tape_reset(l->tape);
 }
 
 /* Runs a pass over the batch; the seconds it took but for those of the encoder. False when it failed. */

@@ -148,11 +148,65 @@ static void test_losses_apart_with_adapters(void **state)
     check_apart(everything, 5);
 }
 
+/* A step of both passes; dropped: what the value pass kept of the images for the policy's is not used. The policy's gradients. */
+static real *step_gradients(size_t *n, double *loss, const char *const *train, size_t n_train, bool dropped)
+{
+    Error err = {0};
+    Arena arena = {0};
+    Batch batch;
+    StepReport report;
+    LearnerOptions o = options(train, n_train);
+    Learner *l = open_learner(&o);
+    read_batch(&batch, l);
+    learner_begin(l, &batch, &report, &arena);
+    assert_true(learner_values(l, &batch, &report, &err));
+    assert_non_null(l->prefix);
+    if (dropped) {
+        l->prefix = NULL;
+        tape_reset(l->tape);
+    }
+    assert_true(learner_policy(l, &batch, &report, &err));
+    assert_null(l->prefix);
+    *loss = report.policy_loss;
+    *n = 0;
+    for (size_t i = 0; i < l->policy.count; i++)
+        *n += tensor_size(&l->policy.items[i]->value);
+    real *all = xmalloc(*n * sizeof *all), *at = all;
+    for (size_t i = 0; i < l->policy.count; i++) {
+        const Tensor *t = &l->policy.items[i]->value;
+        memcpy(at, t->grad, tensor_size(t) * sizeof *at);
+        at += tensor_size(t);
+    }
+    batch_release(&batch);
+    arena_release(&arena);
+    learner_free(l);
+    return all;
+}
+
+/* Prefixes computed once for both passes are what the policy's pass would have computed. */
+static void test_kept_prefixes(void **state)
+{
+    (void)state;
+    for (size_t n_train = 3; n_train <= 5; n_train += 2) {
+        const char *const *train = n_train == 3 ? paper : everything;
+        size_t n, m;
+        double loss, other_loss;
+        real *kept = step_gradients(&n, &loss, train, n_train, false);
+        real *computed = step_gradients(&m, &other_loss, train, n_train, true);
+        assert_int_equal(n, m);
+        assert_memory_equal(kept, computed, n * sizeof *kept);
+        assert_true(loss != 0 && loss == other_loss);
+        free(kept);
+        free(computed);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_losses_apart),
         cmocka_unit_test(test_losses_apart_with_adapters),
+        cmocka_unit_test(test_kept_prefixes),
     };
     if (chdir("tests/golden/oracle/tiny/f64") != 0)
         return 1;
