@@ -15,7 +15,7 @@ fi
 # frames of the split validation (doc/experiments.md).
 : "${MINI_SIM_WEIGHT:=3}"       # of the ITM logit in the reward
 : "${MINI_REF_WEIGHT:=4}"       # of the reference's mean log-probability
-: "${MINI_BAD_WEIGHT:=60}"      # of a token in a bad phrase
+: "${MINI_BAD_WEIGHT:=80}"      # of a token in a bad phrase
 : "${MINI_CLIP_WEIGHT:=0.3}"    # of Phi in VLRM-RS's
 : "${MINI_STEPS:=240}"          # optimizer steps
 : "${MINI_BATCH:=128}"          # captions a step
