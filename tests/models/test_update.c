@@ -103,17 +103,23 @@ static size_t count_touched(const Parameters *p)
     return touched;
 }
 
+/* A learner at the beginning of a step on the captions above. */
+static Learner *begin_step(const char *const *train, size_t n_train, Batch *batch, StepReport *report, Arena *arena)
+{
+    LearnerOptions o = options(train, n_train);
+    Learner *l = open_learner(&o);
+    read_batch(batch, l);
+    learner_begin(l, batch, report, arena);
+    return l;
+}
+
 static void check_apart(const char *const *train, size_t n_train)
 {
     Error err = {0};
     Arena arena = {0};
     Batch batch;
     StepReport report;
-    LearnerOptions o = options(train, n_train);
-    Learner *l = open_learner(&o);
-    read_batch(&batch, l);
-
-    learner_begin(l, &batch, &report, &arena);
+    Learner *l = begin_step(train, n_train, &batch, &report, &arena);
     assert_int_equal(count_touched(&l->policy) + count_touched(&l->value), 0);
     if (!learner_values(l, &batch, &report, &err))
         fail_msg("%s", err.text);
@@ -155,10 +161,7 @@ static real *step_gradients(size_t *n, double *loss, const char *const *train, s
     Arena arena = {0};
     Batch batch;
     StepReport report;
-    LearnerOptions o = options(train, n_train);
-    Learner *l = open_learner(&o);
-    read_batch(&batch, l);
-    learner_begin(l, &batch, &report, &arena);
+    Learner *l = begin_step(train, n_train, &batch, &report, &arena);
     assert_true(learner_values(l, &batch, &report, &err));
     assert_non_null(l->prefix);
     if (dropped) {

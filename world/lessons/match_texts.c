@@ -33,9 +33,13 @@ static Plan draw_plan(Dice *d)
     return plan;
 }
 
-static QformerText encode(const MatchWriter *w, size_t image, const char *text)
+static Tokens tokens_of(const MatchWriter *w, const char *text)
 {
-    const Tokens tokens = lesson_tokens(w->tokenizer, text, ENCODE_SPECIAL, tokenizer_limit(w->tokenizer), w->arena);
+    return lesson_tokens(w->tokenizer, text, ENCODE_SPECIAL, tokenizer_limit(w->tokenizer), w->arena);
+}
+
+static QformerText about(size_t image, Tokens tokens)
+{
     return (QformerText){image, tokens.ids, tokens.count};
 }
 
@@ -49,11 +53,10 @@ static int32_t patch_of(const MatchWriter *w, const Sight *sight, int object)
 }
 
 /* Every piece of a word is about what the word is about. */
-static Places places_of(const MatchWriter *w, const Sight *sight, const char *text)
+static Places places_of(const MatchWriter *w, const Sight *sight, const char *text, Tokens tokens)
 {
     WordObjects objects[SENTENCE_MAX];
     const int n = caption_objects(objects, SENTENCE_MAX, sight->scene, text);
-    const Tokens tokens = lesson_tokens(w->tokenizer, text, ENCODE_SPECIAL, tokenizer_limit(w->tokenizer), w->arena);
     int32_t *before = arena_alloc(w->arena, tokens.count * sizeof *before),
             *after = arena_alloc(w->arena, tokens.count * sizeof *after);
     int word = 0;
@@ -116,9 +119,10 @@ static void draw_masked(MatchTexts *out, const MatchWriter *w, size_t image, con
     char text[CAPTION_MAX];
     const bool one = dice_chance(w->dice, 0.5);
     caption_write(text, sight->scene, one ? &plan_one : &plan_long, w->dice);
-    const QformerText whole = encode(w, image, text);
+    const Tokens tokens = tokens_of(w, text);
+    const QformerText whole = about(image, tokens);
     out->text[MASKED] = hide(w, &whole, one ? HIDDEN_OF_ONE : HIDDEN);
-    out->masked_places = places_of(w, sight, text);
+    out->masked_places = places_of(w, sight, text, tokens);
     out->whole = whole.ids;
 }
 
@@ -143,11 +147,12 @@ MatchTexts match_texts_draw(const MatchWriter *w, size_t image, const Sight *sig
         caption_write(text, s, &plan, d);
     } while (!draw_wrong(&out, wrong, s, text, h, d));
     out.told = caption_told(s, text);
-    out.text[TRUE_ONE] = encode(w, image, text);
-    out.places = places_of(w, sight, text);
-    out.text[CHANGED] = encode(w, image, wrong);
+    const Tokens tokens = tokens_of(w, text);
+    out.text[TRUE_ONE] = about(image, tokens);
+    out.places = places_of(w, sight, text, tokens);
+    out.text[CHANGED] = about(image, tokens_of(w, wrong));
     draw_other(w->gallery, text, s, &plan, h, d);
-    out.text[OTHERS] = encode(w, image, text);
+    out.text[OTHERS] = about(image, tokens_of(w, text));
     draw_masked(&out, w, image, sight);
     return out;
 }
