@@ -4,8 +4,9 @@
 # usage: vlrm caption --model DIR [options] SOURCE...
 #
 # SOURCE is what vlrm-extract takes: a folder of images or videos, files, shards; - for one file on stdin. Options are those of
-# vlrm-extract and vlrm-rollout: --policy RUN/policy/latest captions with a trained policy, --max 1 takes one frame of every video, --sample
-# --num-return 3 gives three captions of each. One line a caption: {"id": .., "caption": ..}. Exit status 3: some frames have none.
+# vlrm-extract and vlrm-rollout: --policy RUN/policy/latest captions with a trained policy, --max 1 takes one frame of every
+# video, --sample --num-return 3 gives three captions of each. One line a caption: {"id": .., "caption": ..}. Exit status 3: some
+# frames have none.
 set -u
 . "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/stages.sh"
 recipe_name=caption

@@ -10,10 +10,10 @@
 #   --images N         images on the page (default 24)
 #   --greedy           greedy captions (default: the paper's beams)
 #
-# Every other option is vlrm-eval's, as --name=value. In DIR: history.sqlite (table eval: run, step, metric, mean, low, high;
-# step -1 is the captioner before training), metrics.svg, index.html, NAME/step-N.{vlrm,json,jsonl}. A step that is in the history is
-# never evaluated again; a second cron-eval on the same DIR ends at once. Exit status 7, and one line, when a metric fell; a fall that
-# could not be said (killed before) is said by the next cron-eval.
+# Every other option is vlrm-eval's, as --name=value. In DIR: history.sqlite (table eval: run, step, metric, mean, low, high; step
+# -1 is the captioner before training), metrics.svg, index.html, NAME/step-N.{vlrm,json,jsonl}. A step that is in the history is
+# never evaluated again; a second cron-eval on the same DIR ends at once. Exit status 7, and one line, when a metric fell; a fall
+# that could not be said (killed before) is said by the next cron-eval.
 set -u
 . "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/stages.sh"
 recipe_name=cron-eval

@@ -10,9 +10,9 @@
 #   --greedy          greedy captions (default: the paper's beams)
 #   --logs DIR        where the stages' logs go (default: a new folder, removed when all is well)
 #
-# Captions are of the centre crop, as in the paper (Table 3).
-# SOURCE is what vlrm-extract takes. Every other option is vlrm-eval's and is given as --name=value: --clip, --itm, --cache,
-# --per-image, --output, --baseline, --fail-below, --max-drop. The report goes to stdout, or to --output. Exit status 7: a check failed.
+# Captions are of the centre crop, as in the paper (Table 3). SOURCE is what vlrm-extract takes. Every other option is vlrm-eval's
+# and is given as --name=value: --clip, --itm, --cache, --per-image, --output, --baseline, --fail-below, --max-drop. The report
+# goes to stdout, or to --output. Exit status 7: a check failed.
 set -u
 . "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/stages.sh"
 recipe_name=evaluate

@@ -5,9 +5,9 @@
 #
 # Trains VLRM and VLRM-RS with several seeds and each ablation with one, two trainings side by side; captions 1,000 and more
 # held-out frames, and those of a world drawn otherwise, with what came out and measures them: recall under a CLIP that took no
-# part in training, and the truth. Everything is put into the folder RUN (default: run/reproduce): results.json, reproduction.md (the
-# report; `make reproduce` copies it to doc/), page/index.html, runs/, logs/. A run that is finished is not run again: the same
-# command goes on where it was stopped. Rows and settings are those of pipelines/miniature.sh.
+# part in training, and the truth. Everything is put into the folder RUN (default: run/reproduce): results.json, reproduction.md
+# (the report; `make reproduce` copies it to doc/), page/index.html, runs/, logs/. A run that is finished is not run again: the
+# same command goes on where it was stopped. Rows and settings are those of pipelines/miniature.sh.
 set -euo pipefail
 . "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/stages.sh"
 . "$stages_folder/miniature.sh"

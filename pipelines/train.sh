@@ -5,12 +5,13 @@
 #
 # SOURCE is what vlrm-extract takes: videos, images, folders, shards. Every option of vlrm-extract, vlrm-rollout, vlrm-reward and
 # vlrm-update may be given; it goes to those programs that know it (VLRM_* in the environment works too). Set by the recipe unless
-# given: --batch 4096 (captions per step), one frame at random of every video (--max 1 --pick random), --loop where --max-steps says when
-# to end; and always: --sample, --policy RUN/policy, --features (not with --train lora-vision).
+# given: --batch 4096 (captions per step), one frame at random of every video (--max 1 --pick random), --loop where --max-steps
+# says when to end; and always: --sample, --policy RUN/policy, --features (not with --train lora-vision).
 #
 # The run folder: config.json (every option of vlrm-update, the models, the stages before it), train.json (what was given here),
-# logs/STAGE.log, metrics.jsonl, policy/, state/. The metrics are also printed, a line for each step. Killed or interrupted at any moment, the same command goes on from the last complete step, to the same
-# parameters. When a stage fails the others are stopped, and the recipe ends with that stage's exit status.
+# logs/STAGE.log, metrics.jsonl, policy/, state/. The metrics are also printed, a line for each step. Killed or interrupted at any
+# moment, the same command goes on from the last complete step, to the same parameters. When a stage fails the others are stopped,
+# and the recipe ends with that stage's exit status.
 set -u
 . "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/stages.sh"
 recipe_name=train

@@ -4,8 +4,9 @@
 # usage: vlrm youtube [options] [ID|URL]... [-- EXTRACT-OPTIONS]
 #
 # Fetches each video with the user's own yt-dlp (whose configuration, cookies included, holds), pipes its bytes into vlrm-extract
-# and writes the records to stdout, one segment a video, under the video's id. Without ID or URL their list is read from stdin, one
-# a line; one that is given twice is fetched once. A video that cannot be fetched or read is noted in the journal, and the others go on.
+# and writes the records to stdout, one segment a video, under the video's id. Without ID or URL their list is read from stdin,
+# one a line; one that is given twice is fetched once. A video that cannot be fetched or read is noted in the journal, and the
+# others go on.
 #
 #   --journal FILE   one JSON line a video: source, verdict, frames, missing, and the reason where it is not complete
 #   --resume         skip the videos that the journal lists
@@ -15,8 +16,8 @@
 #   --retries N      how often yt-dlp tries (default 3)
 #
 # Exit status: 0 clean, 2 wrong usage, 3 when some videos failed, 4 when there was none to fetch, 75 when interrupted (what was
-# written is whole: a stream of the videos that were finished). After kill -9 --resume goes on as well, but what was being written is
-# cut, and the last video that is whole may not be in the journal: then it comes a second time.
+# written is whole: a stream of the videos that were finished). After kill -9 --resume goes on as well, but what was being written
+# is cut, and the last video that is whole may not be in the journal: then it comes a second time.
 set -u
 . "$(dirname "$(readlink -f "$0")")/stages.sh"
 recipe_name=youtube
