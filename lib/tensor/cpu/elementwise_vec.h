@@ -5,14 +5,26 @@
 #include "tensor/cpu/math_vec.h"
 #include "tensor/cpu/plain.h"
 
+enum { ABREAST = 8 }; /* vectors at a time, see v_normal_cdf */
+
+INLINE void gelu_abreast(real *y, const real *x, size_t vectors, size_t width)
+{
+    V v[ABREAST], cdf[ABREAST];
+    for (size_t i = 0; i < vectors; i++)
+        v[i] = v_load_n(x + i * VL, width);
+    v_normal_cdf(cdf, v, vectors);
+    for (size_t i = 0; i < vectors; i++)
+        v_store_n(y + i * VL, v_mul(v[i], cdf[i]), width);
+}
+
 static void gelu_run(real *y, const real *x, const real *b, double c, size_t n)
 {
     (void)b, (void)c;
-    for (size_t i = 0; i < n; i += VL) {
-        size_t rest = size_min(VL, n - i);
-        V v = v_load_n(x + i, rest);
-        v_store_n(y + i, v_mul(v, v_normal_cdf(v)), rest);
-    }
+    size_t i = 0;
+    for (; i + ABREAST * VL <= n; i += ABREAST * VL)
+        gelu_abreast(y + i, x + i, ABREAST, VL);
+    for (; i < n; i += VL)
+        gelu_abreast(y + i, x + i, 1, size_min(VL, n - i));
 }
 
 static void gelu(real *y, const real *x, size_t n)
@@ -21,17 +33,28 @@ static void gelu(real *y, const real *x, size_t n)
 }
 
 /* In the forward pass this was y = x Phi(x), so dx += dy (Phi(x) + x phi(x)); where phi is 0, x phi is too: not inf * 0. */
+INLINE void gelu_backward_abreast(real *dx, const real *dy, const real *x, size_t vectors, size_t width)
+{
+    V v[ABREAST], cdf[ABREAST];
+    for (size_t i = 0; i < vectors; i++)
+        v[i] = v_load_n(x + i * VL, width);
+    v_normal_cdf(cdf, v, vectors);
+    for (size_t i = 0; i < vectors; i++) {
+        V density = v_mul(v_set(0.39894228f), v_exp(v_mul(v_mul(v[i], v[i]), v_set(-0.5f))));
+        V slope = v_add(cdf[i], v_less(v_abs(v[i]), v_set(14), v_mul(v[i], density), v_mul(v_zero(), density)));
+        real *to = dx + i * VL;
+        v_store_n(to, v_fma(v_load_n(dy + i * VL, width), slope, v_load_n(to, width)), width);
+    }
+}
+
 static void gelu_backward_run(real *dx, const real *dy, const real *x, double c, size_t n)
 {
     (void)c;
-    for (size_t i = 0; i < n; i += VL) {
-        size_t rest = size_min(VL, n - i);
-        V v = v_load_n(x + i, rest);
-        V density = v_mul(v_set(0.39894228f), v_exp(v_mul(v_mul(v, v), v_set(-0.5f))));
-        V slope = v_less(v_abs(v), v_set(14), v_mul(v, density), v_mul(v_zero(), density));
-        slope = v_add(v_normal_cdf(v), slope);
-        v_store_n(dx + i, v_fma(v_load_n(dy + i, rest), slope, v_load_n(dx + i, rest)), rest);
-    }
+    size_t i = 0;
+    for (; i + ABREAST * VL <= n; i += ABREAST * VL)
+        gelu_backward_abreast(dx + i, dy + i, x + i, ABREAST, VL);
+    for (; i < n; i += VL)
+        gelu_backward_abreast(dx + i, dy + i, x + i, 1, size_min(VL, n - i));
 }
 
 static void gelu_backward(real *dx, const real *dy, const real *x, size_t n)
