@@ -15,7 +15,7 @@ fi
 # frames of the split validation (doc/experiments.md).
 : "${MINI_SIM_WEIGHT:=3}"       # of the ITM logit in the reward
 : "${MINI_REF_WEIGHT:=4}"       # of the reference's mean log-probability
-: "${MINI_BAD_WEIGHT:=80}"      # of a token in a bad phrase
+: "${MINI_BAD_WEIGHT:=15}"      # of a token in a bad phrase
 : "${MINI_CLIP_WEIGHT:=0.3}"    # of Phi in VLRM-RS's
 : "${MINI_STEPS:=240}"          # optimizer steps
 : "${MINI_BATCH:=128}"          # captions a step
@@ -23,7 +23,7 @@ fi
 : "${MINI_VALUE_RATE:=1e-3}"  # and of value head and value LoRA
 : "${MINI_WARMUP:=10}"          # steps
 : "${MINI_BETA2:=0.98}"         # second decay of Adam: gradients treble in a run
-: "${MINI_TEMPERATURE:=0.6}"    # of sampling
+: "${MINI_TEMPERATURE:=0.8}"    # of sampling
 : "${MINI_TOP_K:=6}"
 : "${MINI_TOKENS:=40}"          # longest caption
 : "${MINI_EVERY:=40}"           # steps between the policies that are kept and measured

@@ -28,6 +28,8 @@ Plan plan_web(const Web *web, Dice *d)
         plan = plan_long;
     else if (kind < web->detailed)
         plan = plan_range(d);
+    if (web->neat && kind < web->detailed)
+        return plan;
     plan.opening = web->opening;
     plan.year = web->year;
     plan.talk = web->talk;

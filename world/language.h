@@ -46,6 +46,7 @@ typedef struct Web {
     double opening, year, talk; /* in all: chances of the meaningless phrases */
     double place;
     double ground; /* in short ones: that the background is said */
+    bool neat;     /* detailed ones have nothing that the paper's rules punish */
 } Web;
 
 extern const Web web_default;

@@ -30,6 +30,8 @@ static const Option options[] = {
      "caption: that a short caption says its one object's colour, size or fill, each"},
     {"opening", 0, OPTION_REAL, &teach.opening, "0.12", 0, 1, "CHANCE",
      "caption: that a caption begins with words that mean nothing, as \"a photo of\""},
+    {"neat", 0, OPTION_FLAG, &teach.neat, NULL, 0, 0, NULL,
+     "caption: detailed captions have no such words, no made-up year or talk, no \"on the left\""},
     {"ground", 0, OPTION_REAL, &teach.ground, "0.04", 0, 1, "CHANCE", "caption: that a short caption says the background"},
     {"go-on", 0, OPTION_FLAG, &teach.go_on, NULL, 0, 0, NULL, "caption, match: from what the model is, rather than anew"},
     {"size", 0, OPTION_INT, &size, "48", 8, 1024, "PX", "side of the models' images"},

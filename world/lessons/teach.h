@@ -26,6 +26,7 @@ typedef struct TeachOptions {
     double detailed;  /* caption: share of detailed captions */
     double attribute; /* caption: chance that a short one says its object's colour, size or fill, each */
     double opening;   /* caption: chance that one has a meaningless opening */
+    bool neat;        /* caption: detailed ones have nothing that the paper's rules punish */
     double ground;    /* caption: chance that a short one says the background */
     bool go_on;       /* caption, match: from what the model is, rather than anew */
     uint64_t seed;

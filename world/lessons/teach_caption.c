@@ -25,10 +25,8 @@ static Plan draw_plan(const TeachOptions *o, Dice *d)
     web.attribute = o->attribute;
     web.opening = o->opening;
     web.ground = o->ground;
-    Plan plan = plan_web(&web, d);
-    if (o->detailed >= 1)
-        plan.opening = plan.year = plan.talk = plan.place = 0;
-    return plan;
+    web.neat = o->neat || o->detailed >= 1;
+    return plan_web(&web, d);
 }
 
 /* A caption of the scene as ids, its eos last. */
