@@ -10,9 +10,9 @@ if [ -z "${MODELS-}" ]; then
     MODELS=$(realpath -m --relative-base=. -- "$MODELS") # reports name it
 fi
 
-# Reinforcement. The paper's: 4096 captions a step, learning rate 1e-5, temperature 2. These are the miniature's: at temperature 2
-# its small captioner samples mostly what is not true; ITM's logit is far wider here than the reference's log-probability. Chosen on
-# frames of the split validation (doc/experiments.md).
+# Reinforcement. The paper's: 4096 captions a step, learning rate 1e-5, temperature 2. These are the miniature's: at temperature 2 a
+# quarter of what its small captioner samples is no sentence; ITM's logit is far wider here than the reference's log-probability.
+# Chosen on frames of the split validation (doc/experiments.md).
 : "${MINI_SIM_WEIGHT:=3}"       # of the ITM logit in the reward
 : "${MINI_REF_WEIGHT:=4}"       # of the reference's mean log-probability
 : "${MINI_BAD_WEIGHT:=15}"      # of a token in a bad phrase
