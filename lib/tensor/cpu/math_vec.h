@@ -30,9 +30,9 @@ INLINE V v_exp(V x)
 }
 
 /*
- * The standard normal's distribution function, (1 + erf(x / sqrt 2)) / 2, of n vectors. Near 0 from erf(z) / z as a polynomial in
- * z^2; beyond, from log erfc(|z|), so that the tail keeps its relative precision. By steps: a polynomial is one long chain, and
- * only those of several vectors side by side keep the processor busy.
+ * The standard normal's distribution function, (1 + erf(x / sqrt 2)) / 2, of n vectors; y is not x. Near 0 from erf(z) / z as a
+ * polynomial in z^2; beyond, from log erfc(|z|), so that the tail keeps its relative precision. By steps: a polynomial is one
+ * long chain, and only those of several vectors side by side keep the processor busy.
  */
 INLINE void v_normal_cdf(V *y, const V *x, size_t n)
 {
