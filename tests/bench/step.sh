@@ -4,7 +4,8 @@
 # CHECKPOINTS is what ../shared/oracle/checkpoints.py wrote (blip2, itm; sizes small and full, f32 or bf16). The peer is
 # ../shared/oracle/peer_step.py: Hugging Face models on torch, batched, the same number of tokens. VLRM_ORACLE names a python with
 # torch and transformers. Both sides take turns; each phase's median is compared. Needs a machine at rest. MIB is what vlrm-update
-# may use for activations: speed and memory are of the same run. On both sides a first step warms up and the second counts.
+# may use for activations: speed and memory are of the same run. Of torch and of vlrm-update a first step warms up and the second
+# counts; encoding, sampling and scoring are a quarter of what four batches took in one run, its beginning included.
 set -eu
 checkpoints=${1:?usage: tests/bench/step.sh CHECKPOINTS [BATCH [ROUNDS [MIB]]]} batch=${2:-16} rounds=${3:-3} memory=${4:-512}
 root=$(cd "$(dirname "$0")/../.." && pwd)
@@ -16,15 +17,15 @@ tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
 dtype=$(vlrm-weights list "$checkpoints/blip2" | awk -F'\t' '$2 == "BF16" { b = 1 } END { print b ? "bfloat16" : "float32" }')
 
-# Noise images of the model's size, as raw PNGs: two batches of records of the same images.
+# Noise images of the model's size, as raw PNGs: `batches` batches of records of the same images.
+batches=4
 size=$(jq .vision_config.image_size "$checkpoints/blip2/config.json")
 for ((i = 0; i < batch; i++)); do
     ffmpeg -v error -f lavfi -i "nullsrc=s=${size}x${size},geq=random(1)*255:128:128" -frames:v 1 "$tmp/$i.png"
 done
-for name in warm frames; do
-    for ((i = 0; i < batch; i++)); do echo "{\"id\": \"$name-$i\", \"frame\": {\"path\": \"$tmp/$i.png\"}}"; done |
-        vlrm-cat --from=json > "$tmp/$name.vlrm"
-done
+for ((i = 0; i < batches * batch; i++)); do
+    echo "{\"id\": \"$i\", \"frame\": {\"path\": \"$tmp/$((i % batch)).png\"}}"
+done | vlrm-cat --from=json > "$tmp/frames.vlrm"
 
 # rollout FRAMES, reward CAPTIONS: what they say of their seconds goes into log.
 rollout() {
@@ -36,25 +37,26 @@ reward() {
     vlrm-reward -v --model "$checkpoints/blip2" --itm "$checkpoints/itm" --score-batch "$batch" "$1" 2> "$tmp/log"
 }
 
-# phase NAME SECONDS: one measured figure.
+# phase NAME FIGURE [BATCHES]: what was measured, of a batch.
 phase() {
-    echo "$1 $2" >> "$tmp/$side"
+    [[ $2 == [0-9]* ]] || { echo "step.sh: $side has no figure for $1" >&2; exit 1; }
+    awk -v name="$1" -v figure="$2" -v batches="${3:-1}" 'BEGIN { print name, figure / batches }' >> "$tmp/$side"
 }
 
 ours() {
     side=ours
     rollout "$tmp/frames.vlrm" > "$tmp/captions.vlrm"
-    phase encode "$(sed -n 's/.*encode \([0-9.]*\), decode.*/\1/p' "$tmp/log")"
-    phase rollout "$(sed -n 's/.*decode \([0-9.]*\);.*/\1/p' "$tmp/log")"
+    phase encode "$(sed -n 's/.*encode \([0-9.]*\), decode.*/\1/p' "$tmp/log")" $batches
+    phase rollout "$(sed -n 's/.*decode \([0-9.]*\);.*/\1/p' "$tmp/log")" $batches
     reward "$tmp/captions.vlrm" > "$tmp/rewards.vlrm"
-    phase reward "$(sed -n 's/.*itm \([0-9.]*\), ref \([0-9.]*\),.*/\1 \2/p' "$tmp/log" | awk '{ print $1 + $2 }')"
+    phase reward "$(sed -n 's/.*itm \([0-9.]*\), ref \([0-9.]*\),.*/\1 \2/p' "$tmp/log" | awk '{ print $1 + $2 }')" $batches
     rm -rf "$tmp/run"
-    cat "$tmp/warm-rewards.vlrm" "$tmp/rewards.vlrm" |
+    vlrm-cat --head $((2 * batch)) "$tmp/rewards.vlrm" |
         vlrm-update --model "$checkpoints/blip2" --run "$tmp/run" --off-policy --batch "$batch" --memory "$memory" | tail -1 > "$tmp/metrics"
     phase values "$(jq .seconds.values "$tmp/metrics")"
     phase policy "$(jq .seconds.policy "$tmp/metrics")"
     phase adam "$(jq .seconds.optimizer "$tmp/metrics")"
-    jq -r '"memory \(.peak_memory_mib)"' "$tmp/metrics" >> "$tmp/ours"
+    phase memory "$(jq .peak_memory_mib "$tmp/metrics")"
 }
 
 peer() {
@@ -63,19 +65,15 @@ peer() {
         > "$tmp/rounds" 2> "$tmp/log" || { cat "$tmp/log" >&2; exit 1; }
     tail -1 "$tmp/rounds" > "$tmp/round"
     for name in encode rollout reward values policy adam; do phase $name "$(jq ".$name" "$tmp/round")"; done
-    jq -r '"memory \(.peak_mib)"' "$tmp/round" >> "$tmp/peer"
+    phase memory "$(jq .peak_mib "$tmp/round")"
 }
 
-rollout "$tmp/warm.vlrm" > "$tmp/captions.vlrm"
-reward "$tmp/captions.vlrm" > "$tmp/warm-rewards.vlrm"
 for ((r = 0; r < rounds; r++)); do
     ours
     peer
 done
 
-# median FILE PHASE: fails when a phase was not measured.
-median() {
-    grep -q "^$2 [0-9]" "$1" || { echo "step.sh: $(basename "$1") has no figure for $2" >&2; exit 1; }
+median() { # FILE PHASE
     awk -v p="$2" '$1 == p { print $2 }' "$1" | sort -g | awk '{ x[NR] = $1 } END { print NR % 2 ? x[(NR + 1) / 2] : (x[NR / 2] + x[NR / 2 + 1]) / 2 }'
 }
 
