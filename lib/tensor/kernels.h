@@ -105,7 +105,7 @@ typedef struct Kernels {
     /* y[i] = sources[refs[i].source][refs[i].row]; backward adds. A NULL dsource is skipped. */
     void (*gather)(real *y, const real *const *sources, const RowRef *refs, size_t n, size_t cols);
     void (*gather_backward)(real *const *dsources, const real *dy, const RowRef *refs, size_t n, size_t cols);
-    /* dst[rows[i]] = src[i]: new keys and values into a cache. */
+    /* dst[rows[i]] = src[i], no row twice: new keys and values into a cache. */
     void (*scatter)(real *dst, const real *src, const size_t *rows, size_t n, size_t cols);
 
     /* y[i] = mean of rows first[i] .. first[i]+count[i]-1 of x. */

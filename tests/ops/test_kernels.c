@@ -82,6 +82,32 @@ static void rows_moved(void)
     buffers_release();
 }
 
+/* As many values as several threads share. */
+static void many_rows_moved(void)
+{
+    enum { COLS = 613, N = 97, FROM = 50 };
+    static int32_t ids[N];
+    static RowRef refs[N];
+    static size_t to[N];
+    real *a = draw(FROM * COLS), *b = draw(FROM * COLS), *embedded = buffer(N * COLS), *gathered = buffer(N * COLS),
+         *scattered = buffer(N * COLS);
+    for (size_t i = 0; i < N; i++) {
+        ids[i] = (int32_t)(i * 7 % FROM);
+        refs[i] = (RowRef){i % 2, (uint32_t)(i * 11 % FROM)};
+        to[i] = i * 5 % N;
+    }
+    fast->embed(embedded, DTYPE_REAL, a, ids, N, COLS);
+    fast->gather(gathered, (const real *const[]){a, b}, refs, N, COLS);
+    fast->scatter(scattered, gathered, to, N, COLS);
+    for (size_t i = 0; i < N; i++) {
+        const real *from = (refs[i].source ? b : a) + refs[i].row * COLS;
+        assert_memory_equal(embedded + i * COLS, a + (size_t)ids[i] * COLS, COLS * sizeof *a);
+        assert_memory_equal(gathered + i * COLS, from, COLS * sizeof *a);
+        assert_memory_equal(scattered + to[i] * COLS, from, COLS * sizeof *a);
+    }
+    buffers_release();
+}
+
 /* Elementwise. */
 
 /* Numbers over the whole range where the functions bend, and the special ones. */
@@ -385,6 +411,7 @@ static void test_memory(void **state)
 
 TEST(norms)
 TEST(rows_moved)
+TEST(many_rows_moved)
 TEST(elements)
 TEST(logits)
 TEST(likeliest)
@@ -396,9 +423,10 @@ static int run_all(int threads)
 {
     pool_init(threads);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_norms),      cmocka_unit_test(test_rows_moved),      cmocka_unit_test(test_elements),
-        cmocka_unit_test(test_likeliest),  cmocka_unit_test(test_rows_added),      cmocka_unit_test(test_logits),
-        cmocka_unit_test(test_attentions), cmocka_unit_test(test_attention_alone), cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_norms),    cmocka_unit_test(test_rows_moved), cmocka_unit_test(test_many_rows_moved),
+        cmocka_unit_test(test_elements), cmocka_unit_test(test_likeliest),  cmocka_unit_test(test_rows_added),
+        cmocka_unit_test(test_logits),   cmocka_unit_test(test_attentions), cmocka_unit_test(test_attention_alone),
+        cmocka_unit_test(test_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -3,10 +3,45 @@
 
 #include <string.h>
 
+#include "base/pool.h"
+
+/* n rows to be written, each by itself: where row i comes from is the mover's business. */
+typedef struct RowMoves RowMoves;
+struct RowMoves {
+    void (*move)(const RowMoves *w, size_t i);
+    real *to;
+    DType type;
+    const void *table;
+    const int32_t *ids;
+    const real *const *sources;
+    const RowRef *refs;
+    const real *from;
+    const size_t *rows;
+    size_t n, cols, size; /* size: rows of a part */
+};
+
+static void moves_part(void *context, size_t part)
+{
+    const RowMoves *w = context;
+    for (size_t i = part * w->size; i < size_min(w->n, (part + 1) * w->size); i++)
+        w->move(w, i);
+}
+
+static void moves_run(RowMoves *w)
+{
+    w->size = ELEMENTS_PER_PART / (w->cols ? w->cols : 1) + 1;
+    pool_run(moves_part, w, (w->n + w->size - 1) / w->size);
+}
+
+static void embed_row(const RowMoves *w, size_t i)
+{
+    const char *row = (const char *)w->table + (size_t)w->ids[i] * w->cols * dtype_size(w->type);
+    dtype_convert(DTYPE_REAL, w->to + i * w->cols, w->type, row, w->cols);
+}
+
 static void embed(real *y, DType type, const void *table, const int32_t *ids, size_t n, size_t cols)
 {
-    for (size_t i = 0; i < n; i++)
-        dtype_convert(DTYPE_REAL, y + i * cols, type, (const char *)table + (size_t)ids[i] * cols * dtype_size(type), cols);
+    moves_run(&(RowMoves){.move = embed_row, .to = y, .type = type, .table = table, .ids = ids, .n = n, .cols = cols});
 }
 
 static void row_add(real *y, const real *x, size_t n)
@@ -21,10 +56,14 @@ static void embed_backward(real *dtable, const real *dy, const int32_t *ids, siz
         row_add(dtable + (size_t)ids[i] * cols, dy + i * cols, cols);
 }
 
+static void gather_row(const RowMoves *w, size_t i)
+{
+    memcpy(w->to + i * w->cols, w->sources[w->refs[i].source] + w->refs[i].row * w->cols, w->cols * sizeof *w->to);
+}
+
 static void gather(real *y, const real *const *sources, const RowRef *refs, size_t n, size_t cols)
 {
-    for (size_t i = 0; i < n; i++)
-        memcpy(y + i * cols, sources[refs[i].source] + refs[i].row * cols, cols * sizeof *y);
+    moves_run(&(RowMoves){.move = gather_row, .to = y, .sources = sources, .refs = refs, .n = n, .cols = cols});
 }
 
 static void gather_backward(real *const *dsources, const real *dy, const RowRef *refs, size_t n, size_t cols)
@@ -34,10 +73,14 @@ static void gather_backward(real *const *dsources, const real *dy, const RowRef 
             row_add(dsources[refs[i].source] + refs[i].row * cols, dy + i * cols, cols);
 }
 
+static void scatter_row(const RowMoves *w, size_t i)
+{
+    memcpy(w->to + w->rows[i] * w->cols, w->from + i * w->cols, w->cols * sizeof *w->to);
+}
+
 static void scatter(real *dst, const real *src, const size_t *rows, size_t n, size_t cols)
 {
-    for (size_t i = 0; i < n; i++)
-        memcpy(dst + rows[i] * cols, src + i * cols, cols * sizeof *dst);
+    moves_run(&(RowMoves){.move = scatter_row, .to = dst, .from = src, .rows = rows, .n = n, .cols = cols});
 }
 
 /* Sums of one column after the other, in double. */
