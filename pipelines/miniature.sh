@@ -11,19 +11,19 @@ if [ -z "${MODELS-}" ]; then
 fi
 
 # Reinforcement. The paper's: 4096 captions a step, learning rate 1e-5, temperature 2. These are the miniature's: at temperature 2 a
-# quarter of what its small captioner samples is no sentence; ITM's logit is far wider here than the reference's log-probability.
-# Chosen on frames of the split validation (doc/experiments.md).
+# quarter of what its small captioner samples is no sentence; ITM's logit is far wider here than the reference's log-probability and
+# Phi. Chosen on frames of the split validation (doc/experiments.md).
 : "${MINI_SIM_WEIGHT:=3}"       # of the ITM logit in the reward
 : "${MINI_REF_WEIGHT:=4}"       # of the reference's mean log-probability
 : "${MINI_BAD_WEIGHT:=15}"      # of a token in a bad phrase
-: "${MINI_CLIP_WEIGHT:=0.3}"    # of Phi in VLRM-RS's
-: "${MINI_STEPS:=240}"          # optimizer steps
+: "${MINI_CLIP_WEIGHT:=1}"      # of Phi beside it, in VLRM-RS's
+: "${MINI_STEPS:=320}"          # optimizer steps
 : "${MINI_BATCH:=128}"          # captions a step
-: "${MINI_RATE:=1.5e-4}"        # learning rate of the policy
-: "${MINI_VALUE_RATE:=1e-3}"  # and of value head and value LoRA
+: "${MINI_RATE:=2e-4}"          # learning rate of the policy
+: "${MINI_VALUE_RATE:=1e-3}"    # and of value head and value LoRA
 : "${MINI_WARMUP:=10}"          # steps
 : "${MINI_BETA2:=0.98}"         # second decay of Adam: gradients treble in a run
-: "${MINI_TEMPERATURE:=0.8}"    # of sampling
+: "${MINI_TEMPERATURE:=1.5}"    # of sampling
 : "${MINI_TOP_K:=6}"
 : "${MINI_TOKENS:=40}"          # longest caption
 : "${MINI_EVERY:=40}"           # steps between the policies that are kept and measured
@@ -42,26 +42,32 @@ fi
 # with one thread each: at these sizes that is faster than two threads in one.
 : "${MINI_SEEDS:=1 2 3}" "${MINI_JOBS:=2}"
 mini_main=(VLRM VLRM-RS no-reference)
-mini_followed=(VLRM VLRM-RS)       # measured every MINI_EVERY steps too
+mini_followed=(VLRM VLRM-RS)       # the first seed of these measured every MINI_EVERY steps too
+mini_compared=(VLRM no-reference)  # seed by seed, by the mean of the last MINI_LATE policies kept: one swings as much as seeds differ
+: "${MINI_LATE:=3}"
 
 mini_is_main() {
     case " ${mini_main[*]} " in *" $1 "*) return 0 ;; esac
     return 1
 }
 
-# mini_rows COMMAND: runs COMMAND ROW OPTIONS... for each row, with the options of vlrm train that make it.
+mini_is_compared() {
+    case " ${mini_compared[*]} " in *" $1 "*) return 0 ;; esac
+    return 1
+}
+
+# mini_rows COMMAND: runs COMMAND ROW OPTIONS... for each row, with the options of vlrm train that make it; the longest before the last.
 mini_rows() {
     "$1" VLRM
     "$1" VLRM-RS --no-ref --clip "$MODELS/clip" --clip-weight "$MINI_CLIP_WEIGHT"
     "$1" no-reference --no-ref
     "$1" no-bad-penalty --bad-weight 0
-    "$1" temperature-2 --temperature 2
     "$1" value-head-linear --value-head linear
-    "$1" train-projection --train projection
-    "$1" train-query+projection --train query,projection
-    "$1" train-lora-llm --train lora-llm
-    "$1" train-all+lora-llm --train query,qformer,projection,lora-llm
     "$1" train-all+lora-vision --train query,qformer,projection,lora-vision
+    "$1" train-all+lora-llm --train query,qformer,projection,lora-llm
+    "$1" train-lora-llm --train lora-llm
+    "$1" train-query+projection --train query,projection
+    "$1" train-projection --train projection
 }
 
 # mini_check TOOL...: the models are there, and so are the tools.

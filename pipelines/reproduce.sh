@@ -33,7 +33,18 @@ job() {
     printf %s "${*:3}" >"$run/runs/$name.options"
     mini_train "$run/runs/$name" "$run/train" "$MINI_STEPS" "$MINI_EVERY" --seed "$seed" "${@:3}" >/dev/null
     if mini_is_main "$1"; then mini_evaluate "$run/other" "$run/results/other/$name" "$policy"; fi
+    if mini_is_compared "$1"; then measure_late "$name"; fi
     mini_evaluate "$run/test" "$run/results/test/$name" "$policy"
+}
+
+# measure_late NAME: the policies kept before the last one, MINI_LATE with it, on the test set too.
+measure_late() {
+    local i step
+    for ((i = 1; i < MINI_LATE; i++)); do
+        step=$((MINI_STEPS - i * MINI_EVERY))
+        [ "$step" -gt 0 ] || break
+        mini_evaluate "$run/test" "$run/results/test-$step/$1" "$run/runs/$1/policy/step-$(printf %06d "$step")"
+    done
 }
 
 # Starts a job in a process group of its own, as soon as fewer than MINI_JOBS are running.

@@ -51,7 +51,7 @@ ours() {
     reward "$tmp/captions.vlrm" > "$tmp/rewards.vlrm"
     phase reward "$(sed -n 's/.*itm \([0-9.]*\), ref \([0-9.]*\),.*/\1 \2/p' "$tmp/log" | awk '{ print $1 + $2 }')" $batches
     rm -rf "$tmp/run"
-    vlrm-cat --head $((2 * batch)) "$tmp/rewards.vlrm" |
+    vlrm-cat --to=stream --head $((2 * batch)) "$tmp/rewards.vlrm" |
         vlrm-update --model "$checkpoints/blip2" --run "$tmp/run" --off-policy --batch "$batch" --memory "$memory" | tail -1 > "$tmp/metrics"
     phase values "$(jq .seconds.values "$tmp/metrics")"
     phase policy "$(jq .seconds.policy "$tmp/metrics")"
