@@ -1,9 +1,9 @@
 /*
  * vlrm-reward: captions to the return of every token (paper, section 3.4, equation 1, Table 1).
  *
- * Captions are gathered into scoring batches for the models; with CLIP, whose Phi is over the records of a batch, they then wait
- * in the spool until the batch is complete. Here are the options and the loop; the models are in scorers.c, the arithmetic in
- * returns.c.
+ * Captions are gathered into scoring batches for the models, the same ones however slowly they come: sums are rounded by what is
+ * computed together. With CLIP, whose Phi is over the records of a batch, they then wait in the spool until the batch is
+ * complete. Here are the options and the loop; the models are in scorers.c, the arithmetic in returns.c.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -314,7 +314,7 @@ static void run_loop(Loop *l)
         }
         if (opt.batch > 0 ? l->in_batch == (uint64_t)opt.batch : r.kind == RECORD_BATCH)
             close_batch(l, r.kind == RECORD_BATCH ? &r : NULL);
-        if (l->n_pending > 0 && reader_would_block(l->filter.in))
+        else if (r.kind == RECORD_BATCH) /* who ended it may wait for what comes of it */
             score_pending(l);
     }
     if (opt.batch > 0 && l->in_batch > 0) {

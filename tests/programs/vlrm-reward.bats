@@ -74,6 +74,17 @@ against_reference() {
     paste -d' ' <(vlrm-cat "$TMP/a.vlrm" | jq -r 'select(.id) | .reward.returns[]') <(vlrm-cat "$TMP/b.vlrm" | jq -r 'select(.id) | .reward.returns[]') | near 1e-5
 }
 
+@test "captions that come slowly score the same to the bit" {
+    captions > "$TMP/captions.vlrm"
+    vlrm-reward "${models[@]}" "$TMP/captions.vlrm" > "$TMP/at-once.vlrm"
+    piece=$(($(stat -c %s "$TMP/captions.vlrm") / 7))
+    for ((i = 0; i < 8; i++)); do
+        tail -c +$((i * piece + 1)) "$TMP/captions.vlrm" | head -c "$piece"
+        sleep 0.3
+    done | vlrm-reward "${models[@]}" > "$TMP/slowly.vlrm"
+    cmp <(vlrm-cat "$TMP/at-once.vlrm" | jq -c 'select(.id)') <(vlrm-cat "$TMP/slowly.vlrm" | jq -c 'select(.id)')
+}
+
 @test "features without their frame are told apart" {
     captions | vlrm-rollout --model "$ORACLE/blip2" --sample --features > "$TMP/features.vlrm"
     vlrm-cat --bin=base64 "$TMP/features.vlrm" | jq -c 'select(.id) | del(.frame)' | vlrm-cat --from=json > "$TMP/alone.vlrm"
