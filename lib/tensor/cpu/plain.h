@@ -38,6 +38,10 @@ typedef void ElementRun(real *y, const real *a, const real *b, double c, size_t 
 /* Splits n values over the threads. */
 void elements_run(ElementRun *run, real *y, const real *a, const real *b, double c, size_t n);
 
+/* Calls row(context, i) for each i < rows, of cols values each, split over the threads by as many values. */
+typedef void RowRun(const void *context, size_t i);
+void rows_run(RowRun *row, const void *context, size_t rows, size_t cols);
+
 /*
  * Splits n units into parts of equal size (the last may be smaller), a multiple of `grain`, at most `most` each, as many parts
  * as keep all threads busy. Returns the size of a part; part p is p*size .. min(n, (p+1)*size)-1.

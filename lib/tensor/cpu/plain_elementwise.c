@@ -3,8 +3,6 @@
 
 #include <tgmath.h>
 
-#include "base/pool.h"
-
 static const double sqrt_half = 0.70710678118654752440, inv_sqrt_2pi = 0.39894228040143267794;
 
 static void gelu_run(real *y, const real *x, const real *b, double c, size_t n)
@@ -87,23 +85,21 @@ static void axpy(real *y, double alpha, const real *x, size_t n)
     elements_run(axpy_run, y, x, NULL, alpha, n);
 }
 
-typedef struct RowsWork {
+typedef struct AxpyRows {
     real *y;
     const real *alpha, *x;
-    size_t rows, cols, size; /* size: rows of a part */
-} RowsWork;
+    size_t cols;
+} AxpyRows;
 
-static void axpy_rows_part(void *context, size_t part)
+static void axpy_row(const void *context, size_t i)
 {
-    const RowsWork *w = context;
-    for (size_t i = part * w->size; i < size_min(w->rows, (part + 1) * w->size); i++)
-        axpy_run(w->y + i * w->cols, w->x + i * w->cols, NULL, (double)w->alpha[i], w->cols);
+    const AxpyRows *w = context;
+    axpy_run(w->y + i * w->cols, w->x + i * w->cols, NULL, (double)w->alpha[i], w->cols);
 }
 
 static void axpy_rows(real *y, const real *alpha, const real *x, size_t rows, size_t cols)
 {
-    RowsWork w = {y, alpha, x, rows, cols, ELEMENTS_PER_PART / (cols ? cols : 1) + 1};
-    pool_run(axpy_rows_part, &w, (rows + w.size - 1) / w.size);
+    rows_run(axpy_row, &(AxpyRows){y, alpha, x, cols}, rows, cols);
 }
 
 void plain_elementwise_fill(Kernels *k)

@@ -108,3 +108,22 @@ void elements_run(ElementRun *run, real *y, const real *a, const real *b, double
     Elements e = {run, y, a, b, c, n};
     pool_run(elements_part, &e, (n + ELEMENTS_PER_PART - 1) / ELEMENTS_PER_PART);
 }
+
+typedef struct Rows {
+    RowRun *row;
+    const void *context;
+    size_t rows, size; /* size: rows of a part */
+} Rows;
+
+static void rows_part(void *context, size_t part)
+{
+    const Rows *r = context;
+    for (size_t i = part * r->size; i < size_min(r->rows, (part + 1) * r->size); i++)
+        r->row(r->context, i);
+}
+
+void rows_run(RowRun *row, const void *context, size_t rows, size_t cols)
+{
+    Rows r = {row, context, rows, ELEMENTS_PER_PART / (cols ? cols : 1) + 1};
+    pool_run(rows_part, &r, (rows + r.size - 1) / r.size);
+}

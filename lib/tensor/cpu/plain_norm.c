@@ -12,21 +12,9 @@ typedef struct NormWork {
     const real *kept_mean, *kept_rstd;
     double eps;
     size_t rows, cols;
-    size_t size; /* rows of a part */
 } NormWork;
 
-enum { PART_VALUES = 16384, SUM_COLUMNS = 64 };
-
-static void rows_run(void (*part)(void *, size_t), NormWork *w)
-{
-    w->size = PART_VALUES / (w->cols ? w->cols : 1) + 1;
-    pool_run(part, w, (w->rows + w->size - 1) / w->size);
-}
-
-static size_t part_end(const NormWork *w, size_t part)
-{
-    return size_min(w->rows, (part + 1) * w->size);
-}
+enum { SUM_COLUMNS = 64 };
 
 static double row_mean(const real *x, size_t n)
 {
@@ -44,48 +32,43 @@ static double row_variance(const real *x, double mean, size_t n)
     return sum / (double)n;
 }
 
-static void layernorm_part(void *context, size_t part)
+static void layernorm_row(const void *context, size_t i)
 {
     const NormWork *w = context;
-    for (size_t i = part * w->size; i < part_end(w, part); i++) {
-        const real *x = w->x + i * w->cols;
-        real *y = w->y + i * w->cols;
-        double mean = row_mean(x, w->cols);
-        w->mean[i] = (real)mean;
-        w->rstd[i] = (real)(1 / sqrt(row_variance(x, mean, w->cols) + w->eps));
-        for (size_t j = 0; j < w->cols; j++)
-            y[j] = (x[j] - w->mean[i]) * w->rstd[i] * w->gamma[j] + w->beta[j];
-    }
+    const real *x = w->x + i * w->cols;
+    real *y = w->y + i * w->cols;
+    double mean = row_mean(x, w->cols);
+    w->mean[i] = (real)mean;
+    w->rstd[i] = (real)(1 / sqrt(row_variance(x, mean, w->cols) + w->eps));
+    for (size_t j = 0; j < w->cols; j++)
+        y[j] = (x[j] - w->mean[i]) * w->rstd[i] * w->gamma[j] + w->beta[j];
 }
 
 static void layernorm(real *y, real *mean, real *rstd, const real *x, const real *gamma, const real *beta, double eps,
                       size_t rows, size_t cols)
 {
-    NormWork w = {
-        .y = y, .mean = mean, .rstd = rstd, .x = x, .gamma = gamma, .beta = beta, .eps = eps, .rows = rows, .cols = cols};
-    rows_run(layernorm_part, &w);
+    NormWork w = {.y = y, .mean = mean, .rstd = rstd, .x = x, .gamma = gamma, .beta = beta, .eps = eps, .cols = cols};
+    rows_run(layernorm_row, &w, rows, cols);
 }
 
 /*
  * In the forward pass this was y = xhat * gamma + beta, xhat = (x - mean) * rstd; so with g = dy * gamma
  * dx += rstd * (g - mean(g) - xhat * mean(g * xhat)).
  */
-static void layernorm_dx_part(void *context, size_t part)
+static void layernorm_dx_row(const void *context, size_t i)
 {
     const NormWork *w = context;
-    for (size_t i = part * w->size; i < part_end(w, part); i++) {
-        const real *x = w->x + i * w->cols, *dy = w->dy + i * w->cols;
-        real *dx = w->dx + i * w->cols, mean = w->kept_mean[i], rstd = w->kept_rstd[i];
-        double sum = 0, sum_xhat = 0;
-        for (size_t j = 0; j < w->cols; j++) {
-            double g = (double)dy[j] * (double)w->gamma[j];
-            sum += g;
-            sum_xhat += g * (double)((x[j] - mean) * rstd);
-        }
-        real a = (real)(sum / (double)w->cols), b = (real)(sum_xhat / (double)w->cols);
-        for (size_t j = 0; j < w->cols; j++)
-            dx[j] += rstd * (dy[j] * w->gamma[j] - a - (x[j] - mean) * rstd * b);
+    const real *x = w->x + i * w->cols, *dy = w->dy + i * w->cols;
+    real *dx = w->dx + i * w->cols, mean = w->kept_mean[i], rstd = w->kept_rstd[i];
+    double sum = 0, sum_xhat = 0;
+    for (size_t j = 0; j < w->cols; j++) {
+        double g = (double)dy[j] * (double)w->gamma[j];
+        sum += g;
+        sum_xhat += g * (double)((x[j] - mean) * rstd);
     }
+    real a = (real)(sum / (double)w->cols), b = (real)(sum_xhat / (double)w->cols);
+    for (size_t j = 0; j < w->cols; j++)
+        dx[j] += rstd * (dy[j] * w->gamma[j] - a - (x[j] - mean) * rstd * b);
 }
 
 /* dgamma += sum over rows of dy * xhat, dbeta += sum of dy, for some columns. */
@@ -123,47 +106,43 @@ static void layernorm_backward(real *dx, real *dgamma, real *dbeta, const real *
                   .rows = rows,
                   .cols = cols};
     if (dx)
-        rows_run(layernorm_dx_part, &w);
+        rows_run(layernorm_dx_row, &w, rows, cols);
     if (dgamma || dbeta)
         pool_run(layernorm_parameters_part, &w, (cols + SUM_COLUMNS - 1) / SUM_COLUMNS);
 }
 
-static void normalise_part(void *context, size_t part)
+static void normalise_row(const void *context, size_t i)
 {
     const NormWork *w = context;
-    for (size_t i = part * w->size; i < part_end(w, part); i++) {
-        const real *x = w->x + i * w->cols;
-        double sum = 0;
-        for (size_t j = 0; j < w->cols; j++)
-            sum += (double)x[j] * (double)x[j];
-        w->rstd[i] = (real)sqrt(sum);
-        for (size_t j = 0; j < w->cols; j++)
-            w->y[i * w->cols + j] = x[j] / w->rstd[i];
-    }
+    const real *x = w->x + i * w->cols;
+    double sum = 0;
+    for (size_t j = 0; j < w->cols; j++)
+        sum += (double)x[j] * (double)x[j];
+    w->rstd[i] = (real)sqrt(sum);
+    for (size_t j = 0; j < w->cols; j++)
+        w->y[i * w->cols + j] = x[j] / w->rstd[i];
 }
 
 static void normalise(real *y, real *norm, const real *x, size_t rows, size_t cols)
 {
-    rows_run(normalise_part, &(NormWork){.y = y, .rstd = norm, .x = x, .rows = rows, .cols = cols});
+    rows_run(normalise_row, &(NormWork){.y = y, .rstd = norm, .x = x, .cols = cols}, rows, cols);
 }
 
 /* In the forward pass this was y = x / |x|, so dx += (dy - y (y . dy)) / |x|. */
-static void normalise_backward_part(void *context, size_t part)
+static void normalise_backward_row(const void *context, size_t i)
 {
     const NormWork *w = context;
-    for (size_t i = part * w->size; i < part_end(w, part); i++) {
-        const real *y = w->x + i * w->cols, *dy = w->dy + i * w->cols;
-        double dot = 0;
-        for (size_t j = 0; j < w->cols; j++)
-            dot += (double)y[j] * (double)dy[j];
-        for (size_t j = 0; j < w->cols; j++)
-            w->dx[i * w->cols + j] += (dy[j] - y[j] * (real)dot) / w->kept_rstd[i];
-    }
+    const real *y = w->x + i * w->cols, *dy = w->dy + i * w->cols;
+    double dot = 0;
+    for (size_t j = 0; j < w->cols; j++)
+        dot += (double)y[j] * (double)dy[j];
+    for (size_t j = 0; j < w->cols; j++)
+        w->dx[i * w->cols + j] += (dy[j] - y[j] * (real)dot) / w->kept_rstd[i];
 }
 
 static void normalise_backward(real *dx, const real *dy, const real *y, const real *norm, size_t rows, size_t cols)
 {
-    rows_run(normalise_backward_part, &(NormWork){.dx = dx, .dy = dy, .x = y, .kept_rstd = norm, .rows = rows, .cols = cols});
+    rows_run(normalise_backward_row, &(NormWork){.dx = dx, .dy = dy, .x = y, .kept_rstd = norm, .cols = cols}, rows, cols);
 }
 
 void plain_norm_fill(Kernels *k)

@@ -3,45 +3,23 @@
 
 #include <string.h>
 
-#include "base/pool.h"
-
-/* n rows to be written, each by itself: where row i comes from is the mover's business. */
-typedef struct RowMoves RowMoves;
-struct RowMoves {
-    void (*move)(const RowMoves *w, size_t i);
-    real *to;
+typedef struct Embed {
+    real *y;
     DType type;
-    const void *table;
+    const char *table;
     const int32_t *ids;
-    const real *const *sources;
-    const RowRef *refs;
-    const real *from;
-    const size_t *rows;
-    size_t n, cols, size; /* size: rows of a part */
-};
+    size_t cols;
+} Embed;
 
-static void moves_part(void *context, size_t part)
+static void embed_row(const void *context, size_t i)
 {
-    const RowMoves *w = context;
-    for (size_t i = part * w->size; i < size_min(w->n, (part + 1) * w->size); i++)
-        w->move(w, i);
-}
-
-static void moves_run(RowMoves *w)
-{
-    w->size = ELEMENTS_PER_PART / (w->cols ? w->cols : 1) + 1;
-    pool_run(moves_part, w, (w->n + w->size - 1) / w->size);
-}
-
-static void embed_row(const RowMoves *w, size_t i)
-{
-    const char *row = (const char *)w->table + (size_t)w->ids[i] * w->cols * dtype_size(w->type);
-    dtype_convert(DTYPE_REAL, w->to + i * w->cols, w->type, row, w->cols);
+    const Embed *e = context;
+    dtype_convert(DTYPE_REAL, e->y + i * e->cols, e->type, e->table + (size_t)e->ids[i] * e->cols * dtype_size(e->type), e->cols);
 }
 
 static void embed(real *y, DType type, const void *table, const int32_t *ids, size_t n, size_t cols)
 {
-    moves_run(&(RowMoves){.move = embed_row, .to = y, .type = type, .table = table, .ids = ids, .n = n, .cols = cols});
+    rows_run(embed_row, &(Embed){y, type, table, ids, cols}, n, cols);
 }
 
 static void row_add(real *y, const real *x, size_t n)
@@ -56,14 +34,22 @@ static void embed_backward(real *dtable, const real *dy, const int32_t *ids, siz
         row_add(dtable + (size_t)ids[i] * cols, dy + i * cols, cols);
 }
 
-static void gather_row(const RowMoves *w, size_t i)
+typedef struct Gather {
+    real *y;
+    const real *const *sources;
+    const RowRef *refs;
+    size_t cols;
+} Gather;
+
+static void gather_row(const void *context, size_t i)
 {
-    memcpy(w->to + i * w->cols, w->sources[w->refs[i].source] + w->refs[i].row * w->cols, w->cols * sizeof *w->to);
+    const Gather *g = context;
+    memcpy(g->y + i * g->cols, g->sources[g->refs[i].source] + g->refs[i].row * g->cols, g->cols * sizeof *g->y);
 }
 
 static void gather(real *y, const real *const *sources, const RowRef *refs, size_t n, size_t cols)
 {
-    moves_run(&(RowMoves){.move = gather_row, .to = y, .sources = sources, .refs = refs, .n = n, .cols = cols});
+    rows_run(gather_row, &(Gather){y, sources, refs, cols}, n, cols);
 }
 
 static void gather_backward(real *const *dsources, const real *dy, const RowRef *refs, size_t n, size_t cols)
@@ -73,14 +59,22 @@ static void gather_backward(real *const *dsources, const real *dy, const RowRef 
             row_add(dsources[refs[i].source] + refs[i].row * cols, dy + i * cols, cols);
 }
 
-static void scatter_row(const RowMoves *w, size_t i)
+typedef struct Scatter {
+    real *dst;
+    const real *src;
+    const size_t *rows;
+    size_t cols;
+} Scatter;
+
+static void scatter_row(const void *context, size_t i)
 {
-    memcpy(w->to + w->rows[i] * w->cols, w->from + i * w->cols, w->cols * sizeof *w->to);
+    const Scatter *s = context;
+    memcpy(s->dst + s->rows[i] * s->cols, s->src + i * s->cols, s->cols * sizeof *s->dst);
 }
 
 static void scatter(real *dst, const real *src, const size_t *rows, size_t n, size_t cols)
 {
-    moves_run(&(RowMoves){.move = scatter_row, .to = dst, .from = src, .rows = rows, .n = n, .cols = cols});
+    rows_run(scatter_row, &(Scatter){dst, src, rows, cols}, n, cols);
 }
 
 /* Sums of one column after the other, in double. */

@@ -39,10 +39,8 @@ typedef struct NormRows {
     real *y, *mean, *rstd, *dx;
     const real *dy, *x, *gamma, *beta, *kept_mean, *kept_rstd;
     double eps;
-    size_t rows, cols, size; /* size: rows of a part */
+    size_t cols;
 } NormRows;
-
-enum { PART_VALUES = 16384 };
 
 static double row_mean(const real *x, size_t n)
 {
@@ -69,40 +67,32 @@ static double row_variance(const real *x, double mean, size_t n)
     return sum / (double)n;
 }
 
-static void layernorm_part(void *context, size_t part)
+static void layernorm_row(const void *context, size_t i)
 {
     const NormRows *w = context;
-    for (size_t i = part * w->size; i < size_min(w->rows, (part + 1) * w->size); i++) {
-        const real *x = w->x + i * w->cols;
-        double mean = row_mean(x, w->cols), rstd = 1 / sqrt(row_variance(x, mean, w->cols) + w->eps);
-        w->mean[i] = (real)mean;
-        w->rstd[i] = (real)rstd;
-        V m = v_set(w->mean[i]), r = v_set(w->rstd[i]);
-        for (size_t j = 0; j < w->cols; j += VL) {
-            size_t n = size_min(VL, w->cols - j);
-            V xhat = v_mul(v_sub(v_load_n(x + j, n), m), r);
-            v_store_n(w->y + i * w->cols + j, v_fma(xhat, v_load_n(w->gamma + j, n), v_load_n(w->beta + j, n)), n);
-        }
+    const real *x = w->x + i * w->cols;
+    double mean = row_mean(x, w->cols), rstd = 1 / sqrt(row_variance(x, mean, w->cols) + w->eps);
+    w->mean[i] = (real)mean;
+    w->rstd[i] = (real)rstd;
+    V m = v_set(w->mean[i]), r = v_set(w->rstd[i]);
+    for (size_t j = 0; j < w->cols; j += VL) {
+        size_t n = size_min(VL, w->cols - j);
+        V xhat = v_mul(v_sub(v_load_n(x + j, n), m), r);
+        v_store_n(w->y + i * w->cols + j, v_fma(xhat, v_load_n(w->gamma + j, n), v_load_n(w->beta + j, n)), n);
     }
-}
-
-static void rows_run(void (*part)(void *, size_t), NormRows *w)
-{
-    w->size = PART_VALUES / (w->cols ? w->cols : 1) + 1;
-    pool_run(part, w, (w->rows + w->size - 1) / w->size);
 }
 
 static void layernorm(real *y, real *mean, real *rstd, const real *x, const real *gamma, const real *beta, double eps,
                       size_t rows, size_t cols)
 {
-    NormRows w = {
-        .y = y, .mean = mean, .rstd = rstd, .x = x, .gamma = gamma, .beta = beta, .eps = eps, .rows = rows, .cols = cols};
-    rows_run(layernorm_part, &w);
+    NormRows w = {.y = y, .mean = mean, .rstd = rstd, .x = x, .gamma = gamma, .beta = beta, .eps = eps, .cols = cols};
+    rows_run(layernorm_row, &w, rows, cols);
 }
 
 /* One row of dx += rstd (g - mean(g) - xhat mean(g xhat)), g = dy gamma. */
-static void layernorm_dx_row(const NormRows *w, size_t i)
+static void layernorm_dx_row(const void *context, size_t i)
 {
+    const NormRows *w = context;
     const real *x = w->x + i * w->cols, *dy = w->dy + i * w->cols;
     real *dx = w->dx + i * w->cols;
     V mean = v_set(w->kept_mean[i]), rstd = v_set(w->kept_rstd[i]);
@@ -122,13 +112,6 @@ static void layernorm_dx_row(const NormRows *w, size_t i)
     }
 }
 
-static void layernorm_dx_part(void *context, size_t part)
-{
-    const NormRows *w = context;
-    for (size_t i = part * w->size; i < size_min(w->rows, (part + 1) * w->size); i++)
-        layernorm_dx_row(w, i);
-}
-
 /* The gradients of gamma and beta are rarely wanted, and plain C does them well. */
 static void (*layernorm_backward_lower)(real *, real *, real *, const real *, const real *, const real *, const real *,
                                         const real *, size_t, size_t);
@@ -136,9 +119,9 @@ static void (*layernorm_backward_lower)(real *, real *, real *, const real *, co
 static void layernorm_backward(real *dx, real *dgamma, real *dbeta, const real *dy, const real *x, const real *mean,
                                const real *rstd, const real *gamma, size_t rows, size_t cols)
 {
-    NormRows w = {.dx = dx, .dy = dy, .x = x, .gamma = gamma, .kept_mean = mean, .kept_rstd = rstd, .rows = rows, .cols = cols};
+    NormRows w = {.dx = dx, .dy = dy, .x = x, .gamma = gamma, .kept_mean = mean, .kept_rstd = rstd, .cols = cols};
     if (dx)
-        rows_run(layernorm_dx_part, &w);
+        rows_run(layernorm_dx_row, &w, rows, cols);
     if (dgamma || dbeta)
         layernorm_backward_lower(NULL, dgamma, dbeta, dy, x, mean, rstd, gamma, rows, cols);
 }
