@@ -46,13 +46,9 @@ mini_followed=(VLRM VLRM-RS)       # the first seed of these measured every MINI
 mini_compared=(VLRM no-reference)  # seed by seed, by the mean of the last MINI_LATE policies kept: one swings as much as seeds differ
 : "${MINI_LATE:=3}"
 
-mini_is_main() {
-    case " ${mini_main[*]} " in *" $1 "*) return 0 ;; esac
-    return 1
-}
-
-mini_is_compared() {
-    case " ${mini_compared[*]} " in *" $1 "*) return 0 ;; esac
+# mini_among ROW ROWS...: whether it is one of them.
+mini_among() {
+    case " ${*:2} " in *" $1 "*) return 0 ;; esac
     return 1
 }
 

@@ -32,8 +32,8 @@ job() {
     trap 'exit 75' TERM # once what it runs has come to its own end: only then is the folder free for the same command
     printf %s "${*:3}" >"$run/runs/$name.options"
     mini_train "$run/runs/$name" "$run/train" "$MINI_STEPS" "$MINI_EVERY" --seed "$seed" "${@:3}" >/dev/null
-    if mini_is_main "$1"; then mini_evaluate "$run/other" "$run/results/other/$name" "$policy"; fi
-    if mini_is_compared "$1"; then measure_late "$name"; fi
+    if mini_among "$1" "${mini_main[@]}"; then mini_evaluate "$run/other" "$run/results/other/$name" "$policy"; fi
+    if mini_among "$1" "${mini_compared[@]}"; then measure_late "$name"; fi
     mini_evaluate "$run/test" "$run/results/test/$name" "$policy"
 }
 
@@ -74,7 +74,7 @@ start_row() {
     local seed
     for seed in $MINI_SEEDS; do
         start "$1" "$seed" "${@:2}"
-        mini_is_main "$1" || break
+        mini_among "$1" "${mini_main[@]}" || break
     done
 }
 
