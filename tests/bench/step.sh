@@ -27,16 +27,6 @@ for ((i = 0; i < batches * batch; i++)); do
     echo "{\"id\": \"$i\", \"frame\": {\"path\": \"$tmp/$((i % batch)).png\"}}"
 done | vlrm-cat --from=json > "$tmp/frames.vlrm"
 
-# rollout FRAMES, reward CAPTIONS: what they say of their seconds goes into log.
-rollout() {
-    vlrm-rollout -v --model "$checkpoints/blip2" --sample --features --min-new-tokens $tokens --max-new-tokens $tokens \
-        --decode-batch "$batch" "$1" 2> "$tmp/log"
-}
-
-reward() {
-    vlrm-reward -v --model "$checkpoints/blip2" --itm "$checkpoints/itm" --score-batch "$batch" "$1" 2> "$tmp/log"
-}
-
 # phase NAME FIGURE [BATCHES]: what was measured, of a batch.
 phase() {
     [[ $2 == [0-9]* ]] || { echo "step.sh: $side has no figure for $1" >&2; exit 1; }
@@ -45,10 +35,12 @@ phase() {
 
 ours() {
     side=ours
-    rollout "$tmp/frames.vlrm" > "$tmp/captions.vlrm"
+    vlrm-rollout -v --model "$checkpoints/blip2" --sample --features --min-new-tokens $tokens --max-new-tokens $tokens \
+        --decode-batch "$batch" "$tmp/frames.vlrm" > "$tmp/captions.vlrm" 2> "$tmp/log"
     phase encode "$(sed -n 's/.*encode \([0-9.]*\), decode.*/\1/p' "$tmp/log")" $batches
     phase rollout "$(sed -n 's/.*decode \([0-9.]*\);.*/\1/p' "$tmp/log")" $batches
-    reward "$tmp/captions.vlrm" > "$tmp/rewards.vlrm"
+    vlrm-reward -v --model "$checkpoints/blip2" --itm "$checkpoints/itm" --score-batch "$batch" "$tmp/captions.vlrm" \
+        > "$tmp/rewards.vlrm" 2> "$tmp/log"
     phase reward "$(sed -n 's/.*itm \([0-9.]*\), ref \([0-9.]*\),.*/\1 \2/p' "$tmp/log" | awk '{ print $1 + $2 }')" $batches
     rm -rf "$tmp/run"
     vlrm-cat --to=stream --head $((2 * batch)) "$tmp/rewards.vlrm" |
