@@ -14,10 +14,10 @@ fi
 # quarter of what its small captioner samples is no sentence; ITM's logit is far wider here than the reference's log-probability and
 # Phi. Chosen on frames of the split validation (doc/experiments.md).
 : "${MINI_SIM_WEIGHT:=3}"       # of the ITM logit in the reward
-: "${MINI_REF_WEIGHT:=4}"       # of the reference's mean log-probability
+: "${MINI_REF_WEIGHT:=8}"       # of the reference's mean log-probability
 : "${MINI_BAD_WEIGHT:=15}"      # of a token in a bad phrase
-: "${MINI_CLIP_WEIGHT:=1}"      # of Phi beside it, in VLRM-RS's
-: "${MINI_STEPS:=320}"          # optimizer steps
+: "${MINI_CLIP_WEIGHT:=2}"      # of Phi beside it, in VLRM-RS's
+: "${MINI_STEPS:=200}"          # optimizer steps
 : "${MINI_BATCH:=128}"          # captions a step
 : "${MINI_RATE:=2e-4}"          # learning rate of the policy
 : "${MINI_VALUE_RATE:=1e-3}"    # and of value head and value LoRA
