@@ -39,11 +39,11 @@ fi
 : "${MINI_DEMO_STEPS:=120}" "${MINI_DEMO_EVERY:=30}" "${MINI_DEMO_TRAIN_CLIPS:=300}" "${MINI_DEMO_TEST_CLIPS:=60}"
 
 # vlrm reproduce: the seeds of the main rows (every other row has the first of them), and how many trainings run side by side,
-# with one thread each: at these sizes that is faster than two threads in one.
+# with one thread each: at these sizes that is faster than two threads in one. The main rows are compared by the mean of the last
+# MINI_LATE policies kept of each seed: one swings to the next as much as seeds differ.
 : "${MINI_SEEDS:=1 2 3}" "${MINI_JOBS:=2}"
 mini_main=(VLRM VLRM-RS no-reference)
-mini_followed=(VLRM VLRM-RS)       # the first seed of these measured every MINI_EVERY steps too
-mini_compared=(VLRM no-reference)  # seed by seed, by the mean of the last MINI_LATE policies kept: one swings as much as seeds differ
+mini_followed=(VLRM VLRM-RS) # the first seed of these measured every MINI_EVERY steps too
 : "${MINI_LATE:=3}"
 
 # mini_among ROW ROWS...: whether it is one of them.

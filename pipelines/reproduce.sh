@@ -32,8 +32,10 @@ job() {
     trap 'exit 75' TERM # once what it runs has come to its own end: only then is the folder free for the same command
     printf %s "${*:3}" >"$run/runs/$name.options"
     mini_train "$run/runs/$name" "$run/train" "$MINI_STEPS" "$MINI_EVERY" --seed "$seed" "${@:3}" >/dev/null
-    if mini_among "$1" "${mini_main[@]}"; then mini_evaluate "$run/other" "$run/results/other/$name" "$policy"; fi
-    if mini_among "$1" "${mini_compared[@]}"; then measure_late "$name"; fi
+    if mini_among "$1" "${mini_main[@]}"; then
+        mini_evaluate "$run/other" "$run/results/other/$name" "$policy"
+        measure_late "$name"
+    fi
     mini_evaluate "$run/test" "$run/results/test/$name" "$policy"
 }
 
