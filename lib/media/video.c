@@ -352,15 +352,25 @@ static bool is_cut(const Video *v)
     return p->flags & AV_PKT_FLAG_CORRUPT || (strcmp(v->format->iformat->name, "dv") == 0 && p->pos + p->size > v->in.size);
 }
 
-static bool next_key(Video *v, VideoFrame *out)
+/* The next key packet, in v->packet. */
+static bool read_key(Video *v, bool *cut)
 {
     while (read_packet(v)) {
-        bool cut = is_cut(v);
-        if (cut)
+        *cut = is_cut(v);
+        if (*cut)
             video_fault(v, "a packet is cut at byte %lld of %lld", (long long)avio_tell(v->io), (long long)v->in.size);
-        if (!is_shown_key(v->packet))
-            continue;
-        note_key(v);
+        if (is_shown_key(v->packet)) {
+            note_key(v);
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool next_key(Video *v, VideoFrame *out)
+{
+    bool cut;
+    while (read_key(v, &cut)) {
         if (cut || !decode_key(v)) {
             v->lost++;
             continue;
@@ -369,6 +379,16 @@ static bool next_key(Video *v, VideoFrame *out)
         return true;
     }
     return false;
+}
+
+static bool pass_key(Video *v)
+{
+    bool cut;
+    log_reset();
+    if (!read_key(v, &cut))
+        return false;
+    v->lost += cut;
+    return true;
 }
 
 /* One damaged packet when everything is decoded. */
@@ -441,16 +461,17 @@ bool video_next(Video *v, VideoFrame *frame)
     return false;
 }
 
+bool video_pass(Video *v)
+{
+    VideoFrame frame;
+    return v->choice.mode == VIDEO_KEYFRAMES ? pass_key(v) : video_next(v, &frame);
+}
+
 int64_t video_count(Video *v)
 {
     int64_t n = 0;
-    VideoFrame frame;
-    if (v->choice.mode == VIDEO_KEYFRAMES)
-        while (read_packet(v))
-            n += is_shown_key(v->packet);
-    else
-        while (video_next(v, &frame))
-            n++;
+    while (video_pass(v))
+        n++;
     return video_stopped(v) ? -1 : n;
 }
 

@@ -79,6 +79,12 @@ void video_free(Video *v);
 bool video_next(Video *v, VideoFrame *frame);
 
 /*
+ * Passes the next frame over; false at the end. A keyframe passed over is not decoded: only a cut packet shows in the report,
+ * what is damaged inside does not. The modes that decode everything know the next frame no sooner than it is decoded.
+ */
+bool video_pass(Video *v);
+
+/*
  * How many frames video_next will give if nothing is damaged: reads (and in the modes that decode everything, decodes) to the
  * end. The Video is then used up: free it and open the file anew. -1 when asked to end or timed out.
  */

@@ -203,8 +203,11 @@ static void video_do(Work *w, const Input *in, double until)
         return;
     VideoFrame f;
     bool enough = false;
-    while (!w->stop && !enough && video_next(v, &f)) {
-        if (choose(&chooser))
+    while (!w->stop && !enough) {
+        bool chosen = choose(&chooser);
+        if (!(chosen ? video_next(v, &f) : video_pass(v)))
+            break;
+        if (chosen)
             frame_do(w, v, &f);
         enough = s->max > 0 && s->pick == PICK_FIRST && w->out->frames >= s->max;
     }

@@ -27,10 +27,10 @@ milliseconds() {
 }
 median() { sort -n | sed -n "$(((runs + 1) / 2))p"; }
 jpegs() { taskset -c 0 ffmpeg -nostdin -v error -threads 1 "$@" -an -vsync vfr -q:v 3 -c:v mjpeg -f image2pipe -; }
-ours() { # JOBS CPUS FILE
+ours() { # JOBS CPUS FILE OPTIONS..
     local files=()
     for ((i = 0; i < copies; i++)); do files+=("$3"); done
-    taskset -c "$2" "$extract" --jobs "$1" "${files[@]}" | cat
+    taskset -c "$2" "$extract" --jobs "$1" "${@:4}" "${files[@]}" | cat
 }
 
 printf '%-20s %14s %14s %8s\n' clip "ours, clips/s" "ffmpeg, clips/s" ratio
@@ -48,6 +48,13 @@ for clip in h264-720p.mp4 h264-360p.mp4 vp9-720p.webm av1-720p.mp4 av1-720p.mkv 
     best=$(for way in skip discard; do [ ! -s $way ] || median <$way; done | cat - full | sort -n | head -1)
     awk -v c="$clip" -v o="$(median <ours)" -v n="$copies" -v f="$best" 'BEGIN { printf "%-20s %14.2f %14.2f %8.2f\n", c, n * 1000 / o, 1000 / f, f * n / o }'
 done
+# one keyframe at random, as in training, against all of them
+for way in all pick; do : >$way; done
+for ((run = 0; run < runs; run++)); do
+    milliseconds ours 1 0 h264-720p.mp4 >>all
+    milliseconds ours 1 0 h264-720p.mp4 --max 1 --pick random >>pick
+done
+awk -v a="$(median <all)" -v b="$(median <pick)" 'BEGIN { printf "--max 1 --pick random against all keyframes, H.264 720p: %.2f\n", a / b }'
 # many copies: what is measured is the work, not the start
 for way in one two; do : >$way; done
 for ((run = 0; run < runs; run++)); do

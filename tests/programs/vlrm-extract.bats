@@ -162,6 +162,24 @@ print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)' "$@"
     [ "$(frames out.vlrm --batches)" = "[3, 3, 2]" ]
 }
 
+@test "keyframes that --max does not keep are not decoded; in place of a damaged one comes the next" {
+    mapfile -t at < <(ffprobe -v error -show_entries packet=pos,flags -of csv=p=0 "$M/fast.mp4" | grep K | cut -d, -f1)
+    for i in 1 2; do
+        cp "$M/fast.mp4" hurt$i.mp4
+        head -c 300 /dev/zero | dd of=hurt$i.mp4 bs=1 seek=$((at[i] + 4)) conv=notrunc status=none
+        exits 3 bash -c "vlrm-extract hurt$i.mp4 >out.vlrm"
+        [ "$(count)" -eq 3 ]
+    done
+    extract --max 1 --pick spread hurt1.mp4
+    [ "$(frames out.vlrm time)" = 2.0 ]
+    exits 3 bash -c "vlrm-extract --max 1 --pick spread hurt2.mp4 >out.vlrm"
+    [[ "$output" == *"the keyframe at 2.000 s cannot be decoded"* ]]
+    [ "$(frames out.vlrm time)" = 3.0 ]
+    head -c $((at[3] + 100)) "$M/fast.mp4" >cut.mp4
+    exits 3 bash -c "vlrm-extract --max 1 --pick spread cut.mp4 >out.vlrm"
+    [ "$(frames out.vlrm time)" = 2.0 ]
+}
+
 @test "black, blurred and repeated frames are dropped and counted" {
     ffmpeg -nostdin -v error -y -f lavfi -i color=black:size=160x120:rate=5:duration=1 -f lavfi -i testsrc2=size=160x120:rate=5:duration=1 \
         -f lavfi -i testsrc2=size=160x120:rate=5:duration=1 -filter_complex '[2]gblur=12[b];[0][1][b]concat=n=3' -c:v libx264 -g 5 -sc_threshold 0 f.mp4
