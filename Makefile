@@ -194,8 +194,8 @@ install: programs
 man: all
 	for p in $(PROGRAMS); do bin/$$p --help-man > doc/$$p.1; done
 
-# Fuzzers: libFuzzer with the sanitizers, from small seeds where there are some; the library is compiled for them as a variant.
-# What they find lies in build/fuzz/.
+# Fuzzers, side by side: libFuzzer with the sanitizers, from small seeds where there are some; the library is compiled for them as
+# a variant. What they find lies in build/fuzz/.
 FUZZ_SECONDS ?= 60
 FUZZERS      := $(patsubst tests/fuzz/%.c,build/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 $(FUZZERS): build/fuzz/%: build/fuzz/tests/fuzz/%.o $(LIBRARY)
@@ -204,12 +204,13 @@ $(FUZZERS): build/fuzz/%: build/fuzz/tests/fuzz/%.o $(LIBRARY)
 fuzzers: $(FUZZERS)
 fuzz:
 	+$(MAKE) --no-print-directory VARIANT=fuzz CC=clang fuzzers
-	for f in $(FUZZERS); do \
-	    name=$${f##*/fuzz_}; log=build/fuzz/$$name.log; mkdir -p build/fuzz/corpus-$$name; \
-	    $$f -max_total_time=$(FUZZ_SECONDS) -timeout=20 -rss_limit_mb=2048 -max_len=16384 -artifact_prefix=$$f- -print_final_stats=1 \
-	        build/fuzz/corpus-$$name $$(ls -d tests/fuzz/seeds/$$name 2>/dev/null) >$$log 2>&1 || { tail -50 $$log; exit 1; }; \
-	    echo "$$f: $$(sed -n 's/^stat::number_of_executed_units: *//p' $$log) inputs in $(FUZZ_SECONDS) s, no finding"; \
-	done
+	$(AGAIN) $(FUZZERS:%=run-%)
+
+$(FUZZERS:%=run-%): run-build/fuzz/fuzz_%:
+	log=build/fuzz/$*.log; mkdir -p build/fuzz/corpus-$*; \
+	build/fuzz/fuzz_$* -max_total_time=$(FUZZ_SECONDS) -timeout=20 -rss_limit_mb=2048 -max_len=16384 -print_final_stats=1 \
+	    -artifact_prefix=build/fuzz/fuzz_$*- build/fuzz/corpus-$* $(wildcard tests/fuzz/seeds/$*) >$$log 2>&1 || { tail -50 $$log; exit 1; }; \
+	echo "build/fuzz/fuzz_$*: $$(sed -n 's/^stat::number_of_executed_units: *//p' $$log) inputs in $(FUZZ_SECONDS) s, no finding"
 
 # The preprocessor's flags, for tests that compile a file by themselves; and CUDA's compiler, for those that look for it.
 flags:
