@@ -166,7 +166,7 @@ print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)' "$@"
     mapfile -t at < <(ffprobe -v error -show_entries packet=pos,flags -of csv=p=0 "$M/fast.mp4" | grep K | cut -d, -f1)
     for i in 1 2; do
         cp "$M/fast.mp4" hurt$i.mp4
-        head -c 300 /dev/zero | dd of=hurt$i.mp4 bs=1 seek=$((at[i] + 4)) conv=notrunc status=none
+        head -c 300 /dev/zero | dd of=hurt$i.mp4 bs=1 seek=$((at[i] + 100)) conv=notrunc status=none
         exits 3 bash -c "vlrm-extract hurt$i.mp4 >out.vlrm"
         [ "$(count)" -eq 3 ]
     done
@@ -177,7 +177,7 @@ print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)' "$@"
     [ "$(frames out.vlrm time)" = 3.0 ]
     head -c $((at[3] + 100)) "$M/fast.mp4" >cut.mp4
     exits 3 bash -c "vlrm-extract --max 1 --pick spread cut.mp4 >out.vlrm"
-    [ "$(frames out.vlrm time)" = 2.0 ]
+    [ "$(frames out.vlrm time)" = 1.0 ] # the middle one of the three that are there
 }
 
 @test "black, blurred and repeated frames are dropped and counted" {
