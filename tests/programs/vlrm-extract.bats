@@ -173,7 +173,7 @@ print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)' "$@"
     extract --max 1 --pick spread hurt1.mp4
     [ "$(frames out.vlrm time)" = 2.0 ]
     exits 3 bash -c "vlrm-extract --max 1 --pick spread hurt2.mp4 >out.vlrm"
-    [[ "$output" == *"the keyframe at 2.000 s cannot be decoded"* ]]
+    says 'the keyframe at 2.000 s cannot be decoded'
     [ "$(frames out.vlrm time)" = 3.0 ]
     head -c $((at[3] + 100)) "$M/fast.mp4" >cut.mp4
     exits 3 bash -c "vlrm-extract --max 1 --pick spread cut.mp4 >out.vlrm"
