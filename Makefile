@@ -66,7 +66,7 @@ CUDA_LIB     ?= $(realpath $(dir $(shell command -v $(NVCC)))../lib64)
 LIBS         += $(CUDA_LIB:%=-L%) $(CUDA_LIB:%=-Wl,-rpath,%) -lcublas -lcublasLt -lcudart -lstdc++
 endif
 ifeq ($(VARIANT),fuzz)
-LIB_SOURCES  := $(wildcard lib/base/*.c lib/stream/*.c lib/models/*.c lib/tensor/*.c)
+LIB_SOURCES  := $(wildcard lib/base/*.c lib/stream/*.c lib/checkpoint/*.c lib/tensor/*.c)
 endif
 MAINS        := $(wildcard src/*/vlrm-*.c world/vlrm-*.c)
 PROTOS       := $(wildcard src/*/*.proto)

@@ -12,7 +12,7 @@
 #ifndef MODELS_BIND_H
 #define MODELS_BIND_H
 
-#include "models/safetensors.h"
+#include "checkpoint/safetensors.h"
 #include "tensor/ops.h"
 
 typedef struct BindTarget {

@@ -5,6 +5,8 @@
 #include <limits.h>
 #include <string.h>
 
+#include "base/json_file.h"
+
 /* Where fields are looked up: an object, or two, of which the first wins (CLIP's text_config_dict over text_config). */
 typedef struct Fields {
     const json_t *first, *second;
@@ -164,34 +166,6 @@ static bool read_opt(OptConfig *c, Fields f)
     if (f.ok && (size_t)c->bos >= c->vocabulary)
         fail(&f, "bos_token_id", "an id of the vocabulary");
     return f.ok;
-}
-
-json_t *json_file_read(const char *path, Error *err)
-{
-    size_t size;
-    char *text = file_read(path, &size, err);
-    if (!text)
-        return NULL;
-    json_error_t why;
-    json_t *root = json_loadb(text, size, JSON_REJECT_DUPLICATES, &why);
-    free(text);
-    if (!root)
-        error_set_status(err, STATUS_CORRUPT, "%s: line %d: %s", path, why.line, why.text);
-    else if (!json_is_object(root)) {
-        error_set_status(err, STATUS_CORRUPT, "%s: no JSON object", path);
-        json_decref(root);
-        root = NULL;
-    }
-    return root;
-}
-
-bool json_file_write(const char *folder, const char *name, const json_t *value, Error *err)
-{
-    char *path = path_join(folder, name), *text = json_dumps(value, JSON_INDENT(1) | JSON_REAL_PRECISION(17));
-    bool ok = file_write(path, text, strlen(text), err);
-    free(text);
-    free(path);
-    return ok;
 }
 
 static json_t *config_json(const char *folder, char **path, Error *err)

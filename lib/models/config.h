@@ -5,8 +5,6 @@
 #ifndef MODELS_CONFIG_H
 #define MODELS_CONFIG_H
 
-#include <jansson.h>
-
 #include "base/base.h"
 
 typedef struct VisionConfig { /* of the EVA encoder in BLIP-2, or of CLIP's */
@@ -54,11 +52,5 @@ __attribute__((warn_unused_result)) bool blip2_config_read(Blip2Config *out, con
 __attribute__((warn_unused_result)) bool clip_config_read(ClipConfig *out, const char *folder, Error *err);
 /* Of an OPT folder or of the language model inside a BLIP-2 folder (*inside). */
 __attribute__((warn_unused_result)) bool opt_config_read(OptConfig *out, bool *inside, const char *folder, Error *err);
-
-/* A JSON object from a file, with a bound on depth; NULL with err set. The caller owns the reference. */
-json_t *json_file_read(const char *path, Error *err);
-
-/* Writes FOLDER/NAME, indented, numbers to the last digit, whole or not at all. Borrows value. */
-__attribute__((warn_unused_result)) bool json_file_write(const char *folder, const char *name, const json_t *value, Error *err);
 
 #endif

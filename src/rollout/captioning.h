@@ -5,7 +5,7 @@
 #define ROLLOUT_CAPTIONING_H
 
 #include "models/blip2.h"
-#include "models/decode.h"
+#include "decode/decode.h"
 #include "stage/frame.h"
 #include "stream/filter.h"
 #include "text/tokenizer.h"

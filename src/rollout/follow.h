@@ -11,7 +11,7 @@
 #ifndef ROLLOUT_FOLLOW_H
 #define ROLLOUT_FOLLOW_H
 
-#include "models/policy.h"
+#include "learn/policy.h"
 
 typedef struct Follow {
     const char *dir; /* NULL: no policy is followed, the captioner's own tensors are used */

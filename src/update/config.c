@@ -5,7 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "models/config.h"
+#include "base/json_file.h"
 #include "stage/frame.h"
 
 /* 1 is 1.0: a stream that has been JSON on its way (jq) has lost the difference. */

@@ -12,8 +12,8 @@
 #ifndef UPDATE_LEARNER_H
 #define UPDATE_LEARNER_H
 
-#include "models/policy.h"
-#include "models/value_head.h"
+#include "learn/policy.h"
+#include "learn/value_head.h"
 #include "update/batch.h"
 
 typedef enum Objective { OBJECTIVE_VLRM, OBJECTIVE_XE } Objective;

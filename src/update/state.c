@@ -11,7 +11,7 @@
 
 #include "base/random.h"
 #include "base/steps.h"
-#include "models/config.h"
+#include "base/json_file.h"
 #include "update/config.h"
 
 /* ---- parameters and moments ---- */

@@ -11,8 +11,8 @@
 #include <jansson.h>
 #include <math.h>
 
-#include "models/config.h"
-#include "models/policy.h"
+#include "base/json_file.h"
+#include "learn/policy.h"
 #include "weights/weights.h"
 
 /* The policy's adapters: an open PEFT folder; tensors NULL where there is none. */

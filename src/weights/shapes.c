@@ -6,6 +6,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/json_file.h"
+
 #include "weights/weights.h"
 
 typedef struct SizeRow {

@@ -2,7 +2,7 @@
 #ifndef WEIGHTS_WEIGHTS_H
 #define WEIGHTS_WEIGHTS_H
 
-#include "models/safetensors.h"
+#include "checkpoint/safetensors.h"
 
 /* Opens a checkpoint or dies with the right status. */
 Checkpoint *weights_open(const char *path);

@@ -12,7 +12,7 @@
 #include "base/base.h"
 #include "base/pool.h"
 #include "base/progress.h"
-#include "models/decode.h"
+#include "decode/decode.h"
 #include "tests/bench/median.h"
 
 enum { LAYERS = 4, HIDDEN = 2560, FFN = 4 * HIDDEN, VOCABULARY = 50272, PREFIX = 32, FEW = 4, MANY = 20, MAX_ROUNDS = 99 };

@@ -22,8 +22,8 @@
 #include "models/blip2.h"
 #include "models/clip.h"
 #include "models/itm.h"
-#include "models/lora.h"
-#include "models/value_head.h"
+#include "learn/lora.h"
+#include "learn/value_head.h"
 
 #define TOLERANCE (sizeof(real) == 8 ? 1e-9 : 1e-4)
 

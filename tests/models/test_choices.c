@@ -11,8 +11,8 @@
 
 #include "base/pool.h"
 #include "base/random.h"
-#include "models/beam.h"
-#include "models/shortlist.h"
+#include "decode/beam.h"
+#include "decode/shortlist.h"
 
 enum { VOCABULARY = 900, ROWS = 4, STEPS = 30, PROMPT = 3 };
 

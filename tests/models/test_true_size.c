@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 #include "models/blip2.h"
-#include "models/lora.h"
+#include "learn/lora.h"
 
 static const char config_text[] =
     "{\"num_query_tokens\": 32, \"vision_config\": {}, \"qformer_config\": {}, \"text_config\": {\"model_type\": \"opt\", "

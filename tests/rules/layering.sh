@@ -1,6 +1,7 @@
 #!/bin/bash
-# Who may include whom. base <- nothing; stream, text, media, tensor <- base; models <- tensor, base; stage (what stages share of
-# a record) <- all of them; a program <- any library, never another program's folder. Each foreign library has one door. Backends differ by file, never by #ifdef.
+# Who may include whom. base <- nothing; stream, text, media, tensor <- base; checkpoint <- tensor (its types and memory); models <-
+# checkpoint, tensor; decode, learn <- models; stage (what stages share of a record) <- all of them; a program <- any library, never
+# another program's folder. Each foreign library has one door. Backends differ by file, never by #ifdef.
 . "$(dirname "$0")/common.bash"
 
 # includes FOLDER: "file:room/header.h" for each quoted include with a folder in it.
@@ -25,15 +26,20 @@ may() {
 
 may lib/base base
 for room in stream text media tensor; do may "lib/$room" "$room" base; done
-may lib/models models tensor base
-may lib/stage stage models tensor media text stream base
+may lib/checkpoint checkpoint tensor base
+may lib/models models checkpoint tensor base
+may lib/decode decode models checkpoint tensor base
+may lib/learn learn models checkpoint tensor base
+rooms=(base stream text media tensor checkpoint models decode learn stage)
+may lib/stage "${rooms[@]}"
 for folder in src/*/ world/; do
     [ -d "$folder" ] || continue
     folder=${folder%/}
-    may "$folder" "${folder##*/}" base stream text media tensor models stage
+    may "$folder" "${folder##*/}" "${rooms[@]}"
 done
 for folder in lib/*/; do
-    case $folder in lib/base/ | lib/stream/ | lib/text/ | lib/media/ | lib/tensor/ | lib/models/ | lib/stage/) ;; *) broken "$folder: a room that the rules do not know" ;; esac
+    folder=${folder#lib/}
+    case " ${rooms[*]} " in *" ${folder%/} "*) ;; *) broken "lib/$folder: a room that the rules do not know" ;; esac
 done
 
 # users REGEX: the folders whose files include such a system header.

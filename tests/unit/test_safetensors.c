@@ -14,7 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "models/safetensors.h"
+#include "checkpoint/safetensors.h"
 
 static char folder[] = "/tmp/vlrm-safetensors-XXXXXX";
 

@@ -7,7 +7,7 @@
 
 #include "base/progress.h"
 #include "base/signals.h"
-#include "models/draw.h"
+#include "learn/draw.h"
 #include "tensor/tape.h"
 
 static const double WARM = 0.04, COLD = 0.02, GAIN = 0.8; /* shares of the steps and of the peak rate; of fan-in scaling */

@@ -9,7 +9,7 @@
 #ifndef WORLD_LESSONS_LESSON_H
 #define WORLD_LESSONS_LESSON_H
 
-#include "models/parameters.h"
+#include "learn/parameters.h"
 #include "text/tokenizer.h"
 
 typedef struct LessonOptions {

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/json_file.h"
+
 #include "models/blip2.h"
 #include "models/clip.h"
 #include "world/draw.h"

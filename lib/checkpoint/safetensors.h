@@ -7,8 +7,8 @@
  * {"weight_map": {name: file}}. Nothing in a file is trusted: a header that does not describe its file exactly is an error that
  * names file and tensor. Programs that map the same file share its pages.
  */
-#ifndef MODELS_SAFETENSORS_H
-#define MODELS_SAFETENSORS_H
+#ifndef CHECKPOINT_SAFETENSORS_H
+#define CHECKPOINT_SAFETENSORS_H
 
 #include "tensor/kernels.h"
 
@@ -43,9 +43,9 @@ typedef struct StoredTensor {
 typedef struct Checkpoint Checkpoint;
 
 /*
- * Opens a .safetensors file, a file of torch.save that holds a state dict (.pt, models/pickle.h), a .safetensors.index.json, or a
- * folder: its model.safetensors.index.json or other *.index.json, else model.safetensors, else the only *.safetensors in it. With
- * an index, exactly the tensors that it lists. NULL with err set on any fault.
+ * Opens a .safetensors file, a file of torch.save that holds a state dict (.pt, checkpoint/pickle.h), a .safetensors.index.json,
+ * or a folder: its model.safetensors.index.json or other *.index.json, else model.safetensors, else the only *.safetensors in it.
+ * With an index, exactly the tensors that it lists. NULL with err set on any fault.
  */
 Checkpoint *checkpoint_open(const char *path, Error *err);
 void checkpoint_free(Checkpoint *c); /* unmaps: every tensor bound to it is gone */

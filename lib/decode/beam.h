@@ -6,10 +6,10 @@
  *   do { choices of beam_live(&b) rows, in order } while (beam_step(&b, choices));    then b.parents says how to reorder the
  * cache beam_best(&b, 0)
  */
-#ifndef MODELS_BEAM_H
-#define MODELS_BEAM_H
+#ifndef DECODE_BEAM_H
+#define DECODE_BEAM_H
 
-#include "models/sampler.h"
+#include "decode/sampler.h"
 
 enum { MAX_BEAMS = 32 };
 

@@ -1,5 +1,5 @@
 /* Processors, greedy choice and top-k sampling; see sampler.h. */
-#include "models/sampler.h"
+#include "decode/sampler.h"
 
 #include <math.h>
 #include <string.h>

@@ -1,5 +1,5 @@
 /* The trained parts; see parameters.h. */
-#include "models/parameters.h"
+#include "learn/parameters.h"
 
 #include <stdlib.h>
 #include <string.h>

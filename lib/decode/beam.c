@@ -4,7 +4,7 @@
  * Scores are float and summed as Hugging Face sums them (log_softmax in float32, whatever the model computes in), so that the
  * same candidates win. Ties go to the lower index.
  */
-#include "models/beam.h"
+#include "decode/beam.h"
 
 #include <math.h>
 #include <string.h>

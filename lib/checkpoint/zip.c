@@ -1,5 +1,5 @@
 /* Zip files without compression; see zip.h. Offsets are checked before anything is read through them. */
-#include "models/zip.h"
+#include "checkpoint/zip.h"
 
 #include <string.h>
 

@@ -1,5 +1,5 @@
 /* Stored tensors: shapes, values whatever their type and alignment, digests. See safetensors.h. */
-#include "models/stored.h"
+#include "checkpoint/stored.h"
 
 #include <jansson.h>
 #include <stdlib.h>

@@ -5,10 +5,10 @@
  *   shortlist_ban(&s, row, history) for each row; shortlist_fetch(&s, logits);
  *   c = shortlist_get(&s, row); if it does not suffice: c = shortlist_whole(&s, row, 0)
  */
-#ifndef MODELS_SHORTLIST_H
-#define MODELS_SHORTLIST_H
+#ifndef DECODE_SHORTLIST_H
+#define DECODE_SHORTLIST_H
 
-#include "models/sampler.h"
+#include "decode/sampler.h"
 #include "tensor/kernels.h"
 
 typedef struct Shortlist {

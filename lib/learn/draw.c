@@ -1,5 +1,5 @@
 /* Initial values of parameters; see draw.h. */
-#include "models/draw.h"
+#include "learn/draw.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,13 +1,13 @@
 /* Low-rank adapters and PEFT's files; see lora.h. */
-#include "models/lora.h"
+#include "learn/lora.h"
 
 #include <jansson.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "models/config.h"
-#include "models/draw.h"
+#include "base/json_file.h"
+#include "learn/draw.h"
 
 #define PREFIX "base_model.model."
 

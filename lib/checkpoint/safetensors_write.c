@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "models/safetensors.h"
+#include "checkpoint/safetensors.h"
 
 #define CHUNK 262144 /* values converted at a time */
 

@@ -1,8 +1,8 @@
 /* What the readers of checkpoint files share; for lib/models alone. */
-#ifndef MODELS_STORED_H
-#define MODELS_STORED_H
+#ifndef CHECKPOINT_STORED_H
+#define CHECKPOINT_STORED_H
 
-#include "models/safetensors.h"
+#include "checkpoint/safetensors.h"
 
 /* Fills dtype, real_valued and type of t, and the bytes of one value. False for a name that is no type. */
 bool stored_type(StoredTensor *t, const char *name, size_t *size);

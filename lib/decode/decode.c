@@ -4,12 +4,12 @@
  * Rows of the cache: first every image's prompt, n_prefix + 1 rows each; then max_new_tokens rows for every lane. A lane is one
  * continuation: a sampled caption, or one live beam. A step feeds each live lane its last token.
  */
-#include "models/decode.h"
+#include "decode/decode.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "models/shortlist.h"
+#include "decode/shortlist.h"
 
 /* One continuation. */
 typedef struct Lane {

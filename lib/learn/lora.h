@@ -5,10 +5,10 @@
  * A set is attached to one slot (ops.h: Adapter) of its layers; whether it is in force is the tape's choice. A fused module
  * (EVA's qkv) shares A between its parts and splits B.
  */
-#ifndef MODELS_LORA_H
-#define MODELS_LORA_H
+#ifndef LEARN_LORA_H
+#define LEARN_LORA_H
 
-#include "models/parameters.h"
+#include "learn/parameters.h"
 
 typedef struct LoraSet LoraSet;
 

@@ -4,8 +4,8 @@
  * A parameter is either a bound tensor of a model made private and trainable (parameters_train), or a new one (a value head, an
  * adapter). Names are those of the files. Memory is the device's; freed with the set.
  */
-#ifndef MODELS_PARAMETERS_H
-#define MODELS_PARAMETERS_H
+#ifndef LEARN_PARAMETERS_H
+#define LEARN_PARAMETERS_H
 
 #include "models/bind.h"
 

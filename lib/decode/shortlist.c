@@ -1,5 +1,5 @@
 /* The likeliest tokens of a step's rows; see shortlist.h. */
-#include "models/shortlist.h"
+#include "decode/shortlist.h"
 
 #include <math.h>
 

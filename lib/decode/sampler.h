@@ -5,8 +5,8 @@
  * top-k (ties with the k-th are kept), then a draw. The draw is a function of (seed, step, record key, position) alone
  * (base/random.h), so a caption does not depend on what else is in the batch.
  */
-#ifndef MODELS_SAMPLER_H
-#define MODELS_SAMPLER_H
+#ifndef DECODE_SAMPLER_H
+#define DECODE_SAMPLER_H
 
 #include "tensor/tensor.h"
 

@@ -5,10 +5,10 @@
  * batch. All memory is taken by decoder_new and up to the first step of all lanes together: afterwards the loop allocates
  * nothing, and a growing stack or a stray xmalloc is a bug that aborts (memory_forbid).
  */
-#ifndef MODELS_DECODE_H
-#define MODELS_DECODE_H
+#ifndef DECODE_DECODE_H
+#define DECODE_DECODE_H
 
-#include "models/beam.h"
+#include "decode/beam.h"
 #include "models/opt.h"
 
 typedef struct Decoder Decoder;

@@ -2,7 +2,7 @@
  * Reading safetensors: folders, indexes, headers. Every number in a header is checked against the file before it is used; after
  * that a tensor is a pointer into the mapping. Writing is in safetensors_write.c.
  */
-#include "models/safetensors.h"
+#include "checkpoint/safetensors.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -14,8 +14,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "models/config.h"
-#include "models/stored.h"
+#include "base/json_file.h"
+#include "checkpoint/stored.h"
 
 #define HEADER_MAX (100 << 20) /* as the reference implementation */
 

@@ -9,10 +9,10 @@
  * Norm eps 1e-5, erf gelu. Names: value_head.blocks.{i}.norm|up|down.{weight,bias}, value_head.hidden.*, value_head.layers.{i}.*,
  * value_head.out.*.
  */
-#ifndef MODELS_VALUE_HEAD_H
-#define MODELS_VALUE_HEAD_H
+#ifndef LEARN_VALUE_HEAD_H
+#define LEARN_VALUE_HEAD_H
 
-#include "models/parameters.h"
+#include "learn/parameters.h"
 
 typedef struct ValueHead ValueHead;
 

@@ -4,12 +4,12 @@
  * A folder step-NNNNNN appears whole, then the link `latest` moves to it by rename, so a reader sees either the old policy or the
  * new one.
  */
-#ifndef MODELS_POLICY_H
-#define MODELS_POLICY_H
+#ifndef LEARN_POLICY_H
+#define LEARN_POLICY_H
 
 #include "base/steps.h"
 #include "models/blip2.h"
-#include "models/lora.h"
+#include "learn/lora.h"
 
 /* What config.json of a policy folder says. */
 typedef struct PolicyInfo {

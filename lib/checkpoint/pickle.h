@@ -5,10 +5,10 @@
  * collections.OrderedDict, torch._utils._rebuild_tensor_v2, torch._utils._rebuild_parameter and the typed storages; it calls
  * nothing. Any other name, and any opcode that plain state dicts do not need, is refused by name.
  */
-#ifndef MODELS_PICKLE_H
-#define MODELS_PICKLE_H
+#ifndef CHECKPOINT_PICKLE_H
+#define CHECKPOINT_PICKLE_H
 
-#include "models/safetensors.h"
+#include "checkpoint/safetensors.h"
 
 /* One tensor of a state dict: a contiguous view of a storage. Strings are in the arena. */
 typedef struct PickledTensor {

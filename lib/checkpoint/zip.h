@@ -2,8 +2,8 @@
  * The zip files that torch.save writes: entries stored as they are, found through the central directory, used where they lie.
  * (PKWARE APPNOTE 6.3, with zip64.) Compressed or encrypted entries are refused: torch never writes them.
  */
-#ifndef MODELS_ZIP_H
-#define MODELS_ZIP_H
+#ifndef CHECKPOINT_ZIP_H
+#define CHECKPOINT_ZIP_H
 
 #include "base/base.h"
 

@@ -1,5 +1,5 @@
 /* Publishing and following a policy; see policy.h. */
-#include "models/policy.h"
+#include "learn/policy.h"
 
 #include <errno.h>
 #include <jansson.h>
@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "base/random.h"
-#include "models/config.h"
+#include "base/json_file.h"
 
 bool policy_latest(const char *dir, int64_t *step, Error *err)
 {

@@ -1,5 +1,5 @@
 /* The restricted unpickler; see pickle.h. Opcodes as in CPython's Lib/pickletools.py, protocols 2 to 5. */
-#include "models/pickle.h"
+#include "checkpoint/pickle.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,12 +1,12 @@
 /* The value head; see value_head.h. */
-#include "models/value_head.h"
+#include "learn/value_head.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/options.h"
-#include "models/draw.h"
+#include "learn/draw.h"
 
 #define GROUP "value-head"
 

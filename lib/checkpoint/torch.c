@@ -2,9 +2,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "models/pickle.h"
-#include "models/stored.h"
-#include "models/zip.h"
+#include "checkpoint/pickle.h"
+#include "checkpoint/stored.h"
+#include "checkpoint/zip.h"
 
 #define PICKLE_MAX (4 << 20) /* a state dict of a thousand tensors takes 200 kB */
 

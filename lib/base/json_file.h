@@ -1,0 +1,16 @@
+/* Whole files of JSON: one object each. */
+#ifndef BASE_JSON_FILE_H
+#define BASE_JSON_FILE_H
+
+#include <jansson.h>
+
+#include "base/base.h"
+
+/* A JSON object from a file, with a bound on depth; NULL with err set: STATUS_CORRUPT for what is not one. The caller owns the
+ * reference. */
+json_t *json_file_read(const char *path, Error *err);
+
+/* Writes FOLDER/NAME, indented, numbers to the last digit, whole or not at all. Borrows value. */
+__attribute__((warn_unused_result)) bool json_file_write(const char *folder, const char *name, const json_t *value, Error *err);
+
+#endif
