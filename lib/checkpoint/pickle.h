@@ -8,7 +8,7 @@
 #ifndef CHECKPOINT_PICKLE_H
 #define CHECKPOINT_PICKLE_H
 
-#include "checkpoint/safetensors.h"
+#include "checkpoint/stored.h"
 
 /* One tensor of a state dict: a contiguous view of a storage. Strings are in the arena. */
 typedef struct PickledTensor {

@@ -2,13 +2,13 @@
  * Writing safetensors: the header first, then each tensor's values through one small buffer. Values are ordered by the size of
  * their type, largest first, then by name, so that every tensor is aligned to its type (as the reference implementation does).
  */
+#include "checkpoint/safetensors_write.h"
+
 #include <errno.h>
 #include <jansson.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include "checkpoint/safetensors.h"
 
 #define CHUNK 262144 /* values converted at a time */
 

@@ -1,8 +1,45 @@
-/* What the readers of checkpoint files share; for lib/models alone. */
+/* Stored tensors: what the tensors of a checkpoint file are, and their values. */
 #ifndef CHECKPOINT_STORED_H
 #define CHECKPOINT_STORED_H
 
-#include "checkpoint/safetensors.h"
+#include "tensor/tensor.h"
+
+#define SHAPE_MAX 8
+
+typedef struct Shape {
+    size_t ndim; /* 0: one value */
+    size_t dim[SHAPE_MAX];
+} Shape;
+
+/* SHAPE(2, 3) is the shape [2, 3]. */
+#define SHAPE(...) ((Shape){.ndim = sizeof((size_t[]){__VA_ARGS__}) / sizeof(size_t), .dim = {__VA_ARGS__}})
+
+size_t shape_size(const Shape *s); /* the product: 1 for no dimensions */
+bool shape_equal(const Shape *a, const Shape *b);
+/* "[2, 3]" into text; returns text. */
+const char *shape_text(const Shape *s, char text[static 128]);
+
+/* One tensor of a checkpoint. Everything is borrowed from the checkpoint. */
+typedef struct StoredTensor {
+    const char *name;
+    const char *dtype; /* as stored: "F32", "BF16", "I64", ... */
+    bool real_valued;  /* dtype is one of the four that `type` can say; others can be listed and copied, not computed with */
+    DType type;
+    Shape shape;
+    const void *data; /* in the mapping; aligned to one value only if the file is */
+    size_t bytes;
+    size_t file;      /* which of the checkpoint's files */
+    uint64_t *digest; /* in the checkpoint: of the bytes, 0 until checkpoint_digest has read them */
+} StoredTensor;
+
+/* The tensors of files, while they are read. `= {0}` is empty; items is to be freed. */
+typedef struct StoredList {
+    StoredTensor *items;
+    size_t count, capacity;
+} StoredList;
+
+/* Appends a copy. */
+void stored_add(StoredList *list, const StoredTensor *t);
 
 /* Fills dtype, real_valued and type of t, and the bytes of one value. False for a name that is no type. */
 bool stored_type(StoredTensor *t, const char *name, size_t *size);
@@ -10,8 +47,7 @@ bool stored_type(StoredTensor *t, const char *name, size_t *size);
 /* Whether a name can be printed and written: UTF-8 without control characters. */
 __attribute__((warn_unused_result)) bool stored_name(const char *name, Error *err);
 
-/* The tensors of a torch.save file (a zip with a pickle) in memory: a state dict of tensors. Everything lies in arena or file. */
-__attribute__((warn_unused_result)) bool torch_read(const unsigned char *file, size_t size, Arena *arena, StoredTensor **tensors,
-                                                    size_t *n, Error *err);
+/* Values first .. first+n-1 of a real-valued tensor, as another type; whether or not the file aligns them. */
+void stored_read(const StoredTensor *t, size_t first, size_t n, DType to, void *out);
 
 #endif

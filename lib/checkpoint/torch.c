@@ -1,9 +1,10 @@
-/* Files of torch.save: the pickle says which bytes of which zip entry are whose. See stored.h. */
+/* Files of torch.save: the pickle says which bytes of which zip entry are whose. See torch.h. */
+#include "checkpoint/torch.h"
+
 #include <stdlib.h>
 #include <string.h>
 
 #include "checkpoint/pickle.h"
-#include "checkpoint/stored.h"
 #include "checkpoint/zip.h"
 
 #define PICKLE_MAX (4 << 20) /* a state dict of a thousand tensors takes 200 kB */
@@ -72,11 +73,11 @@ static bool check_order(const Archive *a, Arena *arena, Error *err)
     return true;
 }
 
-bool torch_read(const unsigned char *file, size_t size, Arena *arena, StoredTensor **tensors, size_t *n, Error *err)
+bool torch_read(const unsigned char *file, size_t size, Arena *arena, StoredList *out, Error *err)
 {
     ZipEntry *entries;
     PickledTensor *pickled;
-    size_t n_entries;
+    size_t n_entries, n;
     if (!zip_read(file, size, arena, &entries, &n_entries, err))
         return false;
     qsort(entries, n_entries, sizeof *entries, by_name);
@@ -86,11 +87,13 @@ bool torch_read(const unsigned char *file, size_t size, Arena *arena, StoredTens
     if (pickle->size > PICKLE_MAX)
         return error_set(err, "data.pkl has %zu bytes, at most %d are read", pickle->size, PICKLE_MAX);
     Archive a = {entries, n_entries, arena_strndup(arena, pickle->name, strlen(pickle->name) - strlen("data.pkl"))};
-    if (!check_order(&a, arena, err) || !pickle_read(pickle->data, pickle->size, arena, &pickled, n, err))
+    if (!check_order(&a, arena, err) || !pickle_read(pickle->data, pickle->size, arena, &pickled, &n, err))
         return false;
-    *tensors = arena_alloc(arena, (*n + 1) * sizeof **tensors);
-    for (size_t i = 0; i < *n; i++)
-        if (!bind(&a, arena, &pickled[i], &(*tensors)[i], err))
+    for (size_t i = 0; i < n; i++) {
+        StoredTensor t;
+        if (!bind(&a, arena, &pickled[i], &t, err))
             return false;
+        stored_add(out, &t);
+    }
     return true;
 }

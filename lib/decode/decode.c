@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "decode/shortlist.h"
+#include "decode/candidates.h"
 
 /* One continuation. */
 typedef struct Lane {
@@ -35,7 +35,7 @@ struct Decoder {
     int32_t *ids, *positions;
     size_t *at, *moved_to, *moved_from;
     Span *spans;
-    Shortlist choices; /* of each row of this step */
+    Candidates candidates; /* of each row of this step */
     uint64_t tokens;
     bool warm; /* the stack has all that any step will take */
 };
@@ -94,8 +94,8 @@ Decoder *decoder_new(const Kernels *kernels, const Opt *opt, const GenerateOptio
     d->at = arena_calloc(&d->arena, lanes > prompt_rows ? lanes : prompt_rows, sizeof *d->at);
     d->moved_to = arena_calloc(&d->arena, lanes * most, sizeof *d->moved_to);
     d->moved_from = arena_calloc(&d->arena, lanes * most, sizeof *d->moved_from);
-    shortlist_init(&d->choices, &d->arena, kernels, &d->options, opt->config.vocabulary, lanes,
-                   options->num_beams > 1 ? d->width : 1, n_history + most);
+    candidates_init(&d->candidates, &d->arena, kernels, &d->options, opt->config.vocabulary, lanes,
+                    options->num_beams > 1 ? d->width : 1, n_history + most);
     return d;
 }
 
@@ -131,8 +131,8 @@ static History history_of(const Decoder *d, size_t lane)
 static void fetch_choices(Decoder *d, const Tensor *logits)
 {
     for (size_t i = 0; i < d->n_live; i++)
-        shortlist_ban(&d->choices, i, history_of(d, d->live[i]));
-    shortlist_fetch(&d->choices, tensor_data(logits), d->n_live);
+        candidates_ban(&d->candidates, i, history_of(d, d->live[i]));
+    candidates_fetch(&d->candidates, tensor_data(logits), d->n_live);
 }
 
 /* Runs all prompts: the choices of each image's first token, one row an image. */
@@ -178,9 +178,9 @@ static void lane_choose(Decoder *d, size_t row, size_t index, uint64_t key, uint
 {
     const GenerateOptions *o = &d->options;
     Lane *lane = &d->lanes[index];
-    Choices c = shortlist_get(&d->choices, row);
-    if (!choices_suffice(&c, d->choices.want))
-        c = shortlist_whole(&d->choices, row, 0);
+    Choices c = candidates_get(&d->candidates, row);
+    if (!choices_suffice(&c, d->candidates.want))
+        c = candidates_whole(&d->candidates, row, 0);
     size_t chosen = o->sample ? choices_draw(&c, o, step, key, (uint32_t)lane->n) : choices_first(&c);
     int32_t id = choices_id(&c, chosen);
     lane->logp[lane->n] = (double)c.logits[chosen] - c.lse;
@@ -245,9 +245,9 @@ static void beams_choose(Decoder *d, size_t image, size_t row)
     BeamSearch *b = &d->beams[image];
     Choices c[MAX_BEAMS];
     for (size_t k = 0; k < beam_live(b); k++) {
-        c[k] = shortlist_get(&d->choices, row + k);
+        c[k] = candidates_get(&d->candidates, row + k);
         if (!beam_settled(b, k, &c[k]))
-            c[k] = shortlist_whole(&d->choices, row + k, k);
+            c[k] = candidates_whole(&d->candidates, row + k, k);
     }
     d->searching[image] = beam_step(b, c);
     d->tokens += d->width;

@@ -7,6 +7,7 @@
 #ifndef LEARN_PARAMETERS_H
 #define LEARN_PARAMETERS_H
 
+#include "checkpoint/safetensors_write.h"
 #include "models/bind.h"
 
 typedef struct Parameter {

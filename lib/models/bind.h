@@ -12,7 +12,8 @@
 #ifndef MODELS_BIND_H
 #define MODELS_BIND_H
 
-#include "checkpoint/safetensors.h"
+#include "checkpoint/checkpoint.h"
+
 #include "tensor/ops.h"
 
 typedef struct BindTarget {

@@ -3,7 +3,7 @@
 
 #include <stdlib.h>
 
-#define POSITION_OFFSET 2
+#include "models/opt_layout.h"
 
 KvCache *kv_cache_new(const Kernels *kernels, const Opt *o, size_t rows)
 {
@@ -74,7 +74,7 @@ Tensor *opt_embed(Tape *t, const Opt *o, const int32_t *ids, const int32_t *posi
 {
     int32_t *rows = tape_alloc(t, n * sizeof *rows);
     for (size_t i = 0; i < n; i++)
-        rows[i] = positions[i] + POSITION_OFFSET;
+        rows[i] = positions[i] + OPT_POSITION_OFFSET;
     return op_add(t, op_embed(t, &o->tokens, ids, n), op_embed(t, &o->positions, rows, n));
 }
 
@@ -88,7 +88,7 @@ Tensor *opt_prompts(Tape *t, const Opt *o, const Tensor *prefixes, size_t n_pref
     for (size_t i = 0; i < n * each; i++) {
         size_t prompt = i / each, row = i % each;
         refs[i] = row < n_prefix ? (RowRef){0, (uint32_t)(prompt * n_prefix + row)} : (RowRef){1, 0};
-        positions[i] = (int32_t)row + POSITION_OFFSET;
+        positions[i] = (int32_t)row + OPT_POSITION_OFFSET;
     }
     const Tensor *bos = op_embed(t, &o->tokens, &o->config.bos, 1);
     const Tensor *x = op_gather(t, (const Tensor *const[]){n_prefix ? prefixes : bos, bos}, 2, refs, n * each);

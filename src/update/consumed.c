@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "base/random.h"
-#include "checkpoint/safetensors.h"
+#include "checkpoint/checkpoint.h"
 
 static uint64_t key_of(const void *id, size_t size)
 {

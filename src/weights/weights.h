@@ -2,7 +2,8 @@
 #ifndef WEIGHTS_WEIGHTS_H
 #define WEIGHTS_WEIGHTS_H
 
-#include "checkpoint/safetensors.h"
+#include "checkpoint/checkpoint.h"
+#include "checkpoint/safetensors_write.h"
 
 /* Opens a checkpoint or dies with the right status. */
 Checkpoint *weights_open(const char *path);

@@ -12,7 +12,7 @@
 #include "base/pool.h"
 #include "base/random.h"
 #include "decode/beam.h"
-#include "decode/shortlist.h"
+#include "decode/candidates.h"
 
 enum { VOCABULARY = 900, ROWS = 4, STEPS = 30, PROMPT = 3 };
 
@@ -32,8 +32,8 @@ static int choose_both(const GenerateOptions *o, bool ties)
 {
     int settled = 0;
     Arena arena = {0};
-    Shortlist s;
-    shortlist_init(&s, &arena, kernels_cpu(COMPUTE_F32), o, VOCABULARY, ROWS, 1, PROMPT + STEPS);
+    Candidates s;
+    candidates_init(&s, &arena, kernels_cpu(COMPUTE_F32), o, VOCABULARY, ROWS, 1, PROMPT + STEPS);
     int32_t ids[ROWS][PROMPT + STEPS];
     real *logits = arena_calloc(&arena, (size_t)ROWS * VOCABULARY, sizeof *logits);
     for (size_t i = 0; i < ROWS; i++)
@@ -41,10 +41,10 @@ static int choose_both(const GenerateOptions *o, bool ties)
     for (size_t step = 0; step < STEPS; step++) {
         draw_logits(logits, (uint32_t)step, ties);
         for (size_t i = 0; i < ROWS; i++)
-            shortlist_ban(&s, i, (History){ids[i], PROMPT + step, PROMPT});
-        shortlist_fetch(&s, logits, ROWS);
+            candidates_ban(&s, i, (History){ids[i], PROMPT + step, PROMPT});
+        candidates_fetch(&s, logits, ROWS);
         for (size_t i = 0; i < ROWS; i++) {
-            Choices list = shortlist_get(&s, i), whole = shortlist_whole(&s, i, 0);
+            Choices list = candidates_get(&s, i), whole = candidates_whole(&s, i, 0);
             bool suffices = choices_suffice(&list, s.want);
             const Choices *c = suffices ? &list : &whole;
             size_t a = o->sample ? choices_draw(c, o, 1, i, (uint32_t)step) : choices_first(c);
@@ -89,10 +89,10 @@ static int search_both(const GenerateOptions *o, bool ties)
     int settled = 0;
     Arena arena = {0};
     BeamSearch search[2];
-    Shortlist s[2];
+    Candidates s[2];
     for (int i = 0; i < 2; i++) {
         beam_init(&search[i], o, prompt, PROMPT, VOCABULARY);
-        shortlist_init(&s[i], &arena, kernels_cpu(COMPUTE_F32), o, VOCABULARY, ROWS, ROWS, PROMPT + STEPS);
+        candidates_init(&s[i], &arena, kernels_cpu(COMPUTE_F32), o, VOCABULARY, ROWS, ROWS, PROMPT + STEPS);
     }
     real *logits = arena_calloc(&arena, (size_t)ROWS * VOCABULARY, sizeof *logits);
     bool more[2] = {true, true};
@@ -102,14 +102,14 @@ static int search_both(const GenerateOptions *o, bool ties)
             Choices c[MAX_BEAMS];
             size_t rows = beam_live(&search[i]);
             for (size_t k = 0; k < rows; k++)
-                shortlist_ban(&s[i], k, beam_history(&search[i], k));
-            shortlist_fetch(&s[i], logits, rows);
+                candidates_ban(&s[i], k, beam_history(&search[i], k));
+            candidates_fetch(&s[i], logits, rows);
             for (size_t k = 0; k < rows; k++) {
-                c[k] = shortlist_get(&s[i], k);
+                c[k] = candidates_get(&s[i], k);
                 if (i == 1 && beam_settled(&search[i], k, &c[k]))
                     settled++;
                 else
-                    c[k] = shortlist_whole(&s[i], k, k);
+                    c[k] = candidates_whole(&s[i], k, k);
             }
             more[i] = beam_step(&search[i], c);
         }

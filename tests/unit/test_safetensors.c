@@ -14,7 +14,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "checkpoint/safetensors.h"
+#include "checkpoint/checkpoint.h"
+#include "checkpoint/safetensors_write.h"
 
 static char folder[] = "/tmp/vlrm-safetensors-XXXXXX";
 

@@ -1,5 +1,5 @@
-/* The likeliest tokens of a step's rows; see shortlist.h. */
-#include "decode/shortlist.h"
+/* The likeliest tokens of a step's rows; see candidates.h. */
+#include "decode/candidates.h"
 
 #include <math.h>
 
@@ -15,10 +15,10 @@ static size_t wanted(const GenerateOptions *o, size_t vocabulary)
     return o->top_k > 0 && (size_t)o->top_k < vocabulary ? (size_t)o->top_k : vocabulary;
 }
 
-void shortlist_init(Shortlist *s, Arena *arena, const Kernels *kernels, const GenerateOptions *options, size_t vocabulary,
-                    size_t rows, size_t n_whole, size_t most_history)
+void candidates_init(Candidates *s, Arena *arena, const Kernels *kernels, const GenerateOptions *options, size_t vocabulary,
+                     size_t rows, size_t n_whole, size_t most_history)
 {
-    *s = (Shortlist){.kernels = kernels, .options = options, .vocabulary = vocabulary};
+    *s = (Candidates){.kernels = kernels, .options = options, .vocabulary = vocabulary};
     s->want = wanted(options, vocabulary);
     s->most_banned = most_history + 1;
     s->banned = arena_calloc(arena, rows * s->most_banned, sizeof *s->banned);
@@ -30,7 +30,7 @@ void shortlist_init(Shortlist *s, Arena *arena, const Kernels *kernels, const Ge
     s->whole = arena_calloc(arena, n_whole * vocabulary, sizeof *s->whole);
 }
 
-void shortlist_ban(Shortlist *s, size_t row, History history)
+void candidates_ban(Candidates *s, size_t row, History history)
 {
     s->n_banned[row] = banned_tokens(s->banned + row * s->most_banned, s->options, history);
 }
@@ -50,7 +50,7 @@ static void sort_by_id(real *values, int32_t *ids, size_t n)
     }
 }
 
-static bool is_banned(const Shortlist *s, size_t row, int32_t id)
+static bool is_banned(const Candidates *s, size_t row, int32_t id)
 {
     for (size_t i = 0; i < s->n_banned[row]; i++)
         if (s->banned[row * s->most_banned + i] == id)
@@ -62,7 +62,7 @@ static bool is_banned(const Shortlist *s, size_t row, int32_t id)
  * The tokens that are wanted, those that will fall out, and one more: only what is above the last one listed is known to be above
  * all others. Too many, and nothing but lse is of use.
  */
-void shortlist_fetch(Shortlist *s, const real *logits, size_t rows)
+void candidates_fetch(Candidates *s, const real *logits, size_t rows)
 {
     size_t most = 0;
     for (size_t i = 0; i < rows; i++)
@@ -83,12 +83,12 @@ void shortlist_fetch(Shortlist *s, const real *logits, size_t rows)
     }
 }
 
-Choices shortlist_get(const Shortlist *s, size_t row)
+Choices candidates_get(const Candidates *s, size_t row)
 {
     return (Choices){s->values + row * s->k, s->ids + row * s->k, s->k, s->lse[row], s->rest[row]};
 }
 
-Choices shortlist_whole(Shortlist *s, size_t row, size_t place)
+Choices candidates_whole(Candidates *s, size_t row, size_t place)
 {
     real *values = s->whole + place * s->vocabulary;
     s->kernels->download(values, s->logits + row * s->vocabulary, s->vocabulary * sizeof *values);

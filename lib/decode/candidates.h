@@ -2,16 +2,16 @@
  * The logits of a step as the host needs them: of every row the likeliest tokens, as many as a choice can depend on, in one call
  * of the device; a row whose list does not settle the choice is brought over whole, which is rare.
  *
- *   shortlist_ban(&s, row, history) for each row; shortlist_fetch(&s, logits);
- *   c = shortlist_get(&s, row); if it does not suffice: c = shortlist_whole(&s, row, 0)
+ *   candidates_ban(&s, row, history) for each row; candidates_fetch(&s, logits);
+ *   c = candidates_get(&s, row); if it does not suffice: c = candidates_whole(&s, row, 0)
  */
-#ifndef DECODE_SHORTLIST_H
-#define DECODE_SHORTLIST_H
+#ifndef DECODE_CANDIDATES_H
+#define DECODE_CANDIDATES_H
 
 #include "decode/sampler.h"
 #include "tensor/kernels.h"
 
-typedef struct Shortlist {
+typedef struct Candidates {
     const Kernels *kernels;
     const GenerateOptions *options; /* borrowed */
     size_t vocabulary, want;        /* want: how many of the likeliest that may follow settle the choice */
@@ -25,20 +25,20 @@ typedef struct Shortlist {
     double *lse;
     const real *logits; /* [rows, vocabulary], the device's, borrowed */
     real *whole;        /* [n_whole, vocabulary] */
-} Shortlist;
+} Candidates;
 
 /* For steps of up to `rows` rows, and n_whole whole ones at a time. What it takes is the arena's. */
-void shortlist_init(Shortlist *s, Arena *arena, const Kernels *kernels, const GenerateOptions *options, size_t vocabulary,
-                    size_t rows, size_t n_whole, size_t most_history);
+void candidates_init(Candidates *s, Arena *arena, const Kernels *kernels, const GenerateOptions *options, size_t vocabulary,
+                     size_t rows, size_t n_whole, size_t most_history);
 
 /* What must not follow in a row of the next step. */
-void shortlist_ban(Shortlist *s, size_t row, History history);
+void candidates_ban(Candidates *s, size_t row, History history);
 
-/* A step's logits [rows, vocabulary] on the device. They must stay until the next step for shortlist_whole. */
-void shortlist_fetch(Shortlist *s, const real *logits, size_t rows);
+/* A step's logits [rows, vocabulary] on the device. They must stay until the next step for candidates_whole. */
+void candidates_fetch(Candidates *s, const real *logits, size_t rows);
 
 /* The listed tokens of a row; and all of them, in place `place` of those for whole rows. */
-Choices shortlist_get(const Shortlist *s, size_t row);
-Choices shortlist_whole(Shortlist *s, size_t row, size_t place);
+Choices candidates_get(const Candidates *s, size_t row);
+Choices candidates_whole(Candidates *s, size_t row, size_t place);
 
 #endif
