@@ -1,12 +1,14 @@
 # vlrm: builds the programs and runs their tests. config.mk is the only file to edit.
 #
 #   make            the programs, into bin/
-#   make test       installs what is missing, builds every variant, runs every test
+#   make test       installs what is missing, builds, runs the tests of the release build, of the mathematics and the rules: minutes
+#   make check      all of that and the rest: every variant, gcc and clang, sanitizers, fuzzers, faults injected; a quarter of an hour
 #   make demo       the paper on the bundled miniature, in minutes
 #   make reproduce  its tables and ablations, within an hour; writes doc/reproduction.md
 #   make install    programs, recipes, word lists, formats and manual pages, under PREFIX (and DESTDIR)
 #   make bench      speeds, as ratios against a peer measured in the same run
 #   make fuzz       the fuzzers, FUZZ_SECONDS=60 each
+#   make faults     every system call of every program failed once (tests/faults); an hour
 #   make man        the manual pages, from the programs' option tables
 #   make format     clang-format on every C file
 #   make CUDA=1     the programs with CUDA kernels, under build/cuda/; fails where there is no nvcc
@@ -83,7 +85,7 @@ BINS      := $(addprefix $(B)/bin/,$(PROGRAMS))
 TESTS     := $(TEST_MAINS:%.c=$(B)/%)
 BENCHES   := $(BENCH_MAINS:%.c=$(B)/%)
 
-.PHONY: all programs tests benches test build-all bench fuzz fuzzers demo reproduce cuda install man flags nvcc-name format clean
+.PHONY: all programs tests benches test build-test check build-all faults bench fuzz fuzzers demo reproduce cuda install man flags nvcc-name format clean
 all: programs
 ifeq ($(VARIANT),release)
 	mkdir -p bin; for p in $(PROGRAMS); do ln -sf ../$(B)/bin/$$p bin/$$p; done
@@ -146,17 +148,27 @@ $(TESTS) $(BENCHES): $(B)/tests/%: $(B)/tests/%.o $(WORLD_PARTS) $(UPDATE_PARTS)
 JOBS ?= $(shell nproc)
 AGAIN = +$(MAKE) --no-print-directory -j$(JOBS)
 
+# Two speeds. `test` is for whoever has just come or just changed something; `check` is what must hold before others build on it.
 test:
 	tests/install-packages.sh
+	$(AGAIN) build-test
+	tests/run.sh 'release/*' 'double/*' 'rules/*'
+
+check:
+	tests/install-packages.sh
 	$(AGAIN) build-all
+	$(AGAIN) fuzz
 	tests/run.sh
+
+build-test:
+	+$(MAKE) --no-print-directory VARIANT=release WERROR=-Werror all tests
+	+$(MAKE) --no-print-directory VARIANT=double WERROR=-Werror programs tests
 
 # Every variant that the tests use, without a warning from gcc; and everything once through clang, which warns of other things.
 # The CUDA variant where there is nvcc: without it, tests/programs/cuda.bats says that it was skipped.
-build-all:
-	+$(MAKE) --no-print-directory VARIANT=release WERROR=-Werror all tests benches
+build-all: build-test
+	+$(MAKE) --no-print-directory VARIANT=release WERROR=-Werror benches
 	+$(MAKE) --no-print-directory VARIANT=asan WERROR=-Werror programs tests
-	+$(MAKE) --no-print-directory VARIANT=double WERROR=-Werror programs tests
 	+if command -v $(NVCC) >/dev/null; then $(MAKE) --no-print-directory VARIANT=cuda WERROR=-Werror programs tests; fi
 	+$(MAKE) --no-print-directory VARIANT=clang CC=clang CFLAGS='-O1 -fno-math-errno' WERROR=-Werror programs tests benches
 
@@ -211,6 +223,10 @@ $(FUZZERS:%=run-%): run-build/fuzz/fuzz_%:
 	build/fuzz/fuzz_$* -max_total_time=$(FUZZ_SECONDS) -timeout=20 -rss_limit_mb=2048 -max_len=16384 -print_final_stats=1 \
 	    -artifact_prefix=build/fuzz/fuzz_$*- build/fuzz/corpus-$* $(wildcard tests/fuzz/seeds/$*) >$$log 2>&1 || { tail -50 $$log; exit 1; }; \
 	echo "build/fuzz/fuzz_$*: $$(sed -n 's/^stat::number_of_executed_units: *//p' $$log) inputs in $(FUZZ_SECONDS) s, no finding"
+
+# Every place of every job, where `make check` takes a sample; ends with a table. FAULTS names jobs, or leaves all.
+faults: all
+	tests/faults/syscalls.py --whole $(FAULTS)
 
 # The preprocessor's flags, for tests that compile a file by themselves; and CUDA's compiler, for those that look for it.
 flags:

@@ -1,12 +1,16 @@
 #!/bin/bash
 # Proves that `make test` and `make demo` work on a bare Debian 12 with only git and make: debootstraps one, clones the committed
-# tree into it, and runs both there. Needs root, debootstrap, a few GB and minutes: by hand, not a part of make test.
+# tree into it, and runs both there. Needs root, debootstrap, a few GB and minutes: by hand, not a part of make check.
 #
-#   tests/bare.sh [FOLDER [MIRROR]]     FOLDER is where to put the machine; one that is there already is used as it is
+#   tests/bare.sh [FOLDER [MIRROR]]     FOLDER is where to put the machine; one that is there already is used as it is. MIRROR is
+#                                       the one from which this machine's apt takes bookworm, unless given
 set -eu
 root=$(cd "$(dirname "$0")/.." && pwd)
 bare=${1:-$(mktemp -d)}
-mirror=${2:-http://deb.debian.org/debian}
+# shellcheck disable=SC2016 # apt fills these in
+mirror=${2:-$(apt-get indextargets --format '$(CODENAME) $(COMPONENT) $(REPO_URI)' 'Created-By: Packages' |
+    awk '$1 == "bookworm" && $2 == "main" {print $3; exit}')}
+[ -n "$mirror" ] || { echo 'bare.sh: apt here knows no mirror of bookworm; give one: tests/bare.sh FOLDER MIRROR' >&2; exit 1; }
 
 [ -e "$bare/usr/bin/make" ] || debootstrap --variant=minbase --include=git,make,ca-certificates bookworm "$bare" "$mirror"
 if chroot "$bare" sh -c 'command -v gcc || command -v pkg-config'; then

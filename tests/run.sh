@@ -1,5 +1,5 @@
 #!/bin/bash
-# Runs every test that is built and says what came of it: C tests of each variant, tests of programs (bats), rules.
+# Runs every test that is built and says what came of it: C tests of each variant, tests of programs (bats), faults, rules.
 #
 #   tests/run.sh                  everything
 #   tests/run.sh PATTERN...       only the jobs whose names match one of the globs: 'release/unit/*', 'rules/*', '*vlrm*'
@@ -35,6 +35,9 @@ list_jobs() {
             echo "$variant/${file#tests/}"
         done
     done
+    for file in tests/faults/*.bats tests/faults/syscalls.py; do
+        [ -e "$file" ] && echo "${file#tests/}"
+    done
     for file in tests/rules/*.sh; do
         [ -e "$file" ] && echo "${file#tests/}"
     done
@@ -45,6 +48,8 @@ run_job() {
     local variant=${1%%/*} file=tests/${1#*/}
     case $1 in
     rules/*) bash "tests/$1" ;;
+    faults/*.bats) bats --tap "tests/$1" ;;
+    faults/*) "tests/$1" ;;
     release/*.bats) BIN=$PWD/bin bats --tap "$file" ;;
     */*.bats) BIN=$PWD/build/$variant/bin bats --tap --filter-tags "$variant" "$file" ;;
     *) "build/$variant/tests/${1#*/}" ;;

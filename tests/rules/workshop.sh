@@ -1,5 +1,5 @@
 #!/bin/bash
-# Nothing unfinished and nothing of the workshop is in the tree; tests can fail; fixtures stay small.
+# Nothing unfinished is in the tree; tests can fail; fixtures stay small.
 . "$(dirname "$0")/common.bash"
 self=':!tests/rules/workshop.sh'
 
@@ -12,7 +12,6 @@ absent() {
 absent unfinished '\b(TO''DO|FIX''ME|X''XX|HA''CK)\b|not (yet )?implem''ented|\bst''ub(bed)?\b' '*.c' '*.h' '*.cu' '*.cuh' '*.sh' '*.md' '*.bats' '*.py' Makefile bin/vlrm
 absent 'a check that cannot fail' '\|\| (true|:)( |;|$)' tests .ci
 absent 'waits and hopes' 'sleep [0-9]+ *;? *(#.*)?(wait|hope)' tests .ci
-absent 'names the workshop' '/work/|\.libr''ary\b|[Ss]ub-?ag''ents?\b|this sess''ion|BRIEF\.md' . ':!*.jsonl' ':!*.json'
 
 git ls-files -z -- . ':!share/tiny' | xargs -0 -r -I{} find {} -maxdepth 0 -size +2M | broken_lines 'larger than 2 MB'
 models=$(git ls-files -z share/tiny | xargs -0 du -cb | awk 'END {print $1}')
