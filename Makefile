@@ -31,9 +31,10 @@ endif
 B       := build/$(VARIANT)
 
 WARNINGS = -Wall -Wextra -Wpedantic -Wstrict-prototypes -Wmissing-prototypes -Wshadow -Wvla $(WERROR)
-PACKAGES = libavformat libavcodec libavutil libswscale libturbojpeg libpng libwebp libwebpdemux libzstd msgpack jansson libpcre2-8 libutf8proc libarchive libxxhash openblas libprotobuf-c
-CPPFLAGS = -Ilib -Isrc -I. -I$(B)/src -D_GNU_SOURCE -DVLRM_VERSION='"$(VERSION)"' $(shell pkg-config --cflags $(PACKAGES) 2>/dev/null)
-LIBS     = -Wl,--as-needed $(shell pkg-config --libs $(PACKAGES) 2>/dev/null) -lm -lpthread
+PACKAGES = libavformat libavcodec libavutil libswscale libturbojpeg libpng libwebp libwebpdemux libzstd msgpack jansson libpcre2-8 libutf8proc libarchive libxxhash libprotobuf-c
+# OpenBLAS is loaded by lib/tensor/cpu/blas.c, not linked: only benches, which measure it, name it to the linker.
+CPPFLAGS = -Ilib -Isrc -I. -I$(B)/src -D_GNU_SOURCE -DVLRM_VERSION='"$(VERSION)"' $(shell pkg-config --cflags $(PACKAGES) openblas 2>/dev/null)
+LIBS     = -Wl,--as-needed $(shell pkg-config --libs $(PACKAGES) 2>/dev/null) -lm -lpthread -ldl
 DEPFLAGS = -MMD -MP
 
 ALL_CFLAGS = -std=c17 $(CFLAGS) $(WARNINGS) $(VARIANT_FLAGS)
@@ -84,6 +85,9 @@ LIBRARY   := $(B)/libvlrm.a
 BINS      := $(addprefix $(B)/bin/,$(PROGRAMS))
 TESTS     := $(TEST_MAINS:%.c=$(B)/%)
 BENCHES   := $(BENCH_MAINS:%.c=$(B)/%)
+ifeq ($(VARIANT),release)
+FAULT_MALLOC := $(B)/tests/faults/allocations.so
+endif
 
 .PHONY: all programs tests benches test build-test check build-all faults bench fuzz fuzzers demo reproduce cuda install man flags nvcc-name format clean
 all: programs
@@ -92,7 +96,7 @@ ifeq ($(VARIANT),release)
 endif
 
 programs: $(LIBRARY) $(BINS)
-tests: $(TESTS)
+tests: $(TESTS) $(FAULT_MALLOC)
 benches: $(BENCHES)
 
 $(LIBRARY): $(LIB_SOURCES:%.c=$(B)/%.o) $(CUDA_SOURCES:%.cu=$(B)/%.cu.o)
@@ -140,9 +144,16 @@ $(UPDATE_PARTS): $(patsubst %.c,$(B)/%.o,$(filter src/update/%,$(PARTS)))
 	rm -f $@
 	ar rcs $@ $^
 
+$(BENCHES): EXTRA_LIBS = $(shell pkg-config --libs openblas 2>/dev/null)
 $(TESTS) $(BENCHES): $(B)/tests/%: $(B)/tests/%.o $(WORLD_PARTS) $(UPDATE_PARTS) $(LIBRARY)
 	echo '  LINK  $@'
-	$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $< $(WORLD_PARTS) $(UPDATE_PARTS) $(LIBRARY) $(LIBS) -lcmocka
+	$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $< $(WORLD_PARTS) $(UPDATE_PARTS) $(LIBRARY) $(LIBS) $(EXTRA_LIBS) -lcmocka
+
+# Preloaded by tests/faults/allocations.py.
+$(FAULT_MALLOC): tests/faults/allocations.c config.mk Makefile
+	mkdir -p $(@D)
+	echo '  LINK  $@'
+	$(CC) -D_GNU_SOURCE $(ALL_CFLAGS) $(LDFLAGS) -shared -fPIC -fno-builtin -o $@ $< -ldl -lpthread
 
 # make reads pkg-config's answers when it starts, so what needs packages runs in a second make, after they are there.
 JOBS ?= $(shell nproc)

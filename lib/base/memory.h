@@ -11,7 +11,8 @@
 #include <stddef.h>
 #include <stdbool.h>
 
-/* As malloc, calloc, realloc and strdup; exit with STATUS_MEMORY instead of returning NULL. count*size is checked. */
+/* As malloc, calloc, realloc and strdup; exit with STATUS_MEMORY instead of returning NULL. count*size is checked. (So do malloc
+ * and its like themselves, for the libraries' sake: exhausted.c. These say it under the sanitizers too, and for any size.) */
 void *xmalloc(size_t size);
 void *xcalloc(size_t count, size_t size);
 void *xrealloc(void *p, size_t count, size_t size);

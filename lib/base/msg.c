@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 const char *progname = "vlrm";
 int verbosity = 0;
@@ -49,13 +50,33 @@ void note(const char *format, ...)
     va_end(args);
 }
 
+/*
+ * Ends at once, whatever other threads and libraries are about: exit would run the libraries' own ends, some of which wait for
+ * threads that may never come (one that spins for memory), and would free what a thread still uses. What was printed goes out,
+ * unless somebody is in the middle of printing.
+ */
+static _Noreturn void leave(int status)
+{
+    if (ftrylockfile(stdout) == 0)
+        fflush(stdout);
+    _exit(status);
+}
+
+/* What a failure comes to that says why (the format ends in a colon). */
+static int failure_status(const char *format, int why)
+{
+    size_t n = strlen(format);
+    return n > 0 && format[n - 1] == ':' && why == ENOMEM ? STATUS_MEMORY : STATUS_FAILURE;
+}
+
 void die(const char *format, ...)
 {
+    int status = failure_status(format, errno);
     va_list args;
     va_start(args, format);
     print(format, args);
     va_end(args);
-    exit(STATUS_FAILURE);
+    leave(status);
 }
 
 void die_status(int status, const char *format, ...)
@@ -64,7 +85,7 @@ void die_status(int status, const char *format, ...)
     va_start(args, format);
     print(format, args);
     va_end(args);
-    exit(status);
+    leave(status);
 }
 
 void bug_at(const char *file, int line, const char *format, ...)
@@ -85,7 +106,7 @@ static void error_text(Error *err, int status, const char *format, va_list args)
     size_t f = strlen(format);
     if (n >= 0 && n < (int)sizeof err->text && f > 0 && format[f - 1] == ':')
         snprintf(err->text + n, sizeof err->text - (size_t)n, " %s", strerror(saved));
-    err->status = status;
+    err->status = status == STATUS_FAILURE ? failure_status(format, saved) : status;
 }
 
 bool error_set(Error *err, const char *format, ...)
@@ -125,9 +146,11 @@ bool error_prefix(Error *err, const char *format, ...)
 
 int finish_stdout(int status)
 {
-    if (fclose(stdout) != 0 && status == STATUS_CLEAN) {
+    bool lost = ferror(stdout), closed = fclose(stdout) == 0;
+    if (!closed)
         warn("write <stdout>:");
-        return STATUS_FAILURE;
-    }
-    return status;
+    else if (lost) /* the reason went with the write that failed */
+        warn("write <stdout>: a write failed, what was printed is not whole");
+    bool good = status == STATUS_CLEAN || status == STATUS_SOME_FAILED;
+    return good && (lost || !closed) ? STATUS_FAILURE : status;
 }

@@ -35,7 +35,8 @@ void warn(const char *format, ...) PRINTF_LIKE(1, 2);
 /* Print only with -v. */
 void note(const char *format, ...) PRINTF_LIKE(1, 2);
 
-/* Print and exit with STATUS_FAILURE, or with the given status. */
+/* Print and end with STATUS_FAILURE, or with the given status: at once, from any thread, without the ends of libraries (atexit).
+ * Where the reason appended is ENOMEM, STATUS_FAILURE becomes STATUS_MEMORY; so does error_set's. */
 _Noreturn void die(const char *format, ...) PRINTF_LIKE(1, 2);
 _Noreturn void die_status(int status, const char *format, ...) PRINTF_LIKE(2, 3);
 
@@ -56,7 +57,8 @@ bool error_set_status(Error *err, int status, const char *format, ...) PRINTF_LI
 /* Prefix the text of a failure with where it happened ("FILE: text"); returns false. */
 bool error_prefix(Error *err, const char *format, ...) PRINTF_LIKE(2, 3);
 
-/* Close stdout and report what only closing shows (a full disk). Returns status, or STATUS_FAILURE if closing failed. */
+/* Close stdout and report that a write to it failed, now or before (a full disk): then STATUS_FAILURE in place of STATUS_CLEAN
+ * and STATUS_SOME_FAILED, else status. Every program that prints ends with it. */
 int finish_stdout(int status);
 
 #endif

@@ -4,6 +4,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <math.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -342,6 +343,7 @@ char **options_parse(const Program *program, int argc, char **argv, int *n_opera
 {
     progname = program->name;
     in_force = program;
+    signal(SIGXFSZ, SIG_IGN); /* a write beyond a limit (ulimit -f) fails, and is said, like one on a full disk */
     sources = xcalloc(count_options(program->options) + 1, sizeof *sources);
     for (const Option *o = program->options; o->name; o++)
         if (*o->name)

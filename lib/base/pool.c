@@ -1,6 +1,7 @@
 /* The pool of threads; see pool.h. Idle threads spin briefly, then sleep: decode steps follow one another within microseconds. */
 #include "base/pool.h"
 
+#include <errno.h>
 #include <immintrin.h>
 #include <pthread.h>
 #include <sched.h>
@@ -81,7 +82,11 @@ void pool_init(int threads)
         threads = usable_cpus();
     for (int i = 1; i < threads; i++) {
         pthread_t t;
-        if (pthread_create(&t, NULL, helper, NULL) != 0)
+        errno = pthread_create(&t, NULL, helper, NULL);
+        if (errno == EAGAIN)
+            die_status(STATUS_MEMORY, "out of memory for thread %d of %d, or more threads than the system allows", i + 1,
+                       threads);
+        if (errno != 0)
             die("start thread %d of %d:", i + 1, threads);
         pthread_detach(t);
     }

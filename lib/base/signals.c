@@ -19,7 +19,6 @@ void signals_init(void)
     sigaction(SIGTERM, &act, NULL);
     act.sa_handler = SIG_IGN;
     sigaction(SIGPIPE, &act, NULL);
-    sigaction(SIGXFSZ, &act, NULL); /* a write beyond a limit (ulimit -f) fails, and is said, like one on a full disk */
 }
 
 bool interrupted(void)

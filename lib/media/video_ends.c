@@ -65,9 +65,7 @@ static void check_program(Video *v)
 {
     enum { TAIL = 1 << 18 };
     static const uint8_t pack[] = {0, 0, 1, 0xba};
-    uint8_t *tail = malloc(TAIL);
-    if (!tail)
-        return;
+    uint8_t *tail = xmalloc(TAIL);
     int64_t missing = -1;
     size_t n = video_read_at(v, v->in.size > TAIL ? v->in.size - TAIL : 0, tail, TAIL);
     for (size_t i = 0; i + sizeof pack <= n && missing < 0; i++)
@@ -121,9 +119,7 @@ static void check_segment(Video *v)
 static void check_ogg(Video *v)
 {
     enum { TAIL = 1 << 17, HEADER = 27, LAST = 4 }; /* a page has at most 65307 bytes */
-    uint8_t *tail = malloc(TAIL);
-    if (!tail)
-        return;
+    uint8_t *tail = xmalloc(TAIL);
     int64_t missing = -1;
     bool ends = false;
     size_t n = video_read_at(v, v->in.size > TAIL ? v->in.size - TAIL : 0, tail, TAIL);

@@ -227,3 +227,10 @@ EOF
     vlrm-weights merge --base base --delta "$ROOT/tests/golden/models/torch/parameters.pt" --out merged
     vlrm-weights compare merged "$ROOT/tests/golden/models/torch/module.safetensors"
 }
+
+@test "a file that grows beyond a limit is not there, and the reason is said" {
+    exits 1 bash -c 'ulimit -f 20; vlrm-weights random --shape itm-tiny --out made'
+    says 'made/model.safetensors: File too large'
+    [ ! -e made/model.safetensors ]
+    [ -z "$(find made -name '*.writing-*')" ]
+}

@@ -7,7 +7,11 @@
 
 #include "tensor/tensor.h"
 
-/* Keeps OpenBLAS from starting threads; call before the first product. */
+/*
+ * Loads OpenBLAS, once; call before the first product and after pool_init. At run time, because linked with a program it starts
+ * its own threads before main can say that it shall not: threads that nobody needs, and that spin for ever, deaf to exit, where
+ * there is no memory for their buffers. Dies with STATUS_MEMORY where there is none for the pool's.
+ */
 void blas_init(void);
 
 /*
