@@ -45,13 +45,14 @@ stages_begin evaluate "$folder"
 [ -n "$frames" ] || stage extract 1 vlrm-extract -- "${sources[@]}"
 stage rollout all vlrm-rollout "${rollout[@]}" ${frames:+-- "$frames"}
 # A stream is kept under its name only once the evaluation has read all of it.
-[ -z "$captions" ] || stage keep 1 tee -- "$captions.writing-$$"
+[ -z "$captions" ] || kept=$(recipe_temporary "$captions") || recipe_die "cannot write $captions"
+[ -z "$captions" ] || stage keep 1 tee -- "$kept"
 stage eval all vlrm-eval "${eval[@]}"
 # shellcheck disable=SC2119
 stages_run 2>"$folder/said"
 status=$?
 if [ -n "$captions" ]; then
-    case $status in 0 | 3 | 7) mv -f -- "$captions.writing-$$" "$captions" ;; *) rm -f -- "$captions.writing-$$" ;; esac
+    case $status in 0 | 3 | 7) mv -f -- "$kept" "$captions" ;; *) rm -f -- "$kept" ;; esac
 fi
 case $status in
 0) ;;

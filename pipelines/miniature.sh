@@ -103,8 +103,10 @@ mini_clips() {
 mini_world() {
     mini_clips "${@:1:4}"
     [ ! -e "$1.vlrm" ] || return 0
-    vlrm-extract --limit "${5:-0}" "$1" >"$1.vlrm.writing"
-    mv -- "$1.vlrm.writing" "$1.vlrm"
+    local writing
+    writing=$(recipe_temporary "$1.vlrm")
+    vlrm-extract --limit "${5:-0}" "$1" >"$writing"
+    mv -- "$writing" "$1.vlrm"
 }
 
 # mini_train RUN CLIPS STEPS EVERY OPTIONS...: metrics of each step go to stdout. A finished run has nothing to do.

@@ -26,9 +26,11 @@ mini_world "$run/scenes" test "$MINI_PREMISE_SEED" $((MINI_PREMISE_FRAMES / 3 + 
 rewards() {
     mini_truth "$run/scenes" "$run/$1" "${@:2}"
     [ ! -e "$run/$1.rewards.jsonl" ] || return 0
+    local writing
+    writing=$(recipe_temporary "$run/$1.rewards.jsonl")
     vlrm-reward --no-ref --model "$MODELS/captioner" --itm "$MODELS/itm" "$run/$1.vlrm" | vlrm-cat |
-        jq -c 'select(.id) | {id, text: .caption.text, sim: .reward.sim, punished: (.reward.bad + .reward.repeat | add > 0)}' >"$run/$1.writing"
-    mv -- "$run/$1.writing" "$run/$1.rewards.jsonl"
+        jq -c 'select(.id) | {id, text: .caption.text, sim: .reward.sim, punished: (.reward.bad + .reward.repeat | add > 0)}' >"$writing"
+    mv -- "$writing" "$run/$1.rewards.jsonl"
 }
 rewards long --kind long
 rewards short --kind short
@@ -36,6 +38,7 @@ rewards false --kind long --falsify
 rewards false-short --kind short --falsify
 rewards exchanged --kind long --exchange
 
+writing=$(recipe_temporary "$run/premise.json")
 jq -n --arg models "$MODELS" --slurpfile long "$run/long.rewards.jsonl" --slurpfile short "$run/short.rewards.jsonl" \
     --slurpfile falsified "$run/false.rewards.jsonl" --slurpfile false_short "$run/false-short.rewards.jsonl" \
     --slurpfile exchanged "$run/exchanged.rewards.jsonl" --slurpfile judge_long "$run/long.json" --slurpfile judge_short "$run/short.json" '
@@ -50,8 +53,8 @@ jq -n --arg models "$MODELS" --slurpfile long "$run/long.rewards.jsonl" --slurpf
      "judge_r@1": $judge_long[0].runs[0].metrics["r@1"].mean,
      "judge_r@1_short": $judge_short[0].runs[0].metrics["r@1"].mean,
      itm: {long: ($long | mean(.sim)), short: ($short | mean(.sim)), falsified: ($falsified | mean(.sim))},
-     long_truths_punished: ($long | share(.punished))}' >"$run/premise.json.writing"
-mv -- "$run/premise.json.writing" "$run/premise.json"
+     long_truths_punished: ($long | share(.punished))}' >"$writing"
+mv -- "$writing" "$run/premise.json"
 cat "$run/premise.json"
 failures=$(jq -r '. as $found | {longer_preferred: 0.90, truth_preferred: 0.95, "judge_r@1": 0.95} | to_entries[] |
     select(.value > $found[.key]) | "vlrm premise: \(.key) is \($found[.key]), expected at least \(.value)"' "$run/premise.json")

@@ -168,11 +168,13 @@ finish
 trap - INT TERM HUP
 echo 'policies by step'
 measure_steps
+writing=$(recipe_temporary "$run/results.json")
 jq -n --rawfile settings "$run/settings" --arg date "$(date -u +%F)" --arg machine "$(nproc) of $(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1)" \
     --arg program "$(vlrm-update --version)" --slurpfile premise "$run/premise/premise.json" --slurpfile rows <(rows) --slurpfile steps <(steps) \
     --slurpfile trainings <(trainings) --slurpfile examples <(examples) --argjson seconds "$(cat "$run"/runs/*.seconds | jq -s add)" \
-    --arg order "$(mini_rows echo_first)" '{$date, $machine, order: ($order | split("\n")), $program, $seconds, settings: ($settings | split("\n") | map(select(. != ""))), premise: $premise[0], $rows, $steps, $trainings, $examples}' >"$run/results.json.writing"
-mv -- "$run/results.json.writing" "$run/results.json"
-jq -nr --slurpfile results "$run/results.json" -f "$stages_folder/reproduction.jq" >"$run/reproduction.md.writing"
-mv -- "$run/reproduction.md.writing" "$run/reproduction.md"
+    --arg order "$(mini_rows echo_first)" '{$date, $machine, order: ($order | split("\n")), $program, $seconds, settings: ($settings | split("\n") | map(select(. != ""))), premise: $premise[0], $rows, $steps, $trainings, $examples}' >"$writing"
+mv -- "$writing" "$run/results.json"
+writing=$(recipe_temporary "$run/reproduction.md")
+jq -nr --slurpfile results "$run/results.json" -f "$stages_folder/reproduction.jq" >"$writing"
+mv -- "$writing" "$run/reproduction.md"
 echo "the report: $run/reproduction.md; captions side by side: $run/page/index.html"

@@ -38,6 +38,12 @@ recipe_help() {
     sed -n '2,/^[^#]/{/^#/s/^# \{0,1\}//p}' "$1"
 }
 
+# recipe_temporary FILE: the name of a new, empty file beside FILE, that nobody has guessed; to be renamed to FILE once it is whole.
+recipe_temporary() {
+    local made
+    made=$(mktemp -- "$1.writing-XXXXXXXX") && chmod "$(printf '%o' $((0666 & ~0$(umask))))" -- "$made" && printf '%s\n' "$made"
+}
+
 # Waits for process $1, also where a signal comes in between, and returns its status.
 wait_for() {
     local status
@@ -254,7 +260,7 @@ stages_run() {
     trap stages_clean_up EXIT
     trap 'stages_interrupts=$((stages_interrupts + 1))' INT TERM HUP
     if [ $# -gt 0 ]; then
-        stages_writing=$(dirname -- "$1")/.$(basename -- "$1").writing-$$
+        stages_writing=$(recipe_temporary "$(dirname -- "$1")/.$(basename -- "$1")") || recipe_die "cannot write $1"
         exec {output}>"$stages_writing" || recipe_die "cannot write $1"
     fi
     stages_start "$output"

@@ -7,7 +7,9 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/memory.h"
@@ -18,25 +20,109 @@ char *path_join(const char *folder, const char *name)
     return xasprintf("%s%s%s", folder, n > 0 && folder[n - 1] == '/' ? "" : "/", name);
 }
 
+/* ---- temporary names ---- */
+
+char *writing_name(const char *path)
+{
+    uint64_t random = 0;
+    if (getrandom(&random, sizeof random, GRND_NONBLOCK) !=
+        sizeof random) {     /* too early in the machine's life: then as good as */
+        struct timespec now; /* makes names differ; none is taken that exists */
+        clock_gettime(CLOCK_MONOTONIC, &now);
+        random = (uint64_t)now.tv_nsec;
+    }
+    return xasprintf("%s.writing-%ld-%08x", path, (long)getpid(), (unsigned)(random & 0xffffffff));
+}
+
+enum { TRIES = 100 }; /* names that turn out to be taken */
+
+char *writing_folder(const char *path, Error *err)
+{
+    for (int i = 0; i < TRIES; i++) {
+        char *name = writing_name(path);
+        if (mkdir(name, 0777) == 0)
+            return name;
+        if (errno != EEXIST || i + 1 == TRIES)
+            error_set(err, "create folder %s:", name);
+        free(name);
+        if (err->text[0])
+            break;
+    }
+    return NULL;
+}
+
+/* A file without a name in path's folder; -1 where that cannot be, or could not be given a name later. */
+static int open_nameless(const char *path)
+{
+#ifdef O_TMPFILE
+    char *copy = xstrdup(path);
+    int fd = access("/proc/self/fd", X_OK) == 0 ? open(dirname(copy), O_TMPFILE | O_WRONLY | O_CLOEXEC, 0666) : -1;
+    free(copy);
+    return fd;
+#else
+    (void)path;
+    return -1;
+#endif
+}
+
+/* A new file of a temporary name, which goes to f->writing. */
+static int open_named(AtomicFile *f)
+{
+    int fd = -1;
+    for (int i = 0; fd < 0 && i < TRIES && (i == 0 || errno == EEXIST); i++) {
+        free(f->writing);
+        f->writing = writing_name(f->path);
+        fd = open(f->writing, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
+    }
+    return fd;
+}
+
+/* Gives the nameless file its name: at once where nothing stands there, else by way of a temporary name. */
+static bool link_in(AtomicFile *f)
+{
+    char self[64];
+    snprintf(self, sizeof self, "/proc/self/fd/%d", fileno(f->stream));
+    if (linkat(AT_FDCWD, self, AT_FDCWD, f->path, AT_SYMLINK_FOLLOW) == 0)
+        return true;
+    bool linked = false;
+    for (int i = 0; !linked && i < TRIES && errno == EEXIST; i++) {
+        free(f->writing);
+        f->writing = writing_name(f->path);
+        linked = linkat(AT_FDCWD, self, AT_FDCWD, f->writing, AT_SYMLINK_FOLLOW) == 0;
+    }
+    return linked && rename(f->writing, f->path) == 0;
+}
+
+/* ---- files ---- */
+
 bool atomic_open(AtomicFile *f, const char *path, Error *err)
 {
+    struct stat s;
     *f = (AtomicFile){0};
+    if (stat(path, &s) == 0 && !S_ISREG(s.st_mode))
+        return error_set(err, "create %s: what stands there is no regular file", path);
     f->path = xstrdup(path);
-    f->writing = xasprintf("%s.writing-%ld", path, (long)getpid());
-    f->stream = fopen(f->writing, "wb");
+    int fd = open_nameless(path);
+    if (fd < 0)
+        fd = open_named(f);
+    f->stream = fd >= 0 ? fdopen(fd, "wb") : NULL;
     if (f->stream)
         return true;
-    error_set(err, "create %s:", f->writing);
+    error_set(err, "create %s:", path);
+    if (fd >= 0 && f->writing)
+        unlink(f->writing);
+    if (fd >= 0)
+        close(fd);
     atomic_abort(f);
     return false;
 }
 
 void atomic_abort(AtomicFile *f)
 {
-    if (f->stream) {
+    if (f->stream)
         fclose(f->stream);
+    if (f->stream && f->writing)
         unlink(f->writing);
-    }
     free(f->path);
     free(f->writing);
     *f = (AtomicFile){0};
@@ -54,25 +140,49 @@ bool folder_sync(const char *path, Error *err)
     return ok;
 }
 
-bool atomic_commit(AtomicFile *f, Error *err)
+/* Closes the file and gives it its name; false with errno set. A nameless file is named while it is open, another one once
+ * closing has not failed. */
+static bool name_and_close(AtomicFile *f)
 {
-    bool ok = fflush(f->stream) == 0 && !ferror(f->stream) && fsync(fileno(f->stream)) == 0;
+    bool nameless = !f->writing, ok = !nameless || link_in(f);
+    int why = errno;
+    if (fclose(f->stream) != 0 && ok && !nameless) {
+        ok = false;
+        why = errno;
+    }
+    f->stream = NULL;
+    if (ok && !nameless) {
+        ok = rename(f->writing, f->path) == 0;
+        why = errno;
+    }
+    if (!ok && f->writing)
+        unlink(f->writing);
+    errno = why;
+    return ok;
+}
+
+static bool place(AtomicFile *f, bool durable, Error *err)
+{
+    bool ok = fflush(f->stream) == 0 && !ferror(f->stream) && (!durable || fsync(fileno(f->stream)) == 0);
+    ok = ok && name_and_close(f);
     if (!ok)
         error_set(err, "write %s:", f->path);
-    ok = fclose(f->stream) == 0 && ok;
-    f->stream = NULL;
-    if (ok && rename(f->writing, f->path) != 0)
-        ok = error_set(err, "rename %s to %s:", f->writing, f->path);
-    if (!ok) {
-        error_set(err, "write %s:", f->path);
-        unlink(f->writing);
-    }
     char *copy = xstrdup(f->path);
-    if (ok)
+    if (ok && durable)
         ok = folder_sync(dirname(copy), err);
     free(copy);
     atomic_abort(f);
     return ok;
+}
+
+bool atomic_commit(AtomicFile *f, Error *err)
+{
+    return place(f, true, err);
+}
+
+bool atomic_place(AtomicFile *f, Error *err)
+{
+    return place(f, false, err);
 }
 
 bool file_write(const char *path, const void *data, size_t size, Error *err)
@@ -151,6 +261,9 @@ bool folder_make(const char *path, Error *err)
             break;
     }
     free(copy);
+    struct stat s;
+    if (ok && stat(path, &s) == 0 && !S_ISDIR(s.st_mode))
+        ok = error_set(err, "create folder %s: what stands there is none", path);
     return ok;
 }
 

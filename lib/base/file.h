@@ -1,5 +1,7 @@
 /*
- * Files that appear whole or not at all: written under a temporary name beside the target, fsync'ed, renamed.
+ * Files that appear whole or not at all: written without a name where the file system can (O_TMPFILE), else under a temporary one
+ * beside the target, fsync'ed, then given the name. Temporary names are PATH.writing-PID-RANDOM, made only where nothing stands
+ * and no link is followed; whoever is killed while one exists leaves it behind (steps.h removes such).
  */
 #ifndef BASE_FILE_H
 #define BASE_FILE_H
@@ -12,14 +14,17 @@
 
 typedef struct AtomicFile {
     FILE *stream;         /* write here; NULL once committed or aborted */
-    char *path, *writing; /* owned: the final name and the temporary one */
+    char *path, *writing; /* owned: the final name and the temporary one; writing is NULL while the file has no name */
 } AtomicFile;
 
-/* Opens path for writing under a temporary name in the same folder. */
+/* Opens a file that is to be path. What stands there now must be a regular file, or a link to one (the link is replaced). */
 __attribute__((warn_unused_result)) bool atomic_open(AtomicFile *f, const char *path, Error *err);
 
 /* Flush, fsync, rename, fsync the folder. On failure the temporary is removed and what stood at path is untouched. */
 __attribute__((warn_unused_result)) bool atomic_commit(AtomicFile *f, Error *err);
+
+/* As atomic_commit, without waiting for the disk: whole or not there after a kill, but not after a power cut. */
+__attribute__((warn_unused_result)) bool atomic_place(AtomicFile *f, Error *err);
 
 /* Drop what was written. Harmless after atomic_commit. */
 void atomic_abort(AtomicFile *f);
@@ -33,6 +38,12 @@ char *file_read(const char *path, size_t *size, Error *err);
 /* As file_read, for names that data brought in: only a regular file (neither waits on a pipe nor reads /dev/zero for ever) of at
  * most `most` bytes. */
 char *file_read_regular(const char *path, size_t most, size_t *size, Error *err);
+
+/* A name beside path that nobody has guessed: path.writing-PID-RANDOM. The caller frees it. */
+char *writing_name(const char *path);
+
+/* Makes a new folder of such a name, for what is to be renamed to path once it is whole. NULL on failure; the caller frees it. */
+char *writing_folder(const char *path, Error *err);
 
 /* mkdir -p. */
 __attribute__((warn_unused_result)) bool folder_make(const char *path, Error *err);

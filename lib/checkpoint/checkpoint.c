@@ -8,17 +8,17 @@
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/json_file.h"
+#include "base/mapped.h"
 #include "checkpoint/safetensors.h"
 #include "checkpoint/torch.h"
 
 typedef struct CheckpointFile {
-    char *path;          /* owned */
-    unsigned char *data; /* mapped */
+    char *path;                /* owned */
+    const unsigned char *data; /* mapped */
     size_t size;
 } CheckpointFile;
 
@@ -79,26 +79,12 @@ static bool read_file(Checkpoint *c, size_t file, Error *err)
 
 static bool map_file(CheckpointFile *f, Error *err)
 {
-    int fd = open(f->path, O_RDONLY | O_CLOEXEC);
-    struct stat s;
-    if (fd < 0 || fstat(fd, &s) != 0) {
-        int why = errno;
-        if (fd >= 0)
-            close(fd);
-        return error_set(err, "%s", strerror(why));
-    }
-    if (!S_ISREG(s.st_mode)) {
-        close(fd);
-        return error_set(err, "not a regular file");
-    }
-    f->size = (size_t)s.st_size;
-    void *p = f->size ? mmap(NULL, f->size, PROT_READ, MAP_SHARED, fd, 0) : NULL;
-    int why = errno;
+    int fd = open(f->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe without writer is opened, and refused */
+    if (fd < 0)
+        return error_set(err, "%s", strerror(errno));
+    bool ok = mapped_open(&f->data, &f->size, fd, f->path, err);
     close(fd);
-    if (p == MAP_FAILED)
-        return error_set(err, "cannot map: %s", strerror(why));
-    f->data = p;
-    return true;
+    return ok;
 }
 
 /* Takes path. */
@@ -249,8 +235,7 @@ void checkpoint_free(Checkpoint *c)
     if (!c)
         return;
     for (size_t i = 0; i < c->n_files; i++) {
-        if (c->files[i].data)
-            munmap(c->files[i].data, c->files[i].size);
+        mapped_close(c->files[i].data, c->files[i].size);
         free(c->files[i].path);
     }
     free(c->digests);
@@ -269,7 +254,7 @@ void checkpoint_forget(const Checkpoint *c)
 {
     for (size_t i = 0; i < c->n_files; i++)
         if (c->files[i].data)
-            madvise(c->files[i].data, c->files[i].size, MADV_DONTNEED); /* clean pages of a file: the page cache keeps them */
+            mapped_forget(c->files[i].data, c->files[i].size);
 }
 
 size_t checkpoint_count(const Checkpoint *c)

@@ -138,11 +138,11 @@ static bool says_same(const char *folder, const PolicyInfo *info)
 bool policy_write(const char *dir, PolicyInfo *info, const Parameters *parameters, const LoraSet *adapter, Error *err)
 {
     char *folder = step_folder(dir, info->step);
-    char *writing = xasprintf("%s.writing-%ld", folder, (long)getpid());
-    bool ok =
-        files_write(writing, info, parameters, adapter, err) && (says_same(folder, info) || folder_replace(writing, folder, err));
+    char *writing = folder_make(dir, err) ? writing_folder(folder, err) : NULL;
+    bool ok = writing && files_write(writing, info, parameters, adapter, err) &&
+              (says_same(folder, info) || folder_replace(writing, folder, err));
     Error ignored = {0};
-    if (!folder_remove(writing, &ignored))
+    if (writing && !folder_remove(writing, &ignored))
         note("%s", ignored.text);
     free(writing);
     free(folder);
@@ -151,9 +151,8 @@ bool policy_write(const char *dir, PolicyInfo *info, const Parameters *parameter
 
 bool policy_publish(const char *dir, int64_t step, Error *err)
 {
-    char *link = path_join(dir, "latest"), *moving = xasprintf("%s/latest.writing-%ld", dir, (long)getpid());
+    char *link = path_join(dir, "latest"), *moving = writing_name(link);
     char *target = xasprintf("step-%06lld", (long long)step);
-    unlink(moving);
     bool ok = symlink(target, moving) == 0 || error_set(err, "create link %s:", moving);
     if (ok && rename(moving, link) != 0)
         ok = error_set(err, "rename %s to %s:", moving, link);

@@ -32,7 +32,10 @@ void spool_reset(Spool *s)
 /* The file has no name from the start: a killed run leaves nothing behind. */
 static bool spool_open(Spool *s, Error *err)
 {
-    char *path = path_join(s->folder, "spool-XXXXXX");
+    s->fd = open(s->folder, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    if (s->fd >= 0)
+        return true;
+    char *path = path_join(s->folder, "spool-XXXXXX"); /* where the file system has files with names alone */
     s->fd = mkostemp(path, O_CLOEXEC);
     if (s->fd < 0)
         error_set(err, "create %s:", path);

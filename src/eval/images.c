@@ -5,10 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/mapped.h"
 #include "base/random.h"
 #include "media/image.h"
 
@@ -20,19 +20,10 @@ static size_t record_bytes(const Images *s)
 /* Maps the cache and notes which images are in it. */
 static bool cache_open(Images *s, Error *err)
 {
-    struct stat st;
     int fd = open(s->path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return access(s->path, F_OK) != 0 || error_set(err, "open %s:", s->path);
-    bool ok = fstat(fd, &st) == 0 || error_set(err, "look at %s:", s->path);
-    if (ok && st.st_size > 0) {
-        s->cached_bytes = (size_t)st.st_size;
-        s->cached = mmap(NULL, s->cached_bytes, PROT_READ, MAP_PRIVATE, fd, 0);
-        if (s->cached == MAP_FAILED) {
-            s->cached = NULL;
-            ok = error_set(err, "map %s:", s->path);
-        }
-    }
+    bool ok = mapped_open(&s->cached, &s->cached_bytes, fd, s->path, err) || error_prefix(err, "%s", s->path);
     close(fd);
     for (size_t i = s->cached_bytes / record_bytes(s); ok && i-- > 0;) { /* the newest of an image counts */
         uint64_t key;
@@ -53,8 +44,7 @@ bool images_init(Images *s, size_t cols, const char *folder, const char *model, 
 
 void images_release(Images *s)
 {
-    if (s->cached)
-        munmap(s->cached, s->cached_bytes);
+    mapped_close(s->cached, s->cached_bytes);
     places_release(&s->places);
     places_release(&s->in_cache);
     free(s->keys);
@@ -118,7 +108,7 @@ size_t images_find(Images *s, uint64_t key)
     place = places_find(&s->in_cache, key);
     if (place == SIZE_MAX)
         return SIZE_MAX;
-    const char *record = s->cached + place * record_bytes(s);
+    const unsigned char *record = s->cached + place * record_bytes(s);
     uint64_t sum;
     memcpy(&sum, record + sizeof sum, sizeof sum);
     real *row = xmalloc(s->cols * sizeof *row);

@@ -18,8 +18,8 @@ typedef struct Images {
     real *rows;     /* owned: [n, cols] */
     size_t key_capacity;
     Places places;
-    char *path;   /* owned: of the cache file; NULL without */
-    char *cached; /* owned: the mapped cache; NULL when empty */
+    char *path;                  /* owned: of the cache file; NULL without */
+    const unsigned char *cached; /* owned: the mapped cache; NULL when empty */
     size_t cached_bytes, damaged;
     Places in_cache; /* record numbers in it */
     uint64_t from_cache, computed;

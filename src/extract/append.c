@@ -40,9 +40,9 @@ static int64_t copy_vouched(const Settings *s, const Journal *j, Reader *in, Wri
     return copied;
 }
 
-static int create(const char *path)
+static int create(const char *path, int how)
 {
-    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | how, 0666);
     if (fd < 0)
         die("create %s:", path);
     return fd;
@@ -54,8 +54,9 @@ static Writer *resume(const Settings *s, const Journal *j, Begin begin, Totals *
     Reader *in = reader_open(s->append, &err);
     if (!in)
         die("%s", err.text);
-    char *temporary = xasprintf("%s.writing", s->append); /* one name: what a run killed here leaves, the next one takes */
-    int fd = create(temporary);
+    char *temporary = xasprintf("%s.writing", s->append); /* one name: what a run killed here leaves, the next one removes */
+    unlink(temporary);
+    int fd = create(temporary, O_EXCL | O_NOFOLLOW);
     Writer *w = writer_new(fd, s->append, (int)s->zstd);
     if (!begin(w))
         die("%s", writer_error(w)->text);
@@ -89,7 +90,7 @@ Writer *append_open(const Settings *s, const Journal *j, Begin begin, Totals *t)
     if (journal_vouched(j).frames > 0)
         die_status(STATUS_CORRUPT, "%s is missing or empty, but %s lists %lld records in it", s->append, s->journal,
                    (long long)journal_vouched(j).frames);
-    Writer *w = writer_new(create(s->append), s->append, (int)s->zstd);
+    Writer *w = writer_new(create(s->append, O_TRUNC), s->append, (int)s->zstd);
     if (!begin(w))
         die("%s", writer_error(w)->text);
     t->failed = journal_vouched(j).failed;

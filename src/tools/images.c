@@ -1,13 +1,10 @@
 /* Images of records as files, under names that an id cannot lead astray; see images.h. */
 #include "tools/images.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/random.h"
 
@@ -15,18 +12,8 @@ enum { NAME_MAX_BYTES = 200, NAME_CUT = 180 };
 
 bool images_open(ImageFolder *f, const char *path, Error *err)
 {
-    *f = (ImageFolder){.fd = -1, .path = path};
-    if (!folder_make(path, err))
-        return false;
-    f->fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    return f->fd >= 0 || error_set(err, "open folder %s:", path);
-}
-
-void images_close(ImageFolder *f)
-{
-    if (f->fd >= 0)
-        close(f->fd);
-    f->fd = -1;
+    *f = (ImageFolder){.path = path};
+    return folder_make(path, err);
 }
 
 static bool stands_for_itself(unsigned char c, bool first)
@@ -87,19 +74,14 @@ bool images_save(ImageFolder *f, const Record *r, Error *err)
     record_string(r, "frame.encoding", &encoding);
     if (!image_head(r, encoding, image.size, head, err))
         return false;
-    char *name = image_name(r->id), *path = xasprintf("%s.%s", name, ending(encoding));
-    /* O_NOFOLLOW: a link of that name would lead out of the folder. */
-    int fd = openat(f->fd, path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0666);
-    FILE *out = fd >= 0 ? fdopen(fd, "wb") : NULL;
-    bool ok = out != NULL;
+    char *name = image_name(r->id), *path = xasprintf("%s/%s.%s", f->path, name, ending(encoding));
+    AtomicFile out;
+    bool ok = atomic_open(&out, path, err); /* a link of that name, which would lead out of the folder, is replaced */
     if (ok) {
-        fputs(head, out);
-        fwrite(image.data, 1, image.size, out);
-        ok = !ferror(out);
-        ok = fclose(out) == 0 && ok;
+        fputs(head, out.stream);
+        fwrite(image.data, 1, image.size, out.stream);
+        ok = atomic_place(&out, err);
     }
-    if (!ok)
-        error_set(err, "write %s/%s:", f->path, path);
     f->saved += ok;
     free(path);
     free(name);

@@ -5,14 +5,12 @@
 #include "stream/stream.h"
 
 typedef struct ImageFolder {
-    int fd; /* of the folder: names are opened below it, never above */
-    const char *path;
+    const char *path;      /* borrowed */
     size_t saved, without; /* records saved, and records without an image */
 } ImageFolder;
 
 /* Makes the folder where it is missing. */
 __attribute__((warn_unused_result)) bool images_open(ImageFolder *f, const char *path, Error *err);
-void images_close(ImageFolder *f);
 
 /*
  * The file name of an id, without ending: letters, digits and "_~#+=@,:." stand for themselves, every other byte, and a first
@@ -21,7 +19,8 @@ void images_close(ImageFolder *f);
  */
 char *image_name(Slice id);
 
-/* Writes frame.image of the record under its id's name, with the ending that frame.encoding says (rgb becomes .ppm). */
+/* Writes frame.image of the record under its id's name, with the ending that frame.encoding says (rgb becomes .ppm): whole or not
+ * at all, in place of what had that name. */
 __attribute__((warn_unused_result)) bool images_save(ImageFolder *f, const Record *r, Error *err);
 
 #endif

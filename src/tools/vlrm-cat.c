@@ -346,7 +346,6 @@ static int finish(void)
         cat.status = status_worse(cat.status, writer_error(cat.out)->status);
     }
     writer_free(cat.out);
-    images_close(&cat.images);
     pack_release(&cat.scratch);
     free(cat.waiting.records);
     return finish_stdout(cat.status);

@@ -117,10 +117,10 @@ static bool state_fill(Run *run, Learner *l, const char *folder, Error *err)
 
 static bool state_write(Run *run, Learner *l, Error *err)
 {
-    char *folder = step_folder(run->state, l->step), *writing = xasprintf("%s.writing-%ld", folder, (long)getpid());
-    bool ok = state_fill(run, l, writing, err) && folder_replace(writing, folder, err);
+    char *folder = step_folder(run->state, l->step), *writing = writing_folder(folder, err);
+    bool ok = writing && state_fill(run, l, writing, err) && folder_replace(writing, folder, err);
     Error ignored = {0};
-    if (!ok && !folder_remove(writing, &ignored))
+    if (writing && !ok && !folder_remove(writing, &ignored))
         note("%s", ignored.text);
     free(writing);
     free(folder);

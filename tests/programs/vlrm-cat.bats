@@ -145,8 +145,23 @@ refused() {
 @test "a link in the folder is not followed" {
     mkdir out
     ln -s ../escaped out/a.bin
-    exits 3 vlrm-cat --save-images out --count s.vlrm
+    exits 0 vlrm-cat --save-images out --count s.vlrm
     [ ! -e escaped ]
+    [ ! -L out/a.bin ] && [ "$(stat -c %s out/a.bin)" = 3 ]
+}
+
+@test "an image that cannot be written whole is not there, and what had its name still is" {
+    for id in new old; do
+        printf '{"id": "%s", "frame": {"image": {"$bin": "%s"}}}\n' "$id" "$(head -c 300000 /dev/zero | base64 -w0)"
+    done | vlrm-cat --from=json >large.vlrm
+    mkdir out
+    echo kept >out/old.bin
+    exits 3 bash -c 'ulimit -f 100; vlrm-cat --save-images out --count large.vlrm'
+    says 'record new: write out/new.bin: File too large'
+    [ "$(ls -A out)" = old.bin ]
+    [ "$(cat out/old.bin)" = kept ]
+    exits 1 vlrm-cat --save-images s.vlrm --count s.vlrm
+    says 'create folder s.vlrm: what stands there is none'
 }
 
 @test "rgb images become PPM" {
