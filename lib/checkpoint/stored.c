@@ -65,18 +65,7 @@ const char *shape_text(const Shape *s, char text[static 128])
 
 void stored_read(const StoredTensor *t, size_t first, size_t n, DType to, void *out)
 {
-    const size_t unit = dtype_size(t->type);
-    const char *at = (const char *)t->data + first * unit;
-    if ((uintptr_t)at % unit == 0) {
-        dtype_convert(to, out, t->type, at, n);
-        return;
-    }
-    _Alignas(8) char aligned[8192];
-    for (size_t i = 0; i < n; i += sizeof aligned / 8) {
-        size_t m = n - i < sizeof aligned / 8 ? n - i : sizeof aligned / 8;
-        memcpy(aligned, at + i * unit, m * unit);
-        dtype_convert(to, (char *)out + i * dtype_size(to), t->type, aligned, m);
-    }
+    dtype_convert_bytes(to, out, t->type, (const char *)t->data + first * dtype_size(t->type), n);
 }
 
 void stored_add(StoredList *list, const StoredTensor *t)

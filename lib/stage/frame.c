@@ -78,7 +78,7 @@ Field features_read(real *out, const Record *r, const char *encoder, size_t rows
     if (!slice_equal(name, encoder) || record_string(r, "features.dtype", &type) != FIELD_OK || !dtype_find(type, &dtype) ||
         record_bin(r, "features.data", &data) != FIELD_OK || data.size != rows * cols * dtype_size(dtype))
         return FIELD_WRONG;
-    dtype_convert(DTYPE_REAL, out, dtype, data.data, rows * cols);
+    dtype_convert_bytes(DTYPE_REAL, out, dtype, data.data, rows * cols);
     return FIELD_OK;
 }
 

@@ -155,3 +155,18 @@ void dtype_convert(DType to, void *dst, DType from, const void *src, size_t n)
             dtype_store(to, dst, i, dtype_load(from, src, i));
     }
 }
+
+void dtype_convert_bytes(DType to, void *dst, DType from, const void *src, size_t n)
+{
+    const size_t unit = dtype_size(from);
+    if ((uintptr_t)src % unit == 0 || to == from) {
+        dtype_convert(to, dst, from, src, n);
+        return;
+    }
+    _Alignas(8) char aligned[8192];
+    for (size_t i = 0; i < n; i += sizeof aligned / 8) {
+        size_t m = n - i < sizeof aligned / 8 ? n - i : sizeof aligned / 8;
+        memcpy(aligned, (const char *)src + i * unit, m * unit);
+        dtype_convert(to, (char *)dst + i * dtype_size(to), from, aligned, m);
+    }
+}

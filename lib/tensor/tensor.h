@@ -31,6 +31,9 @@ void dtype_store(DType type, void *data, size_t i, double value);
 /* Convert n values between any two types; src and dst do not overlap. */
 void dtype_convert(DType to, void *dst, DType from, const void *src, size_t n);
 
+/* The same from bytes that may lie at any address: in a file, in a record. */
+void dtype_convert_bytes(DType to, void *dst, DType from, const void *src, size_t n);
+
 typedef struct Tensor {
     void *data;        /* rows * cols values of `type` */
     real *grad;        /* same shape; NULL: no gradient is wanted. Backward passes add to it */

@@ -126,7 +126,8 @@ bool consumed_save(Consumed *c, Error *err)
     bool ok = done == bytes && fsync(fd) == 0;
     if (!ok)
         error_set(err, "write %s:", c->path);
-    ok = close(fd) == 0 && ok;
+    if (close(fd) != 0 && ok)
+        ok = error_set(err, "close %s:", c->path);
     if (ok)
         c->n_fresh = 0;
     return ok;

@@ -61,7 +61,11 @@ static bool batch_write(Writer *w, Batch *b, const StepReport *report, Error *er
 
 bool recorder_write(Recorder *r, Batch *b, const StepReport *report, Error *err)
 {
-    return !r->out || (batch_write(r->out, b, report, err) && writer_flush(r->out) && writer_ok(r->out, r->path, err));
+    if (!r->out)
+        return true;
+    bool ok = batch_write(r->out, b, report, err);
+    writer_flush(r->out);
+    return writer_ok(r->out, r->path, err) && ok;
 }
 
 bool recorder_close(Recorder *r, int status, Error *err)
@@ -71,7 +75,8 @@ bool recorder_close(Recorder *r, int status, Error *err)
         writer_end(r->out, 0, 0, status);
         ok = writer_ok(r->out, r->path, err);
         writer_free(r->out);
-        ok = close(r->fd) == 0 && ok;
+        if (close(r->fd) != 0 && ok)
+            ok = error_set(err, "close %s:", r->path);
     }
     free(r->path);
     *r = (Recorder){.fd = -1};

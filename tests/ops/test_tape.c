@@ -347,10 +347,13 @@ static void test_convert_everywhere(void **state)
     static const double values[] = {0, 1, -2.5, 0.0078125, -65504, 3};
     for (size_t i = 0; i < 4; i++)
         for (size_t j = 0; j < 4; j++) {
-            unsigned char from[48], to[48];
+            _Alignas(8) unsigned char from[48], to[48], odd[49], again[48];
             for (size_t v = 0; v < 6; v++)
                 dtype_store(types[i], from, v, values[v]);
             dtype_convert(types[j], to, types[i], from, 6);
+            memcpy(odd + 1, from, 6 * dtype_size(types[i]));
+            dtype_convert_bytes(types[j], again, types[i], odd + 1, 6); /* as in a record (UBSan looks on) */
+            assert_memory_equal(again, to, 6 * dtype_size(types[j]));
             for (size_t v = 0; v < 6; v++) { /* only -65504 is not exact in bf16: it becomes -65536, which is no half */
                 double got = dtype_load(types[j], to, v);
                 assert_true(v == 4 ? got <= -65504 : got == values[v]);

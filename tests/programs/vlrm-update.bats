@@ -334,6 +334,12 @@ killed_at_some_moment() (
     says "value-lora:"
 }
 
+@test "a recording that cannot be written ends the run, which says where and why" {
+    rewarded > "$TMP/in.vlrm"
+    exits 1 vlrm-update "${common[@]}" --run "$TMP/run" --record /dev/full --max-steps 1 "$TMP/in.vlrm"
+    says '/dev/full: write: No space left on device'
+}
+
 @test "a full disk keeps the checkpoint before it" {
     [ "$(id -u)" = 0 ] || skip "needs root to mount a small file system"
     mkdir "$TMP/small"
