@@ -126,7 +126,7 @@ steps() {
     done
 }
 
-# How training went: means of the first and of the last ten steps of each run.
+# How training went: means of the first and of the last ten steps of each run; and of what vlrm-update warned, by metric.
 trainings() {
     local file name
     for file in "$run"/runs/*/metrics.jsonl; do
@@ -135,7 +135,8 @@ trainings() {
             --rawfile options "$run/runs/$name.options" --argjson seconds "$(jq -s add "$run/runs/$name.seconds")" '
             def part: {reward: .reward.mean, sim: .sim.mean, ref: .ref.mean, length: .length.mean, entropy, bad_rate, value_loss, explained_variance};
             def means: map(part | to_entries[]) | group_by(.key) | map({key: .[0].key, value: (map(.value // empty) | if length > 0 then add / length else null end)}) | from_entries;
-            {$row, $seed, $command, $options, $seconds, steps: length, begin: (.[:10] | means), end: (.[-10:] | means)}' "$file"
+            def alarms: map(select(.collapse)) | group_by(.collapse) | map({metric: .[0].collapse, first: .[0].step, steps: length}) | sort_by(.first);
+            {$row, $seed, $command, $options, $seconds, alarms: alarms, steps: length, begin: (.[:10] | means), end: (.[-10:] | means)}' "$file"
     done
 }
 

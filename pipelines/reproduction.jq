@@ -33,8 +33,8 @@ def step_table: [.steps[] | select(.run != "base") | .row = .run] | in_order[] |
     table(["step", "MRR", "R@1", "ITM logit", "details said", "not true", "grammar", "words", "bad phrases"]));
 def training_table: [.trainings | in_order[][] | [.row, .seed, (.begin.reward | figure(2)), (.end.reward | figure(2)), (.end.sim | figure(2)), (.end.ref | figure(2)),
     (.end.length | figure(1)), (.end.entropy | figure(2)), (.end.bad_rate | figure(3)), (.end.value_loss | figure(2)), (.end.explained_variance | figure(2)),
-    (.seconds | figure(0))]] | table(["row", "seed", "reward, first 10 steps", "last 10", "sim", "ref", "tokens", "entropy", "bad rate", "value loss",
-    "variance explained", "seconds"]);
+    (if .alarms == [] then "none" else .alarms | map("\(.metric) from step \(.first), \(.steps) steps") | join("; ") end), (.seconds | figure(0))]] | table(["row", "seed", "reward, first 10 steps", "last 10", "sim", "ref", "tokens", "entropy", "bad rate", "value loss",
+    "variance explained", "alarms", "seconds"]);
 
 # A row seed by seed, each seed by the mean of its last policies kept; and two of them, by Student's t of the differences: {by: how much more
 # $a is in the mean, margin: what chance exceeds upwards one time in twenty when there is no difference}; null unless there are two seeds of both.
@@ -140,7 +140,8 @@ step_table,
 "",
 "## How training went",
 "",
-"From each run's `metrics.jsonl`; a linear value head (section 4.2) is to be compared with VLRM in variance explained, entropy and length:",
+"From each run's `metrics.jsonl`; a linear value head (section 4.2) is to be compared with VLRM in variance explained, entropy and length. Alarms:",
+"metrics outside the limits that vlrm-update has by default, of which it warns (`collapse` in `metrics.jsonl`):",
 "",
 training_table,
 "",

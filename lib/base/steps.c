@@ -121,6 +121,16 @@ int64_t steps_newest(const char *dir)
     return newest;
 }
 
+size_t steps_count(const char *dir, int64_t but)
+{
+    StepList l = steps_list(dir);
+    size_t n = 0;
+    for (size_t i = 0; i < l.n; i++)
+        n += l.steps[i] != but;
+    steps_list_release(&l);
+    return n;
+}
+
 bool steps_prune(const char *dir, size_t keep, int64_t every, int64_t but, int64_t after, Error *err)
 {
     StepList l = steps_list(dir);

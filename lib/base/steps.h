@@ -16,6 +16,9 @@ int64_t step_number(const char *name);
 /* The newest complete step folder in dir; -1 when there is none. */
 int64_t steps_newest(const char *dir);
 
+/* How many complete step folders dir has, step `but` not counted. */
+size_t steps_count(const char *dir, int64_t but);
+
 /*
  * Removes step folders of dir but for the newest `keep`, every `every`-th (0: none) and step `but` (-1: none); and left-overs of
  * writers. With after >= 0 also removes all steps past `after` (a killed run had got further than its checkpoint).

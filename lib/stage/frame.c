@@ -48,6 +48,44 @@ bool frame_image(Image *out, const Record *r, Error *err)
     return image_decode_as(out, format, (int)width, (int)height, bytes.data, bytes.size, err);
 }
 
+bool frame_by_path(const Record *r)
+{
+    Slice path;
+    return !record_raw(r, "frame.image").data && record_string(r, "frame.path", &path) == FIELD_OK;
+}
+
+/* The group as it is, encoding and image added. */
+static void embed(Packer *p, Slice group, ImageFormat format, const void *image, size_t size)
+{
+    const char *key;
+    json_t *frame = slice_json(group), *value;
+    json_object_set_new(frame, "encoding", json_string(image_format_name(format)));
+    pack_map(p, json_object_size(frame) + 1);
+    json_object_foreach (frame, key, value) {
+        pack_string(p, key);
+        pack_json(p, value);
+    }
+    pack_string(p, "image");
+    pack_bin(p, image, size);
+    json_decref(frame);
+}
+
+bool frame_embed(Packer *p, const Record *r, Error *err)
+{
+    Slice path = {NULL, 0};
+    size_t size = 0;
+    if (record_string(r, "frame.path", &path) != FIELD_OK)
+        return error_set(err, "frame.path is missing");
+    char *name = xstrndup(path.data, path.size), *image = file_read_regular(name, IMAGE_MAX_BYTES, &size, err);
+    ImageFormat format = image ? image_format(image, size) : IMAGE_UNKNOWN;
+    bool ok = image && (format != IMAGE_UNKNOWN || error_set(err, "%s: is no JPEG, PNG or WebP", name));
+    if (ok)
+        embed(p, record_raw(r, "frame"), format, image, size);
+    free(image);
+    free(name);
+    return ok;
+}
+
 bool frame_pixels(float *out, const Record *r, const Preprocess *p, Error *err)
 {
     Image im = {0};

@@ -156,6 +156,11 @@ json_t *filter_upstream(const Filter *f)
     return f->in && reader_header(f->in) ? reader_header(f->in) : f->first_upstream; /* NULL before the first */
 }
 
+Slice filter_upstream_raw(const Filter *f)
+{
+    return f->in && reader_header(f->in) ? reader_header_raw(f->in) : (Slice){f->first_raw.data, f->first_raw.size};
+}
+
 /* "rollout" of "vlrm-rollout". */
 static const char *stage_name(const Program *p)
 {
@@ -249,7 +254,7 @@ void filter_drop(Filter *f)
 
 /* ---- the end ---- */
 
-static json_t *end_extra(Filter *f)
+json_t *filter_end_keys(const Filter *f)
 {
     json_t *extra = json_object();
     if (f->upstream_failed > 0)
@@ -266,7 +271,7 @@ int filter_finish(Filter *f)
     begin(f);
     progress_end(&f->progress);
     if (f->out && !output_failed(f))
-        writer_end_with(f->out, f->failed, f->filtered, f->status, end_extra(f));
+        writer_end_with(f->out, f->failed, f->filtered, f->status, filter_end_keys(f));
     output_failed(f);
     if (f->failed > 0 || verbosity > 0)
         warn("done %" PRIu64 ", failed %" PRId64 ", filtered %" PRId64, f->records - (uint64_t)f->failed - (uint64_t)f->filtered,

@@ -57,6 +57,12 @@ void filter_header_set(Filter *f, const char *key, json_t *value);
 /* The upstream header of the segment being read (borrowed); NULL before the first. */
 json_t *filter_upstream(const Filter *f);
 
+/* The same as msgpack; {NULL, 0} before the first. Valid until the next filter_next. */
+Slice filter_upstream_raw(const Filter *f);
+
+/* What the end record of a stream made from this input says besides counts (a new reference): upstream_failed, upstreams, .. */
+json_t *filter_end_keys(const Filter *f);
+
 /* The next DATA or BATCH record; false at the end, on failure or when interrupted, whatever has been read already. */
 bool filter_next(Filter *f, Record *r);
 

@@ -70,7 +70,7 @@ static bool has_any(const Parameters *set, const Checkpoint *c)
     return any;
 }
 
-bool dump_load(Learner *l, const Checkpoint *c, Error *err)
+static bool dump_load(Learner *l, const Checkpoint *c, Error *err)
 {
     if (!has_any(&l->policy, c) && !has_any(&l->value, c))
         return error_set_status(err, STATUS_MISMATCH, "%s: none of its %zu tensors is of a trained part", checkpoint_path(c),
@@ -78,5 +78,15 @@ bool dump_load(Learner *l, const Checkpoint *c, Error *err)
     bool ok = parameters_load(&l->value, NULL, PARAMETER_VALUE, "", c, true, err);
     for (size_t i = 0; i < POLICY_GROUPS; i++)
         ok = ok && parameters_load(&l->policy, learner_groups[i], PARAMETER_VALUE, prefix_of(learner_groups[i]), c, true, err);
+    return ok;
+}
+
+bool dump_init(Learner *l, const char *path, char digest[static 17], Error *err)
+{
+    Checkpoint *c = path ? checkpoint_open(path, err) : NULL;
+    bool ok = !path || (c && dump_load(l, c, err));
+    if (ok && c)
+        digest_text(checkpoint_digest(c, NULL, 0), digest);
+    checkpoint_free(c);
     return ok;
 }

@@ -84,6 +84,16 @@ Learner *learner_new(const LearnerOptions *options, const Kernels *kernels, Erro
     return l;
 }
 
+void learner_describe(const Learner *l)
+{
+    for (size_t i = 0; i < LEARNER_GROUPS; i++) {
+        size_t n = parameters_count(&l->policy, learner_groups[i]) + parameters_count(&l->value, learner_groups[i]);
+        if (n > 0)
+            note("%s: %zu parameters", learner_groups[i], n);
+    }
+    note("policy: %zu parameters, value: %zu", parameters_count(&l->policy, NULL), parameters_count(&l->value, NULL));
+}
+
 void learner_free(Learner *l)
 {
     if (!l)

@@ -72,6 +72,9 @@ typedef struct StepReport {
 Learner *learner_new(const LearnerOptions *options, const Kernels *kernels, Error *err);
 void learner_free(Learner *l);
 
+/* Says, as a note, how many parameters each part trains. */
+void learner_describe(const Learner *l);
+
 /* Called between the gradients and the optimizer, before clamping; for --dump. */
 typedef void GradientHook(void *context, Learner *l);
 

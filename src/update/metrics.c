@@ -186,22 +186,3 @@ json_t *metrics_json(const Learner *l, const Batch *b, const StepReport *r, int6
     put(m, "activations_mib", (double)tape_peak(l->tape) / 1048576);
     return m;
 }
-
-static double number(const json_t *metrics, const char *key, const char *inner)
-{
-    const json_t *value = json_object_get(metrics, key);
-    if (inner)
-        value = json_object_get(value, inner);
-    return json_is_number(value) ? json_number_value(value) : NAN;
-}
-
-const char *metrics_collapse(const json_t *metrics, const CollapseLimits *limits)
-{
-    if (number(metrics, "entropy", NULL) < limits->min_entropy)
-        return "entropy";
-    if (number(metrics, "length", "mean") < limits->min_length)
-        return "length";
-    if (number(metrics, "value_loss", NULL) > limits->max_value_loss)
-        return "value_loss";
-    return NULL;
-}

@@ -94,20 +94,31 @@ static void state_digest(const json_t *state, char digest[static 17])
     json_decref(rest);
 }
 
-static bool state_fill(Run *run, Learner *l, const char *folder, Error *err)
+/* A file of the checkpoint in `from` under another name; not where there is none, or the file system has no such links. */
+static bool set_link(const char *from, const char *folder, const char *file)
+{
+    char *old = from ? path_join(from, file) : NULL, *new = path_join(folder, file);
+    bool ok = old && link(old, new) == 0;
+    free(old);
+    free(new);
+    return ok;
+}
+
+/* Parameters and state.json; from: a checkpoint of the same step to link to, or NULL. */
+static bool state_fill(Run *run, Learner *l, const char *folder, const char *from, Error *err)
 {
     char digests[2][17], said[17];
     if (!folder_make(folder, err))
         return false;
     for (size_t i = 0; i < 2; i++)
-        if (!set_write(set_of(l, i), folder, set_files[i], err) || !set_digest(folder, set_files[i], digests[i], err))
+        if ((!set_link(from, folder, set_files[i]) && !set_write(set_of(l, i), folder, set_files[i], err)) ||
+            !set_digest(folder, set_files[i], digests[i], err))
             return false;
-    if (!value_export(l, folder, err))
-        return false;
-    json_t *state = json_pack("{s:I, s:I, s:I, s:I, s:O, s:{s:s, s:s, s:s, s:s}}", "step", (json_int_t)l->step, "next_batch",
-                              (json_int_t)run->next_batch, "consumed", (json_int_t)run->settled, "metrics_bytes",
-                              (json_int_t)ftello(run->metrics), "options", run->numbers, "digests", "base", l->base, "policy",
-                              digests[0], "value", digests[1], "consumed", run->settled_digest);
+    json_t *state =
+        json_pack("{s:I, s:I, s:I, s:I, s:o, s:O, s:{s:s, s:s, s:s, s:s}}", "step", (json_int_t)l->step, "next_batch",
+                  (json_int_t)run->next_batch, "consumed", (json_int_t)run->settled, "metrics_bytes",
+                  (json_int_t)ftello(run->metrics), "signs", signs_json(&run->signs), "options", run->numbers, "digests", "base",
+                  l->base, "policy", digests[0], "value", digests[1], "consumed", run->settled_digest);
     state_digest(state, said);
     json_object_set_new(json_object_get(state, "digests"), "state", json_string(said));
     bool ok = json_file_write(folder, "state.json", state, err);
@@ -118,12 +129,21 @@ static bool state_fill(Run *run, Learner *l, const char *folder, Error *err)
 static bool state_write(Run *run, Learner *l, Error *err)
 {
     char *folder = step_folder(run->state, l->step), *writing = writing_folder(folder, err);
-    bool ok = writing && state_fill(run, l, writing, err) && folder_replace(writing, folder, err);
+    bool ok = writing && state_fill(run, l, writing, NULL, err) && value_export(l, writing, err) &&
+              folder_replace(writing, folder, err);
     Error ignored = {0};
     if (writing && !ok && !folder_remove(writing, &ignored))
         note("%s", ignored.text);
     free(writing);
     free(folder);
+    return ok;
+}
+
+bool run_keep_state(Run *run, Learner *l, const char *folder, Error *err)
+{
+    char *checkpoint = step_folder(run->state, l->step);
+    bool ok = state_fill(run, l, folder, checkpoint, err);
+    free(checkpoint);
     return ok;
 }
 
@@ -141,7 +161,8 @@ static const char *digest_said(const json_t *root, const char *key)
     return text ? text : "none";
 }
 
-/* Reads FOLDER/state.json, of this step. A digit of it that is not as it was written is STATUS_CORRUPT. The caller decrefs root.
+/* Reads FOLDER/state.json, of this step (-1: of any). A digit of it that is not as it was written is STATUS_CORRUPT. The caller
+ * decrefs root.
  */
 static bool state_read(State *s, const char *folder, int64_t step, Error *err)
 {
@@ -163,7 +184,7 @@ static bool state_read(State *s, const char *folder, int64_t step, Error *err)
              error_set_status(err, STATUS_CORRUPT, "%s: digest of what it says is %s, expected %s", path, found,
                               digest_said(root, "state"));
     }
-    if (ok && s->step != step)
+    if (ok && step >= 0 && s->step != step)
         ok = error_set_status(err, STATUS_CORRUPT, "%s: is the state of step %lld, expected step %lld", path, (long long)s->step,
                               (long long)step);
     free(path);
@@ -186,6 +207,7 @@ static bool state_take(Run *run, Learner *l, const State *s, const char *folder,
     if (ok) {
         l->step = s->step;
         run->next_batch = s->next_batch;
+        run->signs = signs_from_json(json_object_get(s->root, "signs"));
         run->settled = (size_t)s->n_consumed;
         memcpy(run->settled_digest, s->consumed, sizeof run->settled_digest);
         note("%s: going on after step %lld, batch %lld", o->folder, (long long)s->step, (long long)s->next_batch);
@@ -304,6 +326,16 @@ bool run_open(Run *run, const RunOptions *options, json_t *numbers, Learner *l, 
     run->consumed_path = path_join(options->folder, "consumed");
     return folder_make(run->policy, err) && folder_make(run->state, err) && lock_take(run, err) && run_resume(run, l, err) &&
            run_rewind(run, l, err);
+}
+
+bool run_open_kept(Run *run, const RunOptions *options, json_t *numbers, Learner *l, Error *err)
+{
+    State s = {0};
+    *run = (Run){.options = *options, .numbers = numbers, .lock = -1};
+    bool ok = state_read(&s, options->folder, -1, err) && state_take(run, l, &s, options->folder, err);
+    run->next_batch = 0; /* the batch is all of its input */
+    json_decref(s.root);
+    return ok;
 }
 
 void run_close(Run *run)

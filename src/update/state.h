@@ -9,6 +9,7 @@
 
 #include <jansson.h>
 
+#include "update/collapse.h"
 #include "update/consumed.h"
 #include "update/learner.h"
 
@@ -23,8 +24,9 @@ typedef struct Run {
     char *policy, *state, *metrics_path, *consumed_path; /* owned */
     json_t *numbers;                                     /* owned: the options that numbers depend on */
     int64_t next_batch;
-    int lock;      /* held while the run is open */
-    FILE *metrics; /* owned: metrics.jsonl, appended to */
+    RunSigns signs; /* of the steps taken */
+    int lock;       /* held while the run is open */
+    FILE *metrics;  /* owned: metrics.jsonl, appended to */
     Consumed consumed;
     size_t settled;          /* ids consumed by the steps taken; those behind are of the batch being read */
     char settled_digest[17]; /* of those ids */
@@ -39,6 +41,14 @@ typedef struct Run {
  */
 __attribute__((warn_unused_result)) bool run_open(Run *run, const RunOptions *options, json_t *numbers, Learner *l, Error *err);
 void run_close(Run *run);
+
+/* As run_open, of a state that was kept for replay (kept.h): it is taken up, and nothing of any run is opened, locked or written.
+ */
+__attribute__((warn_unused_result)) bool run_open_kept(Run *run, const RunOptions *options, json_t *numbers, Learner *l,
+                                                       Error *err);
+
+/* Writes the state that the learner is in into a folder; links to the files of its checkpoint, where it has one. */
+__attribute__((warn_unused_result)) bool run_keep_state(Run *run, Learner *l, const char *folder, Error *err);
 
 /* The digest of the policy that this run has published as that step; NULL with err set. Valid until the next call. */
 const char *run_policy(Run *run, int64_t step, Error *err);

@@ -16,16 +16,19 @@
 #include "stream/filter.h"
 #include "update/config.h"
 #include "update/dump.h"
+#include "update/kept.h"
 #include "update/metrics.h"
-#include "update/replay.h"
+#include "update/recorder.h"
+#include "update/settings.h"
 #include "update/state.h"
 #include "update/tensorboard.h"
 
 static struct {
-    const char *model, *value_head, *run, *init, *dump, *tensorboard, *record;
+    const char *model, *value_head, *run, *init, *replay, *dump, *tensorboard, *record;
     StringList train, lora_targets, vision_targets;
     Machine machine;
-    int64_t batch, seed, warmup_steps, lora_rank, memory, spool_memory, keep, keep_every, checkpoint_every, max_steps;
+    int64_t batch, seed, warmup_steps, lora_rank, memory, spool_memory, keep, keep_every, keep_batches, checkpoint_every,
+        max_steps;
     double learning_rate, value_learning_rate, beta1, beta2, eps, max_grad_value, max_grad_norm, lora_alpha;
     OnPolicyRules policy;
     CollapseLimits limits;
@@ -42,6 +45,8 @@ static const Option options[] = {
      "safetensors that trained parts start from, named as --dump names them; what it lacks starts as usual"},
     {"prepare", 0, OPTION_FLAG, &opt.prepare, NULL, 0, 0, NULL,
      "only open the run and publish the policy of its newest checkpoint"},
+    {"replay", 0, OPTION_STRING, &opt.replay, NULL, 0, 0, "DIR",
+     "take the step of a kept batch (RUN/batches/step-K) again, into --dump and --record; touches no run"},
     {"count", 0, OPTION_FLAG, &opt.count, NULL, 0, 0, NULL, "only say how many parameters each part trains; needs no --run"},
     {"change-options", 0, OPTION_FLAG, &opt.change_options, NULL, 0, 0, NULL,
      "go on with a run although options differ from its own"},
@@ -83,6 +88,8 @@ static const Option options[] = {
     {"", 0, OPTION_FLAG, NULL, NULL, 0, 0, NULL, "Checkpoints and reports"},
     {"keep", 0, OPTION_INT, &opt.keep, "3", 1, 1e9, "N", "keep the last N checkpoints and policies"},
     {"keep-every", 0, OPTION_INT, &opt.keep_every, "0", 0, 1e15, "M", "and those of every Mth step; 0: none"},
+    {"keep-batches", 0, OPTION_INT, &opt.keep_batches, "0", 0, 1e9, "N",
+     "keep the last N batches with the state each met, for vlrm replay; a state is 12 bytes a trained parameter"},
     {"checkpoint-every", 0, OPTION_INT, &opt.checkpoint_every, "1", 1, 1e9, "N",
      "steps between checkpoints; the last step has one in any case"},
     {"tensorboard", 0, OPTION_STRING, &opt.tensorboard, NULL, 0, 0, "DIR", "also write metrics as TensorBoard event files"},
@@ -95,6 +102,12 @@ static const Option options[] = {
      "warn when captions become shorter than this on average"},
     {"collapse-value-loss", 0, OPTION_REAL, &opt.limits.max_value_loss, "1000", 0, 1e30, "X",
      "warn when the value loss rises above"},
+    {"collapse-entropy-rise", 0, OPTION_REAL, &opt.limits.entropy_rise, "1.5", 0, 1e6, "TIMES",
+     "warn when the entropy (median of 10 steps) rises above so many times that of the first 10 steps; 0: off"},
+    {"collapse-entropy-fall", 0, OPTION_REAL, &opt.limits.entropy_fall, "0.25", 0, 1, "TIMES",
+     "the same, when it falls below; 0: off"},
+    {"collapse-value-loss-rise", 0, OPTION_REAL, &opt.limits.value_loss_rise, "4", 0, 1e6, "TIMES",
+     "the same of the value loss, when it rises above; 0: off"},
     {"stop-on-collapse", 0, OPTION_FLAG, &opt.stop_on_collapse, NULL, 0, 0, NULL, "end with status 7 instead of warning"},
     {"", 0, OPTION_FLAG, NULL, NULL, 0, 0, NULL, "Machine"},
     {"memory", 0, OPTION_INT, &opt.memory, "2048", 16, 1e9, "MIB", "for activations: micro-batches are cut to fit"},
@@ -134,10 +147,12 @@ typedef struct Loop {
     Batch batch;
     TensorBoard tensorboard;
     Recorder recorder;
-    int64_t index;     /* of the batch being read */
-    int64_t repeated;  /* ids refused because they had been consumed */
-    uint64_t in_batch; /* data records since the last batch record */
-    char init[17];     /* digest of --init's tensors; "" for none */
+    Packer upstream;        /* the raw header that the batch being read came under */
+    int64_t index;          /* of the batch being read */
+    int64_t repeated;       /* ids refused because they had been consumed */
+    uint64_t in_batch;      /* data records since the last batch record */
+    char init[17];          /* digest of --init's tensors; "" for none */
+    const char *collapsing; /* the metric outside its limits in the step before; NULL for none */
     bool stopped;
 } Loop;
 
@@ -168,39 +183,13 @@ static LearnerOptions learner_options(void)
                             .count_only = opt.count};
 }
 
-/* The options that the parameters depend on; a run keeps them. init: digest of what --init gave; "" for none. */
-static json_t *numbers_json(const char *init)
-{
-    static const char *const keys[] = {"objective",      "train",          "value-head",
-                                       "lora-rank",      "lora-alpha",     "lora-targets",
-                                       "vision-targets", "learning-rate",  "value-learning-rate",
-                                       "warmup-steps",   "adam-beta1",     "adam-beta2",
-                                       "adam-epsilon",   "max-grad-value", "max-grad-norm",
-                                       "seed",           "batch",          "max-lag",
-                                       "memory",         "compute",        "crop"};
-    json_t *all = options_json(&program), *numbers = json_object();
-    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)
-        json_object_set(numbers, keys[i], json_object_get(all, keys[i]));
-    json_object_set_new(numbers, "init", *init ? json_string(init) : json_null());
-    json_decref(all);
-    return numbers;
-}
-
-/* Every option but those that ask for something to be done now. */
-static json_t *config_json(void)
-{
-    json_t *all = options_json(&program);
-    json_object_del(all, "prepare");
-    json_object_del(all, "count");
-    json_object_del(all, "change-options");
-    return all;
-}
-
-static void check_options(void)
+static void check_options(int operands)
 {
     static const char *const parts[] = {"query", "qformer", "projection", "lora-vision", "lora-llm"};
-    if (!opt.model || (!opt.run && !opt.count))
+    if (!opt.model || (!opt.run && !opt.count && !opt.replay))
         usage_error("--model and --run are required");
+    if (opt.replay && (!opt.dump || opt.prepare || opt.init || operands > 0))
+        usage_error("--replay needs --dump, and goes with neither --prepare, --init nor operands");
     for (size_t i = 0; i < opt.train.count; i++) {
         bool known = false;
         for (size_t k = 0; k < sizeof parts / sizeof parts[0]; k++)
@@ -208,28 +197,6 @@ static void check_options(void)
         if (!known)
             usage_error("--train: '%s' is none of query, qformer, projection, lora-vision, lora-llm", opt.train.items[i]);
     }
-}
-
-static bool load_init(Learner *l, char digest[static 17], Error *err)
-{
-    if (!opt.init)
-        return true;
-    Checkpoint *c = checkpoint_open(opt.init, err);
-    bool ok = c && dump_load(l, c, err);
-    if (ok)
-        digest_text(checkpoint_digest(c, NULL, 0), digest);
-    checkpoint_free(c);
-    return ok;
-}
-
-static void say_counts(const Learner *l)
-{
-    for (size_t i = 0; i < LEARNER_GROUPS; i++) {
-        size_t n = parameters_count(&l->policy, learner_groups[i]) + parameters_count(&l->value, learner_groups[i]);
-        if (n > 0)
-            note("%s: %zu parameters", learner_groups[i], n);
-    }
-    note("policy: %zu parameters, value: %zu", parameters_count(&l->policy, NULL), parameters_count(&l->value, NULL));
 }
 
 /* A batch consumed before must hold the records that it held then. */
@@ -269,7 +236,7 @@ static void take_record(Loop *loop, const Record *r)
     consumed_add(&loop->run.consumed, r->id.data, r->id.size);
 }
 
-/* Prints the line on stdout, warns of a collapse and keeps the batch that caused it. */
+/* Prints the line on stdout. */
 static void report(Loop *loop, const json_t *metrics)
 {
     Error err = {0};
@@ -280,13 +247,18 @@ static void report(Loop *loop, const json_t *metrics)
         die("write <stdout>:");
     if (!tensorboard_write(&loop->tensorboard, loop->learner->step, metrics, &err))
         warn("%s", err.text);
-    const char *collapsed = metrics_collapse(metrics, &opt.limits);
-    if (!collapsed)
-        return;
-    warn("step %lld: %s is outside its limits: the policy may be collapsing", (long long)loop->learner->step, collapsed);
-    if (!replay_keep(&loop->batch, opt.run, loop->learner->step, &err))
-        warn("%s", err.text);
-    if (opt.stop_on_collapse) {
+}
+
+/* Said when it begins; metrics.jsonl has every step of it. */
+static void warn_of(Loop *loop, const Collapse *collapse)
+{
+    if (collapse->metric && collapse->metric != loop->collapsing) {
+        char *text = collapse_text(collapse);
+        warn("step %lld: %s: the policy may be collapsing", (long long)loop->learner->step, text);
+        free(text);
+    }
+    loop->collapsing = collapse->metric;
+    if (collapse->metric && opt.stop_on_collapse) {
         filter_status(&loop->filter, STATUS_CHECK);
         loop->stopped = true;
     }
@@ -297,18 +269,64 @@ typedef struct Pending {
     Loop *loop;
     StepReport report;
     Drift drift;
+    Signs signs;
+    Collapse collapse;
     Dump dump;
 } Pending;
 
-/* Before parameters move: whether the captions are the policy's own; and --dump. */
+static BatchOrigin origin(const Loop *loop)
+{
+    return (BatchOrigin){{loop->upstream.data, loop->upstream.size}, loop->index};
+}
+
+/* The batch, and the state that it meets, for replay: with --keep-batches. */
+static void keep_batch(Loop *loop, Learner *l)
+{
+    Error err = {0};
+    BatchOrigin from = origin(loop);
+    json_t *config = settings_kept(&program);
+    if (!kept_write(&loop->run, KEPT_LAST, l, &loop->batch, &from, config, &err))
+        die_status(err.status, "%s (the last checkpoint is untouched)", err.text);
+    json_decref(config);
+}
+
+/* The same where it makes the policy collapse. */
+static void keep_collapse(Loop *loop, Learner *l)
+{
+    Error err = {0};
+    BatchOrigin from = origin(loop);
+    json_t *config = settings_kept(&program);
+    if (!opt.replay && !kept_collapse(&loop->run, l, &loop->batch, &from, config, &err))
+        warn("%s", err.text);
+    json_decref(config);
+}
+
+/* Before parameters move: whether the captions are the policy's own; what is kept; and --dump. */
 static void before_optimizer(void *context, Learner *l)
 {
     Pending *p = context;
     Error err = {0};
     if (!on_policy_drift(&opt.policy, &p->loop->batch, &p->report, (uint64_t)opt.seed, l->step, &p->drift, &err))
         die_status(err.status, "batch %lld: %s", (long long)p->loop->index, err.text);
+    p->signs = signs_of(l, &p->loop->batch, &p->report);
+    p->collapse = collapse_find(&opt.limits, &p->loop->run.signs, p->signs);
+    if (opt.keep_batches > 0 && !opt.replay)
+        keep_batch(p->loop, l);
+    if (p->collapse.metric)
+        keep_collapse(p->loop, l);
     if (opt.dump)
         dump_gradients(&p->dump, l);
+}
+
+/* What the run keeps of a step that was taken; a step that is replayed is no run's. */
+static bool settle(Loop *loop, const json_t *metrics, Signs signs, Error *err)
+{
+    if (opt.replay)
+        return true;
+    loop->run.next_batch = loop->index + 1;
+    signs_add(&loop->run.signs, signs);
+    return run_save(&loop->run, loop->learner, metrics, err) &&
+           (opt.keep_batches == 0 || kept_prune(&loop->run, opt.keep_batches, -1, err));
 }
 
 static void take_step(Loop *loop)
@@ -316,21 +334,23 @@ static void take_step(Loop *loop)
     Error err = {0};
     Arena arena = {0};
     Pending p = {.loop = loop, .dump = {.folder = opt.dump}};
+    BatchOrigin from = origin(loop);
     double start = seconds_now();
     if (!learner_step(loop->learner, &loop->batch, &p.report, &arena, before_optimizer, &p, &err)) {
-        Error keeping = {0};
-        if (err.status == STATUS_CHECK && !replay_keep(&loop->batch, opt.run, loop->learner->step + 1, &keeping))
-            warn("%s", keeping.text);
+        if (err.status == STATUS_CHECK && !p.collapse.metric)
+            keep_collapse(loop, loop->learner);
         die_status(err.status, "batch %lld: %s", (long long)loop->index, err.text);
     }
     if (opt.dump && !dump_write(&p.dump, loop->learner, &loop->batch, &p.report, &err))
         die("%s", err.text);
     json_t *metrics = metrics_json(loop->learner, &loop->batch, &p.report, loop->index, &p.drift, seconds_now() - start);
     json_object_set_new(metrics, "repeated", json_integer(loop->repeated));
-    loop->run.next_batch = loop->index + 1;
-    if (!recorder_write(&loop->recorder, &loop->batch, &p.report, &err) || !run_save(&loop->run, loop->learner, metrics, &err))
+    if (p.collapse.metric)
+        json_object_set_new(metrics, "collapse", json_string(p.collapse.metric));
+    if (!recorder_write(&loop->recorder, &loop->batch, &p.report, &from, &err) || !settle(loop, metrics, p.signs, &err))
         die("%s (the last checkpoint is untouched)", err.text);
     report(loop, metrics);
+    warn_of(loop, &p.collapse);
     progress_update(&loop->filter.progress, loop->filter.records, NULL);
     json_decref(metrics);
     arena_release(&arena);
@@ -354,8 +374,11 @@ static void follow_rollout(Loop *loop)
 {
     Error err = {0};
     const json_t *upstream = filter_upstream(&loop->filter), *crop = header_param(upstream, "rollout", "crop");
-    if (loop->index == 0 && ((loop->learner->step > 0 && !config_upstream_agrees(upstream, opt.run, opt.change_options, &err)) ||
-                             !config_write(opt.run, loop->learner, config_json(), loop->init, upstream, &err)))
+    pack_reset(&loop->upstream);
+    pack_raw(&loop->upstream, filter_upstream_raw(&loop->filter));
+    if (!opt.replay && loop->index == 0 &&
+        ((loop->learner->step > 0 && !config_upstream_agrees(upstream, opt.run, opt.change_options, &err)) ||
+         !config_write(opt.run, loop->learner, settings_json(&program), loop->init, upstream, &err)))
         die_status(err.status, "%s", err.text);
     if (crop && !option_given(&program, "crop"))
         loop->learner->options.crop = json_is_true(crop);
@@ -370,7 +393,9 @@ static void run_loop(Loop *loop)
                 follow_rollout(loop);
             take_record(loop, &r);
         }
-        if (opt.batch > 0 ? loop->in_batch == (uint64_t)opt.batch : r.kind == RECORD_BATCH)
+        if (opt.replay)
+            loop->index = r.kind == RECORD_BATCH ? r.batch.index : loop->index; /* closed at the end: whole and undamaged */
+        else if (opt.batch > 0 ? loop->in_batch == (uint64_t)opt.batch : r.kind == RECORD_BATCH)
             close_batch(loop);
     }
     if (loop->in_batch > 0 && !loop->stopped && loop->filter.status == STATUS_CLEAN)
@@ -379,21 +404,40 @@ static void run_loop(Loop *loop)
         warn("batch %lld: incomplete, its %llu records are not used", (long long)loop->index, (unsigned long long)loop->in_batch);
 }
 
+/* The run, or the state that a kept batch met. */
+static bool open_run(Loop *loop, Error *err)
+{
+    RunOptions ro = {opt.run, opt.keep, opt.keep_every, opt.checkpoint_every, opt.policy.max_lag, opt.change_options};
+    json_t *numbers = settings_numbers(&program, loop->init);
+    if (opt.replay) {
+        ro.folder = opt.replay;
+        json_object_del(numbers, "init"); /* what it gave is in the state */
+        return folder_make(opt.dump, err) && run_open_kept(&loop->run, &ro, numbers, loop->learner, err);
+    }
+    return run_open(&loop->run, &ro, numbers, loop->learner, err) &&
+           kept_prune(&loop->run, opt.keep_batches, loop->learner->step, err) &&
+           config_write(opt.run, loop->learner, settings_json(&program), loop->init, NULL, err) &&
+           (!opt.tensorboard || tensorboard_open(&loop->tensorboard, opt.tensorboard, err));
+}
+
 static void open_all(Loop *loop, char **operands, int n)
 {
+    static char *kept[] = {NULL, NULL};
     Error err = {0};
     const Kernels *kernels;
     LearnerOptions lo = learner_options();
-    RunOptions ro = {opt.run, opt.keep, opt.keep_every, opt.checkpoint_every, opt.policy.max_lag, opt.change_options};
+    opt.policy.off = opt.policy.off || opt.replay; /* it was asked when the step was taken */
     if (!machine_kernels(&opt.machine, &kernels, &err) || !(loop->learner = learner_new(&lo, kernels, &err)) ||
-        !load_init(loop->learner, loop->init, &err) ||
-        !run_open(&loop->run, &ro, numbers_json(loop->init), loop->learner, &err) ||
-        !config_write(opt.run, loop->learner, config_json(), loop->init, NULL, &err) ||
-        !recorder_open(&loop->recorder, opt.record, &program, &err) ||
-        (opt.tensorboard && !tensorboard_open(&loop->tensorboard, opt.tensorboard, &err)))
+        !dump_init(loop->learner, opt.init, loop->init, &err) || !open_run(loop, &err) ||
+        !recorder_open(&loop->recorder, opt.record, &program, &err))
         die_status(err.status, "%s", err.text);
-    say_counts(loop->learner);
-    batch_init(&loop->batch, opt.run, (size_t)opt.spool_memory << 20);
+    learner_describe(loop->learner);
+    batch_init(&loop->batch, opt.replay ? opt.dump : opt.run, (size_t)opt.spool_memory << 20);
+    if (opt.replay) {
+        kept[0] = path_join(opt.replay, "batch.vlrm");
+        operands = kept;
+        n = 1;
+    }
     if (!opt.prepare)
         filter_init(&loop->filter, &program, operands, n, -1, "captions");
 }
@@ -407,7 +451,7 @@ static int count_parts(void)
     if (!l)
         die_status(err.status, "%s", err.text);
     verbosity += verbosity == 0;
-    say_counts(l);
+    learner_describe(l);
     learner_free(l);
     return finish_stdout(STATUS_CLEAN);
 }
@@ -415,13 +459,16 @@ static int count_parts(void)
 static int close_all(Loop *loop)
 {
     Error err = {0};
-    if (!opt.prepare && !run_finish(&loop->run, loop->learner, &err))
+    if (!opt.prepare && !opt.replay && !run_finish(&loop->run, loop->learner, &err))
         die("%s (the last checkpoint is untouched)", err.text);
+    json_t *end = filter_end_keys(&loop->filter);
     int status = opt.prepare ? STATUS_CLEAN : filter_finish(&loop->filter);
-    if (!recorder_close(&loop->recorder, status, &err)) {
+    if (!recorder_close(&loop->recorder, status, end, &err)) {
         warn("%s", err.text);
         status = status ? status : STATUS_FAILURE;
     }
+    json_decref(end);
+    pack_release(&loop->upstream);
     tensorboard_close(&loop->tensorboard);
     batch_release(&loop->batch);
     run_close(&loop->run);
@@ -434,7 +481,7 @@ int main(int argc, char **argv)
     Loop loop = {0};
     int n;
     char **operands = options_parse(&program, argc, argv, &n);
-    check_options();
+    check_options(n);
     signals_init();
     pool_init((int)opt.machine.threads);
     if (opt.count)

@@ -61,7 +61,7 @@ against_reference() {
 ends_as_whole() {
     local last file
     last=step-$(printf %06d "$1")
-    for file in state/"$last"/{policy,value}.safetensors policy/"$last"/model.safetensors consumed; do cmp "$TMP/whole/$file" "$TMP/killed/$file"; done
+    for file in state/"$last"/{policy,value}.safetensors policy/"$last"/model.safetensors consumed batches/"$last"/{batch.vlrm,policy.safetensors}; do cmp "$TMP/whole/$file" "$TMP/killed/$file"; done
     [ "$(jq -s 'map(.step) == [range(1; $n + 1)]' --argjson n "$1" "$TMP/killed/metrics.jsonl")" = true ]
     [ "$(readlink "$TMP/killed/policy/latest")" = "$last" ]
     [ -z "$(find "$TMP/killed" -name '*.writing-*')" ]
@@ -97,7 +97,7 @@ killed_at_some_moment() (
 @test "killed at random moments, the run ends with the same parameters" {
     for n in 1 2 3; do jq -c --arg n "$n" --slurpfile r rewards.jsonl '($r | map({(.id): .reward}) | add) as $by | .reward = $by[.id] | .id += "+" + $n' captions.jsonl; done |
         vlrm-cat --from=json > "$TMP/in.vlrm"
-    long=(vlrm-update "${common[@]}" --batch 1 "$TMP/in.vlrm")
+    long=(vlrm-update "${common[@]}" --batch 1 --keep-batches 2 "$TMP/in.vlrm")
     "${long[@]}" --run "$TMP/whole" > /dev/null
     kills=${KILLS:-20} killed=0
     for ((try = 0; try < 10 * kills && killed < kills; try++)); do
@@ -173,7 +173,7 @@ killed_at_some_moment() (
     vlrm-update "${common[@]}" --run "$TMP/run" --init init.safetensors --train query,projection --max-steps 1 "$TMP/in.vlrm"
     config=$TMP/run/config.json
     # Each option that the help lists, and no other key.
-    vlrm-update --help | sed -nE 's/^  (-[a-z], |    )--([a-z0-9-]+).*/\2/p' | grep -vxE 'help|version|verbose|config|help-man|prepare|count|change-options' | sort > "$TMP/options"
+    vlrm-update --help | sed -nE 's/^  (-[a-z], |    )--([a-z0-9-]+).*/\2/p' | grep -vxE 'help|version|verbose|config|help-man|prepare|replay|count|change-options' | sort > "$TMP/options"
     [ "$(wc -l < "$TMP/options")" -gt 30 ]
     diff "$TMP/options" <(jq -r 'del(.digests, .version, .upstream) | keys[]' "$config" | sort)
     jq -e '.batch == 6 and .["learning-rate"] == 1e-3 and .["adam-beta2"] == 0.999 and .train == ["query", "projection"] and .objective == "vlrm"
@@ -268,7 +268,7 @@ killed_at_some_moment() (
     # With the same options it is left alone: somebody may be reading it.
     inode=$(stat -c %i "$TMP/run/policy/step-000000")
     mkdir "$TMP/run/collapse"
-    touch "$TMP/run/config.json.writing-1" "$TMP/run/collapse/step-000001.vlrm.writing-1" "$TMP/run/mine.writing-1"
+    touch "$TMP/run/config.json.writing-1" "$TMP/run/collapse/step-000001.writing-1" "$TMP/run/mine.writing-1"
     vlrm-update "${common[@]}" --run "$TMP/run" --init init.safetensors --prepare
     [ "$(stat -c %i "$TMP/run/policy/step-000000")" = "$inode" ]
     [ "$(find "$TMP/run" -name '*.writing-1')" = "$TMP/run/mine.writing-1" ] # what killed ones left behind is gone
@@ -310,7 +310,7 @@ killed_at_some_moment() (
     rewarded > "$TMP/in.vlrm"
     exits 7 vlrm-update "${common[@]}" --run "$TMP/run" --tensorboard "$TMP/tb" --record "$TMP/rec.vlrm" --collapse-length 1000 --stop-on-collapse "$TMP/in.vlrm"
     says "length is outside its limits"
-    [ "$(vlrm-cat --count "$TMP/run/collapse/step-000001.vlrm")" = 6 ]
+    [ "$(vlrm-cat --count "$TMP/run/collapse/step-000001/batch.vlrm")" = 6 ]
     python3 "$ROOT/tests/programs/read_events.py" "$TMP"/tb/events.out.tfevents.* > "$TMP/events"
     # Every number of the metrics, zeros too, under its path.
     paths='[paths(type == "number") as $p | [($p | join("/")), getpath($p)]] | sort | .[] | @tsv'
@@ -387,10 +387,31 @@ killed_at_some_moment() (
     says "gradient norms: value "
     [ ! -s "$TMP/run/metrics.jsonl" ]
     [ "$(readlink "$TMP/run/policy/latest")" = step-000000 ]
-    [ "$(vlrm-cat --count "$TMP/run/collapse/step-000001.vlrm")" = 6 ]
+    [ "$(vlrm-cat --count "$TMP/run/collapse/step-000001/batch.vlrm")" = 6 ]
     # Without that batch the run goes on from where it was.
     rewarded > "$TMP/in.vlrm"
     vlrm-update "${common[@]}" --run "$TMP/run" "$TMP/in.vlrm" > "$TMP/m"
     vlrm-update "${common[@]}" --run "$TMP/whole" "$TMP/in.vlrm" > "$TMP/m"
     cmp "$TMP/whole/state/step-000005/policy.safetensors" "$TMP/run/state/step-000005/policy.safetensors"
+}
+
+@test "a value loss far above that of the run's own first steps is warned of, at the same steps when the run was interrupted" {
+    # Returns grow twentyfold at step 31: a loss far below the fixed limit.
+    for n in 1 20; do
+        jq -c --argjson n "$n" '.id += "+\($n)" | .reward = {returns: [.caption.tokens[] | 0.5 * $n]}' captions.jsonl
+    done | vlrm-cat --from=json > "$TMP/in.vlrm"
+    steps=(vlrm-update "${common[@]}" --batch 1 --learning-rate 1e-6 --value-head linear --collapse-length 1 "$TMP/in.vlrm")
+    "${steps[@]}" --run "$TMP/whole" > "$TMP/metrics" 2> "$TMP/said"
+    grep -q 'value_loss is outside its limits: in the last 10 steps its median is ' "$TMP/said"
+    jq -es 'map(select(.collapse)) | .[0].collapse == "value_loss" and .[0].step == 35 and length == 26' "$TMP/metrics" # five of ten
+    [ "$(grep -c 'outside its limits' "$TMP/said")" = 1 ] # said when it begins
+    jq -es 'all(.value_loss < 1000)' "$TMP/metrics"
+    for last in 7 15 33 37 60; do
+        "${steps[@]}" --run "$TMP/parts" --max-steps "$last" > "$TMP/m" 2> "$TMP/m2"
+    done
+    diff <(jq -c '[.step, .collapse]' "$TMP/metrics") <(jq -c '[.step, .collapse]' "$TMP/parts/metrics.jsonl")
+    diff <(jq .signs "$TMP/whole/state/step-000060/state.json") <(jq .signs "$TMP/parts/state/step-000060/state.json")
+    # Zero turns it off.
+    "${steps[@]}" --run "$TMP/off" --collapse-value-loss-rise 0 > "$TMP/m" 2> "$TMP/said"
+    [ ! -s "$TMP/said" ]
 }

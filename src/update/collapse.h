@@ -1,0 +1,53 @@
+/*
+ * When a training is called collapsing: a metric outside fixed limits, or far from where this run itself began.
+ *
+ * What is compared with the beginning is the median of the last COLLAPSE_STEPS steps against that of the first ones: single steps
+ * swing too far (a few bad captions treble the value loss).
+ */
+#ifndef UPDATE_COLLAPSE_H
+#define UPDATE_COLLAPSE_H
+
+#include <jansson.h>
+
+#include "update/learner.h"
+
+enum { COLLAPSE_STEPS = 10 };
+
+/* 0 turns off any of those that compare with the first steps. */
+typedef struct CollapseLimits {
+    double min_entropy, min_length, max_value_loss;     /* nats, tokens, squared returns */
+    double entropy_fall, entropy_rise, value_loss_rise; /* times the first steps' */
+} CollapseLimits;
+
+/* The signs of one step. */
+typedef struct Signs {
+    double entropy, length, value_loss; /* value_loss: NAN where there is no value */
+} Signs;
+
+/* Those of a run's first and last steps. */
+typedef struct RunSigns {
+    int64_t steps;                                     /* that were added */
+    Signs first[COLLAPSE_STEPS], last[COLLAPSE_STEPS]; /* last: a ring, step i is at i % COLLAPSE_STEPS */
+} RunSigns;
+
+Signs signs_of(const Learner *l, const Batch *b, const StepReport *r);
+void signs_add(RunSigns *run, Signs step);
+
+/* As state.json has them (a new reference), and back: what an older file lacks begins anew. */
+json_t *signs_json(const RunSigns *run);
+RunSigns signs_from_json(const json_t *signs);
+
+/* What is outside its limits. */
+typedef struct Collapse {
+    const char *metric; /* by its name in metrics.jsonl, always the same pointer; NULL: all is well */
+    double found, limit;
+    double times; /* limit is so many times the first steps'; 0: a fixed limit */
+} Collapse;
+
+/* The first metric outside its limits, were `step` added to those of the run. */
+Collapse collapse_find(const CollapseLimits *limits, const RunSigns *run, Signs step);
+
+/* "entropy is outside its limits: ..", for people; the caller frees it. */
+char *collapse_text(const Collapse *c);
+
+#endif

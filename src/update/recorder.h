@@ -1,0 +1,41 @@
+/*
+ * Batches as streams: --record, every consumed record with its values and advantages; and one batch in a file of its own, for
+ * those that are kept (kept.h). Both are streams like any other: vlrm-update reads them again, in the same batches.
+ */
+#ifndef UPDATE_RECORDER_H
+#define UPDATE_RECORDER_H
+
+#include "base/options.h"
+#include "update/learner.h"
+
+/* Where a batch came from. */
+typedef struct BatchOrigin {
+    Slice upstream; /* the raw header of the input that it was read from; {NULL, 0} for none */
+    int64_t index;  /* its number in the input */
+} BatchOrigin;
+
+typedef struct Recorder {
+    Writer *out; /* owned; NULL when off */
+    const Program *program;
+    int fd;
+    bool began; /* the header is written */
+    char *path; /* owned */
+} Recorder;
+
+/* A stream at path (NULL: off) of all consumed records with a `value` group (formats/value.md). Its header comes with the first
+ * batch, since it has that of the input as "upstream". */
+__attribute__((warn_unused_result)) bool recorder_open(Recorder *r, const char *path, const Program *program, Error *err);
+__attribute__((warn_unused_result)) bool recorder_write(Recorder *r, Batch *b, const StepReport *report,
+                                                        const BatchOrigin *origin, Error *err);
+
+/* end: further keys of the end record (borrowed; filter_end_keys). */
+__attribute__((warn_unused_result)) bool recorder_close(Recorder *r, int status, json_t *end, Error *err);
+
+/*
+ * One batch as a stream in a file, whole or not at all, with everything that a step on it needs: an image that a record only
+ * names by path is put into the record. params (borrowed): the header's.
+ */
+__attribute__((warn_unused_result)) bool batch_file_write(const char *path, Batch *b, const BatchOrigin *origin, json_t *params,
+                                                          Error *err);
+
+#endif

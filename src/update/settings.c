@@ -1,0 +1,43 @@
+/* The options of a run as JSON; see settings.h. */
+#include "update/settings.h"
+
+json_t *settings_numbers(const Program *program, const char *init)
+{
+    static const char *const keys[] = {"objective",      "train",          "value-head",
+                                       "lora-rank",      "lora-alpha",     "lora-targets",
+                                       "vision-targets", "learning-rate",  "value-learning-rate",
+                                       "warmup-steps",   "adam-beta1",     "adam-beta2",
+                                       "adam-epsilon",   "max-grad-value", "max-grad-norm",
+                                       "seed",           "batch",          "max-lag",
+                                       "memory",         "compute",        "crop"};
+    json_t *all = options_json(program), *numbers = json_object();
+    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)
+        json_object_set(numbers, keys[i], json_object_get(all, keys[i]));
+    json_object_set_new(numbers, "init", *init ? json_string(init) : json_null());
+    json_decref(all);
+    return numbers;
+}
+
+static void delete_keys(json_t *options, const char *const *keys, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        json_object_del(options, keys[i]);
+}
+
+json_t *settings_json(const Program *program)
+{
+    static const char *const now[] = {"prepare", "replay", "count", "change-options"};
+    json_t *all = options_json(program);
+    delete_keys(all, now, sizeof now / sizeof now[0]);
+    if (!option_given(program, "crop"))
+        json_object_set_new(all, "crop", json_null());
+    return all;
+}
+
+json_t *settings_kept(const Program *program)
+{
+    static const char *const others[] = {"run", "init", "dump", "record", "tensorboard", "max-steps", "stop-on-collapse"};
+    json_t *all = settings_json(program);
+    delete_keys(all, others, sizeof others / sizeof others[0]);
+    return all;
+}
