@@ -8,7 +8,7 @@
 #   make install    programs, recipes, word lists, formats and manual pages, under PREFIX (and DESTDIR)
 #   make bench      speeds, as ratios against a peer measured in the same run
 #   make fuzz       the fuzzers, FUZZ_SECONDS=60 each
-#   make faults     every system call of every program failed once (tests/faults); an hour
+#   make faults     every system call and every allocation of every program failed once (tests/faults); an hour or two
 #   make man        the manual pages, from the programs' option tables
 #   make format     clang-format on every C file
 #   make CUDA=1     the programs with CUDA kernels, under build/cuda/; fails where there is no nvcc
@@ -236,8 +236,9 @@ $(FUZZERS:%=run-%): run-build/fuzz/fuzz_%:
 	echo "build/fuzz/fuzz_$*: $$(sed -n 's/^stat::number_of_executed_units: *//p' $$log) inputs in $(FUZZ_SECONDS) s, no finding"
 
 # Every place of every job, where `make check` takes a sample; ends with a table. FAULTS names jobs, or leaves all.
-faults: all
+faults: all $(FAULT_MALLOC)
 	tests/faults/syscalls.py --whole $(FAULTS)
+	tests/faults/allocations.py --whole $(FAULTS)
 
 # The preprocessor's flags, for tests that compile a file by themselves; and CUDA's compiler, for those that look for it.
 flags:

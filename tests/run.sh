@@ -35,7 +35,7 @@ list_jobs() {
             echo "$variant/${file#tests/}"
         done
     done
-    for file in tests/faults/*.bats tests/faults/syscalls.py; do
+    for file in tests/faults/*.bats tests/faults/syscalls.py tests/faults/allocations.py; do
         [ -e "$file" ] && echo "${file#tests/}"
     done
     for file in tests/rules/*.sh; do

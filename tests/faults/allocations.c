@@ -44,6 +44,8 @@ static void begin(void)
         places = open(file, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
     if (n)
         fail_at = strtol(n, NULL, 10);
+    void *caller[1];
+    (void)backtrace(caller, 1); /* loads what finds callers, which must not be while the loader is at work itself */
 }
 
 /* Whether nothing was allocated from here before. */
