@@ -11,6 +11,8 @@
 #   make faults     every system call and every allocation of every program failed once (tests/faults); an hour or two
 #   make man        the manual pages, from the programs' option tables
 #   make format     clang-format on every C file
+#   make help       this list
+#   make compile-commands  compile_commands.json, for clangd and other tools
 #   make CUDA=1     the programs with CUDA kernels, under build/cuda/; fails where there is no nvcc
 #
 # A variant is a way to compile: release, asan (address and undefined behaviour), double (real = double, for gradient
@@ -89,7 +91,7 @@ ifeq ($(VARIANT),release)
 FAULT_MALLOC := $(B)/tests/faults/allocations.so
 endif
 
-.PHONY: all programs tests benches test build-test check build-all faults bench fuzz fuzzers demo reproduce cuda install man flags nvcc-name format clean
+.PHONY: all programs tests benches test build-test check build-all faults bench fuzz fuzzers demo reproduce cuda install man flags nvcc-name help compile-commands format clean
 all: programs
 ifeq ($(VARIANT),release)
 	mkdir -p bin; for p in $(PROGRAMS); do ln -sf ../$(B)/bin/$$p bin/$$p; done
@@ -245,6 +247,14 @@ flags:
 	echo '$(CPPFLAGS)'
 nvcc-name:
 	echo '$(NVCC)'
+
+help:
+	sed -n 's/^#   make/  make/p' Makefile
+
+# What make would run, as a compilation database: one object a compiled file.
+compile-commands:
+	$(MAKE) --no-print-directory -nB V=1 programs tests benches | grep -E -- ' -c -o [^ ]+ [^ ]+\.c$$' | \
+	    jq -Rn --arg directory "$(CURDIR)" '[inputs | {directory: $$directory, file: (split(" ") | last), command: .}]' > compile_commands.json
 
 format:
 	clang-format -i $$(git ls-files '*.c' '*.h')
