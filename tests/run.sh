@@ -9,12 +9,12 @@
 # skipped. The last line is "N passed, N failed, N skipped", counted in single tests. No test run is a failure, and so is a job
 # that ends with a bad status or without having run a test, whatever it printed.
 #
-# JOBS: how many at a time (default: one per processor). JOB_SECONDS: when a job counts as hung (default 900).
+# JOBS: how many at a time (default: one per processor). LOGS: where logs go (build/logs). JOB_SECONDS: when a job counts as hung (default 900).
 set -u
 cd "$(dirname "$0")/.." || exit 1
 jobs_at_once=${JOBS:-$(nproc)}
 job_seconds=${JOB_SECONDS:-900}
-logs=build/logs
+logs=${LOGS:-build/logs}
 export CMOCKA_MESSAGE_OUTPUT=TAP LC_ALL=C.UTF-8
 unset MAKEFLAGS MAKELEVEL MFLAGS
 export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=1:abort_on_error=0} UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1}
