@@ -26,7 +26,7 @@ static Dice clip_dice(const char *purpose, uint64_t seed, Split split, uint64_t 
     return d;
 }
 
-Clip clip_plan(uint64_t seed, Split split, uint64_t number, int rate, HashSet *seen)
+Clip clip_plan(uint64_t seed, Split split, uint64_t number, int rate, HashMap *seen)
 {
     Dice d = clip_dice("shots", seed, split, number);
     Clip clip = {.seed = seed, .number = number, .split = split, .n_shots = 3 + dice_below(&d, CLIP_SHOTS_MAX - 2)};

@@ -25,7 +25,7 @@ typedef struct Clip {
 } Clip;
 
 /* What the clip will show; `seen` as for scene_draw. */
-Clip clip_plan(uint64_t seed, Split split, uint64_t number, int rate, HashSet *seen);
+Clip clip_plan(uint64_t seed, Split split, uint64_t number, int rate, HashMap *seen);
 
 /* "train-7-000012": the clip's file name without extension; the caller frees it. */
 char *clip_name(uint64_t seed, Split split, uint64_t number);

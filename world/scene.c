@@ -157,7 +157,7 @@ static void camera_draw(Scene *s, Dice *d)
     s->zoom = dice_chance(d, 0.5) ? 1 : dice_between(d, 1, 1.06);
 }
 
-Scene scene_draw(uint64_t seed, Split split, uint64_t index, HashSet *seen)
+Scene scene_draw(uint64_t seed, Split split, uint64_t index, HashMap *seen)
 {
     char id[64];
     int n = snprintf(id, sizeof id, "scene %s %llu", split_name(split), (unsigned long long)index);
@@ -166,7 +166,7 @@ Scene scene_draw(uint64_t seed, Split split, uint64_t index, HashSet *seen)
         Dice d = dice_make(seed, attempt, key);
         Scene s = {.other = split == SPLIT_OTHER};
         content_draw(&s, &d);
-        if (!split_takes(split, scene_bucket(&s)) || !places_draw(&s, &d) || (seen && !hashset_add(seen, scene_content(&s))))
+        if (!split_takes(split, scene_bucket(&s)) || !places_draw(&s, &d) || (seen && !hashmap_add(seen, scene_content(&s))))
             continue;
         camera_draw(&s, &d);
         return s;

@@ -14,7 +14,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "base/hashset.h"
+#include "base/hashmap.h"
 #include "world/dice.h"
 
 enum {
@@ -78,7 +78,7 @@ typedef struct Scene {
  * The scene `index` of a split: always the same for the same arguments. With `seen`, one whose content is not in that set, to
  * which it is added: then no two scenes are the same to a caption. NULL: contents may come again.
  */
-Scene scene_draw(uint64_t seed, Split split, uint64_t index, HashSet *seen);
+Scene scene_draw(uint64_t seed, Split split, uint64_t index, HashMap *seen);
 
 /* "train", "validation", "test", "other". */
 const char *split_name(Split split);

@@ -85,7 +85,7 @@ static void clip_work(void *context, size_t part)
 /* Clips are planned in the order of their numbers, since what came before says what may still come, and drawn in any. */
 static void draw(Work *work)
 {
-    HashSet contents = {0}, *seen = distinct ? &contents : NULL;
+    HashMap contents = {0}, *seen = distinct ? &contents : NULL;
     const uint64_t end = (uint64_t)(first + clips);
     for (uint64_t i = 0; distinct && i < (uint64_t)first; i++)
         clip_plan((uint64_t)seed, (Split)split, i, (int)rate, seen);
@@ -97,7 +97,7 @@ static void draw(Work *work)
         pool_run(clip_work, work, n);
     }
     free(work->plans);
-    hashset_release(&contents);
+    hashmap_release(&contents);
 }
 
 int main(int argc, char **argv)

@@ -6,7 +6,7 @@
 #ifndef EXTRACT_EXTRACT_H
 #define EXTRACT_EXTRACT_H
 
-#include "base/hashset.h"
+#include "base/hashmap.h"
 #include "base/options.h"
 #include "media/video.h"
 #include "stream/stream.h"

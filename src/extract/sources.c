@@ -34,7 +34,7 @@ struct Sources {
     Buffer lines; /* of the list, read but not used */
     size_t line_at;
     bool list_ended, started;
-    HashSet names;
+    HashMap names;
     int64_t ordinal, pass, in_pass;
     Source *all; /* owned: with --shuffle, every source */
     size_t n_all, all_capacity, next_all;
@@ -82,7 +82,7 @@ void sources_free(Sources *s)
     tar_free(s->archive);
     coco_free(s->coco);
     buffer_release(&s->lines);
-    hashset_release(&s->names);
+    hashmap_release(&s->names);
     for (size_t i = 0; i < s->n_all; i++)
         source_release(&s->all[i]);
     free(s->all);
@@ -274,18 +274,25 @@ static char *clean_name(char *name)
     return out;
 }
 
-/* A name seen before in this pass gets a number, so that ids stay unique. */
+/* A name seen before in this pass gets a number, so that ids stay unique. Each name's last number is kept: those below are taken.
+ */
 static void name_uniquely(Sources *s, Source *out)
 {
+    const uint64_t hash = hash_id(out->name, strlen(out->name));
+    if (hashmap_add(&s->names, hash))
+        return;
     bool same = strcmp(out->name, out->label) == 0;
-    char *first = xstrdup(out->name);
-    for (int64_t n = 2; !hashset_add(&s->names, hash_id(out->name, strlen(out->name))); n++) {
-        free(out->name);
-        out->name = xasprintf("%s(%lld)", first, (long long)n);
-    }
-    if (same && strcmp(first, out->name) != 0) {
+    char *first = out->name, *name = NULL;
+    int64_t n = hashmap_get(&s->names, hash);
+    do {
+        free(name);
+        name = xasprintf("%s(%lld)", first, (long long)++n);
+    } while (!hashmap_add(&s->names, hash_id(name, strlen(name))));
+    *hashmap_at(&s->names, hash) = n;
+    out->name = name;
+    if (same) {
         free(out->label);
-        out->label = xstrdup(out->name);
+        out->label = xstrdup(name);
     }
     free(first);
 }
@@ -310,7 +317,7 @@ static void begin_pass(Sources *s)
     s->next_all = 0;
     s->started = false;
     s->ordinal = s->in_pass = 0;
-    hashset_release(&s->names);
+    hashmap_release(&s->names);
 }
 
 /* Fisher and Yates, by (seed, pass): a pass's order depends on nothing else. */

@@ -11,6 +11,8 @@
 #include <cmocka.h>
 
 #include "base/base.h"
+#include "base/hashmap.h"
+#include "base/lock.h"
 #include "base/options.h"
 #include "base/pool.h"
 #include "base/random.h"
@@ -366,19 +368,68 @@ static void test_options_wrong(void **state)
     unsetenv("VLRM_COUNT");
 }
 
+/* Maps */
+
+static void test_hashmap(void **state)
+{
+    (void)state;
+    enum { N = 1000 };
+    HashMap m = {0};
+    assert_int_equal(hashmap_get(&m, 7), 0);
+    for (uint64_t i = 2; i < N; i++) {
+        assert_true(hashmap_add(&m, i * i));
+        assert_false(hashmap_add(&m, i * i));
+        *hashmap_at(&m, i * i) = (int64_t)i + 1;
+    }
+    for (uint64_t i = 2; i < N; i++)
+        assert_int_equal(hashmap_get(&m, i * i), i + 1);
+    assert_int_equal(hashmap_get(&m, N * N), 0);
+    assert_int_equal(m.count, N - 2);
+    assert_true(hashmap_add(&m, 0));
+    assert_false(hashmap_add(&m, 1)); /* 0 counts as 1 */
+    hashmap_release(&m);
+    assert_int_equal(m.count, 0);
+}
+
+/* Locks */
+
+static void test_locks(void **state)
+{
+    (void)state;
+    char path[] = "/tmp/vlrm-lock-XXXXXX";
+    close(mkstemp(path));
+    Error err = {0};
+    int first = lock_open(path, &err);
+    assert_true(first >= 0);
+    assert_int_equal(lock_open(path, &err), -1);
+    assert_non_null(strstr(err.text, path));
+    assert_non_null(strstr(err.text, "works on it"));
+    close(first);
+    err = (Error){0};
+    first = lock_open(path, &err);
+    assert_true(first >= 0);
+    /* another file of that name is another lock */
+    unlink(path);
+    int second = lock_open(path, &err);
+    assert_true(second >= 0);
+    close(first);
+    close(second);
+    unlink(path);
+    /* a device is not locked */
+    first = lock_open("/dev/null", &err);
+    second = lock_open("/dev/null", &err);
+    assert_true(first >= 0 && second >= 0);
+    close(first);
+    close(second);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_philox),
-        cmocka_unit_test(test_random_moments),
-        cmocka_unit_test(test_random_keys),
-        cmocka_unit_test(test_arena),
-        cmocka_unit_test(test_memory_status),
-        cmocka_unit_test(test_files),
-        cmocka_unit_test(test_options_defaults),
-        cmocka_unit_test(test_options_flags),
-        cmocka_unit_test(test_options_sources),
-        cmocka_unit_test(test_options_wrong),
+        cmocka_unit_test(test_philox),        cmocka_unit_test(test_random_moments),  cmocka_unit_test(test_random_keys),
+        cmocka_unit_test(test_arena),         cmocka_unit_test(test_memory_status),   cmocka_unit_test(test_files),
+        cmocka_unit_test(test_hashmap),       cmocka_unit_test(test_locks),           cmocka_unit_test(test_options_defaults),
+        cmocka_unit_test(test_options_flags), cmocka_unit_test(test_options_sources), cmocka_unit_test(test_options_wrong),
         cmocka_unit_test(test_pool), /* last: it starts threads, others fork */
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
