@@ -206,7 +206,7 @@ static bool took_header(Video *v)
     if (v->stream->codecpar->codec_id != AV_CODEC_ID_THEORA || p->size < 1 || !(p->data[0] & 0x80))
         return false;
     if (p->data[0] != 0x81 && avcodec_send_packet(v->decoder, p) < 0)
-        video_fault(v, "a header before byte %lld cannot be understood: %s", (long long)avio_tell(v->io), log_text());
+        packet_fault(v, "a header before byte %lld cannot be understood: %s", (long long)avio_tell(v->io), log_text());
     return true;
 }
 
@@ -229,53 +229,6 @@ static bool read_packet(Video *v)
             return true;
     }
     return false;
-}
-
-static void describe(Video *v, VideoFrame *out, int64_t pts, VideoStamp stamp)
-{
-    const AVFrame *f = v->frame;
-    AVRational sar = av_guess_sample_aspect_ratio(v->format, v->stream, v->frame), tb = v->stream->time_base;
-    int64_t width = f->width;
-    if (sar.num > 0 && sar.den > 0)
-        width = av_rescale_rnd(f->width, sar.num, sar.den, AV_ROUND_NEAR_INF);
-    if (width < 1 || width > IMAGE_MAX_SIDE || width * f->height > IMAGE_MAX_PIXELS)
-        width = f->width;
-    bool turned = video_orientation(v) >= 5;
-    *out = (VideoFrame){.pts = pts,
-                        .stamp = stamp,
-                        .time_base = {tb.num, tb.den},
-                        .time = (double)pts * tb.num / tb.den,
-                        .pict_type = av_get_picture_type_char(f->pict_type),
-                        .stream = v->stream->index,
-                        .width = turned ? f->height : (int)width,
-                        .height = turned ? (int)width : f->height};
-}
-
-/* Of a keyframe decoded alone. */
-static void describe_key(Video *v, VideoFrame *out)
-{
-    int64_t pts = v->frame->pts != AV_NOPTS_VALUE ? v->frame->pts : v->packet->pts;
-    if (pts != AV_NOPTS_VALUE)
-        describe(v, out, pts, STAMP_PTS);
-    else if (v->packet->dts != AV_NOPTS_VALUE)
-        describe(v, out, v->packet->dts, STAMP_DTS);
-    else
-        describe(v, out, 0, STAMP_NONE);
-}
-
-/* Of the next frame where all are decoded: without pts FFmpeg takes the decoding time of the packet that pushed it out, which is
- * when it is shown; the last ones have none, for they are pushed out by the end. */
-static void describe_decoded(Video *v, VideoFrame *out)
-{
-    const AVFrame *f = v->frame;
-    AVRational rate = av_guess_frame_rate(v->format, v->stream, v->frame);
-    if (f->pts != AV_NOPTS_VALUE)
-        describe(v, out, f->pts, STAMP_PTS);
-    else if (f->best_effort_timestamp != AV_NOPTS_VALUE)
-        describe(v, out, f->best_effort_timestamp, STAMP_DTS);
-    else
-        describe(v, out, v->next_pts, STAMP_COUNT);
-    v->next_pts = out->pts + (rate.num > 0 ? av_rescale_q(1, av_inv_q(rate), v->stream->time_base) : 1);
 }
 
 /* A recovery point of gradual refresh is flagged as key, but alone it gives part of a picture: the rest refers to others.
@@ -326,11 +279,11 @@ static bool decode_key(Video *v)
         snprintf(place, sizeof place, "at %.3f s", (double)stamp * av_q2d(v->stream->time_base));
     else
         snprintf(place, sizeof place, "before byte %lld", (long long)avio_tell(v->io));
-    video_fault(v, "the keyframe %s cannot be decoded: %s", place,
-                cut           ? "its packet is cut"
-                : log_count() ? log_text()
-                : decoded     ? "it refers to other pictures (gradual refresh); --every decodes them all"
-                              : "no picture came out");
+    packet_fault(v, "the keyframe %s cannot be decoded: %s", place,
+                 cut           ? "its packet is cut"
+                 : log_count() ? log_text()
+                 : decoded     ? "it refers to other pictures (gradual refresh); --every decodes them all"
+                               : "no picture came out");
     return false;
 }
 
@@ -358,7 +311,7 @@ static bool read_key(Video *v, bool *cut)
     while (read_packet(v)) {
         *cut = is_cut(v);
         if (*cut)
-            video_fault(v, "a packet is cut at byte %lld of %lld", (long long)avio_tell(v->io), (long long)v->in.size);
+            packet_fault(v, "a packet is cut at byte %lld of %lld", (long long)avio_tell(v->io), (long long)v->in.size);
         if (is_shown_key(v->packet)) {
             note_key(v);
             return true;
@@ -375,7 +328,7 @@ static bool next_key(Video *v, VideoFrame *out)
             v->lost++;
             continue;
         }
-        describe_key(v, out);
+        video_describe_key(v, out);
         return true;
     }
     return false;
@@ -395,7 +348,7 @@ static bool pass_key(Video *v)
 static void note_damage(Video *v)
 {
     v->lost++;
-    video_fault(v, "a packet near %.3f s cannot be decoded: %s", v->last, log_count() ? log_text() : "it is cut");
+    packet_fault(v, "a packet near %.3f s cannot be decoded: %s", v->last, log_count() ? log_text() : "it is cut");
 }
 
 /* The next picture of a full decode, in v->frame; damaged ones are passed over. */
@@ -454,8 +407,42 @@ bool video_next(Video *v, VideoFrame *frame)
     if (v->choice.mode == VIDEO_KEYFRAMES)
         return next_key(v, frame);
     while (next_decoded(v)) {
-        describe_decoded(v, frame);
+        video_describe_decoded(v, frame);
         if (is_chosen(v, frame->time))
+            return true;
+    }
+    return false;
+}
+
+/* Whether the key packet in v->packet may hold the frame. */
+static bool may_be(const Video *v, const VideoFrame *want)
+{
+    const AVPacket *p = v->packet;
+    if (want->packet >= 0)
+        return p->pos == want->packet;
+    return want->stamp == STAMP_NONE || (p->pts != AV_NOPTS_VALUE ? p->pts : p->dts) == want->pts;
+}
+
+static bool is_found(const VideoFrame *want, const VideoFrame *f)
+{
+    return f->pts == want->pts && f->stamp == want->stamp && (want->packet < 0 || f->packet == want->packet);
+}
+
+bool video_find(Video *v, const VideoFrame *want, VideoFrame *frame)
+{
+    bool cut;
+    if (v->choice.mode == VIDEO_KEYFRAMES) {
+        while (read_key(v, &cut))
+            if (may_be(v, want) && !cut && decode_key(v)) {
+                video_describe_key(v, frame);
+                if (is_found(want, frame))
+                    return true;
+            }
+        return false;
+    }
+    while (next_decoded(v)) {
+        video_describe_decoded(v, frame);
+        if (is_found(want, frame))
             return true;
     }
     return false;

@@ -27,10 +27,29 @@ typedef enum VideoMode {
     VIDEO_SCENE, /* the first frame, and each whose change score is above `amount` (0 to 1; as FFmpeg's select=scene) */
 } VideoMode;
 
+/* One thing found wrong with a source, and where. */
+typedef struct VideoGap {
+    double time;  /* seconds; NAN where that is not known */
+    int64_t byte; /* of the source; -1 where that is not known */
+    char *reason; /* owned: what was found and expected */
+} VideoGap;
+
+/* All of them, in the order in which they were found, up to GAPS_MAX. `= {0}` is empty. */
+enum { GAPS_MAX = 100 };
+typedef struct VideoGaps {
+    VideoGap *items; /* owned */
+    size_t count, capacity;
+    int64_t more; /* found beyond those kept */
+} VideoGaps;
+
+void gaps_add(VideoGaps *g, double time, int64_t byte, const char *reason);
+void gaps_release(VideoGaps *g);
+
 typedef struct VideoChoice {
     VideoMode mode;
     double amount;
-    double until; /* on seconds_now()'s clock: give up then; 0 for never */
+    double until;    /* on seconds_now()'s clock: give up then; 0 for never */
+    VideoGaps *gaps; /* what is found wrong is added to them; NULL: only the first, in the report */
 } VideoChoice;
 
 typedef enum VideoVerdict {
@@ -59,7 +78,11 @@ typedef struct VideoFrame {
     double time;      /* pts * time_base */
     char pict_type;   /* 'I', 'P', 'B' */
     int stream;
-    int width, height; /* as shown: upright, pixels square */
+    int width, height;               /* as shown: upright, pixels square */
+    int stored_width, stored_height; /* as decoded */
+    int orientation;                 /* of the display matrix, as EXIF counts: 1 upright, to 8 */
+    bool full_range;                 /* black is 0, not 16: as the stream says or its format implies */
+    int64_t packet;                  /* byte of the source at which its packet begins; -1 where that is not known */
 } VideoFrame;
 
 /* How a source ended. */
@@ -83,6 +106,12 @@ bool video_next(Video *v, VideoFrame *frame);
  * what is damaged inside does not. The modes that decode everything know the next frame no sooner than it is decoded.
  */
 bool video_pass(Video *v);
+
+/*
+ * Goes on to the frame that `want` describes: of its pts and stamp, from the packet at byte want->packet (-1: from any). False
+ * when there is none from here on. Keyframes on the way are not decoded; in the other modes every frame is one that may be found.
+ */
+bool video_find(Video *v, const VideoFrame *want, VideoFrame *frame);
 
 /*
  * How many frames video_next will give if nothing is damaged: reads (and in the modes that decode everything, decodes) to the

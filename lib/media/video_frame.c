@@ -1,4 +1,4 @@
-/* From a decoded frame to pixels: orientation, colour, change. */
+/* From a decoded frame to pixels, and what there is to say of it: orientation, colour, times, change. */
 #include <libavutil/display.h>
 #include <libavutil/pixdesc.h>
 #include <math.h>
@@ -115,6 +115,58 @@ bool video_image(Video *v, Image *out, Error *err)
     else
         image_release(out);
     return ok;
+}
+
+static void describe(const Video *v, VideoFrame *out, int64_t pts, VideoStamp stamp, int64_t packet)
+{
+    const AVFrame *f = v->frame;
+    AVRational sar = av_guess_sample_aspect_ratio(v->format, v->stream, v->frame), tb = v->stream->time_base;
+    int64_t width = f->width;
+    if (sar.num > 0 && sar.den > 0)
+        width = av_rescale_rnd(f->width, sar.num, sar.den, AV_ROUND_NEAR_INF);
+    if (width < 1 || width > IMAGE_MAX_SIDE || width * f->height > IMAGE_MAX_PIXELS)
+        width = f->width;
+    const int orientation = video_orientation(v);
+    bool turned = orientation >= 5;
+    *out = (VideoFrame){.pts = pts,
+                        .stamp = stamp,
+                        .time_base = {tb.num, tb.den},
+                        .time = (double)pts * tb.num / tb.den,
+                        .pict_type = av_get_picture_type_char(f->pict_type),
+                        .stream = v->stream->index,
+                        .width = turned ? f->height : (int)width,
+                        .height = turned ? (int)width : f->height,
+                        .stored_width = f->width,
+                        .stored_height = f->height,
+                        .orientation = orientation,
+                        .full_range = frame_full_range(f),
+                        .packet = packet};
+}
+
+void video_describe_key(Video *v, VideoFrame *out)
+{
+    int64_t pts = v->frame->pts != AV_NOPTS_VALUE ? v->frame->pts : v->packet->pts;
+    if (pts != AV_NOPTS_VALUE)
+        describe(v, out, pts, STAMP_PTS, v->packet->pos);
+    else if (v->packet->dts != AV_NOPTS_VALUE)
+        describe(v, out, v->packet->dts, STAMP_DTS, v->packet->pos);
+    else
+        describe(v, out, 0, STAMP_NONE, v->packet->pos);
+}
+
+/* Without pts FFmpeg takes the decoding time of the packet that pushed the frame out, which is when it is shown; the last ones
+ * have none, for they are pushed out by the end. */
+void video_describe_decoded(Video *v, VideoFrame *out)
+{
+    const AVFrame *f = v->frame;
+    AVRational rate = av_guess_frame_rate(v->format, v->stream, v->frame);
+    if (f->pts != AV_NOPTS_VALUE)
+        describe(v, out, f->pts, STAMP_PTS, f->pkt_pos);
+    else if (f->best_effort_timestamp != AV_NOPTS_VALUE)
+        describe(v, out, f->best_effort_timestamp, STAMP_DTS, f->pkt_pos);
+    else
+        describe(v, out, v->next_pts, STAMP_COUNT, f->pkt_pos);
+    v->next_pts = out->pts + (rate.num > 0 ? av_rescale_q(1, av_inv_q(rate), v->stream->time_base) : 1);
 }
 
 /* The frame's luma, 8 bits, without padding, into v->luma. */

@@ -48,8 +48,11 @@ void log_reset(void);
 int log_count(void);
 const char *log_text(void);
 
-/* Notes that something is wrong; the first reason is kept. */
+/* Notes that something is wrong: the first is the report's reason, all are gaps. */
 void video_fault(Video *v, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* The same of the packet in v->packet: its time and place go with it. */
+void packet_fault(Video *v, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* Whether the time is up or the program was asked to end. */
 bool video_stopped(Video *v);
@@ -77,6 +80,11 @@ bool video_reads_on(Video *v);
 
 /* Whether a key packet of H.264 refers to no other picture. */
 bool h264_stands_alone(const AVPacket *packet, const AVCodecParameters *c);
+
+/* What there is to say of the frame in v->frame: of a keyframe decoded alone, from v->packet; of the next where all are decoded.
+ */
+void video_describe_key(Video *v, VideoFrame *out);
+void video_describe_decoded(Video *v, VideoFrame *out);
 
 /* EXIF orientation of the frame's display matrix. */
 int video_orientation(const Video *v);

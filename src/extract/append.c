@@ -3,9 +3,11 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/lock.h"
 #include "extract/journal.h"
 
 bool batch_count(const Settings *s, Writer *w, Totals *t)
@@ -16,15 +18,61 @@ bool batch_count(const Settings *s, Writer *w, Totals *t)
     return writer_batch(w, t->batches++, s->batch, -1);
 }
 
+/* Options that change neither the frames nor what they are called: the machine, where files lie, how long to go on, the stream's
+ * own form (which is made anew). */
+static bool may_differ(const char *option)
+{
+    static const char *const names[] = {"list",   "coco",  "limit",  "deadline", "jobs", "journal",
+                                        "resume", "retry", "append", "batch",    "zstd"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (strcmp(option, names[i]) == 0)
+            return true;
+    return false;
+}
+
+static char *value_text(const json_t *value)
+{
+    if (json_is_null(value))
+        return xstrdup("none");
+    return json_is_string(value) ? xstrdup(json_string_value(value))
+                                 : json_dumps(value, JSON_ENCODE_ANY | JSON_REAL_PRECISION(9));
+}
+
+/* What is in FILE was made with the options in its header; what follows must be too. */
+static bool header_agrees(const Settings *s, const json_t *header, const json_t *now, Error *err)
+{
+    const char *stage = json_string_value(json_object_get(header, "stage")), *name;
+    json_t *params = json_object_get(header, "params"), *value;
+    if (!stage || strcmp(stage, "extract") != 0)
+        return error_set_status(err, STATUS_MISMATCH, "%s is a stream of stage %s, expected one that vlrm-extract has written",
+                                s->append, stage ? stage : "nobody");
+    json_object_foreach (params, name, value) {
+        const json_t *given = json_object_get(now, name);
+        if (!given || may_differ(name) || json_equal(given, value))
+            continue;
+        char *was = value_text(value), *is = value_text(given);
+        error_set_status(err, STATUS_MISMATCH,
+                         "%s was written with --%s %s, now it is %s: give the same options, or another FILE and journal",
+                         s->append, name, was, is);
+        free(was);
+        free(is);
+        return false;
+    }
+    return true;
+}
+
 /* Copies the records that the journal vouches for; how many. What follows the last whole record of a killed run is expected to be
- * cut. */
-static int64_t copy_vouched(const Settings *s, const Journal *j, Reader *in, Writer *w, Totals *t)
+ * cut. Ends where a header says other options (err). */
+static int64_t copy_vouched(const Settings *s, const Journal *j, const json_t *options, Reader *in, Writer *w, Totals *t,
+                            Error *err)
 {
     Record r;
     RecordKind kind;
     int64_t copied = 0;
     while ((kind = reader_next(in, &r)) != RECORD_NONE && kind != RECORD_FAILED) {
         Slice source;
+        if (kind == RECORD_HEADER && !header_agrees(s, reader_header(in), options, err))
+            break;
         if (kind != RECORD_DATA || record_string(&r, "frame.source", &source) != FIELD_OK)
             continue;
         char *label = xstrndup(source.data, source.size);
@@ -40,34 +88,41 @@ static int64_t copy_vouched(const Settings *s, const Journal *j, Reader *in, Wri
     return copied;
 }
 
-static int create(const char *path, int how)
+/* Made under one name: what a run killed here leaves, the next one takes. The caller holds the lock of the file it becomes. */
+static int create_temporary(const char *path)
 {
-    int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | how, 0666);
+    Error err = {0};
+    if (unlink(path) != 0 && errno != ENOENT)
+        die("remove %s:", path);
+    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
     if (fd < 0)
         die("create %s:", path);
+    if (!lock_take(fd, path, &err))
+        die("%s", err.text);
     return fd;
 }
 
-static Writer *resume(const Settings *s, const Journal *j, Begin begin, Totals *t)
+static Writer *resume(const Settings *s, const Journal *j, const json_t *options, Begin begin, Totals *t)
 {
     Error err = {0};
     Reader *in = reader_open(s->append, &err);
     if (!in)
         die("%s", err.text);
-    char *temporary = xasprintf("%s.writing", s->append); /* one name: what a run killed here leaves, the next one removes */
-    unlink(temporary);
-    int fd = create(temporary, O_EXCL | O_NOFOLLOW);
+    char *temporary = xasprintf("%s.writing", s->append);
+    int fd = create_temporary(temporary);
     Writer *w = writer_new(fd, s->append, (int)s->zstd);
     if (!begin(w))
         die("%s", writer_error(w)->text);
     Vouched v = journal_vouched(j);
-    int64_t copied = copy_vouched(s, j, in, w, t);
-    if (copied != v.frames) {
+    int64_t copied = copy_vouched(s, j, options, in, w, t, &err);
+    if (err.text[0] || copied != v.frames)
         unlink(temporary);
+    if (err.text[0])
+        die_status(err.status, "%s", err.text);
+    if (copied != v.frames)
         die_status(STATUS_CORRUPT, "%s holds %lld readable records of the sources that %s lists, expected %lld%s%s", s->append,
                    (long long)copied, s->journal, (long long)v.frames, reader_error(in)->text[0] ? ": " : "",
                    reader_error(in)->text);
-    }
     if (!writer_flush(w) || fsync(fd) != 0)
         die("write %s:", temporary);
     if (rename(temporary, s->append) != 0)
@@ -79,21 +134,27 @@ static Writer *resume(const Settings *s, const Journal *j, Begin begin, Totals *
     return w;
 }
 
-Writer *append_open(const Settings *s, const Journal *j, Begin begin, Totals *t)
+Writer *append_open(const Settings *s, const Journal *j, const json_t *options, Begin begin, Totals *t)
 {
+    Error err = {0};
     struct stat st;
+    const Vouched v = journal_vouched(j);
     bool holds = stat(s->append, &st) == 0 && st.st_size > 0;
+    if (!holds && v.frames > 0)
+        die_status(STATUS_CORRUPT, "%s is missing or empty, but %s lists %lld records in it", s->append, s->journal,
+                   (long long)v.frames);
+    int fd = lock_open(s->append, &err);
+    if (fd < 0)
+        die("%s", err.text);
+    holds = fstat(fd, &st) == 0 && st.st_size > 0;
     if (holds && s->resume)
-        return resume(s, j, begin, t);
+        return resume(s, j, options, begin, t);
     if (holds)
         usage_error("%s exists already: --resume goes on with it", s->append);
-    if (journal_vouched(j).frames > 0)
-        die_status(STATUS_CORRUPT, "%s is missing or empty, but %s lists %lld records in it", s->append, s->journal,
-                   (long long)journal_vouched(j).frames);
-    Writer *w = writer_new(create(s->append, O_TRUNC), s->append, (int)s->zstd);
+    Writer *w = writer_new(fd, s->append, (int)s->zstd);
     if (!begin(w))
         die("%s", writer_error(w)->text);
-    t->failed = journal_vouched(j).failed;
-    t->filtered = journal_vouched(j).filtered;
+    t->failed = v.failed;
+    t->filtered = v.filtered;
     return w;
 }

@@ -1,7 +1,8 @@
 /*
  * The parts of vlrm-extract. Sources (sources.c, tar.c, coco.c) are taken one by one under a lock; each is worked on by one
  * thread (work.c, input.c, still.c, filters.c), which hands its frames to jobs.c; the main thread writes them in the order of the
- * sources and then vouches for the source in the journal (journal.c). append.c repairs the output of a killed run.
+ * sources and then vouches for the source in the journal (journal.c). append.c repairs the output of a killed run. With --again
+ * there are records in place of sources: again.c makes their frames anew.
  */
 #ifndef EXTRACT_EXTRACT_H
 #define EXTRACT_EXTRACT_H
@@ -16,7 +17,7 @@ typedef enum Retry { RETRY_NONE, RETRY_FAILED } Retry;
 
 /* Every option, as given. */
 typedef struct Settings {
-    const char *list, *coco, *root, *name, *size, *shard, *journal, *append, *shuffle;
+    const char *list, *again, *coco, *root, *name, *size, *shard, *journal, *append, *shuffle;
     StringList split;
     double every, scene, deadline, black_share, blur_threshold;
     int64_t max, limit, quality, jobs, batch, zstd, seed, duplicate_distance;
@@ -87,6 +88,8 @@ typedef struct Input {
 bool input_open(Input *in, const Source *s, double until, VideoReport *report);
 bool input_bytes(Input *in, const char *name, VideoReport *report); /* all of it in memory: in->data, in->size */
 void input_close(Input *in);
+/* 16 hex digits that its bytes are known by (formats/frame.md); empty where they cannot be read. */
+void input_digest(char out[17], const Input *in);
 /* Up to n bytes from its beginning. */
 size_t input_head(const Input *in, uint8_t *out, size_t n);
 
@@ -102,6 +105,7 @@ typedef struct Shot {
 /* What became of a source. */
 typedef struct Outcome {
     VideoReport report;
+    VideoGaps gaps; /* owned: all that is wrong with a video */
     int64_t frames, filtered;
 } Outcome;
 
@@ -120,7 +124,9 @@ typedef struct Work {
     Outcome *out;
     uint64_t *looks; /* owned: of the frames kept so far */
     size_t n_looks, looks_capacity;
-    Buffer file; /* owned: the encoded picture */
+    Buffer file;     /* owned: the encoded picture */
+    int64_t quality; /* of the JPEG in file; 0 for another */
+    char digest[17]; /* the source's */
     int64_t last_ms, ordinal;
     bool still, stop;
 } Work;
@@ -130,10 +136,21 @@ bool filters_pass(Work *w, const Image *im, uint64_t *look);
 uint64_t image_look(const Image *im);
 int look_distance(uint64_t a, uint64_t b);
 
+/* What a source is, told by its first bytes; motion JPEG without a container by its name. */
+typedef enum InputKind { INPUT_VIDEO, INPUT_STILL, INPUT_STREAM } InputKind;
+InputKind input_kind(const Input *in, const char *name);
+
 /* The size asked for, of a picture of width x height. */
 void wanted_size(const Settings *s, int *width, int *height);
 bool encode_image(Work *w, const Image *im, ImageFormat format, Error *err);
 void shot_emit(Work *w, const VideoFrame *f, ImageFormat format, const void *data, size_t size, uint64_t look);
+/* One chosen frame of a video, which v has just given: filters, size, encoding. */
+void frame_do(Work *w, Video *v, VideoFrame *f);
 void still_do(Work *w, Input *in);
+
+/* ---- again ---- */
+
+/* Makes the frames of the records in --again anew; the exit status. */
+int again_run(const Settings *s, const Program *program);
 
 #endif

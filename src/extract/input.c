@@ -126,7 +126,7 @@ size_t input_head(const Input *in, uint8_t *out, size_t n)
 bool input_bytes(Input *in, const char *name, VideoReport *r)
 {
     (void)name;
-    if (in->fd < 0)
+    if (in->fd < 0 || in->data)
         return true;
     in->owned = xmalloc((size_t)in->size + 1);
     int64_t have = 0;

@@ -219,6 +219,7 @@ static void drop_head(Jobs *j)
     for (size_t i = 0; i < job->count; i++)
         shot_release(&job->shots[(job->first + i) % QUEUE_SHOTS]);
     source_release(&job->source);
+    gaps_release(&job->outcome.gaps);
     free(job);
 }
 

@@ -7,15 +7,16 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/lock.h"
 #include "base/random.h"
 
 typedef struct Entry {
-    uint64_t key; /* hash of the label; 0 is free */
     int64_t frames, failed, filtered;
     uint64_t *looks; /* owned */
     size_t n_looks;
@@ -25,39 +26,21 @@ typedef struct Entry {
 struct Journal {
     const char *path;
     int fd;
-    Entry *entries; /* owned: open addressing */
+    Entry *entries; /* owned: the last word on each source */
     size_t count, capacity;
+    HashMap index; /* of a label's hash: which entry, from 1 */
 };
 
-static Entry *find(const Journal *j, uint64_t key)
+static void put(Journal *j, const char *label, Entry e)
 {
-    size_t at = (size_t)(key * 0x9e3779b97f4a7c15u) & (j->capacity - 1);
-    while (j->entries[at].key && j->entries[at].key != key)
-        at = (at + 1) & (j->capacity - 1);
-    return &j->entries[at];
-}
-
-static uint64_t key_of(const char *label)
-{
-    uint64_t key = hash_id(label, strlen(label));
-    return key ? key : 1;
-}
-
-static void put(Journal *j, Entry e)
-{
-    if (j->count * 3 >= j->capacity * 2) {
-        Journal old = *j;
-        j->capacity = old.capacity ? old.capacity * 2 : 64;
-        j->entries = xcalloc(j->capacity, sizeof *j->entries);
-        for (size_t i = 0; i < old.capacity; i++)
-            if (old.entries[i].key)
-                *find(j, old.entries[i].key) = old.entries[i];
-        free(old.entries);
+    int64_t *at = hashmap_at(&j->index, hash_id(label, strlen(label)));
+    if (*at == 0) {
+        j->entries = array_reserve(j->entries, &j->capacity, j->count + 1, sizeof *j->entries);
+        *at = (int64_t)++j->count;
+    } else {
+        free(j->entries[*at - 1].looks);
     }
-    Entry *at = find(j, e.key);
-    j->count += at->key == 0;
-    free(at->looks);
-    *at = e;
+    j->entries[*at - 1] = e;
 }
 
 static int64_t number(json_t *line, const char *key)
@@ -84,15 +67,14 @@ static bool take_line(Journal *j, const char *text, bool retry)
     if (source && verdict) {
         bool complete = strcmp(verdict, "complete") == 0;
         int64_t missing = number(line, "missing");
-        Entry e = {.key = key_of(source),
-                   .frames = number(line, "frames"),
+        Entry e = {.frames = number(line, "frames"),
                    .failed = complete      ? 0
                              : missing > 0 ? missing
                                            : 1,
                    .filtered = number(line, "filtered"),
                    .done = complete || !retry};
         take_looks(&e, json_object_get(line, "looks"));
-        put(j, e);
+        put(j, source, e);
     }
     json_decref(line);
     return source && verdict;
@@ -140,6 +122,7 @@ Journal *journal_open(const Settings *s, Error *err)
     j->path = s->journal;
     j->fd = open(s->journal, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
     bool ok = j->fd >= 0 || error_set(err, "open %s:", s->journal);
+    ok = ok && lock_take(j->fd, s->journal, err);
     if (ok && s->resume)
         ok = read_lines(j, s->retry == RETRY_FAILED, err);
     size_t n_looks;
@@ -157,13 +140,14 @@ Journal *journal_open(const Settings *s, Error *err)
 
 bool journal_lists(const Journal *j, const char *label)
 {
-    return j && j->capacity > 0 && find(j, key_of(label))->done;
+    int64_t at = j ? hashmap_get(&j->index, hash_id(label, strlen(label))) : 0;
+    return at > 0 && j->entries[at - 1].done;
 }
 
 Vouched journal_vouched(const Journal *j)
 {
     Vouched v = {0};
-    for (size_t i = 0; i < j->capacity; i++)
+    for (size_t i = 0; i < j->count; i++)
         if (j->entries[i].done) {
             v.frames += j->entries[i].frames;
             v.failed += j->entries[i].failed;
@@ -177,7 +161,7 @@ uint64_t *journal_looks(const Journal *j, size_t *n)
     uint64_t *looks = NULL;
     size_t capacity = 0;
     *n = 0;
-    for (size_t i = 0; i < j->capacity; i++) {
+    for (size_t i = 0; i < j->count; i++) {
         const Entry *e = &j->entries[i];
         if (!e->done || e->n_looks == 0)
             continue;
@@ -196,21 +180,46 @@ static json_t *looks_json(const uint64_t *looks, size_t n)
     return list;
 }
 
+/* What a source brought in may be no UTF-8. */
+static json_t *reason_json(const char *text)
+{
+    json_t *reason = json_string(text);
+    return reason ? reason : json_string("(not text)");
+}
+
+static json_t *gaps_json(const VideoGaps *gaps)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < gaps->count; i++) {
+        const VideoGap *g = &gaps->items[i];
+        json_t *gap = json_object();
+        if (isfinite(g->time))
+            json_object_set_new(gap, "time", json_real(g->time));
+        if (g->byte >= 0)
+            json_object_set_new(gap, "byte", json_integer(g->byte));
+        json_object_set_new(gap, "reason", reason_json(g->reason));
+        json_array_append_new(list, gap);
+    }
+    return list;
+}
+
 bool journal_write(Journal *j, const Source *source, const Outcome *o, const uint64_t *looks, Error *err)
 {
     json_t *line = json_pack("{s:s, s:s, s:I, s:I}", "source", source->label, "verdict", verdict_name(o->report.verdict),
                              "frames", (json_int_t)o->frames, "missing", (json_int_t)o->report.missing);
     if (o->filtered > 0)
         json_object_set_new(line, "filtered", json_integer(o->filtered));
-    if (o->report.reason[0]) {
-        json_t *reason = json_string(o->report.reason);
-        json_object_set_new(line, "reason", reason ? reason : json_string("(not text)"));
-    }
+    if (o->report.reason[0])
+        json_object_set_new(line, "reason", reason_json(o->report.reason));
+    if (o->gaps.count > 0)
+        json_object_set_new(line, "gaps", gaps_json(&o->gaps));
+    if (o->gaps.more > 0)
+        json_object_set_new(line, "gaps_more", json_integer(o->gaps.more));
     if (source->pass > 1)
         json_object_set_new(line, "pass", json_integer(source->pass));
     if (looks)
         json_object_set_new(line, "looks", looks_json(looks, (size_t)o->frames));
-    char *text = json_dumps(line, JSON_COMPACT), *whole = xasprintf("%s\n", text);
+    char *text = json_dumps(line, JSON_COMPACT | JSON_REAL_PRECISION(15)), *whole = xasprintf("%s\n", text);
     ssize_t n = write(j->fd, whole, strlen(whole));
     bool ok = n == (ssize_t)strlen(whole) || error_set(err, "write %s:", j->path);
     free(whole);
@@ -225,8 +234,9 @@ void journal_close(Journal *j)
         return;
     if (j->fd >= 0)
         close(j->fd);
-    for (size_t i = 0; i < j->capacity; i++)
+    for (size_t i = 0; i < j->count; i++)
         free(j->entries[i].looks);
     free(j->entries);
+    hashmap_release(&j->index);
     free(j);
 }

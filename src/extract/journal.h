@@ -1,9 +1,8 @@
 /*
  * What is done and need not be done again: the journal, and the repair of a killed run's output by it.
  *
- * One JSON line for each source: {"source", "verdict", "frames", "missing"} and, where they say something, "filtered", "reason",
- * "pass", and with --dedup-all "looks": a hash of 16 hexadecimal digits for each of its frames, which a resumed run compares
- * with. A line is written after the source's last record was written and flushed, never before.
+ * One JSON line for each source, formats/journal.md; with --dedup-all "looks" are hashes which a resumed run compares with. A
+ * line is written after the source's last record was written and flushed, never before.
  */
 #ifndef EXTRACT_JOURNAL_H
 #define EXTRACT_JOURNAL_H
@@ -12,7 +11,7 @@
 
 typedef struct Journal Journal;
 
-/* Opens --journal for appending; with --resume what it lists is read first. NULL on failure. */
+/* Opens --journal for appending and locks it until it is closed; with --resume what it lists is read first. NULL on failure. */
 Journal *journal_open(const Settings *s, Error *err);
 void journal_close(Journal *j);
 
@@ -48,11 +47,12 @@ bool batch_count(const Settings *s, Writer *w, Totals *t);
 typedef bool (*Begin)(Writer *w);
 
 /*
- * The writer of --append's FILE, header written. With --resume the file is first made anew, under a temporary name, from its
- * records whose sources the journal lists; so a kill in between loses nothing. Dies when the file is not what the journal vouches
- * for.
+ * The writer of --append's FILE, header written; FILE is locked until the process ends. With --resume the file is first made
+ * anew, under a temporary name, from its records whose sources the journal lists; so a kill in between loses nothing. `options`:
+ * those in force, as a header has them. Dies when another process works on the file, when its header says other options
+ * (STATUS_MISMATCH), and when it is not what the journal vouches for.
  */
-Writer *append_open(const Settings *s, const Journal *j, Begin begin, Totals *t);
+Writer *append_open(const Settings *s, const Journal *j, const json_t *options, Begin begin, Totals *t);
 
 /* Runs all sources; the header is written. False when writing failed (err). */
 bool jobs_run(const Settings *s, Sources *sources, Journal *journal, Writer *w, Totals *t, Error *err);

@@ -43,7 +43,7 @@ static void show(Work *w, Input *in, const ImageInfo *info, Image *im, bool chan
     int width = im->width, height = im->height;
     wanted_size(w->s, &width, &height);
     bool resized = width != im->width || height != im->height;
-    VideoFrame f = {.time_base = {1, 1}, .pict_type = 'I', .width = width, .height = height};
+    VideoFrame f = {.time_base = {1, 1}, .pict_type = 'I', .width = width, .height = height, .orientation = info->orientation};
     Slice bytes;
     if (!resized && own_bytes(w, in, info, changed, &bytes)) {
         shot_emit(w, &f, info->format, bytes.data, bytes.size, look);

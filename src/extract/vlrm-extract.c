@@ -17,7 +17,9 @@ static const Option options[] = {
     {"coco", 0, OPTION_STRING, &o.coco, NULL, 0, 0, "FILE",
      "the images of a dataset_coco.json with Karpathy's splits; their sentences go into the records as references"},
     {"split", 0, OPTION_LIST, &o.split, NULL, 0, 0, "NAME", "of --coco only the images of this split; may be repeated"},
-    {"root", 0, OPTION_STRING, &o.root, ".", 0, 0, "DIR", "folder below which --coco's images lie"},
+    {"root", 0, OPTION_STRING, &o.root, ".", 0, 0, "DIR", "folder below which --coco's images lie, and the sources of --again"},
+    {"again", 0, OPTION_STRING, &o.again, NULL, 0, 0, "FILE",
+     "the frames of the records in FILE once more, each from what its record says; - for stdin"},
     {"name", 0, OPTION_STRING, &o.name, "stdin", 0, 0, "TEXT", "what the source on stdin is called in ids and journal"},
     {"shard", 0, OPTION_STRING, &o.shard, "0/1", 0, 0, "I/N", "only every Nth source, beginning with number I (from 0)"},
     {"shuffle", 0, OPTION_STRING, &o.shuffle, NULL, 0, 0, "SEED",
@@ -67,28 +69,36 @@ static const Program program = {
     .summary = "keyframes of videos, and still images, as a stream of records",
     .operands = "[file|folder|-]...",
     .output = "frame",
-    .description = "Each operand is a video of any kind that FFmpeg knows, an image (JPEG, PNG, WebP), a folder (walked "
-                   "recursively in byte order of the paths; "
-                   "names that begin with a dot are passed over), a tar shard in WebDataset layout, or - for the bytes of one "
-                   "file on stdin.\n\n"
-                   "By default the frames are the keyframes of the video stream, with the container's own time stamps, turned "
-                   "upright, in square pixels. A record's "
-                   "id is the source's name, for a video followed by # and the time in seconds (and by + and the frame's number "
-                   "where that time is not later than the one "
-                   "before); for a still it is the name alone. The name is the path as given, for --coco the cocoid; a name that "
-                   "comes again gets (2), (3) and so on. "
-                   "Bytes of a name that are no UTF-8 are written %XX, and so is a # before what looks like such a time.\n\n"
-                   "A still keeps its own bytes unless its pixels must change: --size, --encoding, an EXIF orientation (undone "
-                   "without loss), transparency (laid on "
-                   "white, stored as PNG).\n\n"
-                   "A damaged file gives the frames it has, a line on stderr that says what is missing, and exit status 3; so do "
-                   "files that cannot be read. "
-                   "The end record counts what is missing as failed. Damage is told where it is met: a keyframe that --max "
-                   "does not keep is not decoded, and in place of a damaged one comes the next.",
+    .description =
+        "Each operand is a video of any kind that FFmpeg knows, an image (JPEG, PNG, WebP), a folder (walked "
+        "recursively in byte order of the paths; "
+        "names that begin with a dot are passed over), a tar shard in WebDataset layout, or - for the bytes of one "
+        "file on stdin.\n\n"
+        "By default the frames are the keyframes of the video stream, with the container's own time stamps, turned "
+        "upright, in square pixels. A record's "
+        "id is the source's name, for a video followed by # and the time in seconds (and by + and the frame's number "
+        "where that time is not later than the one "
+        "before); for a still it is the name alone. The name is the path as given, for --coco the cocoid; a name that "
+        "comes again gets (2), (3) and so on. "
+        "Bytes of a name that are no UTF-8 are written %XX, and so is a # before what looks like such a time.\n\n"
+        "A still keeps its own bytes unless its pixels must change: --size, --encoding, an EXIF orientation (undone "
+        "without loss), transparency (laid on "
+        "white, stored as PNG).\n\n"
+        "A damaged file gives the frames it has, a line on stderr that says what is missing, and exit status 3; so do "
+        "files that cannot be read. "
+        "The end record counts what is missing as failed. Damage is told where it is met: a keyframe that --max "
+        "does not keep is not decoded, and in place of a damaged one comes the next.\n\n"
+        "With --again nothing is chosen: each record of FILE gets the picture that it says it has, made from the source that "
+        "it names, in its size and encoding. Records that lack their image (vlrm-cat --bin=omit) get it back; all "
+        "else that they hold stays. Where something that a record says no longer holds (the source's digest, where the "
+        "packet lies, orientation, range, size, the picture's own bytes) a line on stderr names it, the record is "
+        "passed on as it came and counted as failed, and the exit status is 3.",
     .examples = "vlrm-extract clip.mp4 | vlrm-cat --fields id,frame.time\n"
                 "vlrm-extract --size 364 --max 8 --pick spread --jobs 2 videos | vlrm-cat --count\n"
                 "# A long run that may be killed and started again with the same command:\n"
-                "vlrm-extract --journal done.jsonl --resume --append frames.vlrm videos\n",
+                "vlrm-extract --journal done.jsonl --resume --append frames.vlrm videos\n"
+                "# One of its frames once more, from the video:\n"
+                "vlrm-cat --to=stream --id videos/clip1.mp4#0.000 frames.vlrm | vlrm-extract --again - > again.vlrm\n",
     .options = options,
 };
 
@@ -128,14 +138,55 @@ static void parse_shard(void)
         usage_error("--shard: '%s' is not I/N with I from 0 to N-1", o.shard);
 }
 
+/* With --again everything about a frame is said by its record. */
+static void check_again(int n)
+{
+    static const char *const others[] = {"list",
+                                         "coco",
+                                         "split",
+                                         "name",
+                                         "shard",
+                                         "shuffle",
+                                         "loop",
+                                         "limit",
+                                         "every",
+                                         "scene",
+                                         "max",
+                                         "pick",
+                                         "seed",
+                                         "size",
+                                         "encoding",
+                                         "quality",
+                                         "drop-black",
+                                         "black-share",
+                                         "batch",
+                                         "resume",
+                                         "drop-blur",
+                                         "journal",
+                                         "retry",
+                                         "blur-threshold",
+                                         "drop-duplicates",
+                                         "dedup-all",
+                                         "append",
+                                         "jobs",
+                                         "duplicate-distance"};
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
+        if (option_given(&program, others[i]))
+            usage_error("--again takes all from the records: --%s says nothing to it", others[i]);
+    if (n > 0)
+        usage_error("--again takes its sources from the records, not from operands");
+}
+
 static void check_options(char **operands, int n)
 {
+    if (o.again)
+        check_again(n);
     int dashes = 0;
     for (int i = 0; i < n; i++)
         dashes += strcmp(operands[i], "-") == 0;
     bool list_stdin = o.list && strcmp(o.list, "-") == 0;
-    if (n == 0 && !o.list && !o.coco)
-        usage_error("no source: name files or folders, - for stdin, --list or --coco");
+    if (n == 0 && !o.list && !o.coco && !o.again)
+        usage_error("no source: name files or folders, - for stdin, --list, --coco or --again");
     if (dashes + list_stdin > 1)
         usage_error("stdin can be read only once");
     if (o.every > 0 && o.scene > 0)
@@ -186,6 +237,8 @@ int main(int argc, char **argv)
     int n;
     char **operands = options_parse(&program, argc, argv, &n);
     check_options(operands, n);
+    if (o.again)
+        return again_run(&o, &program);
     signals_init();
     Error err = {0};
     Totals totals = {0};
@@ -193,7 +246,9 @@ int main(int argc, char **argv)
     if (o.journal && !journal)
         die_status(err.status ? err.status : STATUS_FAILURE, "%s", err.text);
     Sources *sources = sources_new(&o, operands, n);
-    Writer *w = o.append ? append_open(&o, journal, begin, &totals) : writer_new(1, "stdout", (int)o.zstd);
+    json_t *in_force = options_json(&program);
+    Writer *w = o.append ? append_open(&o, journal, in_force, begin, &totals) : writer_new(1, "stdout", (int)o.zstd);
+    json_decref(in_force);
     if (!o.append)
         (void)!begin(w); /* a failure sticks to the writer */
     int status = STATUS_FAILURE;

@@ -7,6 +7,7 @@
 #include "base/random.h"
 #include "extract/extract.h"
 #include "media/resize.h"
+#include "stream/seal.h"
 
 void wanted_size(const Settings *s, int *width, int *height)
 {
@@ -22,6 +23,7 @@ void wanted_size(const Settings *s, int *width, int *height)
 
 bool encode_image(Work *w, const Image *im, ImageFormat format, Error *err)
 {
+    w->quality = format == IMAGE_PNG ? 0 : w->s->quality;
     if (format == IMAGE_PNG)
         return image_encode_png(&w->file, im, err);
     return image_encode_jpeg(&w->file, im, (int)w->s->quality, err);
@@ -48,44 +50,79 @@ static char *make_id(Work *w, const VideoFrame *f)
     return xasprintf("%s%s%s%s", w->source->name, time, again, pass);
 }
 
+static void pack_pair(Packer *p, const char *key, int64_t a, int64_t b)
+{
+    pack_string(p, key);
+    pack_ints(p, (int64_t[]){a, b}, 2);
+}
+
+static void pack_text(Packer *p, const char *key, const char *text)
+{
+    pack_string(p, key);
+    pack_string(p, text);
+}
+
+static void pack_number(Packer *p, const char *key, int64_t number)
+{
+    pack_string(p, key);
+    pack_int(p, number);
+}
+
+/* Where in its source a frame of a video is, and how it was decoded: 3 keys, and where it is known, the packet's place. */
+static void pack_origin(Packer *p, const Work *w, const VideoFrame *f)
+{
+    bool all = w->s->every > 0 || w->s->scene > 0;
+    pack_text(p, "decode", all ? "all" : "keyframe");
+    if (f->packet >= 0)
+        pack_number(p, "packet", f->packet);
+    pack_pair(p, "stored", f->stored_width, f->stored_height);
+    pack_text(p, "range", f->full_range ? "full" : "limited");
+}
+
+static void pack_references(Packer *p, const Source *s)
+{
+    pack_string(p, "references");
+    pack_array(p, s->n_references);
+    for (size_t i = 0; i < s->n_references; i++)
+        pack_string(p, s->references[i]);
+}
+
 /* The group "frame": formats/frame.md. */
 static void pack_frame(Packer *p, const Work *w, const VideoFrame *f, ImageFormat format, const void *data, size_t size)
 {
     static const char *const stamps[] = {NULL, "dts", "count", "none"};
     const Source *s = w->source;
-    pack_map(p, 10 + (f->stamp != STAMP_PTS) + (s->n_references > 0) + w->s->loop);
-    pack_string(p, "source");
-    pack_string(p, s->label);
-    pack_string(p, "stream");
-    pack_int(p, f->stream);
-    pack_string(p, "pts");
-    pack_int(p, f->pts);
-    if (f->stamp != STAMP_PTS) {
-        pack_string(p, "stamp");
-        pack_string(p, stamps[f->stamp]);
-    }
-    pack_string(p, "time_base");
-    pack_ints(p, (int64_t[]){f->time_base[0], f->time_base[1]}, 2);
+    char digest[17];
+    seal_text(digest, hash_id(data, size));
+    const bool turned = f->orientation > 1, vouched = w->digest[0], loop = w->s->loop, referred = s->n_references > 0;
+    const int origin = w->still ? 0 : 3 + (f->packet >= 0);
+    pack_map(p, (size_t)(11 + (f->stamp != STAMP_PTS) + referred + loop + vouched + turned + (w->quality > 0) + origin));
+    pack_text(p, "source", s->label);
+    if (vouched)
+        pack_text(p, "digest", w->digest);
+    pack_number(p, "stream", f->stream);
+    pack_number(p, "pts", f->pts);
+    if (f->stamp != STAMP_PTS)
+        pack_text(p, "stamp", stamps[f->stamp]);
+    pack_pair(p, "time_base", f->time_base[0], f->time_base[1]);
     pack_string(p, "time");
     pack_real(p, f->time);
     pack_string(p, "pict_type");
     pack_string_n(p, &f->pict_type, 1);
-    pack_string(p, "width");
-    pack_int(p, f->width);
-    pack_string(p, "height");
-    pack_int(p, f->height);
-    pack_string(p, "encoding");
-    pack_string(p, image_format_name(format));
-    if (w->s->loop) {
-        pack_string(p, "pass");
-        pack_int(p, s->pass);
-    }
-    if (s->n_references > 0) {
-        pack_string(p, "references");
-        pack_array(p, s->n_references);
-        for (size_t i = 0; i < s->n_references; i++)
-            pack_string(p, s->references[i]);
-    }
+    if (!w->still)
+        pack_origin(p, w, f);
+    if (turned)
+        pack_number(p, "orientation", f->orientation);
+    pack_number(p, "width", f->width);
+    pack_number(p, "height", f->height);
+    pack_text(p, "encoding", image_format_name(format));
+    if (w->quality > 0)
+        pack_number(p, "quality", w->quality);
+    if (loop)
+        pack_number(p, "pass", s->pass);
+    if (referred)
+        pack_references(p, s);
+    pack_text(p, "image_digest", digest);
     pack_string(p, "image");
     pack_bin(p, data, size);
 }
@@ -101,50 +138,67 @@ void shot_emit(Work *w, const VideoFrame *f, ImageFormat format, const void *dat
 
 static void frame_failed(Work *w, const VideoFrame *f, const Error *err)
 {
+    char reason[sizeof w->out->report.reason];
+    snprintf(reason, sizeof reason, "frame at %.3f s: %.400s", f->time, err->text);
+    gaps_add(&w->out->gaps, f->time, -1, reason);
     w->out->report.missing++;
     if (w->out->report.verdict == VERDICT_COMPLETE)
-        snprintf(w->out->report.reason, sizeof w->out->report.reason, "frame at %.3f s: %.400s", f->time, err->text);
+        memcpy(w->out->report.reason, reason, sizeof reason);
     w->out->report.verdict = VERDICT_DAMAGED;
 }
 
-/* One chosen frame: pixels, filters, size, encoding. */
-static void frame_do(Work *w, Video *v, VideoFrame *f)
+/* The picture in the frame's own size, resized and encoded as asked for. */
+static void show(Work *w, VideoFrame *f, Image *im, ImageFormat format, uint64_t look)
 {
-    const Settings *s = w->s;
-    static const ImageFormat formats[] = {IMAGE_JPEG, IMAGE_PNG, IMAGE_RGB};
-    ImageFormat format = formats[s->encoding];
-    bool looked_at = s->drop_black || s->drop_blur || s->drop_duplicates || s->dedup_all;
     Error err = {0};
-    uint64_t look = 0;
-    int width = f->width, height = f->height;
-    wanted_size(s, &width, &height);
-    if (!looked_at && format == IMAGE_JPEG && width == f->width && height == f->height &&
-        video_jpeg(v, &w->file, (int)s->quality)) {
-        shot_emit(w, f, format, w->file.data, w->file.size, 0);
-        return;
-    }
-    Image im, shown = {0};
-    if (!video_image(v, &im, &err)) {
-        frame_failed(w, f, &err);
-        return;
-    }
-    if (looked_at && !filters_pass(w, &im, &look)) {
-        image_release(&im);
-        return;
-    }
-    f->width = width;
-    f->height = height;
-    if (width != im.width || height != im.height) {
-        image_resize(&shown, &im, width, height);
-        image_release(&im);
-        im = shown;
+    Image resized = {0};
+    const Image *shown = im;
+    if (f->width != im->width || f->height != im->height) {
+        image_resize(&resized, im, f->width, f->height);
+        shown = &resized;
     }
     if (format == IMAGE_RGB)
-        shot_emit(w, f, format, im.rgb, (size_t)im.width * (size_t)im.height * 3, look);
-    else if (encode_image(w, &im, format, &err))
+        shot_emit(w, f, format, shown->rgb, (size_t)shown->width * (size_t)shown->height * 3, look);
+    else if (encode_image(w, shown, format, &err))
         shot_emit(w, f, format, w->file.data, w->file.size, look);
     else
         frame_failed(w, f, &err);
+    image_release(&resized);
+}
+
+/* The frame as a JPEG of its own planes, where that can be. */
+static bool shown_directly(Work *w, Video *v, const VideoFrame *f, int width, int height, uint64_t look)
+{
+    if (w->s->encoding != 0 || width != f->width || height != f->height || !video_jpeg(v, &w->file, (int)w->s->quality))
+        return false;
+    w->quality = w->s->quality;
+    shot_emit(w, f, IMAGE_JPEG, w->file.data, w->file.size, look);
+    return true;
+}
+
+void frame_do(Work *w, Video *v, VideoFrame *f)
+{
+    const Settings *s = w->s;
+    static const ImageFormat formats[] = {IMAGE_JPEG, IMAGE_PNG, IMAGE_RGB};
+    bool looked_at = s->drop_black || s->drop_blur || s->drop_duplicates || s->dedup_all;
+    Error err = {0};
+    Image im = {0};
+    uint64_t look = 0;
+    int width = f->width, height = f->height;
+    wanted_size(s, &width, &height);
+    if (looked_at && !video_image(v, &im, &err))
+        frame_failed(w, f, &err);
+    else if (looked_at && !filters_pass(w, &im, &look))
+        ; /* counted as filtered */
+    else if (shown_directly(w, v, f, width, height, look))
+        ; /* the same bytes, looked at or not: --again makes them from what the record says */
+    else if (!looked_at && !video_image(v, &im, &err))
+        frame_failed(w, f, &err);
+    else {
+        f->width = width;
+        f->height = height;
+        show(w, f, &im, formats[s->encoding], look);
+    }
     image_release(&im);
 }
 
@@ -187,7 +241,7 @@ static void video_do(Work *w, const Input *in, double until)
 {
     const Settings *s = w->s;
     VideoInput input = {w->source->label, in->fd, in->data, in->size};
-    VideoChoice choice = {.until = until};
+    VideoChoice choice = {.until = until, .gaps = count_first(w) ? NULL : &w->out->gaps};
     choice.mode = s->every > 0 ? VIDEO_EVERY : s->scene > 0 ? VIDEO_SCENE : VIDEO_KEYFRAMES;
     choice.amount = s->every > 0 ? s->every : s->scene;
     Chooser chooser = {.w = w, .key = hash_id(w->source->name, strlen(w->source->name))};
@@ -197,6 +251,7 @@ static void video_do(Work *w, const Input *in, double until)
         if (chooser.total < 0)
             w->out->report = video_report(v);
         video_free(v);
+        choice.gaps = &w->out->gaps;
         v = chooser.total < 0 ? NULL : video_open(&input, &choice, &w->out->report);
     }
     if (!v)
@@ -233,21 +288,32 @@ static bool is_film(const char *name)
     return end && (strcasecmp(end, ".mjpeg") == 0 || strcasecmp(end, ".mjpg") == 0);
 }
 
-/* Else the kind of source is told by its first bytes. */
-static void input_do(Work *w, Input *in, double until)
+InputKind input_kind(const Input *in, const char *name)
 {
     uint8_t head[16];
     const size_t n = input_head(in, head, sizeof head);
+    if (is_stream(head, n))
+        return INPUT_STREAM;
+    return image_format(head, n) == IMAGE_UNKNOWN || is_film(name) ? INPUT_VIDEO : INPUT_STILL;
+}
+
+static void input_do(Work *w, Input *in, double until)
+{
     VideoReport *r = &w->out->report;
-    if (is_stream(head, n)) {
+    switch (input_kind(in, w->source->label)) {
+    case INPUT_STREAM:
         r->verdict = VERDICT_UNREADABLE;
         snprintf(r->reason, sizeof r->reason,
                  "a stream of records or a zstd file, expected a video or an image; vlrm-cat --save-images takes frames out of a "
                  "stream");
-    } else if (image_format(head, n) == IMAGE_UNKNOWN || is_film(w->source->label))
+        break;
+    case INPUT_VIDEO:
         video_do(w, in, until);
-    else if (input_bytes(in, w->source->label, r))
-        still_do(w, in);
+        break;
+    case INPUT_STILL:
+        if (input_bytes(in, w->source->label, r))
+            still_do(w, in);
+    }
 }
 
 void work_on(const Settings *s, const Source *source, Emit emit, void *context, Outcome *out)
@@ -256,8 +322,10 @@ void work_on(const Settings *s, const Source *source, Emit emit, void *context, 
     double until = s->deadline > 0 ? seconds_now() + s->deadline : 0;
     Input in;
     *out = (Outcome){0};
-    if (input_open(&in, source, until, &out->report))
+    if (input_open(&in, source, until, &out->report)) {
+        input_digest(w.digest, &in);
         input_do(&w, &in, until);
+    }
     if (w.stop)
         out->report = (VideoReport){.verdict = VERDICT_CUT};
     input_close(&in);

@@ -184,3 +184,34 @@ P
     exits 3 vlrm-extract cut.obu
     says 'the file ends at byte'
 }
+
+# hit FILE NUMBER...: overwrites the inside of these key packets (from 0) with zeros
+hit() {
+    /usr/bin/python3 - "$@" <<'P'
+import json, subprocess, sys
+path, numbers = sys.argv[1], [int(n) for n in sys.argv[2:]]
+show = ["ffprobe", "-v", "error", "-select_streams", "v:0", "-show_entries", "packet=pos,size,flags", "-of", "json", path]
+keys = [p for p in json.loads(subprocess.check_output(show))["packets"] if "K" in p["flags"]]
+with open(path, "r+b") as f:
+    for n in numbers or range(len(keys)):
+        f.seek(int(keys[n]["pos"]) + 8)
+        f.write(bytes(int(keys[n]["size"]) - 8))
+P
+}
+
+@test "the journal names every gap, with its time and place; of thousands a hundred, and how many more" {
+    cp "$M/h264.mp4" holes.mp4
+    hit holes.mp4 1 3
+    head -c 60000 "$M/fast.mp4" >short.mp4
+    clip -vf fps=50 -c:v mjpeg films.avi
+    hit films.avi
+    exits 3 bash -c "vlrm-extract --journal j holes.mp4 short.mp4 films.avi '$M/hevc.mp4' >out.vlrm"
+    jq -s -e '.[0] | .missing == 2 and (.gaps | map(.time) == [1.0, 3.0]) and .gaps[0].reason == .reason
+        and (.gaps | all(.byte > 0 and (.reason | test("cannot be decoded"))))' j
+    jq -s -e '.[1] | (.gaps[1:] | map(select(.reason | test("did not come out"))) | length) == .missing' j
+    jq -s -e '.[2] | .missing == 200 and (.gaps | length) == 100 and .gaps_more == 100' j
+    jq -s -e '.[3] | .verdict == "complete" and (has("gaps") | not)' j
+    # counting first tells nothing twice
+    exits 3 bash -c "vlrm-extract --max 4 --pick spread --journal k holes.mp4 >out.vlrm"
+    jq -e '.gaps | map(.time) == [1.0, 3.0]' k
+}

@@ -115,3 +115,35 @@ setup_file() {
     [ "$(count all.vlrm)" -eq 8 ]
     [ "$(frames all.vlrm --end | jq .failed)" -eq 0 ]
 }
+
+@test "--resume --append with options that the file was not made with is refused, naming both values; the machine's may differ" {
+    made='--journal j --append o --size 64 --every 1 --quality 80 --drop-blur'
+    # shellcheck disable=SC2086 # words are meant
+    vlrm-extract $made "$M/h264.mp4"
+    cp j j.before
+    cp o o.before
+    while IFS='|' read -r options said; do
+        # shellcheck disable=SC2086
+        exits 6 vlrm-extract $made --resume $options "$M/h264.mp4" "$M/mpeg4.avi"
+        says "o was written with $said"
+        cmp j j.before
+        cmp o o.before
+        [ ! -e o.writing ]
+    done <<'END'
+--size 32|--size 64, now it is 32
+--every 2|--every 1.0, now it is 2.0
+--encoding png|--encoding jpeg, now it is png
+--quality 90|--quality 80, now it is 90
+--no-drop-blur|--drop-blur true, now it is false
+--max 3|--max 0, now it is 3
+--shard 1/2|--shard 0/1, now it is 1/2
+END
+    cp j k # the journal may lie elsewhere
+    vlrm-extract --journal k --append o --size 64 --every 1 --quality 80 --drop-blur --resume --jobs 2 --zstd=3 --deadline 100 \
+        --batch 2 "$M/h264.mp4" "$M/mpeg4.avi"
+    vlrm-cat o | jq -s -e 'map(select(.frame)) | length == 8'
+    vlrm-cat --from=json <(echo '{"id": "x", "frame": {"source": "x"}}') >other
+    : >none
+    exits 6 vlrm-extract --journal none --resume --append other "$M/h264.mp4"
+    says 'other is a stream of stage json, expected one that vlrm-extract has written'
+}

@@ -147,6 +147,13 @@ print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)' "$@"
     [ "$(frames out.vlrm id | tail -1)" = 'd/a-b.webm#0.000@3' ]
 }
 
+@test "one name forty thousand times takes its time once, not forty thousand times" {
+    awk 'BEGIN { print "gone(3)"; for (i = 0; i < 40000; i++) print "gone" }' >names
+    exits 3 bash -c 'timeout 100 vlrm-extract --journal j --list names >out.vlrm 2>said'
+    [ "$(jq -r .source j | sed -n '1,5p;$p' | tr '\n' ' ')" = 'gone(3) gone gone(2) gone(4) gone(5) gone(40001) ' ]
+    [ "$(jq -r .source j | sort -u | wc -l)" -eq 40001 ]
+}
+
 @test "--max picks first, spread, random; the same however many jobs" {
     extract --max 2 --pick spread "$M/h264.mp4"
     [ "$(frames out.vlrm time | tr '\n' ' ')" = "1.0 3.0 " ]
