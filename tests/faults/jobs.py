@@ -30,6 +30,16 @@ class Job(NamedTuple):
     begin: str = ""  # the folder of `in` that it starts from, for a run that goes on
     grows: tuple = ()  # patterns of files that an interrupted run may leave in between
     keeps: bool = False  # it leaves files: run again after a fault
+    again: str = ""  # words that the run after a fault has besides: what failed is tried again only when asked for
+
+    @property
+    def recipe(self):
+        return self.command.startswith("vlrm ")
+
+    @property
+    def statuses(self):
+        """How it may end: a recipe as the stage that failed, which may be a shell's or one that could not be started."""
+        return STATUSES | ({126, 127, *range(129, 160)} if self.recipe else set())
 
 
 RUN = ("run/metrics.jsonl", "run/consumed", "run/config.json", "run/policy/latest")
@@ -41,8 +51,8 @@ EVAL = "vlrm-eval --clip ../in/clip --bootstrap 0 ../in/captions.vlrm"
 JOBS = [
     Job("extract", "vlrm-extract --jobs 1 --max 2 ../in/clip.mp4 ../in/photos"),
     Job("extract-tar", "vlrm-extract --jobs 1 ../in/photos.tar"),
-    Job("extract-append", EXTRACT, grows=APPEND, keeps=True),
-    Job("extract-resume", EXTRACT, begin="appended", grows=APPEND, keeps=True),
+    Job("extract-append", EXTRACT, grows=APPEND, keeps=True, again="--retry failed"),
+    Job("extract-resume", EXTRACT, begin="appended", grows=APPEND, keeps=True, again="--retry failed"),
     Job("rollout", "vlrm-rollout --model ../in/blip2 --greedy --max-new-tokens 4 ../in/frames.vlrm"),
     Job("rollout-policy", "vlrm-rollout --model ../in/blip2 --policy ../in/begun/run/policy/step-000001 --sample --features --max-new-tokens 4",
         stdin="frames.vlrm"),
@@ -71,6 +81,9 @@ JOBS = [
     Job("world-score", "vlrm-world-score --truth ../in/world ../in/told.vlrm"),
     Job("world-pretrain", "vlrm-world-pretrain --lesson see --steps 1 --batch 2 --model model --truth ../in/world ../in/world.vlrm",
         begin="pupil", grows=("model/*",), keeps=True),
+    Job("caption", "vlrm caption --model ../in/blip2 --greedy --max-new-tokens 4 ../in/photos/0000.png"),
+    Job("train", "vlrm train --model ../in/blip2 --itm ../in/itm --batch 4 --max-steps 1 --value-head linear --max-new-tokens 4 --run run ../in/photos",
+        grows=RUN + ("run/logs/*", "run/train.json"), keeps=True),
 ]
 
 PREPARE = r"""
@@ -111,8 +124,8 @@ class Outcome(NamedTuple):
 
 
 def environment(**more):
-    return {**os.environ, "PATH": BIN + ":" + os.environ["PATH"], "LC_ALL": "C.UTF-8", "VLRM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1",
-            **more}
+    return {**os.environ, "PATH": BIN + ":" + os.environ["PATH"], "LC_ALL": "C.UTF-8", "VLRM_THREADS": "1", "VLRM_GRACE_SECONDS": "1",
+            "VLRM_STOP_SECONDS": "5", "OPENBLAS_NUM_THREADS": "1", **more}
 
 
 def snapshot(folder):
@@ -126,7 +139,7 @@ def snapshot(folder):
             else:
                 with open(file, "rb") as f:
                     files[key] = VOLATILE.sub(b"", f.read())
-    return {k: v for k, v in files.items() if not fnmatch.fnmatch(k, "*lock") and not fnmatch.fnmatch(k, "*.tfevents.*")}
+    return {k: v for k, v in files.items() if not any(fnmatch.fnmatch(k, p) for p in ("*lock", "*.tfevents.*", "*/logs/*"))}
 
 
 def is_temporary(name):
@@ -162,9 +175,9 @@ class Workplace:
             os.mkdir(work)
         return work
 
-    def run(self, job, work, wrapper=(), **variables):
-        """Runs the job in that folder; wrapper: words before its command, such as strace's."""
-        command = job.command.split()
+    def run(self, job, work, wrapper=(), more="", **variables):
+        """Runs the job in that folder; wrapper: words before its command, more: behind it."""
+        command = (job.command + " " + more).split()
         mark = work  # in the environment of all that the job starts
         with open(os.path.join(self.inputs, job.stdin) if job.stdin else os.devnull, "rb") as stdin:
             p = subprocess.Popen([*wrapper, os.path.join(BIN, command[0]), *command[1:]], cwd=work, stdin=stdin, stdout=subprocess.PIPE,
@@ -207,7 +220,7 @@ def judge(job, clean, before, o, killed=False):
         return f"hung: stopped after {SECONDS} s"
     if o.left_behind:
         return f"left {o.left_behind} processes behind"
-    if not killed and o.status not in STATUSES:
+    if not killed and o.status not in job.statuses:
         return f"ended by {signal.Signals(-o.status).name}" if o.status < 0 else f"ended with status {o.status}"
     if o.status == clean.status and (o.status == 0 or message_of(o.stderr) is None):
         wrong = sorted(k for k in {*o.files, *clean.files} if o.files.get(k) != clean.files.get(k) and not is_temporary(k))
@@ -223,9 +236,18 @@ def judge(job, clean, before, o, killed=False):
     return None
 
 
-def judge_again(clean, o):
+def judge_again(job, clean, o):
     """The same of the run after it, which was not disturbed."""
     if o.status != clean.status:
         return f"run again: status {o.status}: {o.stderr.strip()[-300:]}"
-    wrong = sorted(k for k in {*o.files, *clean.files} if o.files.get(k) != clean.files.get(k))
+    found, expected = ({**o.files}, {**clean.files})
+    if job.again:  # what failed comes later than it would have: the same frames in another order
+        found, expected = ({k: frames_of(v) if k == "frames.vlrm" else b"" for k, v in f.items()} for f in (found, expected))
+    wrong = sorted(k for k in {*found, *expected} if found.get(k) != expected.get(k))
     return f"run again: {'left over' if all(map(is_temporary, wrong)) else 'other files'}: {' '.join(wrong)}" if wrong else None
+
+
+def frames_of(stream):
+    """The records of a stream, as sorted lines."""
+    p = subprocess.run([os.path.join(BIN, "vlrm-cat"), "--bin=base64"], input=stream, capture_output=True, check=True)
+    return sorted(line for line in p.stdout.splitlines() if line.startswith(b'{"id"'))
