@@ -30,6 +30,7 @@ class Job(NamedTuple):
     begin: str = ""  # the folder of `in` that it starts from, for a run that goes on
     grows: tuple = ()  # patterns of files that an interrupted run may leave in between
     keeps: bool = False  # it leaves files: run again after a fault
+    once: tuple = ()  # patterns of files that tell of one run alone: the run after a fault has less to tell
     again: str = ""  # words that the run after a fault has besides: what failed is tried again only when asked for
 
     @property
@@ -61,7 +62,7 @@ JOBS = [
     Job("update", UPDATE, grows=RUN, keeps=True),
     Job("update-resume", UPDATE, begin="begun", grows=RUN, keeps=True),
     Job("update-xe", "vlrm-update --model ../in/blip2 --objective xe --batch 4 --train lora-llm --run run --record seen.vlrm --tensorboard events",
-        stdin="captions.vlrm", grows=RUN + ("events/*", "seen.vlrm"), keeps=True),
+        stdin="captions.vlrm", grows=RUN + ("events/*", "seen.vlrm"), once=("seen.vlrm",), keeps=True),
     Job("eval", EVAL + " --itm ../in/itm"),
     Job("eval-cache", EVAL + " --cache cache --per-image each.jsonl --output report.json", grows=("cache/*",), keeps=True),
     Job("cat", "vlrm-cat ../in/rewarded.vlrm"),
@@ -243,7 +244,7 @@ def judge_again(job, clean, o):
     found, expected = ({**o.files}, {**clean.files})
     if job.again:  # what failed comes later than it would have: the same frames in another order
         found, expected = ({k: frames_of(v) if k == "frames.vlrm" else b"" for k, v in f.items()} for f in (found, expected))
-    wrong = sorted(k for k in {*found, *expected} if found.get(k) != expected.get(k))
+    wrong = sorted(k for k in {*found, *expected} if found.get(k) != expected.get(k) and not any(fnmatch.fnmatch(k, p) for p in job.once))
     return f"run again: {'left over' if all(map(is_temporary, wrong)) else 'other files'}: {' '.join(wrong)}" if wrong else None
 
 
