@@ -10,6 +10,7 @@ grep -ohE '\b(lib|src|tests|formats|doc|world|pipelines|share)/[A-Za-z0-9_./-]+'
     done | broken_lines 'named in a page for developers, and not there'
 
 # Functions: what stands in backticks and has an underscore.
+# shellcheck disable=SC2016 # backticks are meant
 grep -ohE '`[a-z][a-z0-9]*(_[a-z0-9]+)+`' HACKING.md doc/architecture.md doc/glossary.md | tr -d "\`" | grep -v "^x_" | sort -u |
     while read -r name; do
         git grep -qwI --untracked -- "$name" lib src tests formats || echo "$name"
