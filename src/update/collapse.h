@@ -1,8 +1,9 @@
 /*
- * When a training is called collapsing: a metric outside fixed limits, or far from where this run itself began.
+ * When a training is called collapsing: a metric outside fixed limits, or far from what it was in this run itself.
  *
- * What is compared with the beginning is the median of the last COLLAPSE_STEPS steps against that of the first ones: single steps
- * swing too far (a few bad captions treble the value loss).
+ * What is compared is the median of the last COLLAPSE_STEPS steps, since single steps swing too far (a few bad captions treble
+ * the value loss): that of the entropy with the median of the run's first steps; that of the value loss, which begins high
+ * because values begin at 0, with the lowest that it has been.
  */
 #ifndef UPDATE_COLLAPSE_H
 #define UPDATE_COLLAPSE_H
@@ -13,10 +14,10 @@
 
 enum { COLLAPSE_STEPS = 10 };
 
-/* 0 turns off any of those that compare with the first steps. */
+/* 0 turns off any of those that compare with the run itself. */
 typedef struct CollapseLimits {
     double min_entropy, min_length, max_value_loss;     /* nats, tokens, squared returns */
-    double entropy_fall, entropy_rise, value_loss_rise; /* times the first steps' */
+    double entropy_fall, entropy_rise, value_loss_rise; /* times what they were */
 } CollapseLimits;
 
 /* The signs of one step. */
@@ -24,9 +25,10 @@ typedef struct Signs {
     double entropy, length, value_loss; /* value_loss: NAN where there is no value */
 } Signs;
 
-/* Those of a run's first and last steps. */
+/* Those of a run's first and last steps, and the lowest median that the value loss has had. */
 typedef struct RunSigns {
     int64_t steps;                                     /* that were added */
+    double lowest_loss;                                /* 0 until there are COLLAPSE_STEPS */
     Signs first[COLLAPSE_STEPS], last[COLLAPSE_STEPS]; /* last: a ring, step i is at i % COLLAPSE_STEPS */
 } RunSigns;
 
@@ -41,7 +43,7 @@ RunSigns signs_from_json(const json_t *signs);
 typedef struct Collapse {
     const char *metric; /* by its name in metrics.jsonl, always the same pointer; NULL: all is well */
     double found, limit;
-    double times; /* limit is so many times the first steps'; 0: a fixed limit */
+    double times; /* limit is so many times what it was in this run; 0: a fixed limit */
 } Collapse;
 
 /* The first metric outside its limits, were `step` added to those of the run. */

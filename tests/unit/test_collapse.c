@@ -1,4 +1,5 @@
-/* What is called a collapse: fixed limits of every step, and medians against the run's own first steps, also after a resume. */
+/* What is called a collapse: fixed limits of every step, and medians against what the run itself was like, also after a resume.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -84,6 +85,23 @@ static void a_few_wild_steps_are_no_collapse(void **state)
     }
 }
 
+/* Values begin at 0: the loss is high at first and falls, and what it rises above is its lowest, not its first. */
+static void a_loss_that_fell_and_rises_again(void **state)
+{
+    (void)state;
+    RunSigns run = {0};
+    const char *metric;
+    while (run.steps < 100) {
+        const Signs step = {1.3, 10, 700 * exp(-(double)run.steps / 20) + 90};
+        assert_null(collapse_find(&limits, &run, step).metric);
+        signs_add(&run, step);
+    }
+    steps_until_alarm(run, &limits, (Signs){1.3, 10, 300}, &metric);
+    assert_null(metric);
+    assert_in_range(steps_until_alarm(run, &limits, (Signs){1.3, 10, 500}, &metric), 4, 6);
+    assert_string_equal(metric, "value_loss");
+}
+
 static void fixed_limits_hold_from_the_first_step(void **state)
 {
     (void)state;
@@ -130,7 +148,7 @@ static void the_warning_says_what_was_found_and_expected(void **state)
     (void)state;
     char *text = collapse_text(&(Collapse){"value_loss", 501.33, 312, 4});
     assert_string_equal(text, "value_loss is outside its limits: in the last 10 steps its median is 501.3, expected at most 312, "
-                              "which is 4 times that of the first 10");
+                              "4 times the lowest before");
     free(text);
     text = collapse_text(&(Collapse){"length", 1.5, 2, 0});
     assert_string_equal(text, "length is outside its limits: 1.5, expected at least 2");
@@ -143,6 +161,7 @@ int main(void)
         cmocka_unit_test(ordinary_runs_are_quiet),
         cmocka_unit_test(far_from_the_first_steps),
         cmocka_unit_test(a_few_wild_steps_are_no_collapse),
+        cmocka_unit_test(a_loss_that_fell_and_rises_again),
         cmocka_unit_test(fixed_limits_hold_from_the_first_step),
         cmocka_unit_test(supervised_training_is_not_compared),
         cmocka_unit_test(what_is_kept_of_a_run_is_all_of_it),
