@@ -127,8 +127,10 @@ mini_train() {
 mini_score() {
     local to=${2%.vlrm}.truth.json
     [ ! -e "$to" ] || return 0
-    vlrm-world-score --truth "$1.truth" "$2" >"$to.writing"
-    mv -- "$to.writing" "$to"
+    local writing
+    writing=$(recipe_temporary "$to")
+    vlrm-world-score --truth "$1.truth" "$2" >"$writing"
+    mv -- "$writing" "$to"
 }
 
 # mini_evaluate WORLD TO [POLICY]: TO.vlrm (beam captions, as the paper evaluates), TO.json (vlrm-eval), TO.truth.json.
@@ -143,8 +145,10 @@ mini_evaluate() {
 mini_truth() {
     mkdir -p -- "$(dirname -- "$2")"
     if [ ! -e "$2.vlrm" ]; then
-        vlrm-world-captions --truth "$1.truth" "${@:3}" "$1.vlrm" >"$2.writing"
-        mv -- "$2.writing" "$2.vlrm"
+        local writing
+        writing=$(recipe_temporary "$2.vlrm")
+        vlrm-world-captions --truth "$1.truth" "${@:3}" "$1.vlrm" >"$writing"
+        mv -- "$writing" "$2.vlrm"
     fi
     [ -e "$2.json" ] || vlrm-eval --clip "$MODELS/judge" --itm "$MODELS/itm" --cache="$1.cache" --output="$2.json" "$2.vlrm"
     mini_score "$1" "$2.vlrm"

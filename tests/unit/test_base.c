@@ -1,10 +1,12 @@
 /* lib/base: known answers of Philox, arenas, the pool, files that appear whole, and options from their four sources. */
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -137,6 +139,53 @@ static void test_memory_status(void **state)
     (void)state;
     assert_int_equal(status_of(ask_too_much, NULL), STATUS_MEMORY);
     assert_int_equal(status_of(ask_arena_too_much, NULL), STATUS_MEMORY);
+}
+
+/* libc's own malloc in strdup: the sanitizers' says by itself what it lacks. */
+static void ask_by_libc(void *context)
+{
+    struct rlimit none = {0, 0};
+    if (setrlimit(RLIMIT_AS, &none) == 0 && strdup(context))
+        _exit(1);
+    _exit(2); /* came back without */
+}
+
+static void test_memory_of_libraries(void **state)
+{
+    (void)state;
+#if defined(__SANITIZE_ADDRESS__)
+    skip();
+#endif
+    size_t size = 64 << 20;
+    char *text = xmalloc(size);
+    memset(text, 'x', size);
+    text[size - 1] = '\0';
+    assert_int_equal(status_of(ask_by_libc, text), STATUS_MEMORY);
+    free(text);
+}
+
+/* The end of stdout */
+
+static void fail_once(void *context)
+{
+    if (!freopen("/dev/full", "w", stdout))
+        _exit(99);
+    printf("lost");
+    fflush(stdout);
+    dup2(open("/dev/null", O_WRONLY), STDOUT_FILENO); /* from now on there is room */
+    printf("kept");
+    _exit(finish_stdout(*(int *)context));
+}
+
+static void test_stdout(void **state)
+{
+    (void)state;
+    static const int statuses[][2] = {{STATUS_CLEAN, STATUS_FAILURE},
+                                      {STATUS_SOME_FAILED, STATUS_FAILURE},
+                                      {STATUS_CORRUPT, STATUS_CORRUPT},
+                                      {STATUS_CHECK, STATUS_CHECK}};
+    for (size_t i = 0; i < sizeof statuses / sizeof statuses[0]; i++)
+        assert_int_equal(status_of(fail_once, (void *)(uintptr_t)&statuses[i][0]), statuses[i][1]);
 }
 
 /* The pool */
@@ -426,10 +475,20 @@ static void test_locks(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_philox),        cmocka_unit_test(test_random_moments),  cmocka_unit_test(test_random_keys),
-        cmocka_unit_test(test_arena),         cmocka_unit_test(test_memory_status),   cmocka_unit_test(test_files),
-        cmocka_unit_test(test_hashmap),       cmocka_unit_test(test_locks),           cmocka_unit_test(test_options_defaults),
-        cmocka_unit_test(test_options_flags), cmocka_unit_test(test_options_sources), cmocka_unit_test(test_options_wrong),
+        cmocka_unit_test(test_philox),
+        cmocka_unit_test(test_random_moments),
+        cmocka_unit_test(test_random_keys),
+        cmocka_unit_test(test_arena),
+        cmocka_unit_test(test_memory_status),
+        cmocka_unit_test(test_memory_of_libraries),
+        cmocka_unit_test(test_stdout),
+        cmocka_unit_test(test_files),
+        cmocka_unit_test(test_hashmap),
+        cmocka_unit_test(test_locks),
+        cmocka_unit_test(test_options_defaults),
+        cmocka_unit_test(test_options_flags),
+        cmocka_unit_test(test_options_sources),
+        cmocka_unit_test(test_options_wrong),
         cmocka_unit_test(test_pool), /* last: it starts threads, others fork */
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
