@@ -64,7 +64,7 @@ static bool folder_digest(const char *folder, char out[static 17], Error *err)
     bool ok = true;
     for (size_t i = 0; i < 3 && ok; i++) {
         char *path = path_join(folder, files[i]);
-        if (access(path, F_OK) == 0)
+        if (access(path, F_OK) == 0 || errno != ENOENT) /* what cannot be looked at is opened, which says why */
             ok = i < 2 ? tensors_digest(path, &sums[i], err) : bytes_digest(path, &sums[i], err);
         free(path);
     }
@@ -176,7 +176,7 @@ static bool adapter_apply(AppliedPolicy *applied, Captioner *c, const char *fold
 {
     char *peft = path_join(folder, "adapter");
     bool ok = true;
-    if (access(peft, F_OK) == 0) {
+    if (access(peft, F_OK) == 0 || errno != ENOENT) {
         applied->adapter = lora_new(&c->binder, ADAPTER_POLICY);
         ok = lora_open(applied->adapter, peft, err);
     }

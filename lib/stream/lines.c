@@ -25,7 +25,7 @@ Lines *lines_new(int fd)
     Lines *l = xcalloc(1, sizeof *l);
     l->in = fdopen(fd, "rb");
     if (!l->in)
-        bug("fdopen: %s", strerror(errno));
+        die("read input:");
     return l;
 }
 
