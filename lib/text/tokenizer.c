@@ -112,6 +112,11 @@ int32_t tokenizer_size(const Tokenizer *t)
     return t->vocab.size;
 }
 
+bool tokenizer_same(const Tokenizer *a, const Tokenizer *b)
+{
+    return vocab_same(&a->vocab, &b->vocab) && a->ids.bos == b->ids.bos && a->ids.eos == b->ids.eos;
+}
+
 size_t tokenizer_limit(const Tokenizer *t)
 {
     static const size_t limits[] = {[TOKENIZER_OPT] = 0, [TOKENIZER_CLIP] = 77, [TOKENIZER_BERT] = 32};

@@ -66,6 +66,12 @@ TokenizerKind tokenizer_kind(const Tokenizer *t);
 /* Highest id plus one, added tokens included. */
 int32_t tokenizer_size(const Tokenizer *t);
 
+/*
+ * Whether ids mean the same to both: the same vocabulary and merges, whatever files they came from. Ids that only one of them has
+ * at its end (a checkpoint's <image>) do not part them.
+ */
+bool tokenizer_same(const Tokenizer *a, const Tokenizer *b);
+
 /* The model's usual limit of ids, special ones included: 77 for CLIP, 32 for BERT (LAVIS's ITM), 0 (none) for OPT. */
 size_t tokenizer_limit(const Tokenizer *t);
 

@@ -100,6 +100,39 @@ bool vocab_merge_add(Vocab *v, TextSlice left, TextSlice right, uint32_t rank, E
     return true;
 }
 
+/* The rank of the first merge; ranks of merges.txt are lines, which a header moves. */
+static uint32_t first_rank(const Vocab *v)
+{
+    uint32_t first = UINT32_MAX;
+    for (size_t i = 0; v->merges && i <= v->merge_mask; i++)
+        if (v->merges[i].left >= 0 && v->merges[i].rank < first)
+            first = v->merges[i].rank;
+    return first;
+}
+
+/* Whether b has every merge of a, in the same order. */
+static bool merges_within(const Vocab *a, const Vocab *b)
+{
+    uint32_t first = first_rank(a), other = first_rank(b);
+    for (size_t i = 0; a->merges && i <= a->merge_mask; i++) {
+        const Merge *m = &a->merges[i], *n = m->left >= 0 && b->merges ? vocab_merge_find(b, m->left, m->right) : NULL;
+        if (m->left >= 0 && (!n || n->product != m->product || n->rank - other != m->rank - first))
+            return false;
+    }
+    return true;
+}
+
+bool vocab_same(const Vocab *a, const Vocab *b)
+{
+    int32_t both = a->size < b->size ? a->size : b->size;
+    if (a->kind != b->kind || a->cased != b->cased)
+        return false;
+    for (int32_t id = 0; id < both; id++)
+        if (!slice_equal(a->names[id], b->names[id]))
+            return false;
+    return merges_within(a, b) && merges_within(b, a);
+}
+
 static AddedToken *added_find(Vocab *v, TextSlice content)
 {
     for (size_t i = 0; i < v->n_added; i++)

@@ -59,6 +59,12 @@ const Merge *vocab_merge_find(const Vocab *v, int32_t left, int32_t right);
 /* Adds a token that is cut out of raw text, or makes a known one special; id -1 looks it up and does nothing if there is none. */
 __attribute__((warn_unused_result)) bool vocab_added_add(Vocab *v, AddedToken token, Error *err);
 
+/*
+ * Whether ids mean the same in both, as far as both have them: equal kinds and names, equal merges in equal order. One may have
+ * further ids at its end, as a checkpoint's <image>.
+ */
+bool vocab_same(const Vocab *a, const Vocab *b);
+
 static inline TextSlice slice_of(const char *s)
 {
     return (TextSlice){s, __builtin_strlen(s)};

@@ -3,16 +3,40 @@
 
 #include <string.h>
 
-static bool ids_from_record(Caption *c, Arena *arena, const Tokenizer *t, const int64_t *ids, size_t n, Error *err)
+#include "models/config.h"
+
+bool caption_reader_init(CaptionReader *reader, const char *folder, Error *err)
+{
+    OptConfig model;
+    bool inside;
+    Error none = {0};
+    if (!(reader->tokenizer = tokenizer_open(folder, err)))
+        return false;
+    if (tokenizer_kind(reader->tokenizer) != TOKENIZER_OPT)
+        return error_set_status(err, STATUS_MISMATCH, "%s: its tokenizer is not OPT's byte-level BPE", folder);
+    reader->vocabulary = (size_t)tokenizer_size(reader->tokenizer);
+    if (opt_config_read(&model, &inside, folder, &none) && model.vocabulary > reader->vocabulary)
+        reader->vocabulary = model.vocabulary;
+    return true;
+}
+
+void caption_reader_release(CaptionReader *reader)
+{
+    tokenizer_free(reader->tokenizer);
+    *reader = (CaptionReader){0};
+}
+
+static bool ids_from_record(Caption *c, Arena *arena, const CaptionReader *reader, const int64_t *ids, size_t n, Error *err)
 {
     c->ids = arena_alloc(arena, (n + 1) * sizeof *c->ids);
     c->n = n;
     for (size_t i = 0; i < n; i++) {
-        if (ids[i] < 0 || ids[i] > INT32_MAX)
-            return error_set_status(err, STATUS_MISMATCH, "caption.tokens[%zu] is %lld: no token", i, (long long)ids[i]);
+        if (ids[i] < 0 || (uint64_t)ids[i] >= reader->vocabulary)
+            return error_set(err, "caption.tokens[%zu] is %lld, expected an id from 0 to %zu, as the captioner has them", i,
+                             (long long)ids[i], reader->vocabulary - 1);
         c->ids[i] = (int32_t)ids[i];
     }
-    c->eos = n > 0 && c->ids[n - 1] == tokenizer_ids(t).eos;
+    c->eos = n > 0 && c->ids[n - 1] == tokenizer_ids(reader->tokenizer).eos;
     return true;
 }
 
@@ -43,8 +67,9 @@ static bool text_agrees(const Caption *c, TextSlice text, Error *err)
                             (int)c->text.text.size, c->text.text.data, (int)text.size, text.data);
 }
 
-bool caption_read(Caption *c, Arena *arena, const Tokenizer *t, const Record *r, Error *err)
+bool caption_read(Caption *c, Arena *arena, const CaptionReader *reader, const Record *r, Error *err)
 {
+    const Tokenizer *t = reader->tokenizer;
     int64_t *ids;
     size_t n;
     Slice text = {NULL, 0};
@@ -55,7 +80,7 @@ bool caption_read(Caption *c, Arena *arena, const Tokenizer *t, const Record *r,
     if (tokens == FIELD_MISSING && has_text == FIELD_MISSING)
         return error_set(err, "no caption: expected caption.tokens or caption.text");
     const TextSlice given = text_strip((TextSlice){text.data, text.size});
-    if (!(tokens == FIELD_OK ? ids_from_record(c, arena, t, ids, n, err) : ids_from_text(c, arena, t, r, given, err)))
+    if (!(tokens == FIELD_OK ? ids_from_record(c, arena, reader, ids, n, err) : ids_from_text(c, arena, t, r, given, err)))
         return false;
     tokenizer_caption(&c->text, arena, t, c->ids, c->n);
     return c->made || has_text == FIELD_MISSING || text_agrees(c, given, err);

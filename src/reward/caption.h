@@ -15,11 +15,23 @@ typedef struct Caption {
     CaptionText text; /* decoded from the ids */
 } Caption;
 
+/* What captions are read with: the captioner's tokenizer and how many ids its model has, which may be more. */
+typedef struct CaptionReader {
+    Tokenizer *tokenizer; /* owned */
+    size_t vocabulary;
+} CaptionReader;
+
+/* The reader of a model folder's captions; the folder may hold a tokenizer alone. */
+__attribute__((warn_unused_result)) bool caption_reader_init(CaptionReader *reader, const char *folder, Error *err);
+void caption_reader_release(CaptionReader *reader);
+
 /*
  * Reads caption.tokens, or makes them from caption.text (then with eos behind them, unless caption.eos is false). Everything lies
- * in the arena. A caption whose tokens do not decode to its text, or ids that the tokenizer has not got, are STATUS_MISMATCH.
+ * in the arena. An id outside the vocabulary is the record's failure; a caption whose tokens do not decode to its text is
+ * STATUS_MISMATCH: the stream is another captioner's.
  */
-__attribute__((warn_unused_result)) bool caption_read(Caption *c, Arena *arena, const Tokenizer *t, const Record *r, Error *err);
+__attribute__((warn_unused_result)) bool caption_read(Caption *c, Arena *arena, const CaptionReader *reader, const Record *r,
+                                                      Error *err);
 
 /* The record's caption group with tokens and eos set as read; for captions whose ids were made. */
 void caption_pack(Packer *p, const Record *r, const Caption *c);

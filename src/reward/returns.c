@@ -69,8 +69,12 @@ void reward_pack(Packer *p, const Reward *r, const Weights *w, Arena *arena)
     pack_string(p, "returns");
     pack_reals(p, returns, n);
     pack_string(p, "parts");
-    pack_map(p, 2);
+    pack_map(p, r->ref_model[0] ? 3 : 2);
     pack_part(p, "itm", r->itm);
     pack_part(p, "phi", r->phi);
+    if (r->ref_model[0]) {
+        pack_string(p, "ref_model");
+        pack_string(p, r->ref_model);
+    }
     pack_fired(p, &r->marks);
 }

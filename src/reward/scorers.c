@@ -19,6 +19,25 @@ static Tokenizer *tokenizer_of_kind(const char *folder, TokenizerKind kind, cons
     return t;
 }
 
+/* Whether the reference reads captions by their ids or by their text, which its own tokenizer cuts. */
+static bool ref_tokenizer_open(Scorers *s, Error *err)
+{
+    const char *folder = s->options.ref;
+    if (!s->options.captions)
+        return true;
+    Tokenizer *t = tokenizer_of_kind(folder, TOKENIZER_OPT, "OPT's byte-level BPE", err);
+    if (!t)
+        return error_prefix(err, "what captions are to the reference model");
+    if (tokenizer_same(t, s->options.captions)) {
+        tokenizer_free(t);
+        return true;
+    }
+    s->ref_tokenizer = t;
+    digest_text(checkpoint_digest(s->ref->checkpoint, NULL, 0), s->ref_model);
+    note("%s has another tokenizer than the captioner: it scores the captions' text", folder);
+    return true;
+}
+
 bool scorers_init(Scorers *s, const ScorerOptions *options, const Kernels *kernels, Error *err)
 {
     *s = (Scorers){.options = *options, .kernels = kernels};
@@ -30,7 +49,7 @@ bool scorers_init(Scorers *s, const ScorerOptions *options, const Kernels *kerne
         digest_text(vit_digest(s->itm->checkpoint), s->encoder);
         s->itm_images = frame_preprocess(&s->itm->config.vision, options->crop);
     }
-    if (options->ref && !(s->ref = language_model_open(options->ref, kernels, err)))
+    if (options->ref && (!(s->ref = language_model_open(options->ref, kernels, err)) || !ref_tokenizer_open(s, err)))
         return false;
     if (options->clip) {
         if (!(s->clip = clip_open(options->clip, kernels, err)) ||
@@ -48,6 +67,7 @@ void scorers_release(Scorers *s)
     clip_free(s->clip);
     tokenizer_free(s->itm_tokenizer);
     tokenizer_free(s->clip_tokenizer);
+    tokenizer_free(s->ref_tokenizer);
     tape_free(s->tape);
     *s = (Scorers){0};
 }
@@ -162,27 +182,49 @@ static void score_itm(Scorers *s, ScoreItem *items, size_t n)
 
 /* ---- reference ---- */
 
-/* Says whether the reference model can read the item's caption; one that it cannot is failed. */
-static bool ref_readable(const Scorers *s, ScoreItem *item)
+/* A caption as the reference model reads it: t_1 .. t_n in its own ids. */
+typedef struct RefCaption {
+    ScoreItem *item;
+    const int32_t *ids;
+    size_t n;
+} RefCaption;
+
+/* The ids of a caption's text under the reference's own tokenizer, and its end if the caption has one. */
+static bool ref_retokenize(const Scorers *s, Arena *arena, const Caption *c, RefCaption *out, Error *err)
 {
-    const Caption *c = item->caption;
+    Tokens tokens;
+    if (!tokenizer_encode(&tokens, arena, s->ref_tokenizer, c->text.text, ENCODE_LITERAL, 0, err))
+        return error_prefix(err, "caption.text for the reference model");
+    int32_t *ids = arena_alloc(arena, (tokens.count + 1) * sizeof *ids);
+    memcpy(ids, tokens.ids, tokens.count * sizeof *ids);
+    if (c->eos)
+        ids[tokens.count] = tokenizer_ids(s->ref_tokenizer).eos;
+    out->ids = ids;
+    out->n = tokens.count + c->eos;
+    return true;
+}
+
+/* Whether the reference model has something to read in the item; a caption that it cannot read is failed. */
+static bool ref_caption(const Scorers *s, Arena *arena, ScoreItem *item, RefCaption *out)
+{
     const OptConfig *config = &s->ref->opt.config;
+    *out = (RefCaption){item, item->caption->ids, item->caption->n};
     if (item->failed)
         return false;
-    if (c->n > 0 && !opt_fits(&s->ref->opt, 0, c->n))
-        item->failed =
-            !error_set(&item->err, "%zu tokens are more than the reference model's %zu positions", c->n, config->positions);
-    for (size_t k = 0; k < c->n && !item->failed; k++)
-        if ((size_t)c->ids[k] >= config->vocabulary)
-            die_status(STATUS_MISMATCH, "record %.*s: token %d, the reference model has %zu", (int)item->record->id.size,
-                       (const char *)item->record->id.data, c->ids[k], config->vocabulary);
-    return !item->failed && c->n > 0;
+    bool ok = !s->ref_tokenizer || ref_retokenize(s, arena, item->caption, out, &item->err);
+    if (ok && out->n > 0 && !opt_fits(&s->ref->opt, 0, out->n))
+        ok = error_set(&item->err, "%zu tokens are more than the reference model's %zu positions", out->n, config->positions);
+    for (size_t k = 0; k < out->n && ok; k++)
+        if ((size_t)out->ids[k] >= config->vocabulary)
+            ok = error_set(&item->err, "token %d, the reference model has %zu", out->ids[k], config->vocabulary);
+    item->failed = !ok;
+    return ok && out->n > 0;
 }
 
 /* By tokens, so that captions that begin alike are neighbours: the model computes their beginning once. */
 static int compare_tokens(const void *a, const void *b)
 {
-    const Caption *x = (*(ScoreItem *const *)a)->caption, *y = (*(ScoreItem *const *)b)->caption;
+    const RefCaption *x = a, *y = b;
     for (size_t k = 0; k < x->n && k < y->n; k++)
         if (x->ids[k] != y->ids[k])
             return x->ids[k] < y->ids[k] ? -1 : 1;
@@ -193,23 +235,20 @@ static int compare_tokens(const void *a, const void *b)
 static void score_ref(Scorers *s, ScoreItem *items, size_t n)
 {
     Arena arena = {0};
-    ScoreItem **sorted = arena_calloc(&arena, n, sizeof *sorted);
+    RefCaption *sorted = arena_calloc(&arena, n, sizeof *sorted);
     OptSequence *sequences = arena_calloc(&arena, n, sizeof *sequences);
     size_t total = 0, count = 0, at = 0;
     double start = seconds_now();
     for (size_t i = 0; i < n; i++) {
         items[i].ref = 0;
-        if (!ref_readable(s, &items[i]))
-            continue;
-        sorted[count++] = &items[i];
-        total += items[i].caption->n;
+        if (ref_caption(s, &arena, &items[i], &sorted[count]))
+            total += sorted[count++].n;
     }
     qsort(sorted, count, sizeof *sorted, compare_tokens);
     int32_t *targets = arena_alloc(&arena, total * sizeof *targets);
     for (size_t i = 0; i < count; at += sequences[i++].n) {
-        const Caption *c = sorted[i]->caption;
-        memcpy(targets + at, c->ids, c->n * sizeof *targets);
-        sequences[i] = (OptSequence){.tokens = targets + at, .n = c->n};
+        memcpy(targets + at, sorted[i].ids, sorted[i].n * sizeof *targets);
+        sequences[i] = (OptSequence){.tokens = targets + at, .n = sorted[i].n};
     }
     if (count > 0) {
         Tensor *hidden = opt_hidden(s->tape, &s->ref->opt, NULL, sequences, count);
@@ -218,7 +257,7 @@ static void score_ref(Scorers *s, ScoreItem *items, size_t n)
         s->kernels->download(next, logp->data, total * sizeof *next);
         for (size_t i = 0; i < count; i++)
             for (size_t k = 0; k < sequences[i].n; k++)
-                sorted[i]->ref += (double)*next++ / (double)sequences[i].n;
+                sorted[i].item->ref += (double)*next++ / (double)sequences[i].n;
         tape_reset(s->tape);
     }
     s->seconds_ref += seconds_now() - start;

@@ -16,7 +16,8 @@
 typedef struct ScorerOptions {
     const char *itm, *ref, *clip; /* folders; NULL: not computed */
     size_t itm_max_tokens;
-    bool crop; /* ITM's images, as the captioner's */
+    bool crop;                 /* ITM's images, as the captioner's */
+    const Tokenizer *captions; /* of the captions' ids, borrowed; NULL: they are the reference model's own */
 } ScorerOptions;
 
 typedef struct Scorers {
@@ -27,6 +28,8 @@ typedef struct Scorers {
     LanguageModel *ref;                        /* owned */
     Clip *clip;                                /* owned */
     Tokenizer *itm_tokenizer, *clip_tokenizer; /* owned */
+    Tokenizer *ref_tokenizer;                  /* owned: where the reference model reads captions otherwise; else NULL */
+    char ref_model[17];                        /* then the digest of its tensors; else "" */
     char encoder[17];                          /* digest of ITM's vision blocks */
     Preprocess itm_images, clip_images;
     uint64_t n_encoded, n_shared; /* images that ran through ITM's encoder; those whose features came along */
@@ -42,7 +45,7 @@ void scorers_release(Scorers *s);
 typedef struct ScoreItem {
     const Record *record;
     const Caption *caption;
-    bool failed; /* its image cannot be read; err says why */
+    bool failed; /* it cannot be scored, or could not be before; err says why */
     Error err;
     double itm, ref;              /* NAN where not computed */
     real *clip_image, *clip_text; /* where to put the embeddings [projection]; NULL without CLIP */

@@ -32,7 +32,8 @@ static const Option options[] = {
     {"model", 'm', OPTION_STRING, &opt.model, NULL, 0, 0, "DIR",
      "the captioner: its tokenizer reads the captions, its language model is the reference"},
     {"itm", 0, OPTION_STRING, &opt.itm, NULL, 0, 0, "DIR", "the scorer, BLIP-2's image-text matching model"},
-    {"ref", 0, OPTION_STRING, &opt.ref, NULL, 0, 0, "DIR", "another reference language model (default: the one inside --model)"},
+    {"ref", 0, OPTION_STRING, &opt.ref, NULL, 0, 0, "DIR",
+     "another reference language model (default: the one inside --model); one with another tokenizer scores the captions' text"},
     {"clip", 0, OPTION_STRING, &opt.clip, NULL, 0, 0, "DIR",
      "a CLIP: adds --clip-weight Phi over each batch (paper: equation 5, VLRM-RS)"},
     {"no-itm", 0, OPTION_FLAG, &opt.no_itm, NULL, 0, 0, NULL, "reward by CLIP alone, load no ITM model"},
@@ -90,30 +91,38 @@ static const Program program = {
     .options = options,
 };
 
-/* A record with its caption, waiting to be scored. */
+/* A record with its caption, waiting to be scored; or one that has none, waiting behind those that came before. */
 typedef struct Pending {
     Record record;
     Caption caption;
+    const char *why; /* it failed; NULL: to be scored */
 } Pending;
 
-/* What is kept of a scored record until its batch is complete (with CLIP). */
+/* What is kept of a record until its batch is complete (with CLIP). */
+typedef struct Waited {
+    Reward reward;   /* marks point into the batch's arena */
+    Slice caption;   /* the packed caption group, where its ids were made; in the arena */
+    const char *why; /* it failed; in the arena */
+} Waited;
+
 typedef struct Waiting {
-    Reward *rewards;      /* owned; marks point into the batch's arena */
-    Slice *captions;      /* packed caption groups of those whose ids were made; in the arena */
-    real *images, *texts; /* owned: [n, projection] */
-    size_t n, capacity, captions_capacity, images_capacity, texts_capacity;
+    Waited *items;        /* owned: [n] */
+    real *images, *texts; /* owned: [good, projection], of those that did not fail */
+    size_t n, good, capacity, images_capacity, texts_capacity;
     Spool records;
     Arena arena;
 } Waiting;
 
+enum { FAILED_MOST = 1024 }; /* records that wait with a scoring batch because they failed behind its first */
+
 typedef struct Loop {
     Filter filter;
     Scorers scorers;
-    Tokenizer *tokenizer;
+    CaptionReader captions;
     WordRules *rules;
-    Pending *pending; /* [score_batch] */
-    size_t n_pending;
-    Arena arena; /* of the pending ones */
+    Pending *pending;         /* [score_batch + FAILED_MOST], in the order of the input */
+    size_t n_pending, n_good; /* of them to be scored */
+    Arena arena;              /* of the pending ones */
     Waiting waiting;
     uint64_t in_batch, largest_batch;
     int64_t index, written;
@@ -140,105 +149,150 @@ static Slice made_caption(const Record *r, const Caption *c, Arena *arena)
     return (Slice){memcpy(arena_alloc(arena, packer.size), packer.data, packer.size), packer.size};
 }
 
-/* Complains of a record and ends the program if it says that this is the wrong tokenizer or model. */
-static void record_failed(Loop *l, const Record *r, const Error *err)
+/* Ends the program if a record says that this is the wrong tokenizer or model. */
+static void check_mismatch(const Record *r, const Error *err)
 {
     if (err->status == STATUS_MISMATCH)
         die_status(STATUS_MISMATCH, "record %.*s: %s", (int)r->id.size, (const char *)r->id.data, err->text);
-    filter_failed(&l->filter, r, "%s", err->text);
+}
+
+static void record_failed(Loop *l, const Record *r, const char *why)
+{
+    filter_failed(&l->filter, r, "%s", why);
     l->written++;
 }
 
 /* ---- batches with Phi ---- */
 
+/* The next record of the batch, in the order in which they came. */
+static Waited *wait_next(Waiting *w, const Record *r)
+{
+    Error err = {0};
+    w->items = array_reserve(w->items, &w->capacity, w->n + 1, sizeof *w->items);
+    w->items[w->n] = (Waited){0};
+    if (!spool_add(&w->records, r->raw.data, r->raw.size, &err))
+        die("%s", err.text);
+    return &w->items[w->n++];
+}
+
 static void wait_for_batch(Loop *l, const Pending *p, const Reward *reward, const ScoreItem *item)
 {
     Waiting *w = &l->waiting;
-    Error err = {0};
     size_t cols = scorers_clip_cols(&l->scorers);
-    w->rewards = array_reserve(w->rewards, &w->capacity, w->n + 1, sizeof *w->rewards);
-    w->captions = array_reserve(w->captions, &w->captions_capacity, w->n + 1, sizeof *w->captions);
-    w->images = array_reserve(w->images, &w->images_capacity, (w->n + 1) * cols, sizeof *w->images);
-    w->texts = array_reserve(w->texts, &w->texts_capacity, (w->n + 1) * cols, sizeof *w->texts);
-    w->rewards[w->n] = *reward;
+    Waited *waited = wait_next(w, &p->record);
+    w->images = array_reserve(w->images, &w->images_capacity, (w->good + 1) * cols, sizeof *w->images);
+    w->texts = array_reserve(w->texts, &w->texts_capacity, (w->good + 1) * cols, sizeof *w->texts);
+    waited->reward = *reward;
     for (size_t i = 0; i < reward->marks.n_fired; i++) { /* the caption they point into goes with the scoring batch */
         TextSlice *text = &reward->marks.fired[i].text;
         text->data = arena_strndup(&w->arena, text->data, text->size);
     }
-    w->captions[w->n] = made_caption(&p->record, &p->caption, &w->arena);
-    memcpy(w->images + w->n * cols, item->clip_image, cols * sizeof *w->images);
-    memcpy(w->texts + w->n * cols, item->clip_text, cols * sizeof *w->texts);
-    if (!spool_add(&w->records, p->record.raw.data, p->record.raw.size, &err))
+    waited->caption = made_caption(&p->record, &p->caption, &w->arena);
+    memcpy(w->images + w->good * cols, item->clip_image, cols * sizeof *w->images);
+    memcpy(w->texts + w->good * cols, item->clip_text, cols * sizeof *w->texts);
+    w->good++;
+}
+
+/* phi: of the next record that did not fail. */
+static void write_waited(Loop *l, Waited *waited, size_t place, const double **phi)
+{
+    Error err = {0};
+    size_t size;
+    Record r;
+    Arena *arena = &l->waiting.arena;
+    const void *raw = spool_get(&l->waiting.records, place, &size, &err);
+    if (!raw || !record_parse((Slice){raw, size}, &r, arena, &err))
         die("%s", err.text);
-    w->n++;
+    if (waited->why) {
+        record_failed(l, &r, waited->why);
+        return;
+    }
+    waited->reward.phi = *(*phi)++;
+    write_reward(l, &r, waited->caption, &waited->reward, arena);
 }
 
 static void write_waiting(Loop *l)
 {
     Waiting *w = &l->waiting;
-    double *phi = xcalloc(w->n + 1, sizeof *phi);
-    if (w->n > 0)
-        phi_compute(phi, l->scorers.kernels, w->images, w->texts, w->n, scorers_clip_cols(&l->scorers));
-    for (size_t i = 0; i < w->n; i++) {
-        Error err = {0};
-        size_t size;
-        Record r;
-        const void *raw = spool_get(&w->records, i, &size, &err);
-        if (!raw || !record_parse((Slice){raw, size}, &r, &w->arena, &err))
-            die("%s", err.text);
-        w->rewards[i].phi = phi[i];
-        write_reward(l, &r, w->captions[i], &w->rewards[i], &w->arena);
-    }
+    double *phi = xcalloc(w->good + 1, sizeof *phi);
+    const double *next = phi;
+    if (w->good > 0)
+        phi_compute(phi, l->scorers.kernels, w->images, w->texts, w->good, scorers_clip_cols(&l->scorers));
+    for (size_t i = 0; i < w->n; i++)
+        write_waited(l, &w->items[i], i, &next);
     free(phi);
-    w->n = 0;
+    w->n = w->good = 0;
     spool_reset(&w->records);
     arena_reset(&w->arena);
 }
 
 /* ---- scoring ---- */
 
+/* A record that cannot be scored takes its place in the output. */
+static void put_failed(Loop *l, const Record *r, const char *why)
+{
+    if (l->scorers.clip)
+        wait_next(&l->waiting, r)->why = arena_strndup(&l->waiting.arena, why, strlen(why));
+    else
+        record_failed(l, r, why);
+}
+
+static void put_scored(Loop *l, const Pending *p, const ScoreItem *item)
+{
+    bool waits = l->scorers.clip != NULL;
+    Reward reward = {.itm = item->itm, .phi = NAN, .ref = item->ref, .noeos = !p->caption.eos};
+    memcpy(reward.ref_model, l->scorers.ref_model, sizeof reward.ref_model);
+    if (item->failed) {
+        check_mismatch(&p->record, &item->err);
+        put_failed(l, &p->record, item->err.text);
+        return;
+    }
+    word_rules_apply(&reward.marks, waits ? &l->waiting.arena : &l->arena, l->rules, &p->caption.text);
+    if (waits)
+        wait_for_batch(l, p, &reward, item);
+    else
+        write_reward(l, &p->record, made_caption(&p->record, &p->caption, &l->arena), &reward, &l->arena);
+}
+
+/* Scores those of the pending records that can be, and puts all in their places. */
 static void score_pending(Loop *l)
 {
-    size_t n = l->n_pending, cols = scorers_clip_cols(&l->scorers);
-    if (n == 0)
-        return;
-    ScoreItem *items = arena_calloc(&l->arena, n, sizeof *items);
-    for (size_t i = 0; i < n; i++) {
-        items[i].record = &l->pending[i].record;
-        items[i].caption = &l->pending[i].caption;
-        items[i].clip_image = cols ? arena_alloc(&l->arena, cols * sizeof(real)) : NULL;
-        items[i].clip_text = cols ? arena_alloc(&l->arena, cols * sizeof(real)) : NULL;
-    }
-    scorers_run(&l->scorers, items, n);
-    for (size_t i = 0; i < n; i++) {
-        const Pending *p = &l->pending[i];
-        Reward reward = {.itm = items[i].itm, .phi = NAN, .ref = items[i].ref, .noeos = !p->caption.eos};
-        if (items[i].failed) {
-            record_failed(l, &p->record, &items[i].err);
+    size_t cols = scorers_clip_cols(&l->scorers), n = 0;
+    ScoreItem *items = arena_calloc(&l->arena, l->n_good + 1, sizeof *items);
+    for (size_t i = 0; i < l->n_pending; i++) {
+        if (l->pending[i].why)
             continue;
-        }
-        word_rules_apply(&reward.marks, cols ? &l->waiting.arena : &l->arena, l->rules, &p->caption.text);
-        if (cols)
-            wait_for_batch(l, p, &reward, &items[i]);
-        else
-            write_reward(l, &p->record, made_caption(&p->record, &p->caption, &l->arena), &reward, &l->arena);
+        items[n].record = &l->pending[i].record;
+        items[n].caption = &l->pending[i].caption;
+        items[n].clip_image = cols ? arena_alloc(&l->arena, cols * sizeof(real)) : NULL;
+        items[n++].clip_text = cols ? arena_alloc(&l->arena, cols * sizeof(real)) : NULL;
     }
-    l->n_pending = 0;
+    if (n > 0)
+        scorers_run(&l->scorers, items, n);
+    for (size_t i = 0, k = 0; i < l->n_pending; i++) {
+        if (l->pending[i].why)
+            put_failed(l, &l->pending[i].record, l->pending[i].why);
+        else
+            put_scored(l, &l->pending[i], &items[k++]);
+    }
+    l->n_pending = l->n_good = 0;
     arena_reset(&l->arena);
 }
 
 static void take_record(Loop *l, const Record *r)
 {
     Error err = {0};
-    Pending *p = &l->pending[l->n_pending];
+    Pending *p = &l->pending[l->n_pending++];
     void *copy = memcpy(arena_alloc(&l->arena, r->raw.size), r->raw.data, r->raw.size);
-    if (!record_parse((Slice){copy, r->raw.size}, &p->record, &l->arena, &err) ||
-        !caption_read(&p->caption, &l->arena, l->tokenizer, &p->record, &err)) {
-        record_failed(l, r, &err);
-        return;
+    if (!record_parse((Slice){copy, r->raw.size}, &p->record, &l->arena, &err))
+        bug("record %.*s cannot be parsed again: %s", (int)r->id.size, (const char *)r->id.data, err.text);
+    p->why = NULL;
+    if (!caption_read(&p->caption, &l->arena, &l->captions, &p->record, &err)) {
+        check_mismatch(r, &err);
+        p->why = arena_strndup(&l->arena, err.text, strlen(err.text));
     }
-    l->n_pending++;
-    if (l->n_pending == (size_t)opt.score_batch)
+    l->n_good += !p->why;
+    if (l->n_good == 0 || l->n_good == (size_t)opt.score_batch || l->n_pending == (size_t)opt.score_batch + FAILED_MOST)
         score_pending(l);
 }
 
@@ -270,6 +324,9 @@ static bool reward_read(Reward *reward, const Record *r, Error *err)
         if (record_real(r, paths[i], out[i]) == FIELD_WRONG)
             return error_set(err, "%s is no number", paths[i]);
     }
+    Slice model;
+    if (record_string(r, "reward.parts.ref_model", &model) == FIELD_OK && model.size < sizeof reward->ref_model)
+        memcpy(reward->ref_model, model.data, model.size);
     return true;
 }
 
@@ -278,12 +335,13 @@ static void recombine_record(Loop *l, const Record *r)
     Error err = {0};
     Caption c;
     Reward reward = {0};
-    if (reward_read(&reward, r, &err) && caption_read(&c, &l->arena, l->tokenizer, r, &err)) {
+    if (reward_read(&reward, r, &err) && caption_read(&c, &l->arena, &l->captions, r, &err)) {
         reward.noeos = !c.eos;
         word_rules_apply(&reward.marks, &l->arena, l->rules, &c.text);
         write_reward(l, r, made_caption(r, &c, &l->arena), &reward, &l->arena);
     } else {
-        record_failed(l, r, &err);
+        check_mismatch(r, &err);
+        record_failed(l, r, err.text);
     }
     arena_reset(&l->arena);
 }
@@ -348,21 +406,27 @@ static void open_all(Loop *l, char **operands, int n)
                         opt.no_ref ? NULL
                         : opt.ref  ? opt.ref
                                    : opt.model,
-                        opt.clip, (size_t)opt.itm_max_tokens, opt.crop};
+                        opt.clip,
+                        (size_t)opt.itm_max_tokens,
+                        opt.crop,
+                        NULL};
     if (!(l->rules = word_rules_open(bad, exempt, &err)) ||
-        !(l->tokenizer = tokenizer_open(opt.model ? opt.model : opt.ref, &err)) ||
-        (!opt.recombine && (!machine_kernels(&opt.machine, &kernels, &err) || !scorers_init(&l->scorers, &so, kernels, &err))))
+        !caption_reader_init(&l->captions, opt.model ? opt.model : opt.ref, &err))
         die_status(err.status, "%s", err.text);
-    if (tokenizer_kind(l->tokenizer) != TOKENIZER_OPT)
-        die_status(STATUS_MISMATCH, "%s: its tokenizer is not OPT's byte-level BPE", opt.model ? opt.model : opt.ref);
+    if (opt.model && opt.ref && strcmp(opt.model, opt.ref) != 0)
+        so.captions = l->captions.tokenizer;
+    if (!opt.recombine && (!machine_kernels(&opt.machine, &kernels, &err) || !scorers_init(&l->scorers, &so, kernels, &err)))
+        die_status(err.status, "%s", err.text);
     free(bad);
     free(exempt);
     opt.score_batch = machine_batch(opt.score_batch, kernels);
-    l->pending = xcalloc((size_t)opt.score_batch, sizeof *l->pending);
+    l->pending = xcalloc((size_t)opt.score_batch + FAILED_MOST, sizeof *l->pending);
     spool_init(&l->waiting.records, opt.spool, (size_t)opt.spool_memory << 20);
     filter_init(&l->filter, &program, operands, n, (int)opt.zstd, "captions");
     if (kernels)
         filter_header_set(&l->filter, "kernels", json_string(kernels->name));
+    if (l->scorers.ref_model[0])
+        filter_header_set(&l->filter, "ref", json_pack("{s:s, s:s}", "model", l->scorers.ref_model, "reads", "text"));
 }
 
 static void close_all(Loop *l)
@@ -375,12 +439,11 @@ static void close_all(Loop *l)
     if (l->scorers.tape)
         scorers_release(&l->scorers);
     word_rules_free(l->rules);
-    tokenizer_free(l->tokenizer);
+    caption_reader_release(&l->captions);
     spool_release(&l->waiting.records);
     arena_release(&l->waiting.arena);
     arena_release(&l->arena);
-    free(l->waiting.rewards);
-    free(l->waiting.captions);
+    free(l->waiting.items);
     free(l->waiting.images);
     free(l->waiting.texts);
     free(l->pending);

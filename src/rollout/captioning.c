@@ -7,6 +7,8 @@
 
 #include "base/random.h"
 
+enum { FAILED_MOST = 1024 }; /* frames that wait because they failed behind the batch's first */
+
 /* The ids that generate() takes to stand before the caption: since transformers 4.47 the <image> ids and BOS, before nothing. */
 static size_t history_make(Captioning *c)
 {
@@ -57,7 +59,7 @@ bool captioning_init(Captioning *c, const CaptioningOptions *options, const Kern
     digest_text(vit_digest(c->captioner->checkpoint), c->encoder);
     c->preprocess = frame_preprocess(&c->captioner->config.vision, options->crop);
     c->dtype = features_type(c);
-    c->records = xcalloc(options->most, sizeof *c->records);
+    c->frames = xcalloc(options->most + FAILED_MOST, sizeof *c->frames);
     c->pixels = xcalloc(options->most * 3 * image * image, sizeof *c->pixels);
     size_t n_history = history_make(c);
     c->tape = tape_new(kernels);
@@ -74,7 +76,7 @@ void captioning_release(Captioning *c)
     tokenizer_free(c->tokenizer);
     captioner_free(c->captioner);
     arena_release(&c->arena);
-    free(c->records);
+    free(c->frames);
     free(c->pixels);
     free(c->history);
     *c = (Captioning){0};
@@ -82,28 +84,27 @@ void captioning_release(Captioning *c)
 
 bool captioning_full(const Captioning *c)
 {
-    return c->n == c->options.most;
+    return (c->n > 0 && c->n_good == 0) || c->n_good == c->options.most || c->n == c->options.most + FAILED_MOST;
 }
 
-void captioning_add(Captioning *c, Filter *f, const Record *r)
+void captioning_add(Captioning *c, const Record *r)
 {
     Error err = {0};
     size_t image = c->captioner->config.vision.image;
-    if (!frame_pixels(c->pixels + c->n * 3 * image * image, r, &c->preprocess, &err)) {
-        filter_failed(f, r, "%s", err.text);
-        return;
-    }
+    GatheredFrame *frame = &c->frames[c->n++];
     void *copy = memcpy(arena_alloc(&c->arena, r->raw.size), r->raw.data, r->raw.size);
-    if (!record_parse((Slice){copy, r->raw.size}, &c->records[c->n], &c->arena, &err))
+    if (!record_parse((Slice){copy, r->raw.size}, &frame->record, &c->arena, &err))
         bug("record %.*s cannot be parsed again: %s", (int)r->id.size, (const char *)r->id.data, err.text);
-    c->n++;
+    bool ok = frame_pixels(c->pixels + c->n_good * 3 * image * image, &frame->record, &c->preprocess, &err);
+    frame->why = ok ? NULL : arena_strndup(&c->arena, err.text, strlen(err.text));
+    c->n_good += ok;
 }
 
 /* Features of the gathered frames; those that are attached are rounded first, so that later stages see what was used here. */
 static Tensor *encode(Captioning *c, real **host)
 {
     const Vit *vit = &c->captioner->vit;
-    Tensor *x = vit_blocks(c->tape, vit, c->pixels, c->n);
+    Tensor *x = vit_blocks(c->tape, vit, c->pixels, c->n_good);
     if (!c->options.features)
         return x;
     size_t values = tensor_size(x);
@@ -178,56 +179,71 @@ static void caption_pack(Captioning *c, Packer *p, const Generated *g, const Cap
     sampler_pack(p, &c->options.generate);
 }
 
-static void write_captions(Captioning *c, Filter *f, const CaptionSource *source, const real *features)
+/* The captions of a frame, image i of those decoded. */
+static void write_frame(Captioning *c, Filter *f, const Record *r, size_t i, const CaptionSource *source, const real *features)
 {
     Packer caption = {0}, attached = {0};
     size_t rows = vit_rows(&c->captioner->vit), cols = c->captioner->config.vision.hidden;
-    for (size_t i = 0; i < c->n; i++) {
-        pack_reset(&attached);
-        if (features)
-            features_pack(&attached, c->encoder, c->dtype, features + i * rows * cols, rows, cols);
-        for (size_t k = 0; k < c->options.n_return; k++) {
-            Generated g = decoder_result(c->decoder, i, k);
-            caption_pack(c, &caption, &g, source);
-            Group groups[] = {{{"caption", 7}, {caption.data, caption.size}}, {{"features", 8}, {attached.data, attached.size}}};
-            writer_record(f->out, caption_id(c, c->records[i].id, k), &c->records[i], groups, features ? 2 : 1);
-        }
+    if (features)
+        features_pack(&attached, c->encoder, c->dtype, features + i * rows * cols, rows, cols);
+    for (size_t k = 0; k < c->options.n_return; k++) {
+        Generated g = decoder_result(c->decoder, i, k);
+        caption_pack(c, &caption, &g, source);
+        Group groups[] = {{{"caption", 7}, {caption.data, caption.size}}, {{"features", 8}, {attached.data, attached.size}}};
+        writer_record(f->out, caption_id(c, r->id, k), r, groups, features ? 2 : 1);
     }
     pack_release(&caption);
     pack_release(&attached);
 }
 
+/* Writes the frames gathered; returns the records written. */
+static size_t write_frames(Captioning *c, Filter *f, const CaptionSource *source, const real *features)
+{
+    for (size_t i = 0, good = 0; i < c->n; i++) {
+        const GatheredFrame *frame = &c->frames[i];
+        if (frame->why)
+            filter_failed(f, &frame->record, "%s", frame->why);
+        else
+            write_frame(c, f, &frame->record, good++, source, features);
+    }
+    return c->n - c->n_good + c->n_good * c->options.n_return;
+}
+
 /* The random key of each caption: its id's hash, the number of the caption mixed in. */
 static uint64_t *caption_keys(Captioning *c)
 {
-    uint64_t *keys = arena_calloc(&c->arena, c->n * c->options.n_return, sizeof *keys);
-    for (size_t i = 0; i < c->n; i++)
-        for (size_t k = 0; k < c->options.n_return; k++) {
-            Slice id = caption_id(c, c->records[i].id, k);
-            keys[i * c->options.n_return + k] = hash_id(id.data, id.size);
+    uint64_t *keys = arena_calloc(&c->arena, c->n_good * c->options.n_return, sizeof *keys);
+    for (size_t i = 0, at = 0; i < c->n; i++)
+        for (size_t k = 0; k < c->options.n_return && !c->frames[i].why; k++) {
+            Slice id = caption_id(c, c->frames[i].record.id, k);
+            keys[at++] = hash_id(id.data, id.size);
         }
     return keys;
 }
 
-size_t captioning_run(Captioning *c, Filter *f, const CaptionSource *source)
+/* Encodes and decodes the frames that have an image; returns the features to be attached, owned by the caller, or NULL. */
+static real *caption_frames(Captioning *c, const CaptionSource *source)
 {
-    if (c->n == 0)
-        return 0;
     real *features = NULL;
     double start = seconds_now();
     Tensor *x = vit_norm(c->tape, &c->captioner->vit, encode(c, &features));
     kernels_wait(c->kernels, x->data);
     double encoded = seconds_now();
-    Tensor *prefix = blip2_prefix(c->tape, c->captioner, x, c->n);
-    decoder_run(c->decoder, c->tape, prefix, c->n, caption_keys(c), source->step > 0 ? (uint32_t)source->step : 0);
+    Tensor *prefix = blip2_prefix(c->tape, c->captioner, x, c->n_good);
+    decoder_run(c->decoder, c->tape, prefix, c->n_good, caption_keys(c), source->step > 0 ? (uint32_t)source->step : 0);
     c->seconds_encode += encoded - start;
     c->seconds_decode += seconds_now() - encoded;
-    write_captions(c, f, source, features);
-    size_t written = c->n * c->options.n_return;
+    return features;
+}
+
+size_t captioning_run(Captioning *c, Filter *f, const CaptionSource *source)
+{
+    real *features = c->n_good > 0 ? caption_frames(c, source) : NULL;
+    size_t written = write_frames(c, f, source, features);
     free(features);
     tape_reset(c->tape);
     arena_reset(&c->arena);
-    c->n = 0;
+    c->n = c->n_good = 0;
     return written;
 }
 

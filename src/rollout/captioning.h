@@ -18,6 +18,12 @@ typedef struct CaptioningOptions {
     int features_dtype; /* 0: by the weights; else 1 + DType: F32, F16 or BF16 */
 } CaptioningOptions;
 
+/* A frame gathered; one without a readable image waits in its place. */
+typedef struct GatheredFrame {
+    Record record;   /* parsed from a copy in the batch's arena */
+    const char *why; /* it failed; NULL: to be captioned */
+} GatheredFrame;
+
 typedef struct Captioning {
     CaptioningOptions options;
     const Kernels *kernels;
@@ -27,12 +33,12 @@ typedef struct Captioning {
     Tape *tape;           /* owned */
     char base[17], encoder[17];
     Preprocess preprocess;
-    DType dtype;      /* of features */
-    Record *records;  /* [most], parsed from copies in `arena` */
-    float *pixels;    /* [most, 3, image, image] */
-    int32_t *history; /* the ids before the caption */
-    size_t n;         /* frames gathered */
-    Arena arena;      /* of the batch in hand */
+    DType dtype;           /* of features */
+    GatheredFrame *frames; /* in the order of the input: at most `most` to be captioned, and some that failed */
+    float *pixels;         /* [most, 3, image, image] */
+    int32_t *history;      /* the ids before the caption */
+    size_t n, n_good;      /* frames gathered; those to be captioned */
+    Arena arena;           /* of the batch in hand */
     double seconds_encode, seconds_decode;
 } Captioning;
 
@@ -40,8 +46,9 @@ __attribute__((warn_unused_result)) bool captioning_init(Captioning *c, const Ca
                                                          Error *err);
 void captioning_release(Captioning *c);
 
-/* Takes a frame into the batch; one without a readable image is counted failed and forwarded at once. */
-void captioning_add(Captioning *c, Filter *f, const Record *r);
+/* Takes a frame into the batch. */
+void captioning_add(Captioning *c, const Record *r);
+/* Whether the batch is to be run before the next frame. */
 bool captioning_full(const Captioning *c);
 
 /* Who samples: what goes into caption.policy and caption.step (-1: not written). */
@@ -50,7 +57,7 @@ typedef struct CaptionSource {
     int64_t step;
 } CaptionSource;
 
-/* Captions the frames gathered and writes them; returns the records written. */
+/* Captions the frames gathered and writes them, those that failed in their places; returns the records written. */
 size_t captioning_run(Captioning *c, Filter *f, const CaptionSource *source);
 
 double captioning_tokens_per_second(const Captioning *c);

@@ -170,7 +170,7 @@ static void take_frame(Loop *l, const Record *r)
     if (l->skipping)
         filter_drop(&l->filter);
     else
-        captioning_add(&l->captioning, &l->filter, r);
+        captioning_add(&l->captioning, r);
     if (captioning_full(&l->captioning))
         write_gathered(l);
     if (opt.batch > 0 && l->frames * opt.num_return >= opt.batch)

@@ -136,3 +136,69 @@ against_reference() {
     says "phrases"
     says "2"
 }
+
+# by_other_tokenizer FOLDER: the oracle's tokenizer with the ids of two pieces exchanged, and nothing else of a model.
+by_other_tokenizer() {
+    mkdir "$1"
+    cp "$ORACLE"/blip2/{merges.txt,tokenizer_config.json} "$1"
+    jq '.a as $a | .a = .e | .e = $a' "$ORACLE/blip2/vocab.json" > "$1/vocab.json"
+}
+
+@test "a reference with another tokenizer scores the text by its own ids, as torch does" {
+    expected=$ROOT/tests/golden/ref/expected.jsonl
+    by_other_tokenizer "$TMP/captioner"
+    jq -c 'del(.ids, .ref)' "$expected" | vlrm-cat --from=json > "$TMP/in.vlrm"
+    vlrm-reward --model "$TMP/captioner" --ref "$ORACLE/blip2" --itm "$ORACLE/itm" "$TMP/in.vlrm" > "$TMP/out.vlrm"
+    paste -d' ' <(vlrm-cat "$TMP/out.vlrm" | jq -r 'select(.id) | .reward.ref') <(jq -r .ref "$expected") | near 1e-5
+    # By the captioner's ids, as their text alone would be scored by the model itself: to the bit.
+    vlrm-reward --model "$ORACLE/blip2" --itm "$ORACLE/itm" "$TMP/in.vlrm" > "$TMP/own.vlrm"
+    cmp <(vlrm-cat "$TMP/out.vlrm" | jq 'select(.id) | .reward.ref') <(vlrm-cat "$TMP/own.vlrm" | jq 'select(.id) | .reward.ref')
+    # The record and the header say whose it is; combined anew it stays so.
+    digest=$(vlrm-weights digest "$ORACLE/blip2")
+    vlrm-cat "$TMP/out.vlrm" | jq -es --arg digest "$digest" '(.[0].ref == {model: $digest, reads: "text"}) and (map(select(.id) | .reward.parts.ref_model == $digest) | all)'
+    vlrm-reward --recombine --model "$TMP/captioner" "$TMP/out.vlrm" | vlrm-cat > "$TMP/again"
+    cmp <(jq -c 'select(.id)' "$TMP/again") <(vlrm-cat "$TMP/out.vlrm" | jq -c 'select(.id)')
+}
+
+@test "a reference with the captioner's tokenizer reads its ids, whatever files that is in" {
+    cp -r "$ORACLE/blip2" "$TMP/ref"
+    jq -n --slurpfile v "$ORACLE/blip2/vocab.json" --rawfile m "$ORACLE/blip2/merges.txt" '{model: {type: "BPE", vocab: $v[0],
+        merges: ($m | split("\n") | map(select(. != "" and (startswith("#version") | not))))}, added_tokens: []}' > "$TMP/ref/tokenizer.json"
+    rm "$TMP/ref/vocab.json" "$TMP/ref/merges.txt"
+    captions | vlrm-reward "${models[@]}" | vlrm-cat | jq -c 'select(.id)' > "$TMP/own"
+    captions | vlrm-reward "${models[@]}" --ref "$TMP/ref" | vlrm-cat | jq -c 'select(.id)' > "$TMP/found"
+    cmp "$TMP/own" "$TMP/found"
+    rm "$TMP/ref/tokenizer.json"
+    captions > "$TMP/in.vlrm"
+    exits 1 vlrm-reward "${models[@]}" --ref "$TMP/ref" "$TMP/in.vlrm"
+    says "what captions are to the reference model: $TMP/ref: no tokenizer"
+}
+
+@test "an id that the captioner has not is its record's failure" {
+    for ids in '[69, 99999999]' '[-1]' '[4294967301]' '[9223372036854775807]'; do
+        echo '{"id": "bad '"$ids"'", "frame": {"path": "images/0000.png"}, "caption": {"tokens": '"$ids"'}}'
+    done > "$TMP/bad"
+    { head -1 captions.jsonl; cat "$TMP/bad"; sed -n 2p captions.jsonl; } | vlrm-cat --from=json > "$TMP/in.vlrm"
+    for options in --no-ref --ref-weight=1; do
+        vlrm-reward "${models[@]}" $options "$TMP/in.vlrm" > "$TMP/out.vlrm" 2> "$TMP/err" || status=$?
+        [ "$status" = 3 ]
+        grep -q 'record bad \[69, 99999999\]: caption.tokens\[1\] is 99999999, expected an id from 0 to' "$TMP/err"
+        vlrm-cat "$TMP/out.vlrm" | jq -es 'map(select(.id) | has("reward")) == [true, false, false, false, false, true]'
+    done
+}
+
+@test "records that fail keep their places, with a batch's Phi and without" {
+    { head -2 captions.jsonl; echo '{"id": "gone", "frame": {"path": "images/none.png"}, "caption": {"text": "a circle"}}'; echo '{"id": "mute"}'
+      sed -n 3,5p captions.jsonl; echo '{"id": "blind", "caption": {"text": "a circle"}}'; sed -n 6p captions.jsonl; } | vlrm-cat --from=json > "$TMP/in.vlrm"
+    for options in --score-batch=4 --clip="$ORACLE/clip"; do
+        vlrm-reward "${models[@]}" "$options" --batch 9 "$TMP/in.vlrm" > "$TMP/out.vlrm" 2> "$TMP/err" || status=$?
+        [ "$status" = 3 ]
+        cmp <(vlrm-cat "$TMP/out.vlrm" | jq -r 'select(.id) | .id') <(vlrm-cat "$TMP/in.vlrm" | jq -r 'select(.id) | .id')
+        [ "$(vlrm-cat "$TMP/out.vlrm" | jq -c 'select(.batch) | .batch.records')" = 9 ]
+        [ "$(grep -o 'record [a-z]*: ' "$TMP/err" | tr -d '\n')" = 'record gone: record mute: record blind: ' ]
+    done
+    # Those that do not fail get what they get alone.
+    vlrm-cat "$TMP/in.vlrm" | jq -c 'select(.id and (.id | IN("gone", "mute", "blind") | not))' | vlrm-cat --from=json | vlrm-reward "${models[@]}" --clip "$ORACLE/clip" --batch 9 |
+        vlrm-cat | jq -c 'select(.id)' > "$TMP/want"
+    vlrm-cat "$TMP/out.vlrm" | jq -c 'select(.reward)' | cmp - "$TMP/want"
+}

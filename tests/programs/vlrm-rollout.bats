@@ -199,3 +199,15 @@ of_step() {
         no cmp -s "$TMP/exported" <(ids "$TMP/base.vlrm")
     done
 }
+
+@test "frames without an image keep their places" {
+    { head -1 captions.jsonl; echo '{"id": "gone", "frame": {"path": "images/none.png"}}'; echo '{"id": "none"}'
+      sed -n 2,4p captions.jsonl; echo '{"id": "last"}'; } | jq -c '{id, frame} | del(.[] | nulls)' | vlrm-cat --from=json > "$TMP/in.vlrm"
+    for options in --decode-batch=8 --decode-batch=1 --num-return=2; do
+        vlrm-rollout --model "$ORACLE/blip2" --sample "$options" --batch 20 "$TMP/in.vlrm" > "$TMP/out.vlrm" 2> "$TMP/err" || status=$?
+        [ "$status" = 3 ]
+        cmp <(vlrm-cat "$TMP/out.vlrm" | jq -r 'select(.id) | .id | sub("~.*"; "")' | uniq) <(vlrm-cat "$TMP/in.vlrm" | jq -r 'select(.id) | .id')
+        [ "$(vlrm-cat "$TMP/out.vlrm" | jq -s 'map(select(.id)) | length')" = "$(vlrm-cat "$TMP/out.vlrm" | jq 'select(.batch) | .batch.records')" ]
+        [ "$(grep -o 'record [a-z]*: ' "$TMP/err" | tr -d '\n')" = 'record gone: record none: record last: ' ]
+    done
+}
