@@ -45,10 +45,10 @@ void models_release(Models *m)
     *m = (Models){0};
 }
 
-void models_clip_images(Models *m, real *rows, const float *pixels, size_t n)
+void models_clip_image(Models *m, real *row, const float *pixels)
 {
-    Tensor *x = clip_images(m->tape, m->clip, pixels, n);
-    m->kernels->download(rows, x->data, n * x->cols * sizeof *rows);
+    Tensor *x = clip_images(m->tape, m->clip, pixels, 1);
+    m->kernels->download(row, x->data, x->cols * sizeof *row);
     tape_reset(m->tape);
 }
 

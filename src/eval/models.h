@@ -33,8 +33,8 @@ __attribute__((warn_unused_result)) bool models_open(Models *m, const char *clip
                                                      const Kernels *kernels, Error *err);
 void models_release(Models *m);
 
-/* Pixels [n, 3, S, S] of clip_images to unit rows [n, projection]. */
-void models_clip_images(Models *m, real *rows, const float *pixels, size_t n);
+/* Pixels [3, S, S] of clip_images to a unit row [projection]. */
+void models_clip_image(Models *m, real *row, const float *pixels);
 
 /* Texts, cut as IC3 cuts them, to unit rows [n, projection]. False, naming its number, for one that is not UTF-8. */
 __attribute__((warn_unused_result)) bool models_clip_texts(Models *m, real *rows, const TextSlice *texts, size_t n, Error *err);

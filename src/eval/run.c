@@ -109,19 +109,16 @@ static size_t image_number(Run *run, uint64_t key, size_t place, char *id)
     return run->n_images++;
 }
 
+/* Each image by itself: its row is rounded by what is computed with it, and the cache decides what else is to be computed. */
 static void encode_images(Reading *g)
 {
-    size_t cols = g->images->cols, side = g->models->clip->config.vision.image, one = 3 * side * side, n = 0;
-    float *pixels = arena_alloc(&g->arena, g->n_pending * one * sizeof *pixels);
-    real *rows = arena_alloc(&g->arena, g->n_pending * cols * sizeof *rows);
-    for (size_t i = 0; i < g->n_pending; i++)
-        if (g->pending[i].pixels)
-            memcpy(pixels + n++ * one, g->pending[i].pixels, one * sizeof *pixels);
-    if (n > 0)
-        models_clip_images(g->models, rows, pixels, n);
-    for (size_t i = 0, at = 0; i < g->n_pending; i++)
-        if (g->pending[i].pixels)
-            images_add(g->images, g->pending[i].key, rows + at++ * cols);
+    real *row = arena_alloc(&g->arena, g->images->cols * sizeof *row);
+    for (size_t i = 0; i < g->n_pending; i++) {
+        if (!g->pending[i].pixels)
+            continue;
+        models_clip_image(g->models, row, g->pending[i].pixels);
+        images_add(g->images, g->pending[i].key, row);
+    }
 }
 
 /* A text that came before has the row that it had then, to the bit: rounding depends on a batch's other texts, a tie may not. */

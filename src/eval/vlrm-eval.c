@@ -174,7 +174,7 @@ static void open_all(Eval *e)
               models_open(&e->models, opt.clip, opt.itm, (size_t)opt.itm_max_tokens, kernels, &err);
     if (ok && opt.cache) {
         digest_text(checkpoint_digest(e->models.clip->checkpoint, NULL, 0), digest);
-        snprintf(name, sizeof name, "%s-%s", digest, kernels->compute == COMPUTE_BF16 ? "bf16" : "f32");
+        snprintf(name, sizeof name, "%s-%s-each", digest, kernels->compute == COMPUTE_BF16 ? "bf16" : "f32");
     }
     if (!ok || !images_init(&e->images, e->models.clip->config.projection, opt.cache, name, &err))
         die_status(err.status, "%s", err.text);

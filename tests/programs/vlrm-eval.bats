@@ -216,3 +216,20 @@ against() {
     exits 2 vlrm-eval "${clip[@]}" --fail-below nonsense=1 "$TMP/in.vlrm"
     says "no metric is named nonsense"
 }
+
+@test "what a cache holds, and in what order it came to hold it, changes nothing" {
+    vlrm-weights random --shape clip-mini --tokenizer "$ORACLE/clip" --out "$TMP/clip"
+    clip=(--clip "$TMP/clip")
+    captions > "$TMP/in.vlrm"
+    vlrm-eval "${clip[@]}" --per-image "$TMP/plain" "$TMP/in.vlrm" > "$TMP/plain.json"
+    # As an interrupted fill leaves it: some images, from batches of other sizes and in another order.
+    { sed -n 5p captions.jsonl; sed -n 17,19p captions.jsonl; sed -n 2p captions.jsonl; } | vlrm-cat --from=json |
+        vlrm-eval "${clip[@]}" --cache "$TMP/cache" --batch 1 > "$TMP/part.json"
+    exits 0 vlrm-eval -v "${clip[@]}" --cache "$TMP/cache" --per-image "$TMP/filled" -o "$TMP/filled.json" "$TMP/in.vlrm"
+    says "25 images encoded, 5 from the cache"
+    vlrm-eval "${clip[@]}" --cache "$TMP/cache" --per-image "$TMP/full" "$TMP/in.vlrm" > "$TMP/full.json"
+    for name in filled full; do
+        cmp "$TMP/plain" "$TMP/$name"
+        cmp <(jq -c .runs "$TMP/plain.json") <(jq -c .runs "$TMP/$name.json")
+    done
+}
