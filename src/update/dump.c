@@ -70,6 +70,45 @@ static bool has_any(const Parameters *set, const Checkpoint *c)
     return any;
 }
 
+/* Whether some parameter of the set has this tensor's name. */
+static bool is_of(const Parameters *set, const char *name)
+{
+    for (size_t i = 0; i < set->count; i++) {
+        const char *prefix = prefix_of(set->items[i]->group);
+        size_t n = strlen(prefix);
+        if (strncmp(name, prefix, n) == 0 && strcmp(name + n, set->items[i]->name) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* What dump_write puts beside the parameters. */
+static bool is_dumps_own(const char *name)
+{
+    static const char *const own[] = {"values", "advantages", "normalised", "p"};
+    for (size_t i = 0; i < sizeof own / sizeof own[0]; i++)
+        if (strcmp(name, own[i]) == 0)
+            return true;
+    return strncmp(name, "grad.", 5) == 0;
+}
+
+/* A whole state dict may be given: what of it trains nothing here is passed over. */
+static void say_passed_over(const Learner *l, const Checkpoint *c)
+{
+    const char *first = NULL;
+    size_t n = 0;
+    for (size_t i = 0; i < checkpoint_count(c); i++) {
+        const char *name = checkpoint_get(c, i)->name;
+        if (is_of(&l->policy, name) || is_of(&l->value, name) || is_dumps_own(name))
+            continue;
+        first = first ? first : name;
+        n++;
+    }
+    if (n > 0)
+        warn("%s: %zu of its %zu tensors are of no trained part and are passed over: %s%s", checkpoint_path(c), n,
+             checkpoint_count(c), first, n > 1 ? ", .." : "");
+}
+
 static bool dump_load(Learner *l, const Checkpoint *c, Error *err)
 {
     if (!has_any(&l->policy, c) && !has_any(&l->value, c))
@@ -78,6 +117,8 @@ static bool dump_load(Learner *l, const Checkpoint *c, Error *err)
     bool ok = parameters_load(&l->value, NULL, PARAMETER_VALUE, "", c, true, err);
     for (size_t i = 0; i < POLICY_GROUPS; i++)
         ok = ok && parameters_load(&l->policy, learner_groups[i], PARAMETER_VALUE, prefix_of(learner_groups[i]), c, true, err);
+    if (ok)
+        say_passed_over(l, c);
     return ok;
 }
 

@@ -96,24 +96,63 @@ void weights_copy_others(const char *from, const char *to)
     closedir(d);
 }
 
-void weights_check_delta(const Checkpoint *base, const Checkpoint *delta)
+static _Noreturn void die_unknown(const Checkpoint *base, const Checkpoint *delta, const char *name)
+{
+    die_status(STATUS_MISMATCH, "%s: tensor %s is not in %s", checkpoint_path(delta), name, checkpoint_path(base));
+}
+
+/* Dies when the delta has what makes another kind of model than the base: a language model, an ITM head, a CLIP's text side. */
+static void check_kind(const Checkpoint *base, const Checkpoint *delta)
+{
+    static const char *const marks[] = {"language_model.model.decoder.embed_tokens.weight", "itm_head.weight",
+                                        "text_model.embeddings.token_embedding.weight"};
+    for (size_t i = 0; i < sizeof marks / sizeof marks[0]; i++)
+        if (checkpoint_find(delta, marks[i]) && !checkpoint_find(base, marks[i]))
+            die_unknown(base, delta, marks[i]);
+}
+
+/* The names of the delta's tensors that the base has not, in one line. */
+static void say_passed_over(const Checkpoint *base, const Checkpoint *delta, size_t n)
+{
+    size_t shown = 0;
+    char *names = xstrdup("");
+    for (size_t i = 0; i < checkpoint_count(delta) && shown < 8; i++) {
+        const char *name = checkpoint_get(delta, i)->name;
+        if (checkpoint_find(base, name))
+            continue;
+        char *longer = xasprintf("%s%s%s", names, shown++ ? ", " : "", name);
+        free(names);
+        names = longer;
+    }
+    warn("%s: %zu of its %zu tensors are not in %s and are passed over: %s%s", checkpoint_path(delta), n, checkpoint_count(delta),
+         checkpoint_path(base), names, n > shown ? ", .." : "");
+    free(names);
+}
+
+size_t weights_check_delta(const Checkpoint *base, const Checkpoint *delta, bool pass_over)
 {
     char found[128], expected[128];
-    for (size_t i = 0; i < checkpoint_count(delta); i++) {
+    size_t unknown = 0, count = checkpoint_count(delta);
+    if (pass_over)
+        check_kind(base, delta);
+    for (size_t i = 0; i < count; i++) {
         const StoredTensor *t = checkpoint_get(delta, i), *old = checkpoint_find(base, t->name);
-        if (!old)
-            die_status(STATUS_MISMATCH, "%s: tensor %s is not in %s", checkpoint_path(delta), t->name, checkpoint_path(base));
-        if (!shape_equal(&t->shape, &old->shape))
+        if (!old && (!pass_over || ++unknown == count))
+            die_unknown(base, delta, t->name);
+        if (old && !shape_equal(&t->shape, &old->shape))
             die_status(STATUS_MISMATCH, "%s: tensor %s has shape %s, expected %s", checkpoint_path(delta), t->name,
                        shape_text(&t->shape, found), shape_text(&old->shape, expected));
     }
+    if (unknown > 0)
+        say_passed_over(base, delta, unknown);
+    return count - unknown;
 }
 
 /* The type that the base stores its tensors in is kept, unless another is asked for. */
 int weights_merge(const char *base_path, const char *delta_path, const char *out, const char *dtype)
 {
     Checkpoint *base = weights_open(base_path), *delta = weights_open(delta_path);
-    weights_check_delta(base, delta);
+    size_t replaced = weights_check_delta(base, delta, true);
     weights_folder(out);
     TensorSource *sources = xcalloc(checkpoint_count(base) + 1, sizeof *sources);
     for (size_t i = 0; i < checkpoint_count(base); i++) {
@@ -123,7 +162,7 @@ int weights_merge(const char *base_path, const char *delta_path, const char *out
     char *path = path_join(out, "model.safetensors");
     write_or_die(path, sources, checkpoint_count(base));
     weights_copy_others(base_path, out);
-    note("%s: %zu of %zu tensors replaced", path, checkpoint_count(delta), checkpoint_count(base));
+    note("%s: %zu of %zu tensors replaced", path, replaced, checkpoint_count(base));
     free(path);
     free(sources);
     checkpoint_free(base);

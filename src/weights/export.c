@@ -136,7 +136,7 @@ static int write_model(const char *base_path, const char *policy, const char *ou
     char *model = path_join(policy, "model.safetensors"), *adapter = path_join(policy, "adapter");
     Checkpoint *delta = weights_open(model);
     check_base(policy, base);
-    weights_check_delta(base, delta);
+    weights_check_delta(base, delta, false);
     adapters_open(&adapters, adapter);
     TensorSource *sources = xcalloc(n + 1, sizeof *sources);
     Merged **merged = xcalloc(n + 1, sizeof(Merged *));

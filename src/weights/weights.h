@@ -49,8 +49,9 @@ void weights_folder(const char *folder);
 /* model.safetensors in such a folder, or dies. */
 void weights_write_folder(const char *folder, const TensorSource *sources, size_t n);
 
-/* Dies unless every tensor of the delta can replace one of the base. */
-void weights_check_delta(const Checkpoint *base, const Checkpoint *delta);
+/* Dies unless every tensor of the delta can replace one of the base; returns how many can. With pass_over, as
+ * load_state_dict(strict=False): what the base has not is said and passed over, unless it makes a model of another kind. */
+size_t weights_check_delta(const Checkpoint *base, const Checkpoint *delta, bool pass_over);
 
 /* Copies one file, or dies. */
 void weights_copy(const char *from, const char *to);

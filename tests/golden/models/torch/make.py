@@ -34,3 +34,5 @@ torch.save({"x\ud800": torch.ones(2), "y": torch.ones(1)}, here / "surrogate.pt"
 torch.save({"model": state}, here / "nested.pt")
 torch.save(module, here / "module.pt")
 torch.save({"x": Command()}, here / "command.pt")
+# A whole state dict, as a tied head and buffers make it longer than what is trained.
+torch.save({**module.state_dict(), "lm_head.weight": module.weight, "position_ids": torch.arange(4), "value_head.bias": torch.ones(2)}, here / "tied.pt")
