@@ -17,23 +17,18 @@ usage() {
     exit 2
 }
 
-# knows PROGRAM NAME: prints "value" or "flag" when its help lists --NAME.
-knows() {
-    "$1" --help | sed -nE "s/^  (-[a-zA-Z], |    )--$2(\[=[^ ]*\])?( [^ ]+)?( .*|)\$/\3/p" | sed -n '1{s/^$/flag/; s/^ .*/value/; p}'
-}
-
 # Hands the option at the front to each program that knows it. Returns how many words it has.
 take_option() {
     local name=${1#--} taken=1 program kind known=0
     name=${name%%=*}
     for program in extract rollout; do
         local -n list=$program
-        kind=$(knows "vlrm-$program" "$name")
-        [ -n "$kind" ] || [[ $name != no-* ]] || kind=$(knows "vlrm-$program" "${name#no-}")
+        kind=${takes["vlrm-$program $name"]-}
+        [ -n "$kind" ] || [[ $name != no-* ]] || kind=${takes["vlrm-$program ${name#no-}"]-}
         [ -n "$kind" ] || continue
         known=1
         list+=("$1")
-        if [ "$kind" = flag ] || [[ $1 = *=* ]]; then continue; fi
+        if [ "$kind" = 0 ] || [[ $1 = *=* ]]; then continue; fi
         [ $# -gt 1 ] || usage "$1 needs a value"
         list+=("$2")
         taken=2
@@ -42,6 +37,8 @@ take_option() {
     return "$taken"
 }
 
+case ${1-} in --help | -h) recipe_help "${BASH_SOURCE[0]}"; exit ;; esac
+options_read vlrm-extract vlrm-rollout
 while [ $# -gt 0 ]; do
     case $1 in
     --help | -h) recipe_help "${BASH_SOURCE[0]}"; exit ;;
@@ -65,7 +62,7 @@ lines='vlrm-cat --fields id,caption.text | sed -nE '"'"'s/^(\{"id": ".*"), "capt
     [ "${statuses[0]}" = 0 ] || exit "${statuses[0]}"
     case ${statuses[1]} in 0 | 141) ;; *) exit 1 ;; esac'
 
-folder=$(mktemp -d "${TMPDIR:-/tmp}/vlrm-caption.XXXXXX") || recipe_die 'cannot make a folder for the logs'
+temporary_folder caption
 stages_begin caption "$folder"
 stage extract 1 vlrm-extract "${extract[@]}" -- "${sources[@]}"
 stage rollout all vlrm-rollout "${rollout[@]}"
@@ -73,5 +70,5 @@ stage lines 1 bash -c "$lines"
 # shellcheck disable=SC2119
 stages_run
 status=$?
-[ "$status" != 0 ] || rm -rf -- "$folder"
+if [ "$status" = 0 ]; then rm -rf -- "$folder"; else temporary_folder_end; fi
 exit "$status"

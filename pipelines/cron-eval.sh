@@ -3,7 +3,7 @@
 #
 # usage: vlrm cron-eval --run RUN --frames FILE --model DIR --clip DIR [options]
 #
-#   --run [NAME=]RUN   a run folder; given again, further runs beside it (VLRM-RS=runs/rs). Names: letters, digits, . _ -
+#   --run [NAME=]RUN   a run folder; given again, further runs beside it (VLRM-RS=runs/rs). Names: letters, digits, . _ - (not first)
 #   --frames FILE      the frames to caption: a stream that vlrm-extract has written
 #   --out DIR          where all of it goes (default: RUN/eval of the first run)
 #   --max-drop X       how much mrr or an R@K may fall from one step to the next (default 0.005)
@@ -20,6 +20,11 @@ recipe_name=cron-eval
 recipes=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
 names=() runs=() options=() frames='' model='' out='' drop=0.005 images=24
 
+# What the next run is called where it is given no name.
+run_name() {
+    if [ "${#runs[@]}" = 0 ]; then echo VLRM; else echo "run${#runs[@]}"; fi
+}
+
 while [ $# -gt 0 ]; do
     case $1 in
     --help | -h) recipe_help "${BASH_SOURCE[0]}"; exit ;;
@@ -28,8 +33,14 @@ while [ $# -gt 0 ]; do
         set -- "$1=$2" "${@:3}"
         continue
         ;;
-    --run=*=*) name=${1#--run=}; names+=("${name%%=*}"); runs+=("${name#*=}") ;;
-    --run=*) names+=("$([ "${#runs[@]}" = 0 ] && echo VLRM || echo "run${#runs[@]}")"); runs+=("${1#*=}") ;;
+    --run=*=*) # what stands before the = is a name, unless it is part of a path
+        name=${1#--run=}
+        case ${name%%=*} in
+        */*) names+=("$(run_name)"); runs+=("$name") ;;
+        *) names+=("${name%%=*}"); runs+=("${name#*=}") ;;
+        esac
+        ;;
+    --run=*) names+=("$(run_name)"); runs+=("${1#*=}") ;;
     --frames=*) frames=${1#*=} ;;
     --model=*) model=${1#*=} ;;
     --out=*) out=${1#*=} ;;
@@ -41,12 +52,23 @@ while [ $# -gt 0 ]; do
 done
 [ "${#runs[@]}" -gt 0 ] || recipe_die '--run is required' 2
 [ -n "$model" ] || recipe_die '--model is required' 2
+as_path frames
 [ -r "$frames" ] || recipe_die "--frames: cannot read ${frames:-nothing}" 2
-for name in "${names[@]}"; do [[ $name =~ ^[A-Za-z0-9._-]+$ ]] || recipe_die "--run: '$name' is no name" 2; done
+# A run's name is that of its folder in DIR: it may be nothing else there, and nothing outside. Such a name also stands in SQL.
+declare -A named=()
+for name in "${names[@]}"; do
+    [[ $name =~ ^[A-Za-z0-9_][A-Za-z0-9._-]*$ ]] || recipe_die "--run: '$name' is no name: letters, digits, . _ -, and none of . - first" 2
+    case $name in base | cache | lock | history.* | metrics.svg | index.html | *.writing | *.dat)
+        recipe_die "--run: '$name' is what another file in --out is called; give another name" 2 ;;
+    esac
+    [ -z "${named[$name]-}" ] || recipe_die "--run: two runs are called $name; give each a name of its own, NAME=RUN" 2
+    named[$name]=yes
+done
 for tool in sqlite3 gnuplot jq; do command -v "$tool" >/dev/null || recipe_die "$tool is not installed"; done
 for run in "${runs[@]}"; do [ -d "$run/policy" ] || recipe_die "$run: no run folder (it has no policy/)"; done
 
 out=${out:-${runs[0]}/eval}
+as_path out
 mkdir -p -- "$out" || recipe_die "cannot make $out"
 exec {lock}>"$out/lock" || recipe_die "cannot write in $out"
 flock -n "$lock" || exit 0 # the one before is at work still
@@ -97,32 +119,32 @@ evaluate() {
 
 # evaluate_run NAME RUN: what is new of a run, in order of steps.
 evaluate_run() {
-    local folder step before=$out/base/step--1.jsonl
-    while read -r step folder; do
+    local digits step before=$out/base/step--1.jsonl
+    while read -r step digits; do
         if [ "$(history "SELECT count(*) FROM eval WHERE run = '$1' AND step = $step")" = 0 ]; then
-            evaluate "$1" "$step" "$folder" "$before"
+            evaluate "$1" "$step" "$2/policy/step-$digits" "$before"
         fi
         [ ! -e "$out/$1/step-$step.jsonl" ] || before=$out/$1/step-$step.jsonl
     done < <(for folder in "$2"/policy/step-*; do
-        [[ $folder =~ /step-([0-9]+)$ ]] && echo "$((10#${BASH_REMATCH[1]})) $folder"
+        [[ $folder =~ /step-([0-9]{1,15})$ ]] && echo "$((10#${BASH_REMATCH[1]})) ${BASH_REMATCH[1]}"
     done | sort -n)
 }
 
-# Recall over steps, a line for each metric of each run.
+# Recall over steps, a line for each metric of each run. gnuplot works in DIR: the only names that it reads are those of runs.
 plot() {
     local name lines=() metric
     for name in "${names[@]}"; do
         for metric in mrr r@1 clipscore; do
             history -separator ' ' "SELECT step, mean, low, high FROM eval WHERE run = '$name' AND metric = '$metric' ORDER BY step" >"$out/$name/$metric.dat"
-            [ ! -s "$out/$name/$metric.dat" ] || lines+=("'$out/$name/$metric.dat' using 1:2:3:4 with yerrorlines title '$name $metric' noenhanced")
+            [ ! -s "$out/$name/$metric.dat" ] || lines+=("'$name/$metric.dat' using 1:2:3:4 with yerrorlines title '$name $metric' noenhanced")
         done
     done
     [ "${#lines[@]}" -gt 0 ] || return 0
     {
-        printf "set terminal svg size 900,500\nset output '%s'\nset xlabel 'step'\nset key outside\nset grid\nplot " "$out/metrics.svg.writing"
+        printf "set terminal svg size 900,500\nset output 'metrics.svg.writing'\nset xlabel 'step'\nset key outside\nset grid\nplot "
         local IFS=,
         echo "${lines[*]}"
-    } | gnuplot && mv -f -- "$out/metrics.svg.writing" "$out/metrics.svg"
+    } | (cd -- "$out" && exec gnuplot) && mv -f -- "$out/metrics.svg.writing" "$out/metrics.svg"
 }
 
 # The page: base and the newest captions of each run beside the images.

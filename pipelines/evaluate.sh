@@ -36,17 +36,23 @@ while [ $# -gt 0 ]; do
     esac
     shift
 done
+for name in frames captions logs; do as_path "$name"; done
 [ -n "$frames" ] || [ "${#sources[@]}" -gt 0 ] || recipe_die 'which images or videos? See vlrm evaluate --help' 2
 [ -z "$frames" ] || [ "${#sources[@]}" = 0 ] || recipe_die '--frames takes the place of sources' 2
 [ -z "$frames" ] || [ -r "$frames" ] || recipe_die "cannot read $frames"
 
-folder=${logs:-$(mktemp -d "${TMPDIR:-/tmp}/vlrm-evaluate.XXXXXX")} || recipe_die 'cannot make a folder for the logs'
+if [ -n "$logs" ]; then folder=$logs; else temporary_folder evaluate; fi
 stages_begin evaluate "$folder"
 [ -n "$frames" ] || stage extract 1 vlrm-extract -- "${sources[@]}"
 stage rollout all vlrm-rollout "${rollout[@]}" ${frames:+-- "$frames"}
 # A stream is kept under its name only once the evaluation has read all of it.
-[ -z "$captions" ] || kept=$(recipe_temporary "$captions") || recipe_die "cannot write $captions"
-[ -z "$captions" ] || stage keep 1 tee -- "$kept"
+if [ -n "$captions" ]; then
+    leftovers_remove "$captions"
+    kept=$(recipe_temporary "$captions") || recipe_die "cannot write $captions"
+    exec {kept_lock}<"$kept"
+    flock -n "$kept_lock"
+    stage keep 1 tee -- "$kept"
+fi
 stage eval all vlrm-eval "${eval[@]}"
 # shellcheck disable=SC2119
 stages_run 2>"$folder/said"
@@ -59,5 +65,7 @@ case $status in
 7) sed -n 's/^vlrm-eval: //p' "$folder/logs/eval.log" | tail -n 1 >&2 ;;
 *) cat "$folder/said" >&2 ;;
 esac
-case $status in 0 | 7) [ -n "$logs" ] || rm -rf -- "$folder" ;; esac
+if [ -z "$logs" ]; then
+    case $status in 0 | 7) rm -rf -- "$folder" ;; *) temporary_folder_end ;; esac
+fi
 exit "$status"

@@ -102,11 +102,11 @@ measure_steps() {
     for captions in "$run"/page/*/step-*.vlrm; do mini_score "$run/test" "$captions"; done
 }
 
-# measured FILE KEYS: what vlrm-eval and vlrm-world-score say of the captions FILE.vlrm, with KEYS (JSON members) before it.
+# measured FILE --arg KEY VALUE...: what vlrm-eval and vlrm-world-score say of the captions FILE.vlrm, with these keys before it.
 measured() {
-    jq -cn --slurpfile r "$1.json" --slurpfile t "$1.truth.json" "{$2} + {
-        mean: (\$r[0].runs[0].metrics | map_values(.mean)), low: \$r[0].runs[0].metrics[\"r@1\"].low,
-        high: \$r[0].runs[0].metrics[\"r@1\"].high, frames: \$r[0].runs[0].images, truth: (\$t[0] | del(.details)), details: \$t[0].details}"
+    jq -cn "${@:2}" --slurpfile r "$1.json" --slurpfile t "$1.truth.json" '($ARGS.named | del(.r, .t)) + {
+        mean: ($r[0].runs[0].metrics | map_values(.mean)), low: $r[0].runs[0].metrics["r@1"].low,
+        high: $r[0].runs[0].metrics["r@1"].high, frames: $r[0].runs[0].images, truth: ($t[0] | del(.details)), details: $t[0].details}'
 }
 
 # The measurements of the last policies, {set, row, seed, ..} a line; of the policies by step, {run, step, ..} a line.
@@ -115,14 +115,14 @@ rows() {
     for file in "$run"/results/*/*.truth.json; do
         file=${file%.truth.json} name=${file##*/}
         set=${file%/*} set=${set##*/}
-        measured "$file" "set: \"$set\", row: \"${name%.*}\", seed: ${name##*.}"
+        measured "$file" --arg set "$set" --arg row "${name%.*}" --argjson seed "${name##*.}"
     done
 }
 steps() {
     local file name
     for file in "$run"/page/*/step-*.truth.json; do
         file=${file%.truth.json} name=${file%/*}
-        measured "$file" "run: \"${name##*/}\", step: ${file##*/step-}"
+        measured "$file" --arg run "${name##*/}" --argjson step "${file##*/step-}"
     done
 }
 

@@ -13,9 +13,13 @@
 # is killed with all its children; stages also end when this shell is killed with -9. SIGINT or SIGTERM stops all stages and
 # gives 75; a second one kills them.
 #
+# Names are bytes: any name of a file goes through whole, and is never part of a program (a jq filter, SQL, a sed script).
+#
 # VLRM_THREADS is what there is to share (default: the processors), VLRM_PROGRAMS where the programs are.
 
-stages_folder=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
+unset CDPATH
+stages_folder=$(readlink -f "${BASH_SOURCE[0]}")
+stages_folder=${stages_folder%/*}
 if [ -z "${VLRM_PROGRAMS-}" ]; then
     VLRM_PROGRAMS=$(readlink -f "$stages_folder/../bin/vlrm" || echo)
     [ -n "$VLRM_PROGRAMS" ] && [ -e "$VLRM_PROGRAMS" ] || VLRM_PROGRAMS=$(readlink -f "$stages_folder/../../../bin/vlrm")
@@ -44,6 +48,60 @@ recipe_temporary() {
     made=$(mktemp -- "$1.writing-XXXXXXXX") && chmod "$(printf '%o' $((0666 & ~0$(umask))))" -- "$made" && printf '%s\n' "$made"
 }
 
+# as_path VARIABLE: a name in it that a program could take for an option, for stdin or for an address becomes one that begins with ./
+as_path() {
+    local -n as_path_name=$1
+    case $as_path_name in /*) ;; -* | *:*) as_path_name=./$as_path_name ;; esac
+}
+
+# options_read PROGRAM...: what their --help says of their options. takes["PROGRAM NAME"] and takes[NAME] are 1 where a value follows,
+# 0 where none does; letters[C] is the long name of -C.
+# shellcheck disable=SC2034 # recipes read them
+declare -A takes=() letters=()
+# shellcheck disable=SC2034
+options_read() {
+    local line program help kind pattern='^  (-([a-zA-Z]), |    )--([a-z0-9-]+)(\[=[^ ]*\]| [^ ]+)?( |$)'
+    for program; do
+        help=$("$program" --help) || recipe_die "cannot run $program"
+        while IFS= read -r line; do
+            [[ $line =~ $pattern ]] || continue
+            case ${BASH_REMATCH[4]} in ' '?*) kind=1 ;; *) kind=0 ;; esac
+            takes[${BASH_REMATCH[3]}]=$kind
+            takes["$program ${BASH_REMATCH[3]}"]=$kind
+            [ -z "${BASH_REMATCH[2]}" ] || letters[${BASH_REMATCH[2]}]=${BASH_REMATCH[3]}
+        done <<<"$help"
+    done
+}
+
+# leftovers_remove FILE: what killed recipes have left of recipe_temporary FILE: older than a minute, and no recipe holds its lock.
+leftovers_remove() {
+    local old lock
+    for old in "$1".writing-????????; do
+        if [ ! -r "$old" ] || [ $(($(date +%s) - $(stat -c %Y -- "$old"))) -le 60 ]; then continue; fi
+        exec {lock}<"$old"
+        if flock -n "$lock"; then rm -f -- "$old"; fi
+        exec {lock}<&-
+    done
+}
+
+# temporary_folder NAME: makes one for the recipe NAME, its path in `folder`, locked as long as the recipe is at work. Those of recipes
+# that were killed are removed: their lock is there, and free.
+temporary_folder() {
+    local old lock temporary=${TMPDIR:-/tmp}
+    as_path temporary
+    while IFS= read -r -d '' old; do
+        exec {lock}<"$old/lock" || continue
+        if flock -n "$lock"; then rm -rf -- "$old"; fi
+        exec {lock}<&-
+    done < <(find "$temporary" -maxdepth 1 -name "vlrm-$1.??????" -user "$(id -u)" -mmin +1 -exec test -r '{}/lock' ';' -print0 2>/dev/null)
+    folder=$(mktemp -d -- "$temporary/vlrm-$1.XXXXXX") || recipe_die "cannot make a folder in $temporary"
+}
+
+# temporary_folder_end: it stays, with its logs, for who reads of it.
+temporary_folder_end() {
+    rm -f -- "$folder/lock"
+}
+
 # Waits for process $1, also where a signal comes in between, and returns its status.
 wait_for() {
     local status
@@ -62,6 +120,7 @@ stages_begin() {
     mkdir -p -- "$2/logs" || recipe_die "cannot make the run folder $2"
     exec {stages_lock}>"$2/lock"
     flock -n "$stages_lock" || recipe_die "$2 is in use by another run"
+    rm -rf -- "$2"/stages.?????? # left by killed recipes of earlier versions
 }
 
 stage() {
@@ -101,15 +160,19 @@ stage_start() {
     set +m
 }
 
+# Opens a pipe, its ends in `reading` and `writing`. It has no name: there is nothing of it that a killed recipe could leave.
+pipe_open() {
+    local both
+    exec {both}<> <(:)
+    exec {writing}>"/proc/self/fd/$both"
+    exec {reading}<"/proc/self/fd/$both" {both}>&-
+}
+
 # Starts all stages. The last one writes to descriptor $1.
 stages_start() {
-    local i last=$((${#stage_names[@]} - 1)) input=0 reading writing both
+    local i last=$((${#stage_names[@]} - 1)) input=0 reading writing
     for ((i = 0; i < last; i++)); do
-        mkfifo -- "$stages_scratch/pipe"
-        exec {both}<>"$stages_scratch/pipe"
-        exec {writing}>"$stages_scratch/pipe"
-        exec {reading}<"$stages_scratch/pipe" {both}>&-
-        rm -- "$stages_scratch/pipe"
+        pipe_open
         stage_start "$i" "$input" "$writing" "$reading"
         [ "$input" = 0 ] || exec {input}<&-
         exec {writing}>&-
@@ -156,8 +219,7 @@ stage_is_due() {
 # Waits for all stages. One that should end has a while to do so by itself (its pipe says so too), then is asked, then killed.
 stages_wait() {
     local grace=${VLRM_GRACE_SECONDS:-5} patience=${VLRM_STOP_SECONDS:-60} i idle due_since=()
-    mkfifo -- "$stages_scratch/idle"
-    exec {idle}<>"$stages_scratch/idle"
+    exec {idle}<> <(:)
     while [ "${#stage_statuses[@]}" -lt "${#stage_pids[@]}" ]; do
         for i in "${!stage_pids[@]}"; do
             stage_is_due "$i" || continue
@@ -249,19 +311,20 @@ stages_clean_up() {
     for i in "${!stage_pids[@]}"; do
         if stage_running "$i"; then stage_signal KILL "$i"; fi
     done
-    rm -rf -- "$stages_scratch"
     [ -z "${stages_writing-}" ] || rm -f -- "$stages_writing"
 }
 
 stages_run() {
     local output=1 status
-    stages_scratch=$(mktemp -d "$stages_run_folder/stages.XXXXXX") || recipe_die "cannot write in $stages_run_folder"
     stage_pids=() stage_statuses=() stage_stopped=() stages_writing=
     trap stages_clean_up EXIT
     trap 'stages_interrupts=$((stages_interrupts + 1))' INT TERM HUP
     if [ $# -gt 0 ]; then
-        stages_writing=$(recipe_temporary "$(dirname -- "$1")/.$(basename -- "$1")") || recipe_die "cannot write $1"
+        case $1 in */*) stages_writing=${1%/*}/.${1##*/} ;; *) stages_writing=./.$1 ;; esac
+        leftovers_remove "$stages_writing"
+        stages_writing=$(recipe_temporary "$stages_writing") || recipe_die "cannot write $1"
         exec {output}>"$stages_writing" || recipe_die "cannot write $1"
+        flock -n "$output"
     fi
     stages_start "$output"
     [ "$output" = 1 ] || exec {output}>&-

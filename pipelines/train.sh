@@ -17,25 +17,18 @@ set -u
 recipe_name=train
 programs=(vlrm-extract vlrm-rollout vlrm-reward vlrm-update)
 
-# What the programs' help says of their options: takes[NAME] is 1 when a value follows, letters[C] is the long name of -C.
-declare -A takes=() letters=() given=()
+# What was given, by name: as JSON; as it stands, the last one; and how often.
+declare -A given=() plain=() times=()
 names=() sources=() verbose=()
 
-read_options() {
-    local line program help pattern='^  (-([a-zA-Z]), |    )--([a-z0-9-]+)(\[=[^ ]*\]| [^ ]+)?( |$)'
-    for program in "${programs[@]}"; do
-        help=$("$program" --help) || recipe_die "cannot run $program"
-        while IFS= read -r line; do
-            [[ $line =~ $pattern ]] || continue
-            case ${BASH_REMATCH[4]} in ' '?*) takes[${BASH_REMATCH[3]}]=1 ;; *) takes[${BASH_REMATCH[3]}]=0 ;; esac
-            [ -z "${BASH_REMATCH[2]}" ] || letters[${BASH_REMATCH[2]}]=${BASH_REMATCH[3]}
-        done <<<"$help"
-    done
-}
-
-# json_text TEXT: as a JSON string.
+# json_text TEXT: as a JSON string; one that is no UTF-8 as {"$str": base64}, which the programs take back (formats/envelope.md).
 json_text() {
-    local text=$1 code character
+    local LC_ALL=C text=$1 code character # by bytes
+    if [[ $text = *[$'\x80'-$'\xff']* ]] && ! iconv -f UTF-8 -t UTF-8 <<<"$text" >/dev/null 2>&1; then
+        # shellcheck disable=SC2016 # a key of that name
+        printf '{"$str": "%s"}' "$(printf %s "$text" | base64 -w 0)"
+        return
+    fi
     text=${text//\\/\\\\} text=${text//\"/\\\"}
     for code in {1..31}; do
         printf -v character '%b' "\\x$(printf %x "$code")"
@@ -44,16 +37,22 @@ json_text() {
     printf '"%s"' "$text"
 }
 
-# option NAME JSON: keeps it; an option given again becomes a list, of which single values take the last.
+# option NAME JSON [TEXT]: keeps it; an option given again becomes a list, of which single values take the last.
 option() {
     local variable=VLRM_${1//-/_}
     unset "${variable^^}" # what is given here is stronger than the environment, train.json would be weaker
-    if [ -z "${given[$1]-}" ]; then
+    plain[$1]=${3-$2} times[$1]=$((${times[$1]-0} + 1))
+    if [ "${times[$1]}" = 1 ]; then
         names+=("$1")
         given[$1]=$2
     else
         given[$1]+=", $2"
     fi
+}
+
+# option_text NAME TEXT
+option_text() {
+    option "$1" "$(json_text "$2")" "$2"
 }
 
 # option_default NAME JSON: unless it was given here or in the environment.
@@ -86,10 +85,10 @@ parse() {
         resume | append | append=* | prepare | replay | replay=* | count | recombine | policy | policy=*) usage "--${name%%=*} has no use in training" ;;
         esac
         if [ "${takes[${name%%=*}]-}" = 1 ] && [[ $name = *=* ]]; then
-            option "${name%%=*}" "$(json_text "${name#*=}")"
+            option_text "${name%%=*}" "${name#*=}"
         elif [ "${takes[$name]-}" = 1 ]; then
             [ $# -gt 1 ] || usage "--$name needs a value"
-            option "$name" "$(json_text "$2")"
+            option_text "$name" "$2"
             shift
         elif [ "${takes[$name]-}" = 0 ]; then
             option "$name" true
@@ -109,7 +108,7 @@ write_config() {
         printf '{'
         for name in "${names[@]}"; do
             printf '%s\n "%s": ' "$separator" "$name"
-            case ${given[$name]} in *', '*) printf '[%s]' "${given[$name]}" ;; *) printf '%s' "${given[$name]}" ;; esac
+            if [ "${times[$name]}" = 1 ]; then printf '%s' "${given[$name]}"; else printf '[%s]' "${given[$name]}"; fi
             separator=,
         done
         printf '%s\n "sources": [' "$separator"
@@ -131,42 +130,45 @@ keep_config() {
     mv -f -- "$1" "$run/train.json" || recipe_die "cannot write $run/train.json"
 }
 
-# The value of a string option, from the command line or the environment, as JSON or plain text.
+# value_of NAME: sets `value` to that of a text option, from the command line or the environment; empty where there is none.
 value_of() {
     local variable=VLRM_${1//-/_}
     variable=${variable^^}
-    printf '%s' "${given[$1]-${!variable-}}"
+    value=${plain[$1]-${!variable-}}
+}
+
+# has NAME: whether the option has a value.
+has() {
+    value_of "$1"
+    [ -n "$value" ]
 }
 
 case ${1-} in --help | -h) recipe_help "${BASH_SOURCE[0]}"; exit ;; esac
-read_options
+options_read "${programs[@]}"
 parse "$@"
-[ -n "$(value_of run)" ] || usage "--run is required"
-[ -n "$(value_of model)" ] || usage "--model is required"
-[ "${#sources[@]}" -gt 0 ] || [ -n "$(value_of list)$(value_of coco)" ] || usage "which videos or images?"
-
-run=$(value_of run)
-if [ -n "${given[run]-}" ]; then
-    run=${run#\"} run=${run%\"} # a JSON string of no more than a path
-    case $run in *[\\\"]*) usage "--run: give one folder, without quotes and backslashes in its name" ;; esac
-fi
+has run || usage "--run is required"
+run=$value
+as_path run
+has model || usage "--model is required"
+[ "${#sources[@]}" -gt 0 ] || has list || has coco || usage "which videos or images?"
 option_default batch '"4096"'
 option_default max '"1"'
 option_default pick '"random"'
-[ -z "$(value_of max-steps)" ] || option_default loop true
+if has max-steps; then option_default loop true; fi
 features=--features
-case $(value_of train) in *lora-vision*) features=--no-features ;; esac
+value_of train
+case ${given[train]-$value} in *lora-vision*) features=--no-features ;; esac
 
 stages_begin train "$run"
 write_config "$run/train.json.starting"
-stage prepare all vlrm-update --config "$run/train.json.starting" "${verbose[@]}" --run "$run" --batch 0 --prepare
+stage prepare all vlrm-update --config="$run/train.json.starting" "${verbose[@]}" --run="$run" --batch 0 --prepare
 # shellcheck disable=SC2119 # without a file: nothing is printed but by the last stage
 stages_run </dev/null || exit
 keep_config "$run/train.json.starting"
-config=(--config "$run/train.json" "${verbose[@]}")
+config=(--config="$run/train.json" "${verbose[@]}")
 stage extract 1 vlrm-extract "${config[@]}" -- "${sources[@]}"
-stage rollout all vlrm-rollout "${config[@]}" --sample "$features" --policy "$run/policy"
+stage rollout all vlrm-rollout "${config[@]}" --sample "$features" --policy="$run/policy"
 stage reward all vlrm-reward "${config[@]}" --batch 0
-stage update all vlrm-update "${config[@]}" --run "$run" --batch 0
+stage update all vlrm-update "${config[@]}" --run="$run" --batch 0
 # shellcheck disable=SC2119
 stages_run

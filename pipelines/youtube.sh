@@ -19,14 +19,14 @@
 # written is whole: a stream of the videos that were finished). After kill -9 --resume goes on as well, but what was being written
 # is cut, and the last video that is whole may not be in the journal: then it comes a second time.
 set -u
-. "$(dirname "$(readlink -f "$0")")/stages.sh"
+. "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/stages.sh"
 recipe_name=youtube
 
 journal='' resume='' format='b[height<=480]/w' pause=5 rate='' retries=3
 items=()
 while [ $# -gt 0 ]; do
     case $1 in
-    -h | --help) recipe_help "$0"; exit ;;
+    -h | --help) recipe_help "${BASH_SOURCE[0]}"; exit ;;
     --resume) resume=yes ;;
     --journal | --format | --sleep | --rate | --retries)
         [ $# -gt 1 ] || recipe_die "$1 needs a value" 2
@@ -47,14 +47,19 @@ extract_options=("$@")
 [[ $retries =~ ^[0-9]+$ ]] || recipe_die "--retries: expected a number, found $retries" 2
 [ ! -t 1 ] || recipe_die 'stdout is a terminal; records are binary: > FILE or | vlrm-cat' 2
 if [ -n "$journal" ]; then
+    as_path journal
     [ -n "$resume" ] || [ ! -s "$journal" ] || recipe_die "$journal exists already: --resume goes on with it" 2
     { : >>"$journal"; } 2>/dev/null || recipe_die "cannot write $journal"
     [ ! -s "$journal" ] || [ "$(head -c 1 -- "$journal" | tr '\0' .)" = '{' ] || recipe_die "$journal is no journal: it does not begin with {"
 fi
 command -v yt-dlp >/dev/null || recipe_die 'needs yt-dlp, and there is none'
 
-scratch=$(mktemp -d) || recipe_die 'cannot make a temporary folder'
-trap 'rm -rf -- "$scratch"' EXIT
+temporary_folder youtube
+trap 'rm -rf -- "$folder"' EXIT
+exec {folder_lock}>"$folder/lock"
+flock -n "$folder_lock"
+scratch=$folder/work
+mkdir -- "$scratch" || recipe_die "cannot write in $folder"
 asked=''
 fetch_pids=()
 trap 'asked=yes; stop_fetch' INT TERM HUP
@@ -62,7 +67,7 @@ trap 'asked=yes; stop_fetch' INT TERM HUP
 # The address of $1, or nothing when it is neither an id nor an address.
 address_of() {
     if [[ $1 =~ ^https?://[^[:space:]]+$ ]]; then
-        echo "$1"
+        printf '%s\n' "$1"
     elif [[ $1 =~ ^[A-Za-z0-9_-]{11}$ ]]; then
         echo "https://www.youtube.com/watch?v=$1"
     fi
@@ -73,7 +78,7 @@ id_of() {
     if [[ $1 =~ ^https?://([a-z]+\.)?(youtube\.com/(watch\?(.*\&)?v=|shorts/|embed/|live/)|youtu\.be/)([A-Za-z0-9_-]{11})([^A-Za-z0-9_-].*)?$ ]]; then
         echo "${BASH_REMATCH[5]}"
     else
-        echo "$1"
+        printf '%s\n' "$1"
     fi
 }
 
@@ -93,8 +98,8 @@ listed() {
 # Fetches address $2 and extracts it under the id $1 into the scratch folder; leaves both statuses in `fetched` and `extracted`, and each
 # program's words in its log. Each is a process group of its own, to be stopped with its children, and ends with this shell.
 fetch() {
-    local options=(--quiet --no-warnings --no-progress --no-playlist --retries "$retries" --format "$format" --output -)
-    [ -z "$rate" ] || options+=(--limit-rate "$rate")
+    local options=(--quiet --no-warnings --no-progress --no-playlist --retries="$retries" --format="$format" --output=-)
+    [ -z "$rate" ] || options+=(--limit-rate="$rate")
     rm -f -- "$scratch"/*
     mkfifo -- "$scratch/pipe" || recipe_die 'cannot make a pipe'
     set -m
@@ -192,18 +197,22 @@ pause_between() {
     kill $! 2>/dev/null
 }
 
-items_given() {
-    if [ ${#items[@]} -gt 0 ]; then printf '%s\n' "${items[@]}"; else cat; fi
-}
-
 declare -A done_ids=()
 failed=0 fetches=0 seen=0 emitted=''
-while [ -z "$asked" ] && { read -r -u 3 item || [ -n "$item" ]; }; do # the last line may lack its newline
-    item=${item%$'\r'}
-    [ -n "$item" ] || continue
+take() {
+    [ -n "$1" ] || return 0
     seen=$((seen + 1))
-    process "$item"
-done 3< <(items_given)
+    process "$1"
+}
+
+if [ "${#items[@]}" -gt 0 ]; then
+    for item in "${items[@]}"; do [ -n "$asked" ] || take "$item"; done
+else
+    exec {list}<&0 </dev/null
+    while [ -z "$asked" ] && { read -r -u "$list" item || [ -n "$item" ]; }; do # the last line may lack its newline
+        take "${item%$'\r'}"
+    done
+fi
 
 if [ -n "$asked" ]; then
     emit_end 0 75

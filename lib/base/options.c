@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/base64.h"
 #include "base/memory.h"
 #include "base/msg.h"
 #include "base/options_help.h"
@@ -200,8 +201,20 @@ static const Option *option_find(const char *name, size_t n)
     return NULL;
 }
 
+/* The bytes of {"$str": base64}, a new string: what text_json writes of a name that is no UTF-8. NULL for anything else. */
+static char *bytes_from_json(const json_t *value)
+{
+    const char *digits = json_string_value(json_object_get(value, "$str"));
+    size_t n;
+    char *bytes = digits ? (char *)base64_decode(digits, strlen(digits), &n) : NULL;
+    if (bytes)
+        bytes[n] = '\0';
+    return bytes;
+}
+
 static void set_from_json(const Option *o, json_t *value, const char *where)
 {
+    char *bytes = bytes_from_json(value);
     if (json_is_array(value)) {
         size_t i;
         json_t *item;
@@ -209,11 +222,14 @@ static void set_from_json(const Option *o, json_t *value, const char *where)
             set_from_json(o, item, where);
     } else if (json_is_string(value)) {
         option_set(o, BY_FILE, json_string_value(value), where);
+    } else if (bytes) {
+        option_set(o, BY_FILE, bytes, where);
     } else if (!json_is_null(value)) {
         char *text = json_dumps(value, JSON_ENCODE_ANY | JSON_REAL_PRECISION(17));
         option_set(o, BY_FILE, text, where);
         free(text);
     }
+    free(bytes);
 }
 
 /* Keys that are options of other programs are let be: one file may serve a whole pipeline. */
@@ -372,6 +388,17 @@ char **options_parse(const Program *program, int argc, char **argv, int *n_opera
     return operands;
 }
 
+/* Names are bytes, JSON's strings are not: a value that is no UTF-8 is {"$str": base64}, as formats/envelope.md has it. */
+static json_t *text_json(const char *text)
+{
+    json_t *s = json_string(text);
+    char *digits = s ? NULL : base64_encode(text, strlen(text));
+    if (digits)
+        s = json_pack("{s:s}", "$str", digits);
+    free(digits);
+    return s;
+}
+
 static json_t *option_json(const Option *o)
 {
     const StringList *list = o->value;
@@ -385,7 +412,7 @@ static json_t *option_json(const Option *o)
     case OPTION_REAL:
         return isfinite(*(double *)o->value) ? json_real(*(double *)o->value) : json_null();
     case OPTION_STRING:
-        return *(const char **)o->value ? json_string(*(const char **)o->value) : json_null();
+        return *(const char **)o->value ? text_json(*(const char **)o->value) : json_null();
     case OPTION_CHOICE:
         name = choice_name(o->argument, *(int *)o->value);
         array = json_string(name);
@@ -394,7 +421,7 @@ static json_t *option_json(const Option *o)
     case OPTION_LIST:
         array = json_array();
         for (size_t i = 0; i < list->count; i++)
-            json_array_append_new(array, json_string(list->items[i]));
+            json_array_append_new(array, text_json(list->items[i]));
         return array;
     }
     bug("option %s has no type", o->name);

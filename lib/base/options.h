@@ -57,7 +57,8 @@ typedef struct Program {
  */
 char **options_parse(const Program *program, int argc, char **argv, int *n_operands);
 
-/* Every option in force as a JSON object (a new reference): what a stream's header carries as params. */
+/* Every option in force as a JSON object (a new reference): what a stream's header carries as params. A text that is no UTF-8 is
+ * {"$str": base64}, which --config takes back. */
 json_t *options_json(const Program *program);
 
 /* Whether the option was given by flag, environment or file rather than by default. */

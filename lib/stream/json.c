@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "stream/base64.h"
+#include "base/base64.h"
 #include "stream/token.h"
 
 /* ---- msgpack to JSON ---- */

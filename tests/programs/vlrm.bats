@@ -161,6 +161,59 @@ all_run() {
     eventually 10 none_left
 }
 
+@test "kill -9 leaves nothing in the run folder but lock and logs; what earlier versions left goes with the next run" {
+    bash recipe.sh "$(forever)" "$(copy)" "$(copy)" 3>&- &
+    local driver=$!
+    eventually 10 all_run
+    kill -9 "$driver"
+    eventually 10 none_left
+    [ "$(ls -A run)" = $'lock\nlogs' ]
+    mkdir run/stages.aB3dE6
+    mkfifo run/stages.aB3dE6/idle
+    exits 0 bash recipe.sh true true true
+    [ "$(ls -A run)" = $'lock\nlogs' ]
+}
+
+@test "temporary folders of killed recipes go with the next of their kind; those at work, and logs of failed ones, stay" {
+    cat >kept.sh <<EOF
+. "$ROOT/pipelines/stages.sh"
+temporary_folder try
+stages_begin try "\$folder"
+stage one 1 bash -c "\$1"
+stages_run
+status=\$?
+temporary_folder_end
+exit \$status
+EOF
+    export TMPDIR=$PWD/tmp
+    mkdir tmp
+    exits 1 bash kept.sh 'exit 1'
+    bash kept.sh "$(forever)" 3>&- &
+    local working=$!
+    eventually 10 leftovers
+    bash kept.sh "echo \$PPID >pid; $(forever)" 3>&- &
+    eventually 10 test -s pid
+    kill -9 "$(cat pid)"
+    wait $! || [ $? = 137 ]
+    eventually 10 sh -c "[ \"\$(pgrep -fc '^marker-$BATS_TEST_TMPDIR')\" = 1 ]"
+    [ "$(find tmp -maxdepth 1 -name 'vlrm-try.*' | wc -l)" = 3 ]
+    touch -d '1 hour ago' tmp/*
+    exits 0 bash kept.sh true
+    [ "$(find tmp -maxdepth 1 -name 'vlrm-try.*' -mmin +1 | wc -l)" = 2 ]
+    kill "$working"
+    wait "$working" || [ $? = 75 ]
+}
+
+@test "an output's half-written file of a killed recipe goes with the next run" {
+    touch -d '1 hour ago' .out.writing-aaaaaaaa .out.writing-bbbbbbbb
+    touch .out.writing-cccccccc
+    exec 8<.out.writing-bbbbbbbb
+    flock 8
+    exits 0 bash recipe.sh 'seq 3' cat cat out 8<&-
+    [ "$(cat out)" = $'1\n2\n3' ]
+    [ "$(echo .out.*)" = '.out.writing-bbbbbbbb .out.writing-cccccccc' ] # a recipe holds one, the other may be just made
+}
+
 @test "one run folder, one run" {
     bash recipe.sh "echo >ready; $(forever)" cat cat 3>&- 2>/dev/null &
     eventually 10 test -e ready

@@ -186,3 +186,17 @@ EOF
     exits 1 "$ROOT/bin/vlrm" youtube --journal nowhere/journal ftp://x
     [ "$output" = 'vlrm youtube: cannot write nowhere/journal' ]
 }
+
+@test "any item is data: a line break, echo's options, a journal that looks like one" {
+    local status=0
+    youtube --journal -journal $'a\nb' -e -- </dev/null >out 2>said || status=$?
+    [ "$status" = 2 ] # -e is no id
+    youtube --journal -journal $'a\nb' '@' '*' ']' '$(touch pwned)' "$URL/good.mp4" >out 2>said || status=$?
+    [ "$status" = 3 ]
+    [ "$(jq -c .source ./-journal)" = "$(printf '%s\n' '"a\nb"' '"@"' '"*"' '"]"' '"$(touch pwned)"' "\"$URL/good.mp4\"")" ]
+    [ "$(records out | wc -l)" = 4 ]
+    printf '%s\n' -n -e -E | youtube --journal other >out 2>said || status=$?
+    [ "$status" = 3 ]
+    [ "$(jq -r .source other)" = $'-n\n-e\n-E' ]
+    [ ! -e pwned ]
+}

@@ -1,6 +1,6 @@
-/* Base64 with padding (RFC 4648, section 4): how JSON lines carry bytes. */
-#ifndef STREAM_BASE64_H
-#define STREAM_BASE64_H
+/* Base64 with padding (RFC 4648, section 4): how JSON carries bytes. */
+#ifndef BASE_BASE64_H
+#define BASE_BASE64_H
 
 #include "base/base.h"
 
