@@ -7,10 +7,15 @@
 # written whole: it has that name only once it is complete. What a killed run had done of a shard is kept with its journal,
 # DIR/shard-I-of-N.journal, and the same command goes on from there.
 #
+# A shard knows its sources (by its journal) and its options (by its header). Where the command now asks for others, the shard is left
+# as it is, what differs is said, and the status is 6; with --redo it is made again. Sources are compared by name. `-- --retry failed`
+# does those again that the journals call damaged or unreadable, in finished shards too.
+#
 #   --out DIR       where the shards go; not inside a SOURCE, unless in a hidden folder (.NAME)
 #   --shards N      how many (default: the tasks of the Slurm array, else 16)
 #   --jobs N        how many at a time on this machine, through GNU parallel (default: the processors)
 #   --one I         only shard I, in this process
+#   --redo          make shards again whose sources or options are others now
 #
 # In a Slurm array each task makes one shard, its own:
 #
@@ -19,7 +24,7 @@
 # Exit status: 0 clean, 3 when some sources failed (the journals say which), else the worst of the shards'. A shard that failed is
 # not there; the same command does it again.
 set -u
-. "$(dirname "$(readlink -f "$0")")/stages.sh"
+. "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/stages.sh"
 recipe_name=corpus
 
 # want_number NAME VALUE: a whole number, in the decimal way of writing that bash takes for one, too.
@@ -27,7 +32,7 @@ want_number() {
     [[ $2 =~ ^(0|[1-9][0-9]{0,8})$ ]] || recipe_die "$1: expected a number, found $2" 2
 }
 
-out='' shards=${SLURM_ARRAY_TASK_COUNT:-16} jobs='' one=''
+out='' redo='' shards=${SLURM_ARRAY_TASK_COUNT:-16} jobs='' one=''
 if [ -n "${SLURM_ARRAY_TASK_ID-}" ]; then
     want_number SLURM_ARRAY_TASK_ID "$SLURM_ARRAY_TASK_ID"
     want_number SLURM_ARRAY_TASK_MIN "${SLURM_ARRAY_TASK_MIN:-0}"
@@ -36,7 +41,8 @@ fi
 sources=()
 while [ $# -gt 0 ]; do
     case $1 in
-    -h | --help) recipe_help "$0"; exit ;;
+    -h | --help) recipe_help "${BASH_SOURCE[0]}"; exit ;;
+    --redo) redo=yes ;;
     --out | --shards | --jobs | --one)
         [ $# -gt 1 ] || recipe_die "$1 needs a value" 2
         case $1 in --out) out=$2 ;; --shards) shards=$2 ;; --jobs) jobs=$2 ;; --one) one=$2 ;; esac
@@ -52,6 +58,7 @@ want_number --shards "$shards"
 want_number --jobs "${jobs:-1}"
 want_number --one "${one:-0}"
 [ -n "$out" ] || recipe_die '--out DIR says where the shards go' 2
+as_path out
 [ ${#sources[@]} -gt 0 ] || recipe_die 'no SOURCE given' 2
 [ "${one:-0}" -lt "$shards" ] || recipe_die "shard ${one:-0} of $shards: shards count from 0" 2
 # Shards inside a SOURCE would be sources themselves, and while they come and go each process would count other shares. A folder
@@ -64,34 +71,75 @@ for source in "${sources[@]}"; do
 done
 mkdir -p -- "$out" || recipe_die "cannot make $out"
 
-# What the making of a finished shard ended with, by its journal: 3 when the last word on some source is not "complete".
+# Whether the last word of the journal $1 on each source is "complete".
+journal_complete() {
+    jq -en 'reduce inputs as $line ({}; .[$line.source] = $line.verdict) | all(. == "complete")' "$1" >/dev/null 2>&1
+}
+
+# What the making of a finished shard ended with, by its journal.
 journal_status() {
-    jq -en 'reduce inputs as $line ({}; .[$line.source] = $line.verdict) | all(. == "complete")' "$1" >/dev/null && return
+    journal_complete "$1" && return
     [ -r "$1" ] || echo "vlrm corpus: no journal $1: whether all of the shard's sources were complete is not known" >&2
     return 3
 }
 
+# shard_differs STREAM JOURNAL PLAN: prints in a line what parts the shard from the plan (vlrm-extract --dry-run); nothing where
+# nothing does. A shard that is not finished lacks sources, and what cannot be read of it parts nothing.
+shard_differs() {
+    local finished=true
+    [[ $1 != *.writing ]] || finished=false
+    [ -r "$2" ] || finished=false
+    jq -rn --argjson finished "$finished" --slurpfile plan <(printf '%s\n' "$3") \
+        --slurpfile made <(vlrm-cat -- "$1" 2>/dev/null | head -n 1 | jq -cR 'fromjson? | select(.vlrm)') \
+        --slurpfile listed <(jq -cR 'fromjson? | .source // empty' "$2" 2>/dev/null) '
+        def set: map({key: ., value: true}) | from_entries;
+        # What says where things lie and how they are done leaves records as they are; lists are compared by what they name.
+        (["dry-run", "journal", "resume", "retry", "append", "jobs", "threads", "deadline", "list", "coco", "zstd"] | set) as $harmless |
+        def some(what): if length > 0 then "\(what) (\(length)): " + (.[:3] | join(", ")) + if length > 3 then ", .." else "" end else empty end;
+        $plan[0].params as $now | ($made[0].params // {}) as $old | ($plan[1:] | map(.source)) as $sources |
+        ($sources | set) as $wanted | ($listed | set) as $known |
+        [($now | keys_unsorted[] as $k | select(($harmless[$k] | not) and ($old | has($k)) and $now[$k] != $old[$k]) |
+            "--\($k) is \($now[$k] | tojson), was \($old[$k] | tojson)"),
+         (if $finished and $now.limit == 0 then $sources | map(select($known[.] | not)) | some("new sources") else empty end),
+         ($known | keys_unsorted | map(select($wanted[.] | not)) | some("sources gone"))] | join("; ")'
+}
+
 # Makes shard $1 in this process. What follows are options for vlrm-extract.
 make_shard() {
-    local shard=$1 name file lock status
+    local shard=$1 name file journal writing lock status plan what retry extract
     name=$(printf 'shard-%05d-of-%05d' "$1" "$shards")
     shift
-    file=$out/$name.vlrm
+    file=$out/$name.vlrm journal=$out/$name.journal writing=$out/.$name.writing
+    # --append drops what a killed run wrote past its journal, and goes on behind the rest.
+    extract=(vlrm-extract --shard "$shard/$shards" --journal "$journal" --resume --append "$writing" "$@")
     exec {lock}>"$out/.$name.lock"
     flock -n "$lock" || recipe_die "$name is being made by another process"
-    if [ -e "$file" ]; then
-        rm -f -- "$out/.$name.lock"
-        journal_status "$out/$name.journal"
-        return
+    if [ -e "$file" ] || [ -s "$writing" ]; then
+        plan=$("${extract[@]}" --dry-run -- "${sources[@]}" </dev/null) || return
+        what=$(shard_differs "$([ -e "$file" ] && echo "$file" || echo "$writing")" "$journal" "$plan")
+        if [ -n "$what" ] && [ -z "$redo" ]; then
+            rm -f -- "$out/.$name.lock"
+            recipe_die "$name was made otherwise: $what; --redo makes it again, another --out leaves it as it is" 6
+        elif [ -n "$what" ]; then
+            echo "vlrm corpus: $name is made again: $what" >&2
+            rm -f -- "$file" "$writing" "$journal"
+        fi
     fi
-    # --append drops what a killed run wrote past its journal, and goes on behind the rest.
-    setpriv --pdeathsig TERM -- vlrm-extract --shard "$shard/$shards" --journal "$out/$name.journal" --resume \
-        --append "$out/.$name.writing" "$@" -- "${sources[@]}" </dev/null &
+    if [ -e "$file" ]; then
+        retry=$(jq -rn 'input.params.retry' <<<"$plan")
+        if [ "$retry" != failed ] || [ ! -r "$journal" ] || journal_complete "$journal"; then
+            rm -f -- "$out/.$name.lock"
+            journal_status "$journal"
+            return
+        fi
+        mv -- "$file" "$writing"
+    fi
+    setpriv --pdeathsig TERM -- "${extract[@]}" -- "${sources[@]}" </dev/null &
     shard_pid=$!
     trap 'kill -TERM "$shard_pid"' INT TERM HUP
     wait_for "$shard_pid"
     status=$?
-    case $status in 0 | 3) mv -- "$out/.$name.writing" "$file" && rm -f -- "$out/.$name.lock" || status=1 ;; esac
+    case $status in 0 | 3) mv -- "$writing" "$file" && rm -f -- "$out/.$name.lock" || status=1 ;; esac
     return "$status"
 }
 
@@ -99,7 +147,8 @@ make_shard() {
 shard_commands() {
     local shard
     for ((shard = 0; shard < shards; shard++)); do
-        printf '%q ' exec setpriv --pdeathsig TERM -- "$BASH" "$(readlink -f "$0")" --out "$out" --shards "$shards" --one "$shard" "${sources[@]}" -- "$@"
+        printf '%q ' exec setpriv --pdeathsig TERM -- "$BASH" "$stages_folder/corpus.sh" --out "$out" --shards "$shards" --one "$shard" \
+            ${redo:+--redo} "${sources[@]}" -- "$@"
         echo
     done
 }

@@ -22,7 +22,7 @@ typedef struct Settings {
     double every, scene, deadline, black_share, blur_threshold;
     int64_t max, limit, quality, jobs, batch, zstd, seed, duplicate_distance;
     int pick, encoding, retry;
-    bool loop, resume, drop_black, drop_blur, drop_duplicates, dedup_all;
+    bool loop, resume, drop_black, drop_blur, drop_duplicates, dedup_all, dry_run;
     /* worked out of them */
     bool encoding_given;
     int64_t shuffle_seed, shard_index, shards;

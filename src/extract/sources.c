@@ -184,7 +184,8 @@ static bool take_path(Sources *s, const char *path, Source *out)
     if (S_ISDIR(st.st_mode))
         return folder_push(s, path, &st, out);
     if (is_archive(path)) {
-        s->archive = tar_new(path, s->s->deadline > 0 ? seconds_now() + s->s->deadline : 0, s->s->shuffle != NULL);
+        s->archive =
+            tar_new(path, s->s->deadline > 0 ? seconds_now() + s->s->deadline : 0, s->s->shuffle != NULL || s->s->dry_run);
         return false;
     }
     return simple(out, path, NULL);

@@ -58,6 +58,8 @@ static const Option options[] = {
     {"retry", 0, OPTION_CHOICE, &o.retry, "none", 0, 0, "none|failed", "with --resume: do those again that are not complete"},
     {"append", 0, OPTION_STRING, &o.append, NULL, 0, 0, "FILE",
      "write to FILE; with --resume what a killed run left there is kept as far as the journal vouches for it"},
+    {"dry-run", 0, OPTION_FLAG, &o.dry_run, NULL, 0, 0, NULL,
+     "extract nothing: print the options in force and each source as JSON lines, named as the journal names it"},
     {"", 0, OPTION_FLAG, NULL, NULL, 0, 0, NULL, "Stream"},
     {"batch", 0, OPTION_INT, &o.batch, "0", 0, 9e15, "N", "close a batch after every N records; 0 for no batches"},
     FILTER_OPTION_ZSTD(o.zstd),
@@ -197,6 +199,8 @@ static void check_options(char **operands, int n)
         usage_error("--resume and --append need --journal");
     if (o.retry == RETRY_FAILED && !o.resume)
         usage_error("--retry needs --resume");
+    if (o.dry_run && o.loop)
+        usage_error("--dry-run has no end with --loop");
     if (o.resume && o.loop)
         usage_error("--resume cannot be combined with --loop");
     if (o.split.count > 0 && !o.coco)
@@ -232,6 +236,35 @@ static int end_stream(Writer *w, const Totals *t, const Error *err)
     return status;
 }
 
+/* A JSON line on stdout; takes value. */
+static void print_line(const char *key, json_t *value)
+{
+    json_t *line = json_pack("{s:o}", key, value);
+    char *text = json_dumps(line, JSON_COMPACT | JSON_REAL_PRECISION(17));
+    printf("%s\n", text);
+    free(text);
+    json_decref(line);
+}
+
+static int dry_run(char **operands, int n)
+{
+    Sources *sources = sources_new(&o, operands, n);
+    Source s;
+    bool any = o.resume;
+    print_line("params", options_json(&program));
+    while (sources_next(sources, &s)) {
+        print_line("source", json_string(s.label));
+        source_release(&s);
+        any = true;
+    }
+    sources_free(sources);
+    if (interrupted())
+        return finish_stdout(STATUS_INTERRUPTED);
+    if (!any)
+        warn("no source: nothing to extract from");
+    return finish_stdout(any ? STATUS_CLEAN : STATUS_EMPTY);
+}
+
 int main(int argc, char **argv)
 {
     int n;
@@ -240,6 +273,8 @@ int main(int argc, char **argv)
     if (o.again)
         return again_run(&o, &program);
     signals_init();
+    if (o.dry_run)
+        return dry_run(operands, n);
     Error err = {0};
     Totals totals = {0};
     Journal *journal = o.journal ? journal_open(&o, &err) : NULL;

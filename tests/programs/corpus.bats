@@ -125,3 +125,76 @@ shards() {
     mkdir nothing
     exits 4 "$ROOT/bin/vlrm" corpus --out shards --shards 2 nothing
 }
+
+corpus() {
+    "$ROOT/bin/vlrm" corpus --out shards --shards 2 --jobs 2 "$@"
+}
+
+@test "new sources: finished shards are left as they are, status 6 and their names; --redo makes them again" {
+    corpus 'vi deos'
+    cp 'vi deos/{1}.mp4' 'vi deos/{7}.mp4'
+    mv 'vi deos/{2}.mp4' away.mp4
+    local before
+    before=$(stat -c %i%y shards/*)
+    exits 6 corpus 'vi deos'
+    says 'was made otherwise: '
+    says 'new sources (3): vi deos/{3}.mp4, vi deos/{5}.mp4, vi deos/{7}.mp4' # those that change their shard among them
+    says 'sources gone (3): vi deos/{2}.mp4'
+    says '--redo makes it again'
+    [ "$(stat -c %i%y shards/*)" = "$before" ]
+    exits 0 corpus --redo 'vi deos'
+    [ "$(ids shards/*.vlrm)" = "$(ids <(vlrm-extract 'vi deos'))" ]
+    [ "$(ls -A shards)" = "$(printf 'shard-0000%s\n' {0,1}-of-00002.{journal,vlrm})" ]
+    before=$(stat -c %i%y shards/*)
+    exits 0 corpus --redo 'vi deos'
+    [ "$(stat -c %i%y shards/*)" = "$before" ]
+}
+
+@test "other options behind --: status 6 and what differs; those of the machine are no others" {
+    corpus 'vi deos'
+    exits 6 corpus 'vi deos' -- --every 0.2 --max 3
+    says '--every is 0.2, was 0'
+    says '; --max is 3, was 0'
+    VLRM_SIZE=32 exits 6 corpus 'vi deos'
+    says '--size is "32", was null'
+    exits 0 corpus 'vi deos' -- --jobs 2 --deadline 100 --zstd
+    exits 0 corpus --redo 'vi deos' -- --every 0.2
+    says 'shard-00000-of-00002 is made again: --every is 0.2, was 0'
+    [ "$(ids shards/*.vlrm)" = "$(ids <(vlrm-extract --every 0.2 'vi deos'))" ]
+    # What a killed run has left of a shard is of its options too.
+    mv shards/shard-00001-of-00002.vlrm shards/.shard-00001-of-00002.writing
+    exits 6 corpus 'vi deos' -- --every 0.4
+    says 'shard-00001-of-00002 was made otherwise: --every is 0.4, was 0.2'
+    exits 0 corpus 'vi deos' -- --every 0.2
+    [ "$(ids shards/*.vlrm)" = "$(ids <(vlrm-extract --every 0.2 'vi deos'))" ]
+}
+
+@test "--retry failed does the failed sources of finished shards again; what is repaired comes in" {
+    cp 'vi deos/{4}.mp4' whole.mp4
+    head -c 3000 whole.mp4 >'vi deos/{4}.mp4'
+    exits 3 corpus 'vi deos'
+    exits 3 corpus 'vi deos' -- --retry failed
+    [ "$(ls -A shards)" = "$(printf 'shard-0000%s\n' {0,1}-of-00002.{journal,vlrm})" ]
+    cp whole.mp4 'vi deos/{4}.mp4'
+    exits 3 corpus 'vi deos'
+    local before
+    before=$(stat -c %i%y shards/shard-00000*)
+    exits 0 corpus 'vi deos' -- --retry failed
+    [ "$(ids shards/*.vlrm)" = "$(ids <(vlrm-extract 'vi deos'))" ]
+    [ "$(stat -c %i%y shards/shard-00000*)" = "$before" ] # its sources were complete
+    exits 0 corpus 'vi deos'
+}
+
+@test "videos, shards and folders of any name" {
+    local nasty=$'it\'s "{}" %s * \\ $(touch pwned);touch pwned\n{1} ' name
+    mv 'vi deos/{1}.mp4' "vi deos/$nasty.mp4"
+    mv 'vi deos/{2}.mp4' $'vi deos/b\xe9\xff.mp4'
+    mv 'vi deos/{3}.mp4' 'vi deos/-x.mp4'
+    mv 'vi deos' -- "-$nasty"
+    for name in "$nasty" $'b\xe9\xff' '-out' 'a:b'; do
+        exits 0 "$ROOT/bin/vlrm" corpus --out "$name" --shards 2 --jobs 2 "./-$nasty"
+        [ "$(ids "./$name"/*.vlrm)" = "$(ids <(vlrm-extract "./-$nasty"))" ]
+        exits 0 "$ROOT/bin/vlrm" corpus --out "$name" --shards 2 --jobs 2 "./-$nasty"
+    done
+    [ ! -e pwned ]
+}
