@@ -415,3 +415,14 @@ killed_at_some_moment() (
     "${steps[@]}" --run "$TMP/off" --collapse-value-loss-rise 0 > "$TMP/m" 2> "$TMP/said"
     [ ! -s "$TMP/said" ]
 }
+
+@test "--init takes a whole state dict, and says what it passes over" {
+    vlrm-weights convert "$ORACLE/blip2" --out "$TMP/whole.safetensors"
+    exits 0 vlrm-update "${common[@]}" --run "$TMP/run" --init "$TMP/whole.safetensors" --prepare
+    says "whole.safetensors: "
+    says "of no trained part and are passed over: language_model."
+    exits 0 vlrm-update "${common[@]}" --run "$TMP/plain" --prepare
+    cmp "$TMP/run/policy/step-000000/model.safetensors" "$TMP/plain/policy/step-000000/model.safetensors"
+    exits 0 vlrm-update "${common[@]}" --run "$TMP/dumped" --init init.safetensors --prepare
+    [ -z "$output" ] # what --dump writes of trained parts is not passed over
+}
