@@ -56,6 +56,23 @@ look() {
     [ "$(stat -c %h "$TMP/run/batches/step-000002/policy.safetensors")" = 1 ]
 }
 
+@test "pictures are cropped as the rollout in the input's header did: by the run, by one whose config.json is given back, and in replay" {
+    ffmpeg -v error -f lavfi -i mandelbrot=size=56x28:start_scale=1 -frames:v 1 "$TMP/wide.png" < /dev/null
+    vlrm-cat "$TMP/in.vlrm" | jq -c --arg path "$TMP/wide.png" 'if .id then .frame = {$path} else . end' > "$TMP/lines"
+    vlrm-cat --from=json "$TMP/lines" > "$TMP/squeezed.vlrm"
+    jq -c 'if .vlrm then .stage = "rollout" | .params = {crop: true} else . end' "$TMP/lines" | vlrm-cat --from=json > "$TMP/cropped.vlrm"
+    "${update[@]}" --run "$TMP/plain" --max-steps 2 --dump "$TMP/dump" "$TMP/squeezed.vlrm" > "$TMP/m"
+    mv "$TMP/dump" "$TMP/squeezed"
+    "${update[@]}" --run "$TMP/run" --keep-batches 2 --max-steps 1 --dump "$TMP/dump" "$TMP/cropped.vlrm" > "$TMP/m"
+    vlrm-update --config "$TMP/run/config.json" --max-steps 2 "$TMP/cropped.vlrm" > "$TMP/m"
+    "${update[@]}" --run "$TMP/whole" --max-steps 2 --dump "$TMP/whole-dump" "$TMP/cropped.vlrm" > "$TMP/m"
+    for step in 1 2; do
+        no cmp -s "$TMP/dump/step-$step.safetensors" "$TMP/squeezed/step-$step.safetensors"
+        cmp "$TMP/dump/step-$step.safetensors" "$TMP/whole-dump/step-$step.safetensors"
+    done
+    replayed 1 2
+}
+
 @test "a batch at which a metric leaves its limits is kept with its state, the first four of them" {
     "${update[@]}" --run "$TMP/run" --collapse-length 1000 --dump "$TMP/dump" "$TMP/in.vlrm"
     [ "$(ls "$TMP/run/collapse" | tr '\n' ' ')" = 'step-000001 step-000002 step-000003 step-000004 ' ]
