@@ -33,7 +33,7 @@ endif
 B       := build/$(VARIANT)
 
 WARNINGS = -Wall -Wextra -Wpedantic -Wstrict-prototypes -Wmissing-prototypes -Wshadow -Wvla $(WERROR)
-PACKAGES = libavformat libavcodec libavutil libswscale libturbojpeg libpng libwebp libwebpdemux libzstd msgpack jansson libpcre2-8 libutf8proc libarchive libxxhash libprotobuf-c
+PACKAGES = libavformat libavcodec libavutil libswscale libturbojpeg libjpeg libpng libwebp libwebpdemux libzstd msgpack jansson libpcre2-8 libutf8proc libarchive libxxhash libprotobuf-c libseccomp
 # OpenBLAS is loaded by lib/tensor/cpu/blas.c, not linked: only benches, which measure it, name it to the linker.
 CPPFLAGS = -Ilib -Isrc -I. -I$(B)/src -D_GNU_SOURCE -DVLRM_VERSION='"$(VERSION)"' $(shell pkg-config --cflags $(PACKAGES) openblas 2>/dev/null)
 LIBS     = -Wl,--as-needed $(shell pkg-config --libs $(PACKAGES) 2>/dev/null) -lm -lpthread -ldl

@@ -61,7 +61,7 @@ door BLAS 'cblas|openblas|lapack' lib/tensor/cpu
 door CUDA 'cuda|cublas|nccl|mma\.h' lib/tensor/cuda
 
 # Those without a room of their own still have one door each. (xxhash is free for all: like a checksum of libc, there is nothing to wrap.)
-for library in pcre2 utf8proc archive protobuf-c mpi; do
+for library in pcre2 utf8proc archive protobuf-c seccomp mpi; do
     folders=$(users "$library" | tr '\n' ' ')
     case $folders in *' '*' ') broken "$library is included from several folders: $folders" ;; esac
 done

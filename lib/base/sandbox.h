@@ -1,0 +1,37 @@
+/*
+ * What a program may still ask of the kernel while it decodes what strangers made: a bug in a decoder that somebody exploits
+ * should find no network, no other program to run and, sealed, no file that is not open already.
+ *
+ * By seccomp, and by Landlock where the kernel has it (5.13). Neither can be taken back. Refused calls fail with EPERM (Landlock:
+ * EACCES), so that what a library asks for out of habit (processors, character sets) is missed and no more. Where the kernel has
+ * less, the program runs with less, and says so with --verbose. Under the address sanitizer, whose leak checker starts and traces
+ * processes, nothing is confined.
+ */
+#ifndef BASE_SANDBOX_H
+#define BASE_SANDBOX_H
+
+#include <stdbool.h>
+
+typedef enum Sandbox { SANDBOX_AUTO, SANDBOX_OFF } Sandbox;
+
+/* The row of an option table; mode: an int. */
+#define SANDBOX_OPTION(mode)                                                         \
+    {                                                                                \
+        "sandbox", 0, OPTION_CHOICE, &(mode), "auto", 0, 0, "auto|off", SANDBOX_HELP \
+    }
+#define SANDBOX_HELP \
+    "auto: no network, no other program, and in vlrm-extract no file for what decodes, where the kernel can forbid it"
+
+/*
+ * All threads, those that run already too: no sockets, no other program, no new process, no other process's memory. Files are
+ * opened as before. Whether all of it is in force; with SANDBOX_OFF nothing is done.
+ */
+bool sandbox_confine(Sandbox mode);
+
+/*
+ * Moreover no file is opened, made, renamed or removed; what is open stays so. For this thread and those that it starts: call it
+ * while there is one. Whether all of it is in force.
+ */
+bool sandbox_seal(Sandbox mode);
+
+#endif
