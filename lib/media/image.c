@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/progress.h"
 #include "media/image_codecs.h"
 
 void buffer_release(Buffer *b)
@@ -37,13 +38,21 @@ void image_release(Image *im)
     *im = (Image){0};
 }
 
-bool image_size_sane(int64_t width, int64_t height, Error *err)
+bool image_size_sane(int64_t width, int64_t height, const ImageLimits *limits, Error *err)
 {
-    if (width < 1 || height < 1 || width > IMAGE_MAX_SIDE || height > IMAGE_MAX_SIDE || width * height > IMAGE_MAX_PIXELS)
-        return error_set(err, "image of %lld x %lld pixels, expected 1 to %d a side and at most %d in all", (long long)width,
-                         (long long)height, IMAGE_MAX_SIDE, IMAGE_MAX_PIXELS);
+    if (width < 1 || height < 1 || width > IMAGE_MAX_SIDE || height > IMAGE_MAX_SIDE || width * height > limits->pixels)
+        return error_set(err, "image of %lld x %lld pixels, expected 1 to %d a side and at most %lld in all", (long long)width,
+                         (long long)height, IMAGE_MAX_SIDE, (long long)limits->pixels);
     return true;
 }
+
+const char *image_time_is_up(const ImageLimits *limits)
+{
+    return limits->until > 0 && seconds_now() > limits->until ? "the time is up" : NULL;
+}
+
+const ImageLimits image_any_size = {.pixels = INT64_MAX};
+static const ImageLimits widest = {.pixels = IMAGE_MAX_PIXELS};
 
 ImageFormat image_format(const void *data, size_t size)
 {
@@ -89,18 +98,23 @@ bool image_info(ImageInfo *info, const void *data, size_t size, Error *err)
 
 bool image_decode(Image *im, bool *changed, const void *data, size_t size, Error *err)
 {
+    return image_decode_within(im, changed, data, size, &widest, err);
+}
+
+bool image_decode_within(Image *im, bool *changed, const void *data, size_t size, const ImageLimits *limits, Error *err)
+{
     int orientation = 1;
     bool blended = false, ok;
     *im = (Image){0};
     switch (image_format(data, size)) {
     case IMAGE_JPEG:
-        ok = jpeg_decode(im, &orientation, data, size, err);
+        ok = jpeg_decode(im, &orientation, data, size, limits, err);
         break;
     case IMAGE_PNG:
-        ok = png_decode(im, &orientation, &blended, data, size, err);
+        ok = png_decode(im, &orientation, &blended, data, size, limits, err);
         break;
     case IMAGE_WEBP:
-        ok = webp_decode(im, &orientation, &blended, data, size, err);
+        ok = webp_decode(im, &orientation, &blended, data, size, limits, err);
         break;
     default:
         ok = error_set(err, "neither JPEG, PNG nor WebP (%zu bytes)", size);
@@ -120,7 +134,7 @@ bool image_decode_as(Image *im, ImageFormat encoding, int width, int height, con
     *im = (Image){0};
     if (encoding != IMAGE_RGB)
         return image_decode(im, NULL, data, size, err);
-    if (!image_size_sane(width, height, err))
+    if (!image_size_sane(width, height, &widest, err))
         return false;
     if (size != (size_t)width * (size_t)height * 3)
         return error_set(err, "%zu bytes of rgb, expected %d x %d x 3", size, width, height);
@@ -130,16 +144,15 @@ bool image_decode_as(Image *im, ImageFormat encoding, int width, int height, con
 }
 
 /* As Pillow's paste with a mask: exact division by 255. Reports whether any pixel was not opaque. */
-bool image_lay_on_white(Image *im, const uint8_t *rgba)
+bool image_lay_on_white(uint8_t *rgb, const uint8_t *rgba, size_t n)
 {
-    size_t n = (size_t)im->width * (size_t)im->height;
     uint8_t clear = 0;
     for (size_t i = 0; i < n; i++) {
         unsigned a = rgba[i * 4 + 3];
         clear |= (uint8_t)(255 - a);
         for (size_t c = 0; c < 3; c++) {
             unsigned t = rgba[i * 4 + c] * a + 255 * (255 - a) + 128;
-            im->rgb[i * 3 + c] = (uint8_t)((t + (t >> 8)) >> 8);
+            rgb[i * 3 + c] = (uint8_t)((t + (t >> 8)) >> 8);
         }
     }
     return clear != 0;

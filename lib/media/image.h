@@ -58,6 +58,17 @@ bool image_info(ImageInfo *info, const void *data, size_t size, Error *err) __at
  */
 bool image_decode(Image *im, bool *changed, const void *data, size_t size, Error *err) __attribute__((warn_unused_result));
 
+/* How far a decoder may go. */
+typedef struct ImageLimits {
+    int64_t pixels; /* the most it may have */
+    double until;   /* on seconds_now()'s clock: give up then; 0 for never */
+} ImageLimits;
+
+/* As image_decode, which stays within IMAGE_MAX_PIXELS. The time is looked at in every row of JPEG and PNG, and as the bytes of a
+ * WebP without animation are fed. */
+bool image_decode_within(Image *im, bool *changed, const void *data, size_t size, const ImageLimits *limits, Error *err)
+    __attribute__((warn_unused_result));
+
 /* As image_decode for a record's frame: raw RGB of the given size when encoding is IMAGE_RGB, else a file. */
 bool image_decode_as(Image *im, ImageFormat encoding, int width, int height, const void *data, size_t size, Error *err)
     __attribute__((warn_unused_result));

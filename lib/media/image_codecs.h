@@ -4,18 +4,26 @@
 
 #include "media/image.h"
 
-/* Whether an image of that size may be decoded at all. */
-bool image_size_sane(int64_t width, int64_t height, Error *err);
+/* For those that look at headers only: the sides alone are bounded. */
+extern const ImageLimits image_any_size;
 
-/* im's pixels from RGBA of the same size, on white; whether any pixel was not opaque. */
-bool image_lay_on_white(Image *im, const uint8_t *rgba);
+/* Whether an image of that size may be decoded at all. */
+bool image_size_sane(int64_t width, int64_t height, const ImageLimits *limits, Error *err);
+
+/* What to say when the time is up; NULL while it is not. */
+const char *image_time_is_up(const ImageLimits *limits);
+
+/* n pixels from RGBA, on white; whether any was not opaque. */
+bool image_lay_on_white(uint8_t *rgb, const uint8_t *rgba, size_t n);
 
 /* Of one format each: orientation is reported, not applied. *blended: transparency was laid on white. */
 bool jpeg_probe(ImageInfo *info, const uint8_t *data, size_t size, Error *err);
-bool jpeg_decode(Image *im, int *orientation, const uint8_t *data, size_t size, Error *err);
+bool jpeg_decode(Image *im, int *orientation, const uint8_t *data, size_t size, const ImageLimits *limits, Error *err);
 bool png_probe(ImageInfo *info, const uint8_t *data, size_t size, Error *err);
-bool png_decode(Image *im, int *orientation, bool *blended, const uint8_t *data, size_t size, Error *err);
+bool png_decode(Image *im, int *orientation, bool *blended, const uint8_t *data, size_t size, const ImageLimits *limits,
+                Error *err);
 bool webp_probe(ImageInfo *info, const uint8_t *data, size_t size, Error *err);
-bool webp_decode(Image *im, int *orientation, bool *blended, const uint8_t *data, size_t size, Error *err);
+bool webp_decode(Image *im, int *orientation, bool *blended, const uint8_t *data, size_t size, const ImageLimits *limits,
+                 Error *err);
 
 #endif

@@ -13,10 +13,11 @@ typedef struct PngRead {
     png_infop info, end;
     const uint8_t *data; /* what is left of the file */
     size_t size;
-    uint8_t *rgba;   /* owned */
-    png_bytep *rows; /* owned */
+    uint8_t *rgba; /* owned: a row, or the whole of an interlaced picture */
+    const ImageLimits *limits;
     Error *err;
     int orientation;
+    bool blended;
 } PngRead;
 
 static void on_error(png_structp png, png_const_charp text)
@@ -42,9 +43,9 @@ static void on_read(png_structp png, png_bytep out, size_t n)
     r->size -= n;
 }
 
-static bool png_begin(PngRead *r, const uint8_t *data, size_t size, Error *err)
+static bool png_begin(PngRead *r, const uint8_t *data, size_t size, const ImageLimits *limits, Error *err)
 {
-    *r = (PngRead){.data = data, .size = size, .err = err, .orientation = 1};
+    *r = (PngRead){.data = data, .size = size, .limits = limits, .err = err, .orientation = 1};
     r->png = png_create_read_struct(PNG_LIBPNG_VER_STRING, r, on_error, on_warning);
     r->info = r->png ? png_create_info_struct(r->png) : NULL;
     r->end = r->png ? png_create_info_struct(r->png) : NULL;
@@ -59,7 +60,6 @@ static void png_finish(PngRead *r)
 {
     png_destroy_read_struct(&r->png, &r->info, &r->end);
     free(r->rgba);
-    free(r->rows);
 }
 
 static void note_orientation(PngRead *r, png_infop info)
@@ -76,7 +76,7 @@ static bool png_read_header(PngRead *r)
         return false;
     png_read_info(r->png, r->info);
     note_orientation(r, r->info);
-    return image_size_sane(png_get_image_width(r->png, r->info), png_get_image_height(r->png, r->info), r->err);
+    return image_size_sane(png_get_image_width(r->png, r->info), png_get_image_height(r->png, r->info), r->limits, r->err);
 }
 
 static bool has_alpha(const PngRead *r)
@@ -84,23 +84,43 @@ static bool has_alpha(const PngRead *r)
     return (png_get_color_type(r->png, r->info) & PNG_COLOR_MASK_ALPHA) || png_get_valid(r->png, r->info, PNG_INFO_tRNS);
 }
 
-/* Any PNG as 8-bit RGBA. */
-static bool png_read_pixels(PngRead *r)
+static void read_row(PngRead *r, uint8_t *rgba)
+{
+    const char *late = image_time_is_up(r->limits);
+    if (late)
+        png_error(r->png, late);
+    png_read_row(r->png, rgba, NULL);
+}
+
+/* Row by row onto white; an interlaced picture comes in passes over all of it. */
+static void read_rows(PngRead *r, Image *im)
+{
+    size_t width = (size_t)im->width, height = (size_t)im->height;
+    int passes = png_set_interlace_handling(r->png);
+    png_read_update_info(r->png, r->info);
+    for (int pass = 0; pass < passes; pass++)
+        for (size_t y = 0; y < height; y++) {
+            uint8_t *rgba = r->rgba + (passes > 1 ? y * width * 4 : 0);
+            read_row(r, rgba);
+            if (pass == passes - 1)
+                r->blended |= image_lay_on_white(im->rgb + y * width * 3, rgba, width);
+        }
+}
+
+/* Any PNG as 8-bit RGBA, laid on white. */
+static bool png_read_pixels(PngRead *r, Image *im)
 {
     size_t width = png_get_image_width(r->png, r->info), height = png_get_image_height(r->png, r->info);
-    r->rgba = xmalloc(width * height * 4);
-    r->rows = xmalloc(height * sizeof *r->rows);
-    for (size_t y = 0; y < height; y++)
-        r->rows[y] = r->rgba + y * width * 4;
+    bool interlaced = png_get_interlace_type(r->png, r->info) != PNG_INTERLACE_NONE;
+    image_init(im, (int)width, (int)height);
+    r->rgba = xmalloc(width * 4 * (interlaced ? height : 1));
     if (setjmp(png_jmpbuf(r->png)))
         return false;
     png_set_expand(r->png);
     png_set_strip_16(r->png);
     png_set_gray_to_rgb(r->png);
     png_set_add_alpha(r->png, 255, PNG_FILLER_AFTER);
-    png_set_interlace_handling(r->png);
-    png_read_update_info(r->png, r->info);
-    png_read_image(r->png, r->rows);
+    read_rows(r, im);
     png_read_end(r->png, r->end);
     note_orientation(r, r->end);
     return true;
@@ -109,7 +129,7 @@ static bool png_read_pixels(PngRead *r)
 bool png_probe(ImageInfo *info, const uint8_t *data, size_t size, Error *err)
 {
     PngRead r;
-    bool ok = png_begin(&r, data, size, err) && png_read_header(&r);
+    bool ok = png_begin(&r, data, size, &image_any_size, err) && png_read_header(&r);
     if (ok) {
         info->width = (int)png_get_image_width(r.png, r.info);
         info->height = (int)png_get_image_height(r.png, r.info);
@@ -120,15 +140,13 @@ bool png_probe(ImageInfo *info, const uint8_t *data, size_t size, Error *err)
     return ok;
 }
 
-bool png_decode(Image *im, int *orientation, bool *blended, const uint8_t *data, size_t size, Error *err)
+bool png_decode(Image *im, int *orientation, bool *blended, const uint8_t *data, size_t size, const ImageLimits *limits,
+                Error *err)
 {
     PngRead r;
-    bool ok = png_begin(&r, data, size, err) && png_read_header(&r) && png_read_pixels(&r);
-    if (ok) {
-        image_init(im, (int)png_get_image_width(r.png, r.info), (int)png_get_image_height(r.png, r.info));
-        *blended = image_lay_on_white(im, r.rgba);
-        *orientation = r.orientation;
-    }
+    bool ok = png_begin(&r, data, size, limits, err) && png_read_header(&r) && png_read_pixels(&r, im);
+    *blended = r.blended;
+    *orientation = r.orientation;
     png_finish(&r);
     return ok;
 }

@@ -21,20 +21,20 @@ static int webp_orientation(const uint8_t *data, size_t size)
     return orientation;
 }
 
-static bool webp_features(WebPBitstreamFeatures *f, const uint8_t *data, size_t size, Error *err)
+static bool webp_features(WebPBitstreamFeatures *f, const uint8_t *data, size_t size, const ImageLimits *limits, Error *err)
 {
     VP8StatusCode code = WebPGetFeatures(data, size, f);
     if (code == VP8_STATUS_NOT_ENOUGH_DATA)
         return error_set(err, "WebP: the file ends too early");
     if (code != VP8_STATUS_OK)
         return error_set(err, "WebP: damaged header");
-    return image_size_sane(f->width, f->height, err);
+    return image_size_sane(f->width, f->height, limits, err);
 }
 
 bool webp_probe(ImageInfo *info, const uint8_t *data, size_t size, Error *err)
 {
     WebPBitstreamFeatures f;
-    if (!webp_features(&f, data, size, err))
+    if (!webp_features(&f, data, size, &image_any_size, err))
         return false;
     info->width = f.width;
     info->height = f.height;
@@ -59,18 +59,37 @@ static bool animation_first(uint8_t *rgba, const uint8_t *data, size_t size)
     return ok;
 }
 
-bool webp_decode(Image *im, int *orientation, bool *blended, const uint8_t *data, size_t size, Error *err)
+/* A picture without animation, its bytes fed little by little so that the time can be looked at. */
+static bool still_pixels(uint8_t *rgba, const WebPBitstreamFeatures *f, const uint8_t *data, size_t size,
+                         const ImageLimits *limits, Error *err)
+{
+    static const size_t step = 1 << 16;
+    size_t stride = (size_t)f->width * 4, fed = 0;
+    WebPIDecoder *decoder = WebPINewRGB(MODE_RGBA, rgba, stride * (size_t)f->height, (int)stride);
+    if (!decoder)
+        return error_set(err, "WebP: cannot start libwebp");
+    VP8StatusCode code = VP8_STATUS_SUSPENDED;
+    const char *late = NULL;
+    while (code == VP8_STATUS_SUSPENDED && fed < size && !(late = image_time_is_up(limits))) {
+        fed = size - fed < step ? size : fed + step;
+        code = WebPIUpdate(decoder, data, fed);
+    }
+    WebPIDelete(decoder);
+    return code == VP8_STATUS_OK || (late && error_set(err, "WebP: %s", late));
+}
+
+bool webp_decode(Image *im, int *orientation, bool *blended, const uint8_t *data, size_t size, const ImageLimits *limits,
+                 Error *err)
 {
     WebPBitstreamFeatures f;
-    if (!webp_features(&f, data, size, err))
+    if (!webp_features(&f, data, size, limits, err))
         return false;
-    size_t bytes = (size_t)f.width * (size_t)f.height * 4;
-    uint8_t *rgba = xmalloc(bytes);
-    bool ok =
-        f.has_animation ? animation_first(rgba, data, size) : WebPDecodeRGBAInto(data, size, rgba, bytes, f.width * 4) != NULL;
+    size_t pixels = (size_t)f.width * (size_t)f.height;
+    uint8_t *rgba = xmalloc(pixels * 4);
+    bool ok = f.has_animation ? animation_first(rgba, data, size) : still_pixels(rgba, &f, data, size, limits, err);
     if (ok) {
         image_init(im, f.width, f.height);
-        *blended = image_lay_on_white(im, rgba);
+        *blended = image_lay_on_white(im->rgb, rgba, pixels);
         *orientation = webp_orientation(data, size);
     } else {
         error_set(err, "WebP: damaged or cut picture data (%zu bytes)", size);

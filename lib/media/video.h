@@ -5,7 +5,8 @@
  * drained and flushed after each. (FFmpeg's own skip_frame is ignored by its vp9 decoder and by libdav1d; discarding in the
  * demuxer gives wrong pts in mov.) Time stamps are the container's, edit lists applied; what an edit list hides is not shown.
  *
- * Nothing is opened but the given bytes: a playlist cannot name other files or hosts. A Video belongs to one thread.
+ * Nothing is opened but the given bytes: containers that name other files or hosts (playlists, concat scripts, SDP) are not among
+ * those that are read (video_formats.c), and no protocol of FFmpeg's is allowed. A Video belongs to one thread.
  */
 #ifndef MEDIA_VIDEO_H
 #define MEDIA_VIDEO_H
@@ -48,8 +49,9 @@ void gaps_release(VideoGaps *g);
 typedef struct VideoChoice {
     VideoMode mode;
     double amount;
-    double until;    /* on seconds_now()'s clock: give up then; 0 for never */
-    VideoGaps *gaps; /* what is found wrong is added to them; NULL: only the first, in the report */
+    double until;       /* on seconds_now()'s clock: give up then; 0 for never */
+    int64_t max_pixels; /* of a picture; at most IMAGE_MAX_PIXELS */
+    VideoGaps *gaps;    /* what is found wrong is added to them; NULL: only the first, in the report */
 } VideoChoice;
 
 typedef enum VideoVerdict {
@@ -57,7 +59,8 @@ typedef enum VideoVerdict {
     VERDICT_DAMAGED,    /* something is missing: reason and missing say what */
     VERDICT_UNREADABLE, /* nothing could be opened */
     VERDICT_TIMED_OUT,
-    VERDICT_CUT, /* the program was asked to end */
+    VERDICT_TOO_LARGE, /* more pixels or bytes than are wanted */
+    VERDICT_CUT,       /* the program was asked to end */
 } VideoVerdict;
 
 /* "complete", "damaged", ...: the journal's words. */

@@ -106,7 +106,7 @@ static int by_stamp(const void *a, const void *b)
 static bool came_out(const Video *v, int64_t stamp)
 {
     Stamp want = {.dts = stamp};
-    if (bsearch(&want, v->keys, v->n_keys, sizeof *v->keys, by_stamp))
+    if (v->n_keys > 0 && bsearch(&want, v->keys, v->n_keys, sizeof *v->keys, by_stamp))
         return true;
     for (size_t i = 0; i < v->n_keys; i++)
         if (v->keys[i].pts == stamp)

@@ -98,7 +98,7 @@ bool video_image(Video *v, Image *out, Error *err)
     const AVFrame *f = v->frame;
     *out = (Image){0};
     if (f->width < 1 || f->height < 1 || f->width > IMAGE_MAX_SIDE || f->height > IMAGE_MAX_SIDE ||
-        (int64_t)f->width * f->height > IMAGE_MAX_PIXELS)
+        (int64_t)f->width * f->height > v->choice.max_pixels)
         return error_set(err, "frame of %d x %d pixels", f->width, f->height);
     image_init(out, f->width, f->height);
     /* swscale's vector code may write past the end of a row: the slack is cut off by copying into the image's own rows */
@@ -124,7 +124,7 @@ static void describe(const Video *v, VideoFrame *out, int64_t pts, VideoStamp st
     int64_t width = f->width;
     if (sar.num > 0 && sar.den > 0)
         width = av_rescale_rnd(f->width, sar.num, sar.den, AV_ROUND_NEAR_INF);
-    if (width < 1 || width > IMAGE_MAX_SIDE || width * f->height > IMAGE_MAX_PIXELS)
+    if (width < 1 || width > IMAGE_MAX_SIDE || width * f->height > v->choice.max_pixels)
         width = f->width;
     const int orientation = video_orientation(v);
     bool turned = orientation >= 5;

@@ -116,7 +116,7 @@ static bool is_direct(Video *v)
            (sar.num <= 0 || sar.den <= 0 || sar.num == sar.den) &&
            (space == SWS_CS_ITU601 || space == SWS_CS_ITU709 || space == SWS_CS_BT2020) && f->colorspace != AVCOL_SPC_BT2020_CL &&
            !frame_is_hdr(f) && f->width <= IMAGE_MAX_SIDE && f->height <= IMAGE_MAX_SIDE &&
-           (int64_t)f->width * f->height <= IMAGE_MAX_PIXELS;
+           (int64_t)f->width * f->height <= v->choice.max_pixels;
 }
 
 bool video_jpeg(Video *v, Buffer *out, int quality)

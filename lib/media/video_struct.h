@@ -43,6 +43,10 @@ struct Video {
     size_t luma_size;
 };
 
+/* FFmpeg's demuxers that are read, with commas between; and whether one is among them: video_formats.c. */
+extern const char formats_read[];
+bool format_is_read(const AVInputFormat *format);
+
 /* Errors that FFmpeg logged in this thread since log_reset; the first of them is log_text. */
 void log_reset(void);
 int log_count(void);
