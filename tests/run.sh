@@ -36,7 +36,9 @@ list_jobs() {
         done
     done
     for file in tests/faults/*.bats tests/faults/syscalls.py tests/faults/allocations.py; do
-        [ -e "$file" ] && echo "${file#tests/}"
+        [ -e "$file" ] || continue
+        echo "${file#tests/}"
+        if grep -q '^# bats .*_tags=.*asan' "$file"; then echo "asan/${file#tests/}"; fi
     done
     for file in tests/rules/*.sh; do
         [ -e "$file" ] && echo "${file#tests/}"

@@ -1,5 +1,6 @@
 /*
- * What a program computes on: the options --device, --compute and --threads, the same in every program that runs models.
+ * What a program computes on: the options --device, --compute and --threads, the same in every program that runs models; and
+ * --sandbox, for all of them decode pictures and strangers' checkpoints.
  */
 #ifndef STAGE_MACHINE_H
 #define STAGE_MACHINE_H
@@ -7,12 +8,13 @@
 #include <string.h>
 
 #include "base/options.h"
+#include "base/sandbox.h"
 #include "tensor/kernels.h"
 
 /* Where the options are parsed to. */
 typedef struct Machine {
     const char *device;
-    int compute;
+    int compute, sandbox;
     int64_t threads;
 } Machine;
 
@@ -21,12 +23,18 @@ typedef struct Machine {
 #define MACHINE_OPTIONS(machine) \
     {"device", 0, OPTION_STRING, &(machine).device, "cpu", 0, 0, "cpu|cuda[:N]", "where to compute"}, \
     {"compute", 0, OPTION_CHOICE, &(machine).compute, "auto", 0, 0, "auto|f32|bf16", "products with weights stored in 16 bits"}, \
-    {"threads", 0, OPTION_INT, &(machine).threads, "0", 0, 4096, "N", "0: as many as there are processors"}
+    {"threads", 0, OPTION_INT, &(machine).threads, "0", 0, 4096, "N", "0: as many as there are processors"}, \
+    SANDBOX_OPTION((machine).sandbox)
 /* clang-format on */
 
-/* The device's kernels; false with err set where this build or machine has no such device. */
+/*
+ * The device's kernels; false with err set where this build or machine has no such device. From here on the program is confined
+ * (base/sandbox.h), but with CUDA, whose driver may start helpers.
+ */
 __attribute__((warn_unused_result)) static inline bool machine_kernels(const Machine *m, const Kernels **out, Error *err)
 {
+    if (strncmp(m->device, "cuda", 4) != 0)
+        sandbox_confine((Sandbox)m->sandbox);
     return kernels_find(m->device, (Compute)m->compute, out, err);
 }
 

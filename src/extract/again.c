@@ -113,7 +113,10 @@ static void shot_drop(Again *a)
 static bool open_video(Again *a, const Want *w, double until)
 {
     VideoInput input = {a->at.label, a->at.in.fd, a->at.in.data, a->at.in.size};
-    VideoChoice choice = {.mode = w->settings.every > 0 ? VIDEO_EVERY : VIDEO_KEYFRAMES, .amount = 1, .until = until};
+    VideoChoice choice = {.mode = w->settings.every > 0 ? VIDEO_EVERY : VIDEO_KEYFRAMES,
+                          .amount = 1,
+                          .until = until,
+                          .max_pixels = a->s->max_pixels};
     video_free(a->video);
     a->all = w->settings.every > 0;
     a->video = video_open(&input, &choice, &a->outcome.report);
@@ -165,13 +168,13 @@ static void make_video(Again *a, const Want *want, Work *w, double until)
 /* The frame, in a->shot. False: err says why there is none. */
 static bool make(Again *a, const Want *want, double until, Error *err)
 {
-    Work w = {.s = &want->settings, .source = &a->at.source, .emit = keep_shot, .context = a, .out = &a->outcome};
+    Work w = {.s = &want->settings, .source = &a->at.source, .emit = keep_shot, .context = a, .out = &a->outcome, .until = until};
     memcpy(w.digest, a->at.digest, sizeof w.digest);
     VideoReport *report = &a->outcome.report;
     InputKind kind = input_kind(&a->at.in, a->at.label);
     if (kind == INPUT_VIDEO)
         make_video(a, want, &w, until);
-    else if (kind == INPUT_STILL && input_bytes(&a->at.in, a->at.label, report))
+    else if (kind == INPUT_STILL && input_bytes(&a->at.in, report))
         still_do(&w, &a->at.in);
     buffer_release(&w.file);
     if (a->shot.frame.size > 0)
@@ -313,7 +316,7 @@ static void record_do(Again *a, Filter *f, const Record *r)
 int again_run(const Settings *s, const Program *program)
 {
     char *operands[] = {(char *)(uintptr_t)s->again};
-    Again a = {.s = s, .at = {.root = s->root}};
+    Again a = {.s = s, .at = {.s = s}};
     Filter f;
     Record r;
     filter_init(&f, program, operands, 1, (int)s->zstd, "frames");

@@ -9,9 +9,9 @@
 
 /* A source that a record names, open for as long as the records that follow name the same. `= {0}` is none. */
 typedef struct Reopened {
-    const char *root; /* relative names lie below it; borrowed */
-    char *label;      /* owned: the name; NULL when nothing is open */
-    Source source;    /* owned, as all that follows */
+    const Settings *s; /* borrowed; relative names lie below --root */
+    char *label;       /* owned: the name; NULL when nothing is open */
+    Source source;     /* owned, as all that follows */
     Input in;
     char digest[17];
     Tar *tar; /* the shard of the member that was opened last, read up to it */

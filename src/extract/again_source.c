@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include "extract/again.h"
+#include "extract/opener.h"
 
 void reopened_close(Reopened *o)
 {
@@ -71,7 +72,9 @@ static char *without_escapes(const char *name)
 static bool take(Reopened *o, const char *label, Source *source, double until, Error *err)
 {
     VideoReport report = {0};
-    if (!input_open(&o->in, source, until, &report)) {
+    if (source->path)
+        source_open(source);
+    if (!input_open(&o->in, source, until, o->s->max_bytes, &report)) {
         input_close(&o->in);
         source_release(source);
         return error_set(err, "%s: %s", label, report.reason);
@@ -95,11 +98,13 @@ static bool next_member(Reopened *o, const char *member, Source *out)
     return false;
 }
 
-static void shard_open(Reopened *o, const char *shard, double until)
+static void shard_open(Reopened *o, const char *shard)
 {
     shard_close(o);
     o->shard = xstrdup(shard);
-    o->tar = tar_new(shard, until, false);
+    Source source = {.name = xstrdup(shard), .label = xstrdup(shard), .path = xstrdup(shard), .regular_only = true};
+    source_open(&source);
+    o->tar = tar_new(o->s, &source);
 }
 
 /* The shard's member of that name and digest, from where the shard is and then from its beginning; where none has the digest, the
@@ -116,7 +121,7 @@ static bool take_member(Reopened *o, const char *label, const char *shard, const
         reopened_close(o);
     }
     for (int any = 0; any < 2; any++) {
-        shard_open(o, shard, until);
+        shard_open(o, shard);
         while (next_member(o, member, &source)) {
             if (!take(o, label, &source, until, err))
                 return false;
@@ -131,10 +136,10 @@ static bool take_member(Reopened *o, const char *label, const char *shard, const
 /* What this spelling of the name leads to: a file, or a shard and its member. False, without err, where it leads nowhere. */
 static bool take_path(Reopened *o, const char *label, const char *name, const char *digest, double until, Error *err)
 {
-    char *path = *name == '/' || strcmp(o->root, ".") == 0 ? xstrdup(name) : path_join(o->root, name);
+    char *path = *name == '/' || strcmp(o->s->root, ".") == 0 ? xstrdup(name) : path_join(o->s->root, name);
     bool ok = false;
     if (is_file(path)) {
-        Source source = {.name = xstrdup(label), .label = xstrdup(label), .path = xstrdup(path)};
+        Source source = {.name = xstrdup(label), .label = xstrdup(label), .path = xstrdup(path), .regular_only = true};
         ok = take(o, label, &source, until, err);
     }
     for (char *slash = strchr(path, '/'); slash && !ok && !err->text[0]; slash = strchr(slash + 1, '/')) {

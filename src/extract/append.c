@@ -22,8 +22,8 @@ bool batch_count(const Settings *s, Writer *w, Totals *t)
  * own form (which is made anew). */
 static bool may_differ(const char *option)
 {
-    static const char *const names[] = {"list",   "coco",  "limit",  "deadline", "jobs", "journal",
-                                        "resume", "retry", "append", "batch",    "zstd"};
+    static const char *const names[] = {"list",  "coco",   "limit", "deadline", "jobs",    "journal",   "resume",
+                                        "retry", "append", "batch", "zstd",     "sandbox", "max-bytes", "max-pixels"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
         if (strcmp(option, names[i]) == 0)
             return true;

@@ -187,6 +187,7 @@ static bool take_element(Coco *c, Source *out, json_t *e)
         out->problem = xasprintf("images[%lld]: path '%s' leads out of %s", (long long)c->index, below, c->s->root);
     else
         out->path = xstrdup(out->label);
+    out->regular_only = true;
     free(below);
     take_references(out, json_object_get(e, "sentences"));
     return true;

@@ -1,8 +1,9 @@
 /*
- * The parts of vlrm-extract. Sources (sources.c, tar.c, coco.c) are taken one by one under a lock; each is worked on by one
- * thread (work.c, input.c, still.c, filters.c), which hands its frames to jobs.c; the main thread writes them in the order of the
- * sources and then vouches for the source in the journal (journal.c). append.c repairs the output of a killed run. With --again
- * there are records in place of sources: again.c makes their frames anew.
+ * The parts of vlrm-extract. A process of its own finds and opens what there is to read (opener.c, walk.c, coco.c); the one that
+ * decodes can open nothing. In it, sources (sources.c, tar.c) are taken one by one under a lock; each is worked on by one thread
+ * (work.c, input.c, still.c, filters.c), which hands its frames to jobs.c; the main thread writes them in the order of the
+ * sources and then vouches for the source in the journal (journal.c). append.c repairs the output of a killed run.
+ * With --again there are records in place of sources: again.c makes their frames anew.
  */
 #ifndef EXTRACT_EXTRACT_H
 #define EXTRACT_EXTRACT_H
@@ -20,8 +21,8 @@ typedef struct Settings {
     const char *list, *again, *coco, *root, *name, *size, *shard, *journal, *append, *shuffle;
     StringList split;
     double every, scene, deadline, black_share, blur_threshold;
-    int64_t max, limit, quality, jobs, batch, zstd, seed, duplicate_distance;
-    int pick, encoding, retry;
+    int64_t max, limit, quality, jobs, batch, zstd, seed, duplicate_distance, max_pixels, max_bytes;
+    int pick, encoding, retry, sandbox;
     bool loop, resume, drop_black, drop_blur, drop_duplicates, dedup_all, dry_run;
     /* worked out of them */
     bool encoding_given;
@@ -35,35 +36,46 @@ typedef struct Settings {
 typedef struct Source {
     char *name;    /* begins the ids; unique in a pass */
     char *label;   /* frame.source and the journal's key */
-    char *path;    /* to open; NULL for bytes, stdin and sources with a problem */
+    int64_t place; /* its number with the opener; for --shuffle's members, the archive's */
+    bool opened;   /* then, owned: */
+    int fd;        /* .. its descriptor */
+    int spare;     /* .. and, when it is no regular file, an empty temporary file to copy it into; else -1 */
     uint8_t *data; /* the bytes of an archive's member */
     size_t size;
     char *shard; /* with --shuffle, instead of data: the archive that the member is in .. */
     int64_t at;  /* .. and where its header is */
-    bool is_stdin;
-    char *problem; /* why it cannot even be tried */
+    bool is_archive, is_stdin;
+    char *path;        /* the opening process only: NULL for stdin and sources with a problem */
+    bool regular_only; /* .. and whether data brought the name in, or a folder: then a FIFO or device is refused */
+    char *problem;     /* why it cannot even be tried */
     char **references;
     size_t n_references;
     int64_t pass; /* --loop: from 1 */
 } Source;
 
 void source_release(Source *s);
+void source_close(Source *s); /* its descriptors */
 
+typedef struct Opener Opener; /* opener.h */
 typedef struct Sources Sources;
-Sources *sources_new(const Settings *s, char **operands, int n);
+Sources *sources_new(const Settings *s, Opener *opener); /* the opener is borrowed */
 void sources_free(Sources *s);
 
-/* The next source of this shard; false when there are no more or when asked to end. */
+/* The next source of this shard, by name; false when there are no more or when asked to end. */
 bool sources_next(Sources *s, Source *out);
+
+/* Opens it (source->opened or source->data), or sets source->problem. False when asked to end. */
+bool sources_open(Sources *s, Source *source);
 
 /* An archive's members, and the images of a Karpathy file: NULL-safe free, next false at the end; problems are sources too. */
 typedef struct Tar Tar;
-/* Waits for a FIFO's bytes no longer than `until`, as input_open; with `later` members are named but not read. */
-Tar *tar_new(const char *path, double until, bool later);
+/* Takes the archive, which is opened. Waits for a FIFO's bytes as --deadline says; with --shuffle members are named but not read.
+ */
+Tar *tar_new(const Settings *s, Source *archive);
 bool tar_next(Tar *a, Source *out);
 void tar_free(Tar *a);
-/* Reads the member that out->shard and out->at name; a failure becomes out->problem. */
-void tar_load(Source *out);
+/* Reads the member at source->at of the archive that it has open; a failure becomes its problem. */
+void tar_load(Source *source, int64_t max_bytes);
 bool is_archive(const char *path);
 
 typedef struct Coco Coco;
@@ -73,20 +85,21 @@ void coco_free(Coco *c);
 
 /* ---- bytes ---- */
 
-/* A source opened: a regular file or memory. */
+/* A source's bytes: a regular file or memory. */
 typedef struct Input {
-    int fd;              /* -1 for memory; owned */
-    const uint8_t *data; /* borrowed from the source, or mapped */
+    int fd;              /* -1 for memory; the source's */
+    const uint8_t *data; /* borrowed from the source, or owned */
     int64_t size;
     uint8_t *owned;
+    bool copied; /* from what is no regular file */
 } Input;
 
 /*
- * Opens a source; what is no regular file (stdin, a FIFO) is first copied into an unnamed temporary file, for which it waits no
- * longer than `until` (seconds_now(); 0 for ever). False: report says why.
+ * The bytes of an opened source; what is no regular file (stdin, a FIFO) is first copied into its temporary file, for which it
+ * waits no longer than `until` (seconds_now(); 0 for ever). False: report says why; more than max_bytes is too large.
  */
-bool input_open(Input *in, const Source *s, double until, VideoReport *report);
-bool input_bytes(Input *in, const char *name, VideoReport *report); /* all of it in memory: in->data, in->size */
+bool input_open(Input *in, const Source *s, double until, int64_t max_bytes, VideoReport *report);
+bool input_bytes(Input *in, VideoReport *report); /* all of it in memory, for a still: in->data, in->size */
 void input_close(Input *in);
 /* 16 hex digits that its bytes are known by (formats/frame.md); empty where they cannot be read. */
 void input_digest(char out[17], const Input *in);
@@ -112,8 +125,8 @@ typedef struct Outcome {
 /* Takes the shot; false when no more is wanted. */
 typedef bool (*Emit)(void *context, Shot *shot);
 
-/* Does one source. */
-void work_on(const Settings *s, const Source *source, Emit emit, void *context, Outcome *out);
+/* Does one source, and closes it. */
+void work_on(const Settings *s, Source *source, Emit emit, void *context, Outcome *out);
 
 /* For work.c and still.c: one frame's way through size, filters and encoding. */
 typedef struct Work {
@@ -128,6 +141,7 @@ typedef struct Work {
     int64_t quality; /* of the JPEG in file; 0 for another */
     char digest[17]; /* the source's */
     int64_t last_ms, ordinal;
+    double until; /* the deadline, on seconds_now()'s clock; 0 for none */
     bool still, stop;
 } Work;
 
@@ -140,8 +154,8 @@ int look_distance(uint64_t a, uint64_t b);
 typedef enum InputKind { INPUT_VIDEO, INPUT_STILL, INPUT_STREAM } InputKind;
 InputKind input_kind(const Input *in, const char *name);
 
-/* The size asked for, of a picture of width x height. */
-void wanted_size(const Settings *s, int *width, int *height);
+/* The size asked for, of a picture of width x height; false where that is more than --max-pixels. */
+bool wanted_size(const Settings *s, int *width, int *height, Error *err);
 bool encode_image(Work *w, const Image *im, ImageFormat format, Error *err);
 void shot_emit(Work *w, const VideoFrame *f, ImageFormat format, const void *data, size_t size, uint64_t look);
 /* One chosen frame of a video, which v has just given: filters, size, encoding. */

@@ -1,6 +1,5 @@
-/* Bytes of a source: a file as it is, stdin and FIFOs through an unnamed temporary file, for a container must be sought in. */
+/* Bytes of a source: a file as it is, stdin and FIFOs through a temporary file, for a container must be sought in. */
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,22 +20,6 @@ static bool refuse(VideoReport *r, VideoVerdict verdict, const char *what)
     return false;
 }
 
-static int temporary(void)
-{
-    const char *folder = getenv("TMPDIR");
-    if (!folder || !*folder)
-        folder = "/tmp";
-    int fd = open(folder, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-    if (fd >= 0)
-        return fd;
-    char *name = path_join(folder, "vlrm-extract-XXXXXX");
-    fd = mkostemp(name, O_CLOEXEC);
-    if (fd >= 0)
-        unlink(name);
-    free(name);
-    return fd;
-}
-
 static bool write_whole(int fd, const char *data, size_t n)
 {
     while (n > 0) {
@@ -49,13 +32,20 @@ static bool write_whole(int fd, const char *data, size_t n)
     return true;
 }
 
+static bool too_large(VideoReport *r, const char *what, int64_t found, int64_t most, const char *hint)
+{
+    r->verdict = VERDICT_TOO_LARGE;
+    snprintf(r->reason, sizeof r->reason, "%s of %lld bytes, expected at most %lld%s", what, (long long)found, (long long)most,
+             hint);
+    return false;
+}
+
 /* Copies what comes from `from` until its end. Waiting ends at `until` and when the program is asked to end. */
-static bool spool(Input *in, int from, double until, VideoReport *r)
+static bool spool(Input *in, int from, double until, int64_t max_bytes, VideoReport *r)
 {
     static const int wait_ms = 100;
     char *block = xmalloc(1 << 16);
-    in->fd = temporary();
-    bool ok = in->fd >= 0 || refuse(r, VERDICT_UNREADABLE, "create a temporary file:");
+    bool ok = true;
     while (ok) {
         if (interrupted())
             ok = refuse(r, VERDICT_CUT, "asked to end");
@@ -72,43 +62,39 @@ static bool spool(Input *in, int from, double until, VideoReport *r)
         if (n > 0 && !write_whole(in->fd, block, (size_t)n))
             ok = refuse(r, VERDICT_UNREADABLE, "write a temporary file:");
         in->size += n > 0 ? n : 0;
+        if (ok && in->size > max_bytes)
+            ok = too_large(r, "a source", in->size, max_bytes, " (--max-bytes)");
     }
     free(block);
     return ok;
 }
 
-static bool open_path(Input *in, const char *path, double until, VideoReport *r)
+static bool open_opened(Input *in, const Source *s, double until, int64_t max_bytes, VideoReport *r)
 {
     struct stat st;
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (fd < 0 || fstat(fd, &st) != 0) {
-        refuse(r, VERDICT_UNREADABLE, "open:");
-        if (fd >= 0)
-            close(fd);
-        return false;
-    }
-    if (S_ISREG(st.st_mode)) {
-        in->fd = fd;
-        in->size = st.st_size;
-        return true;
-    }
-    bool ok = S_ISFIFO(st.st_mode) || S_ISCHR(st.st_mode) ? spool(in, fd, until, r)
-                                                          : refuse(r, VERDICT_UNREADABLE, "neither a file nor a FIFO");
-    close(fd);
-    return ok;
+    in->copied = s->spare >= 0;
+    in->fd = in->copied ? s->spare : s->fd;
+    if (in->copied)
+        return spool(in, s->fd, until, max_bytes, r) &&
+               (lseek(in->fd, 0, SEEK_SET) == 0 || refuse(r, VERDICT_UNREADABLE, "seek:"));
+    if (fstat(s->fd, &st) != 0)
+        return refuse(r, VERDICT_UNREADABLE, "stat:");
+    in->size = st.st_size;
+    return true;
 }
 
-bool input_open(Input *in, const Source *s, double until, VideoReport *r)
+bool input_open(Input *in, const Source *s, double until, int64_t max_bytes, VideoReport *r)
 {
     *in = (Input){.fd = -1};
     if (s->problem)
         return refuse(r, VERDICT_UNREADABLE, s->problem);
+    if (s->opened && !open_opened(in, s, until, max_bytes, r))
+        return false;
     if (s->data) {
         in->data = s->data;
         in->size = (int64_t)s->size;
-        return true;
     }
-    return s->is_stdin ? spool(in, STDIN_FILENO, until, r) : open_path(in, s->path, until, r);
+    return in->size <= max_bytes || too_large(r, "a source", in->size, max_bytes, " (--max-bytes)");
 }
 
 size_t input_head(const Input *in, uint8_t *out, size_t n)
@@ -123,9 +109,10 @@ size_t input_head(const Input *in, uint8_t *out, size_t n)
     return n;
 }
 
-bool input_bytes(Input *in, const char *name, VideoReport *r)
+bool input_bytes(Input *in, VideoReport *r)
 {
-    (void)name;
+    if (in->size > IMAGE_MAX_BYTES)
+        return too_large(r, "a still image", in->size, IMAGE_MAX_BYTES, "");
     if (in->fd < 0 || in->data)
         return true;
     in->owned = xmalloc((size_t)in->size + 1);
@@ -145,8 +132,6 @@ bool input_bytes(Input *in, const char *name, VideoReport *r)
 
 void input_close(Input *in)
 {
-    if (in->fd >= 0)
-        close(in->fd);
     free(in->owned);
     *in = (Input){.fd = -1};
 }

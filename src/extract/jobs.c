@@ -105,6 +105,10 @@ static Job *take_job(Jobs *j)
             source_release(&source);
             continue;
         }
+        if (!sources_open(j->sources, &source)) {
+            source_release(&source);
+            break;
+        }
         job = xcalloc(1, sizeof *job);
         job->jobs = j;
         job->source = source;

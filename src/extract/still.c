@@ -1,6 +1,7 @@
 /* One still image: checked whole, and passed on in its own bytes unless something was asked that changes its pixels. */
 #include <stdio.h>
 
+#include "base/progress.h"
 #include "extract/extract.h"
 #include "media/resize.h"
 
@@ -41,7 +42,10 @@ static void show(Work *w, Input *in, const ImageInfo *info, Image *im, bool chan
 {
     Error err = {0};
     int width = im->width, height = im->height;
-    wanted_size(w->s, &width, &height);
+    if (!wanted_size(w->s, &width, &height, &err)) {
+        fail(w, &err, VERDICT_TOO_LARGE);
+        return;
+    }
     bool resized = width != im->width || height != im->height;
     VideoFrame f = {.time_base = {1, 1}, .pict_type = 'I', .width = width, .height = height, .orientation = info->orientation};
     Slice bytes;
@@ -63,6 +67,28 @@ static void show(Work *w, Input *in, const ImageInfo *info, Image *im, bool chan
     image_release(&small);
 }
 
+static bool time_is_up(const Work *w, Error *err)
+{
+    if (w->until <= 0 || seconds_now() <= w->until)
+        return false;
+    *err = (Error){0};
+    error_set(err, "the time is up within the picture");
+    return true;
+}
+
+/* The header, in *info; and that it promises no more pixels than are wanted. */
+static bool look_first(Work *w, const Input *in, ImageInfo *info)
+{
+    Error err = {0};
+    if (!image_info(info, in->data, (size_t)in->size, &err))
+        fail(w, &err, VERDICT_UNREADABLE);
+    if ((int64_t)info->width * info->height > w->s->max_pixels &&
+        !error_set(&err, "image of %d x %d pixels, expected at most %lld in all (--max-pixels)", info->width, info->height,
+                   (long long)w->s->max_pixels))
+        fail(w, &err, VERDICT_TOO_LARGE);
+    return w->out->report.verdict == VERDICT_COMPLETE;
+}
+
 void still_do(Work *w, Input *in)
 {
     Error err = {0};
@@ -71,15 +97,16 @@ void still_do(Work *w, Input *in)
     bool changed;
     uint64_t look;
     w->still = true;
-    if (!image_info(&info, in->data, (size_t)in->size, &err)) {
-        fail(w, &err, VERDICT_UNREADABLE);
+    if (!look_first(w, in, &info))
+        return;
+    const ImageLimits limits = {.pixels = w->s->max_pixels, .until = w->until};
+    if (!image_decode_within(&im, &changed, in->data, (size_t)in->size, &limits, &err)) {
+        fail(w, &err, time_is_up(w, &err) ? VERDICT_TIMED_OUT : VERDICT_DAMAGED);
         return;
     }
-    if (!image_decode(&im, &changed, in->data, (size_t)in->size, &err)) {
-        fail(w, &err, VERDICT_DAMAGED);
-        return;
-    }
-    if (filters_pass(w, &im, &look))
+    if (time_is_up(w, &err))
+        fail(w, &err, VERDICT_TIMED_OUT);
+    else if (filters_pass(w, &im, &look))
         show(w, in, &info, &im, changed, look);
     image_release(&im);
 }

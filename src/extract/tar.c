@@ -4,24 +4,24 @@
  */
 #include <archive.h>
 #include <archive_entry.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/progress.h"
 #include "extract/extract.h"
 
-enum { BLOCK = 1 << 18 };
+enum { BLOCK = 1 << 18, STEP = 1 << 20 };
 static const int64_t member_max = (int64_t)1 << 31;
 
 struct Tar {
     struct archive *a;
-    char *path;
+    Source source; /* owned: the archive */
     Input in;
     bool opened;
     bool later;         /* members are named but not read */
+    int64_t max_bytes;  /* of a member */
     VideoReport report; /* why it could not be opened */
     bool ended;
 };
@@ -52,25 +52,38 @@ static bool is_sidecar(const char *name)
     return false;
 }
 
+/* A filter, where libarchive has it built in; else it would run a program for it. */
+static void support(struct archive *a, int (*filter)(struct archive *))
+{
+    struct archive *trial = archive_read_new();
+    if (trial && filter(trial) == ARCHIVE_OK)
+        filter(a);
+    archive_read_free(trial);
+}
+
 static struct archive *reader_of_tar(void)
 {
     struct archive *a = archive_read_new();
     if (!a)
         die_status(STATUS_MEMORY, "out of memory");
-    archive_read_support_filter_all(a);
+    support(a, archive_read_support_filter_gzip);
+    support(a, archive_read_support_filter_zstd);
+    support(a, archive_read_support_filter_xz);
+    support(a, archive_read_support_filter_bzip2);
     archive_read_support_format_tar(a);
     archive_read_support_format_gnutar(a);
     return a;
 }
 
-Tar *tar_new(const char *path, double until, bool later)
+Tar *tar_new(const Settings *s, Source *archive)
 {
     Tar *a = xcalloc(1, sizeof *a);
-    a->path = xstrdup(path);
-    a->later = later;
+    a->source = *archive;
+    a->later = s->shuffle || s->dry_run;
+    a->max_bytes = s->max_bytes < member_max ? s->max_bytes : member_max;
     a->a = reader_of_tar();
-    const Source shard = {.path = a->path};
-    a->opened = input_open(&a->in, &shard, until, &a->report);
+    double until = s->deadline > 0 ? seconds_now() + s->deadline : 0;
+    a->opened = input_open(&a->in, &a->source, until, INT64_MAX, &a->report);
     if (a->opened)
         archive_read_open_fd(a->a, a->in.fd, BLOCK); /* failure shows at the first header */
     return a;
@@ -82,7 +95,7 @@ void tar_free(Tar *a)
         return;
     archive_read_free(a->a);
     input_close(&a->in);
-    free(a->path);
+    source_release(&a->source);
     free(a);
 }
 
@@ -102,15 +115,17 @@ static const char *name_of(struct archive_entry *entry)
     return name ? name : "?";
 }
 
-/* The bytes of the member whose header was read; false when there are fewer than it promises. */
+/* The bytes of the member whose header was read; false when there are fewer than it promises. Memory grows with what comes. */
 static bool read_data(struct archive *a, Source *out, size_t size)
 {
-    out->data = xmalloc(size + 1);
-    while (out->size < size) {
-        la_ssize_t n = archive_read_data(a, out->data + out->size, size - out->size);
-        if (n <= 0)
-            break;
-        out->size += (size_t)n;
+    size_t capacity = 0;
+    la_ssize_t n = 1;
+    out->data = array_reserve(NULL, &capacity, 1, 1);
+    while (out->size < size && n > 0) {
+        size_t step = size - out->size < STEP ? size - out->size : STEP;
+        out->data = array_reserve(out->data, &capacity, out->size + step, 1);
+        n = archive_read_data(a, out->data + out->size, step);
+        out->size += n > 0 ? (size_t)n : 0;
     }
     if (out->size == size)
         return true;
@@ -119,18 +134,20 @@ static bool read_data(struct archive *a, Source *out, size_t size)
     return false;
 }
 
+static char *large_text(int64_t size, int64_t most)
+{
+    return xasprintf("a member of %lld bytes, expected at most %lld", (long long)size, (long long)most);
+}
+
 static bool read_member(Tar *a, Source *out, struct archive_entry *entry)
 {
     int64_t size = archive_entry_size(entry);
-    char *name = xasprintf("%s/%s", a->path, name_of(entry));
-    if (size > member_max) {
-        out->problem = xasprintf("a member of %lld bytes, expected at most %lld", (long long)size, (long long)member_max);
-        out->name = name;
-        out->label = xstrdup(name);
-        return true;
-    }
-    if (a->later) {
-        out->shard = xstrdup(a->path);
+    char *name = xasprintf("%s/%s", a->source.label, name_of(entry));
+    if (size > a->max_bytes) {
+        out->problem = large_text(size, a->max_bytes);
+    } else if (a->later) {
+        out->shard = xstrdup(a->source.label);
+        out->place = a->source.place;
         out->at = archive_read_header_position(a->a);
     } else if (!read_data(a->a, out, (size_t)size)) {
         return problem(a, out, name);
@@ -145,22 +162,22 @@ static bool not_opened(Tar *a, Source *out)
 {
     if (a->ended || a->report.verdict == VERDICT_CUT)
         return false;
-    *out = (Source){.name = xstrdup(a->path), .label = xstrdup(a->path), .problem = xstrdup(a->report.reason)};
+    const char *name = a->source.label;
+    *out = (Source){.name = xstrdup(name), .label = xstrdup(name), .problem = xstrdup(a->report.reason)};
     a->ended = true;
     return true;
 }
 
 /* Whether a member can be found again by its place in the file: in a compressed shard or a pipe it cannot. */
-static bool can_seek(Tar *a)
+static bool can_seek(const Tar *a)
 {
-    struct stat st;
-    return archive_filter_count(a->a) == 1 && stat(a->path, &st) == 0 && S_ISREG(st.st_mode);
+    return archive_filter_count(a->a) == 1 && !a->in.copied;
 }
 
 static bool not_seekable(Tar *a, Source *out)
 {
-    *out = (Source){.name = xstrdup(a->path),
-                    .label = xstrdup(a->path),
+    *out = (Source){.name = xstrdup(a->source.label),
+                    .label = xstrdup(a->source.label),
                     .problem = xasprintf("%s, whose members --shuffle cannot take out of order: give it as a plain tar file",
                                          archive_filter_count(a->a) == 1 ? "a pipe" : "a compressed shard")};
     a->ended = true;
@@ -178,7 +195,7 @@ bool tar_next(Tar *a, Source *out)
         if (rc == ARCHIVE_EOF)
             return false;
         if (rc < ARCHIVE_WARN)
-            return problem(a, out, xstrdup(a->path));
+            return problem(a, out, xstrdup(a->source.label));
         if (a->later && !can_seek(a))
             return not_seekable(a, out);
         const char *name = archive_entry_pathname(entry);
@@ -189,17 +206,18 @@ bool tar_next(Tar *a, Source *out)
     return false;
 }
 
-void tar_load(Source *out)
+void tar_load(Source *out, int64_t max_bytes)
 {
     struct archive *a = reader_of_tar();
     struct archive_entry *entry;
-    int fd = open(out->shard, O_RDONLY | O_CLOEXEC);
-    bool found = fd >= 0 && lseek(fd, out->at, SEEK_SET) == out->at && archive_read_open_fd(a, fd, BLOCK) == ARCHIVE_OK &&
-                 archive_read_next_header(a, &entry) >= ARCHIVE_WARN && archive_entry_size(entry) <= member_max;
-    if (!found || !read_data(a, out, (size_t)archive_entry_size(entry)))
+    bool found = lseek(out->fd, out->at, SEEK_SET) == out->at && archive_read_open_fd(a, out->fd, BLOCK) == ARCHIVE_OK &&
+                 archive_read_next_header(a, &entry) >= ARCHIVE_WARN;
+    int64_t size = found ? archive_entry_size(entry) : 0, most = max_bytes < member_max ? max_bytes : member_max;
+    if (size > most)
+        out->problem = large_text(size, most);
+    else if (!found || !read_data(a, out, (size_t)size))
         out->problem = xasprintf("its member at byte %lld of %s cannot be read: %s", (long long)out->at, out->shard,
                                  archive_error_string(a) ? archive_error_string(a) : "the file has changed or is cut");
     archive_read_free(a);
-    if (fd >= 0)
-        close(fd);
+    source_close(out);
 }

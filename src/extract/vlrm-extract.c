@@ -4,8 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/sandbox.h"
 #include "base/signals.h"
 #include "extract/journal.h"
+#include "extract/opener.h"
 #include "stream/filter.h"
 
 static Settings o;
@@ -27,6 +29,12 @@ static const Option options[] = {
     {"loop", 0, OPTION_FLAG, &o.loop, NULL, 0, 0, NULL, "begin again after the last source, for ever; ids end in @PASS, from 1"},
     {"limit", 0, OPTION_INT, &o.limit, "0", 0, 9e15, "N", "end after N frames; 0 for no limit"},
     {"deadline", 0, OPTION_REAL, &o.deadline, "0", 0, 1e9, "SEC", "give a source up after so many seconds; 0 for never"},
+    {"max-pixels", 0, OPTION_INT, &o.max_pixels, "134217728", 1, IMAGE_MAX_PIXELS, "N",
+     "a picture of more pixels than this, as stored or as --size PX makes it, is too large: its source fails, undecoded"},
+    {"max-bytes", 0, OPTION_INT, &o.max_bytes, "137438953472", 1, 9e15, "N",
+     "a source of more bytes than this is too large; so is always a still of more than 1 GiB, and a tar shard's member of more "
+     "than 2 GiB"},
+    SANDBOX_OPTION(o.sandbox),
     {"", 0, OPTION_FLAG, NULL, NULL, 0, 0, NULL, "Which frames of a video"},
     {"every", 0, OPTION_REAL, &o.every, "0", 0, 1e9, "SEC", "a frame every SEC seconds instead of keyframes; decodes everything"},
     {"scene", 0, OPTION_REAL, &o.scene, "0", 0, 1, "T",
@@ -74,7 +82,8 @@ static const Program program = {
     .description =
         "Each operand is a video of any kind that FFmpeg knows, an image (JPEG, PNG, WebP), a folder (walked "
         "recursively in byte order of the paths; "
-        "names that begin with a dot are passed over), a tar shard in WebDataset layout, or - for the bytes of one "
+        "names that begin with a dot are passed over, and so are FIFOs, devices and sockets, with a line on stderr), "
+        "a tar shard in WebDataset layout, or - for the bytes of one "
         "file on stdin.\n\n"
         "By default the frames are the keyframes of the video stream, with the container's own time stamps, turned "
         "upright, in square pixels. A record's "
@@ -88,6 +97,9 @@ static const Program program = {
         "white, stored as PNG).\n\n"
         "A damaged file gives the frames it has, a line on stderr that says what is missing, and exit status 3; so do "
         "files that cannot be read. "
+        "A source opens nothing but itself: playlists and other files that name further files or hosts are unreadable, and what "
+        "decodes runs in a process that can open no file, reach no network and start no program (--sandbox; with --again it may "
+        "open files). "
         "The end record counts what is missing as failed. Damage is told where it is met: a keyframe that --max "
         "does not keep is not decoded, and in place of a damaged one comes the next.\n\n"
         "With --again nothing is chosen: each record of FILE gets the picture that it says it has, made from the source that "
@@ -248,7 +260,8 @@ static void print_line(const char *key, json_t *value)
 
 static int dry_run(char **operands, int n)
 {
-    Sources *sources = sources_new(&o, operands, n);
+    Opener *opener = opener_new(&o, operands, n);
+    Sources *sources = sources_new(&o, opener);
     Source s;
     bool any = o.resume;
     print_line("params", options_json(&program));
@@ -258,6 +271,7 @@ static int dry_run(char **operands, int n)
         any = true;
     }
     sources_free(sources);
+    opener_free(opener);
     if (interrupted())
         return finish_stdout(STATUS_INTERRUPTED);
     if (!any)
@@ -270,17 +284,20 @@ int main(int argc, char **argv)
     int n;
     char **operands = options_parse(&program, argc, argv, &n);
     check_options(operands, n);
-    if (o.again)
+    if (o.again) {
+        sandbox_confine((Sandbox)o.sandbox); /* it opens what records name, as it reads them */
         return again_run(&o, &program);
+    }
     signals_init();
     if (o.dry_run)
         return dry_run(operands, n);
     Error err = {0};
     Totals totals = {0};
+    Opener *opener = opener_new(&o, operands, n);
     Journal *journal = o.journal ? journal_open(&o, &err) : NULL;
     if (o.journal && !journal)
         die_status(err.status ? err.status : STATUS_FAILURE, "%s", err.text);
-    Sources *sources = sources_new(&o, operands, n);
+    Sources *sources = sources_new(&o, opener);
     json_t *in_force = options_json(&program);
     Writer *w = o.append ? append_open(&o, journal, in_force, begin, &totals) : writer_new(1, "stdout", (int)o.zstd);
     json_decref(in_force);
@@ -291,11 +308,13 @@ int main(int argc, char **argv)
         warn("%s", writer_error(w)->text);
         status = writer_error(w)->status ? writer_error(w)->status : STATUS_FAILURE;
     } else {
+        sandbox_seal((Sandbox)o.sandbox); /* where the kernel has less, it has said so */
         (void)!jobs_run(&o, sources, journal, w, &totals, &err);
         status = end_stream(w, &totals, &err);
     }
     writer_free(w);
     sources_free(sources);
+    opener_free(opener);
     journal_close(journal);
     return finish_stdout(status);
 }

@@ -9,16 +9,20 @@
 #include "media/resize.h"
 #include "stream/seal.h"
 
-void wanted_size(const Settings *s, int *width, int *height)
+bool wanted_size(const Settings *s, int *width, int *height, Error *err)
 {
-    if (s->size_width) {
-        *width = s->size_width;
-        *height = s->size_height;
-    } else if (s->size_short) {
-        int shorter = *width < *height ? *width : *height;
-        *width = (int)((int64_t)s->size_short * *width / shorter);
-        *height = (int)((int64_t)s->size_short * *height / shorter);
+    int64_t w = *width, h = *height, shorter = w < h ? w : h;
+    if (s->size_short) {
+        w = s->size_short * w / shorter;
+        h = s->size_short * h / shorter;
+        if (w > IMAGE_MAX_SIDE || h > IMAGE_MAX_SIDE || w * h > s->max_pixels)
+            return error_set(err,
+                             "%d x %d pixels would become %lld x %lld, expected at most %d a side and %lld in all (--max-pixels)",
+                             *width, *height, (long long)w, (long long)h, IMAGE_MAX_SIDE, (long long)s->max_pixels);
     }
+    *width = s->size_width ? s->size_width : (int)w;
+    *height = s->size_width ? s->size_height : (int)h;
+    return true;
 }
 
 bool encode_image(Work *w, const Image *im, ImageFormat format, Error *err)
@@ -185,8 +189,7 @@ void frame_do(Work *w, Video *v, VideoFrame *f)
     Image im = {0};
     uint64_t look = 0;
     int width = f->width, height = f->height;
-    wanted_size(s, &width, &height);
-    if (looked_at && !video_image(v, &im, &err))
+    if (!wanted_size(s, &width, &height, &err) || (looked_at && !video_image(v, &im, &err)))
         frame_failed(w, f, &err);
     else if (looked_at && !filters_pass(w, &im, &look))
         ; /* counted as filtered */
@@ -237,11 +240,11 @@ static void merge_report(Outcome *out, VideoReport r)
     out->report.missing = missing;
 }
 
-static void video_do(Work *w, const Input *in, double until)
+static void video_do(Work *w, const Input *in)
 {
     const Settings *s = w->s;
     VideoInput input = {w->source->label, in->fd, in->data, in->size};
-    VideoChoice choice = {.until = until, .gaps = count_first(w) ? NULL : &w->out->gaps};
+    VideoChoice choice = {.until = w->until, .max_pixels = s->max_pixels, .gaps = count_first(w) ? NULL : &w->out->gaps};
     choice.mode = s->every > 0 ? VIDEO_EVERY : s->scene > 0 ? VIDEO_SCENE : VIDEO_KEYFRAMES;
     choice.amount = s->every > 0 ? s->every : s->scene;
     Chooser chooser = {.w = w, .key = hash_id(w->source->name, strlen(w->source->name))};
@@ -297,7 +300,7 @@ InputKind input_kind(const Input *in, const char *name)
     return image_format(head, n) == IMAGE_UNKNOWN || is_film(name) ? INPUT_VIDEO : INPUT_STILL;
 }
 
-static void input_do(Work *w, Input *in, double until)
+static void input_do(Work *w, Input *in)
 {
     VideoReport *r = &w->out->report;
     switch (input_kind(in, w->source->label)) {
@@ -308,27 +311,28 @@ static void input_do(Work *w, Input *in, double until)
                  "stream");
         break;
     case INPUT_VIDEO:
-        video_do(w, in, until);
+        video_do(w, in);
         break;
     case INPUT_STILL:
-        if (input_bytes(in, w->source->label, r))
+        if (input_bytes(in, r))
             still_do(w, in);
     }
 }
 
-void work_on(const Settings *s, const Source *source, Emit emit, void *context, Outcome *out)
+void work_on(const Settings *s, Source *source, Emit emit, void *context, Outcome *out)
 {
     Work w = {.s = s, .source = source, .emit = emit, .context = context, .out = out, .last_ms = INT64_MIN};
-    double until = s->deadline > 0 ? seconds_now() + s->deadline : 0;
+    w.until = s->deadline > 0 ? seconds_now() + s->deadline : 0;
     Input in;
     *out = (Outcome){0};
-    if (input_open(&in, source, until, &out->report)) {
+    if (input_open(&in, source, w.until, s->max_bytes, &out->report)) {
         input_digest(w.digest, &in);
-        input_do(&w, &in, until);
+        input_do(&w, &in);
     }
     if (w.stop)
         out->report = (VideoReport){.verdict = VERDICT_CUT};
     input_close(&in);
+    source_close(source);
     buffer_release(&w.file);
     free(w.looks);
 }

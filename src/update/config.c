@@ -50,7 +50,7 @@ static bool harmless(const char *key)
 {
     static const char *const keys[] = {"threads", "device", "jobs",   "zstd",         "decode-batch", "score-batch",
                                        "model",   "policy", "spool",  "spool-memory", "limit",        "journal",
-                                       "resume",  "retry",  "append", "list",         "deadline"};
+                                       "resume",  "retry",  "append", "list",         "deadline",     "sandbox"};
     for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)
         if (strcmp(key, keys[i]) == 0)
             return true;
