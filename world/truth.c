@@ -2,6 +2,7 @@
 #include "world/truth.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -171,13 +172,15 @@ static bool folder_lines_read(Truth *t, const char *path, Error *err)
     if (!folder)
         return error_set(err, "open %s:", path);
     bool ok = true;
-    for (struct dirent *entry; ok && (entry = readdir(folder));) {
+    for (struct dirent *entry; ok && (errno = 0, entry = readdir(folder));) {
         if (!ends_with(entry->d_name, ".jsonl"))
             continue;
         char *file = path_join(path, entry->d_name);
         ok = file_lines_read(t, file, err);
         free(file);
     }
+    if (ok && errno != 0)
+        ok = error_set(err, "read folder %s:", path);
     closedir(folder);
     return ok;
 }

@@ -180,7 +180,7 @@ static char *choose_file(const char *folder, Error *err)
     }
     char *best = NULL;
     int best_rank = 0, equals = 0;
-    for (struct dirent *e; (e = readdir(d));) {
+    for (struct dirent *e; errno = 0, (e = readdir(d));) {
         const char *n = e->d_name;
         int rank = strcmp(n, "model.safetensors.index.json") == 0 ? 5
                    : ends_with(n, ".safetensors.index.json")      ? 4
@@ -195,9 +195,10 @@ static char *choose_file(const char *folder, Error *err)
         free(best);
         best = xstrdup(n);
     }
+    bool whole = errno == 0 || error_set(err, "read folder %s:", folder);
     closedir(d);
-    char *path = best && equals == 1 ? path_join(folder, best) : NULL;
-    if (!best)
+    char *path = whole && best && equals == 1 ? path_join(folder, best) : NULL;
+    if (!best) /* unless it was said already that the folder cannot be read */
         error_set(err, "%s: no *.safetensors in this folder", folder);
     else if (!path)
         error_set(err, "%s: %d such files as %s and no model.safetensors.index.json; name one", folder, equals, best);

@@ -1,5 +1,6 @@
 /* vlrm-weights convert and merge: tensors go from one mapping to one file, a buffer at a time. */
 #include <dirent.h>
+#include <errno.h>
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
@@ -80,19 +81,30 @@ static bool is_weights(const char *name)
     return false;
 }
 
+/* A file beside the weights; folders stay where they are. */
+static void copy_other(const char *from, const char *to, const char *name)
+{
+    char *source = path_join(from, name), *target = path_join(to, name);
+    struct stat s;
+    if (stat(source, &s) != 0)
+        die("stat %s:", source);
+    if (S_ISREG(s.st_mode))
+        weights_copy(source, target);
+    free(source);
+    free(target);
+}
+
 void weights_copy_others(const char *from, const char *to)
 {
     DIR *d = opendir(from);
     if (!d)
         die("open %s:", from);
-    for (struct dirent *e; (e = readdir(d));) {
-        char *source = path_join(from, e->d_name), *target = path_join(to, e->d_name);
-        struct stat s;
-        if (e->d_name[0] != '.' && !is_weights(e->d_name) && stat(source, &s) == 0 && S_ISREG(s.st_mode))
-            weights_copy(source, target);
-        free(source);
-        free(target);
+    for (struct dirent *e; errno = 0, (e = readdir(d));) {
+        if (e->d_name[0] != '.' && !is_weights(e->d_name))
+            copy_other(from, to, e->d_name);
     }
+    if (errno != 0)
+        die("read folder %s:", from);
     closedir(d);
 }
 
