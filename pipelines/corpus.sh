@@ -94,7 +94,7 @@ shard_differs() {
         --slurpfile listed <(jq -cR 'fromjson? | .source // empty' "$2" 2>/dev/null) '
         def set: map({key: ., value: true}) | from_entries;
         # What says where things lie and how they are done leaves records as they are; lists are compared by what they name.
-        (["dry-run", "journal", "resume", "retry", "append", "jobs", "threads", "deadline", "list", "coco", "zstd"] | set) as $harmless |
+        (["dry-run", "journal", "resume", "retry", "append", "jobs", "threads", "deadline", "list", "coco", "zstd", "sandbox", "max-pixels", "max-bytes"] | set) as $harmless |
         def some(what): if length > 0 then "\(what) (\(length)): " + (.[:3] | join(", ")) + if length > 3 then ", .." else "" end else empty end;
         $plan[0].params as $now | ($made[0].params // {}) as $old | ($plan[1:] | map(.source)) as $sources |
         ($sources | set) as $wanted | ($listed | set) as $known |
