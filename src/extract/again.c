@@ -171,7 +171,7 @@ static bool make(Again *a, const Want *want, double until, Error *err)
     Work w = {.s = &want->settings, .source = &a->at.source, .emit = keep_shot, .context = a, .out = &a->outcome, .until = until};
     memcpy(w.digest, a->at.digest, sizeof w.digest);
     VideoReport *report = &a->outcome.report;
-    InputKind kind = input_kind(&a->at.in, a->at.label);
+    InputKind kind = input_kind(&a->at.in, a->at.label, report);
     if (kind == INPUT_VIDEO)
         make_video(a, want, &w, until);
     else if (kind == INPUT_STILL && input_bytes(&a->at.in, report))

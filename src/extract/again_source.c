@@ -74,12 +74,12 @@ static bool take(Reopened *o, const char *label, Source *source, double until, E
     VideoReport report = {0};
     if (source->path)
         source_open(source);
-    if (!input_open(&o->in, source, until, o->s->max_bytes, &report)) {
+    bool opened = input_open(&o->in, source, until, o->s->max_bytes, &report);
+    if (!opened || !input_digest(o->digest, &o->in, err)) {
         input_close(&o->in);
         source_release(source);
-        return error_set(err, "%s: %s", label, report.reason);
+        return opened ? error_prefix(err, "%s", label) : error_set(err, "%s: %s", label, report.reason);
     }
-    input_digest(o->digest, &o->in);
     o->source = *source;
     free(o->source.label); /* the record's own: a name made unique is told by it */
     o->source.label = xstrdup(label);

@@ -101,10 +101,10 @@ typedef struct Input {
 bool input_open(Input *in, const Source *s, double until, int64_t max_bytes, VideoReport *report);
 bool input_bytes(Input *in, VideoReport *report); /* all of it in memory, for a still: in->data, in->size */
 void input_close(Input *in);
-/* 16 hex digits that its bytes are known by (formats/frame.md); empty where they cannot be read. */
-void input_digest(char out[17], const Input *in);
-/* Up to n bytes from its beginning. */
-size_t input_head(const Input *in, uint8_t *out, size_t n);
+/* 16 hex digits that its bytes are known by (formats/frame.md); empty, and false, where they cannot be read. */
+__attribute__((warn_unused_result)) bool input_digest(char out[17], const Input *in, Error *err);
+/* Up to *n bytes from its beginning; *n: how many. */
+bool input_head(const Input *in, uint8_t *out, size_t *n, VideoReport *report);
 
 /* ---- frames ---- */
 
@@ -150,9 +150,9 @@ bool filters_pass(Work *w, const Image *im, uint64_t *look);
 uint64_t image_look(const Image *im);
 int look_distance(uint64_t a, uint64_t b);
 
-/* What a source is, told by its first bytes; motion JPEG without a container by its name. */
-typedef enum InputKind { INPUT_VIDEO, INPUT_STILL, INPUT_STREAM } InputKind;
-InputKind input_kind(const Input *in, const char *name);
+/* What a source is, told by its first bytes; motion JPEG without a container by its name. FAILED: the report says why. */
+typedef enum InputKind { INPUT_VIDEO, INPUT_STILL, INPUT_STREAM, INPUT_FAILED } InputKind;
+InputKind input_kind(const Input *in, const char *name, VideoReport *report);
 
 /* The size asked for, of a picture of width x height; false where that is more than --max-pixels. */
 bool wanted_size(const Settings *s, int *width, int *height, Error *err);

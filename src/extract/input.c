@@ -97,16 +97,20 @@ bool input_open(Input *in, const Source *s, double until, int64_t max_bytes, Vid
     return in->size <= max_bytes || too_large(r, "a source", in->size, max_bytes, " (--max-bytes)");
 }
 
-size_t input_head(const Input *in, uint8_t *out, size_t n)
+bool input_head(const Input *in, uint8_t *out, size_t *n, VideoReport *r)
 {
     if (in->fd >= 0) {
-        ssize_t got = pread(in->fd, out, n, 0);
-        return got > 0 ? (size_t)got : 0;
+        ssize_t got;
+        do
+            got = pread(in->fd, out, *n, 0);
+        while (got < 0 && errno == EINTR);
+        *n = got > 0 ? (size_t)got : 0;
+        return got >= 0 || refuse(r, VERDICT_UNREADABLE, "read:");
     }
-    n = (int64_t)n < in->size ? n : (size_t)in->size;
-    if (n > 0)
-        memcpy(out, in->data, n);
-    return n;
+    *n = (int64_t)*n < in->size ? *n : (size_t)in->size;
+    if (*n > 0)
+        memcpy(out, in->data, *n);
+    return true;
 }
 
 bool input_bytes(Input *in, VideoReport *r)

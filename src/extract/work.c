@@ -1,4 +1,5 @@
 /* One source from its bytes to its frames. */
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -291,10 +292,12 @@ static bool is_film(const char *name)
     return end && (strcasecmp(end, ".mjpeg") == 0 || strcasecmp(end, ".mjpg") == 0);
 }
 
-InputKind input_kind(const Input *in, const char *name)
+InputKind input_kind(const Input *in, const char *name, VideoReport *r)
 {
     uint8_t head[16];
-    const size_t n = input_head(in, head, sizeof head);
+    size_t n = sizeof head;
+    if (!input_head(in, head, &n, r))
+        return INPUT_FAILED;
     if (is_stream(head, n))
         return INPUT_STREAM;
     return image_format(head, n) == IMAGE_UNKNOWN || is_film(name) ? INPUT_VIDEO : INPUT_STILL;
@@ -303,7 +306,9 @@ InputKind input_kind(const Input *in, const char *name)
 static void input_do(Work *w, Input *in)
 {
     VideoReport *r = &w->out->report;
-    switch (input_kind(in, w->source->label)) {
+    switch (input_kind(in, w->source->label, r)) {
+    case INPUT_FAILED:
+        break;
     case INPUT_STREAM:
         r->verdict = VERDICT_UNREADABLE;
         snprintf(r->reason, sizeof r->reason,
@@ -319,15 +324,32 @@ static void input_do(Work *w, Input *in)
     }
 }
 
+/* A source that could not be read everywhere gives the frames that it has, without the digest that it lacks. */
+static void take_digest(Work *w, const Input *in, Error *err)
+{
+    if (!input_digest(w->digest, in, err))
+        gaps_add(&w->out->gaps, NAN, -1, err->text);
+}
+
+static void blame_digest(VideoReport *r, const Error *err)
+{
+    if (!err->text[0] || r->verdict != VERDICT_COMPLETE)
+        return;
+    r->verdict = VERDICT_DAMAGED;
+    snprintf(r->reason, sizeof r->reason, "%.500s", err->text);
+}
+
 void work_on(const Settings *s, Source *source, Emit emit, void *context, Outcome *out)
 {
     Work w = {.s = s, .source = source, .emit = emit, .context = context, .out = out, .last_ms = INT64_MIN};
     w.until = s->deadline > 0 ? seconds_now() + s->deadline : 0;
+    Error err = {0};
     Input in;
     *out = (Outcome){0};
     if (input_open(&in, source, w.until, s->max_bytes, &out->report)) {
-        input_digest(w.digest, &in);
+        take_digest(&w, &in, &err);
         input_do(&w, &in);
+        blame_digest(&out->report, &err);
     }
     if (w.stop)
         out->report = (VideoReport){.verdict = VERDICT_CUT};

@@ -54,6 +54,7 @@ JOBS = [
     Job("extract-tar", "vlrm-extract --jobs 1 ../in/photos.tar"),
     Job("extract-append", EXTRACT, grows=APPEND, keeps=True, again="--retry failed"),
     Job("extract-resume", EXTRACT, begin="appended", grows=APPEND, keeps=True, again="--retry failed"),
+    Job("extract-again", "vlrm-extract --again ../in/bare.vlrm"),
     Job("rollout", "vlrm-rollout --model ../in/blip2 --greedy --max-new-tokens 4 ../in/frames.vlrm"),
     Job("rollout-policy", "vlrm-rollout --model ../in/blip2 --policy ../in/begun/run/policy/step-000001 --sample --features --max-new-tokens 4",
         stdin="frames.vlrm"),
@@ -102,6 +103,7 @@ mkdir work; cd work
 vlrm-cat --from=json ../captions.jsonl > ../captions.vlrm
 ln -s . ../in # as jobs see it
 vlrm-extract --jobs 1 --size 32 ../in/photos > ../frames.vlrm
+vlrm-extract --jobs 1 --max 2 ../in/clip.mp4 ../in/photos.tar | vlrm-cat --bin=omit | vlrm-cat --from=json > ../bare.vlrm
 vlrm-reward --model ../in/blip2 --itm ../in/itm ../in/captions.vlrm > ../rewarded.vlrm
 vlrm-world-render --clips 1 --size 32 --out ../world
 vlrm-extract ../in/world/*.mp4 > ../world.vlrm
