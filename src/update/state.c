@@ -209,7 +209,9 @@ static bool state_take(Run *run, Learner *l, const State *s, const char *folder,
         run->next_batch = s->next_batch;
         run->signs = signs_from_json(json_object_get(s->root, "signs"));
         run->settled = (size_t)s->n_consumed;
-        memcpy(run->settled_digest, s->consumed, sizeof run->settled_digest);
+        const size_t n = strnlen(s->consumed, sizeof run->settled_digest - 1); /* none before the first step */
+        memcpy(run->settled_digest, s->consumed, n);
+        run->settled_digest[n] = '\0';
         note("%s: going on after step %lld, batch %lld", o->folder, (long long)s->step, (long long)s->next_batch);
     }
     return ok;
