@@ -92,11 +92,12 @@ Tensor *opt_prompts(Tape *t, const Opt *o, const Tensor *prefixes, size_t n_pref
 /*
  * Runs input rows x [m, hidden] through the blocks: keys and values of row i go to row at[i] of the cache, spans (over x's rows
  * and the cache's, in order) say who sees what, causally. Returns the last row of each span, which is what predicts its next
- * token, before the final norm: [n_spans, hidden]. A prompt's prefill and a step of decoding are both this.
+ * token, before the final norm: [n_spans, hidden]. A prompt's prefill and a step of decoding are both this; where every span has
+ * one query it is a step (tape_step).
  */
 Tensor *opt_advance(Tape *t, const Opt *o, KvCache *c, Tensor *x, const size_t *at, const Span *spans, size_t n_spans);
 
-/* Logits [n, vocabulary] of what opt_advance gives, through the final norm. */
+/* Logits [n, vocabulary] of what opt_advance gives, through the final norm; always computed as in a step. */
 Tensor *opt_logits(Tape *t, const Opt *o, const Tensor *x);
 
 #endif

@@ -119,15 +119,20 @@ Tensor *opt_advance(Tape *t, const Opt *o, KvCache *c, Tensor *x, const size_t *
     for (size_t i = 0; i < rows; i++)
         if (at[i] >= c->rows)
             bug("cache row %zu of %zu", at[i], c->rows);
+    tape_step(t, n_spans == rows);
     for (size_t i = 0; i < o->config.layers; i++) {
         if (i + 1 == o->config.layers && n_spans < rows)
             want_last_rows(t, &pass);
         x = block_cached(t, &o->blocks[i], &pass, x, &c->k[i], &c->v[i], at);
     }
+    tape_step(t, false);
     return x;
 }
 
 Tensor *opt_logits(Tape *t, const Opt *o, const Tensor *x)
 {
-    return op_linear(t, op_layernorm(t, x, &o->norm), &o->head);
+    tape_step(t, true);
+    Tensor *logits = op_linear(t, op_layernorm(t, x, &o->norm), &o->head);
+    tape_step(t, false);
+    return logits;
 }

@@ -5,8 +5,13 @@
  * Slots named *_backward add (+=) to the gradients they are given; a NULL gradient is not computed.
  * Every matrix is contiguous and row-major. Index arrays (spans, ids, row references) are host memory in every table.
  * Results do not depend on timing, and for one thread count they are the same to the last bit from run to run.
- * A row of a product does not depend on how many other rows there are, as far as m <= 64 (decoding: a caption does not depend on
- * its batch).
+ *
+ * Rows do not depend on one another: on a CPU a row of a product, and a query of an attention, is the same to the last bit
+ * however many others there are, whatever they hold, on any number of threads. So a caption does not depend on its batch, nor a
+ * reward. Each slot has one order of sums; those of one step of decoding (matmul_step, AttentionShape.step) have another than
+ * those of whole sequences, so the caller chooses, by what is computed and never by how much of it. The same holds of matmul_dx,
+ * but for the plain table; sums over rows (matmul_dw) depend on the rows. CUDA's tables promise this of products of up to 64
+ * rows.
  */
 #ifndef TENSOR_KERNELS_H
 #define TENSOR_KERNELS_H
@@ -43,6 +48,7 @@ typedef struct AttentionShape {
     size_t q_rows;      /* rows of q and out; rows in no span give zeros */
     double scale;       /* of q . k before the softmax: head dimension ^ -0.5 */
     bool causal;
+    bool step; /* each query is its sequence's only new row: keys and values are read where they lie */
 } AttentionShape;
 
 /* Adam (Kingma and Ba 2015, as torch.optim.Adam): m/(1-b1^s) / (sqrt(v/(1-b2^s)) + eps). */
@@ -66,6 +72,9 @@ typedef struct Kernels {
 
     /* y[m,n] = x[m,k] w[n,k]^T (+ bias[n], may be NULL) (+ y when add). The forward of a linear layer. */
     void (*matmul)(real *y, const real *x, DType type, const void *w, const real *bias, bool add, size_t m, size_t n, size_t k);
+    /* The same for a step of decoding: the few rows meet weights where they lie. Its sums may run in another order. */
+    void (*matmul_step)(real *y, const real *x, DType type, const void *w, const real *bias, bool add, size_t m, size_t n,
+                        size_t k);
     /* dx[m,k] += dy[m,n] w[n,k]. */
     void (*matmul_dx)(real *dx, const real *dy, DType type, const void *w, size_t m, size_t n, size_t k);
     /* dw[n,k] += dy[m,n]^T x[m,k]. */

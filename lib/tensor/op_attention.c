@@ -45,6 +45,7 @@ Tensor *op_attention(Tape *t, const Tensor *q, const Tensor *k, const Tensor *v,
 {
     AttentionShape shape = {
         .spans = spans, .n_spans = n_spans, .heads = heads, .cols = q->cols, .q_rows = q->rows, .causal = causal};
+    shape.step = tape_in_step(t);
     check_shapes(q, k, v, &shape);
     shape.scale = 1 / sqrt((double)(q->cols / heads));
     bool leads = has_grad(q) || has_grad(k) || has_grad(v);

@@ -28,15 +28,21 @@ static void check_shapes(const Tensor *x, const Linear *layer, const Lora *lora)
     op_expect("linear", "columns of the adapter's B", lora->b.cols, lora->a.rows);
 }
 
+/* y = x w^T + bias (+ y), as the tape is in a step of decoding or not. */
+static void multiply(Tape *t, Tensor *y, const Tensor *x, const Tensor *w, const real *bias, bool add)
+{
+    const Kernels *k = tape_kernels(t);
+    (tape_in_step(t) ? k->matmul_step : k->matmul)(y->data, x->data, w->type, w->data, bias, add, x->rows, w->rows, w->cols);
+}
+
 /* Adds the adapter's share to y; returns scale x A^T. */
 static const Tensor *lora_forward(Tape *t, const Tensor *x, const Lora *l, Tensor *y)
 {
     const Kernels *k = tape_kernels(t);
-    size_t r = l->a.rows;
-    Tensor *h = tape_tensor(t, x->rows, r, false);
-    k->matmul(h->data, x->data, l->a.type, l->a.data, NULL, false, x->rows, r, x->cols);
+    Tensor *h = tape_tensor(t, x->rows, l->a.rows, false);
+    multiply(t, h, x, &l->a, NULL, false);
     k->scale(h->data, l->scale, tensor_size(h));
-    k->matmul(y->data, h->data, l->b.type, l->b.data, NULL, true, x->rows, l->b.rows, r);
+    multiply(t, y, h, &l->b, NULL, true);
     return h;
 }
 
@@ -92,7 +98,7 @@ static Tensor *linear(Tape *t, Tensor *residual, const Tensor *x, const Linear *
     bool spent = residual && op_spends(t, residual);
     TapeMark mark = tape_mark(t);
     Tensor *y = residual ? tape_tensor_onto(t, residual, leads) : tape_tensor(t, x->rows, w->rows, leads);
-    k->matmul(y->data, x->data, w->type, w->data, layer->bias.data, false, x->rows, w->rows, w->cols);
+    multiply(t, y, x, w, layer->bias.data, false);
     const Tensor *scaled = lora ? lora_forward(t, x, lora, y) : NULL;
     if (residual)
         k->add(spent ? residual->data : y->data, y->data, residual->data, tensor_size(y));

@@ -35,6 +35,13 @@ typedef struct Norm {
 void tape_adapter(Tape *t, Adapter adapter);
 Adapter tape_adapter_in_force(const Tape *t);
 
+/*
+ * Whether what follows is a step of decoding, one new row of each sequence: linear layers and attention then read weights, keys
+ * and values where they lie, which suits few rows; their sums run in another order. Off in a new tape; never while recording.
+ */
+void tape_step(Tape *t, bool on);
+bool tape_in_step(const Tape *t);
+
 /* y[m, out] = x W^T + b + adapter. */
 Tensor *op_linear(Tape *t, const Tensor *x, const Linear *layer);
 

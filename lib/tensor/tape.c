@@ -37,7 +37,7 @@ struct Tape {
     size_t n_notes;
     Mode mode;
     Adapter adapter;
-    bool segments;
+    bool segments, step;
     Scope *scope; /* the segment being recorded; NULL outside */
 };
 
@@ -92,6 +92,18 @@ void tape_adapter(Tape *t, Adapter adapter)
 Adapter tape_adapter_in_force(const Tape *t)
 {
     return t->adapter;
+}
+
+void tape_step(Tape *t, bool on)
+{
+    if (on && t->mode != MODE_OFF)
+        bug("a step of decoding is not recorded");
+    t->step = on;
+}
+
+bool tape_in_step(const Tape *t)
+{
+    return t->step;
 }
 
 void tape_segments(Tape *t, bool on)

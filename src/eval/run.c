@@ -121,7 +121,8 @@ static void encode_images(Reading *g)
     }
 }
 
-/* A text that came before has the row that it had then, to the bit: rounding depends on a batch's other texts, a tie may not. */
+/* A text that came before has the row that it had then, to the bit: on a CUDA device rounding depends on a batch's other texts, a
+ * tie may not. */
 static void share_row(Texts *t, size_t at, TextSlice text, size_t cols)
 {
     uint64_t key = hash_id(text.data, text.size);

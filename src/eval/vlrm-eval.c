@@ -61,7 +61,8 @@ static const Option options[] = {
     {"max-drop", 0, OPTION_LIST, &opt.max_drop, NULL, 0, 0, "X,..",
      "exit 7 if mrr or an R@K is more than X below the baseline's; NAME=X: that metric"},
     {"", 0, OPTION_FLAG, NULL, NULL, 0, 0, NULL, "Machine"},
-    {"batch", 0, OPTION_INT, &opt.batch, "8", 1, 4096, "N", "captions that go through the models together"},
+    {"batch", 0, OPTION_INT, &opt.batch, "8", 1, 4096, "N",
+     "captions that go through the models together, which on a CPU changes no number"},
     MACHINE_OPTIONS(opt.machine),
     {0},
 };

@@ -1,9 +1,9 @@
 /*
  * vlrm-reward: captions to the return of every token (paper, section 3.4, equation 1, Table 1).
  *
- * Captions are gathered into scoring batches for the models, the same ones however slowly they come: sums are rounded by what is
- * computed together. With CLIP, whose Phi is over the records of a batch, they then wait in the spool until the batch is
- * complete. Here are the options and the loop; the models are in scorers.c, the arithmetic in returns.c.
+ * Captions are gathered into scoring batches for the models, the same ones however slowly they come: on a CUDA device sums are
+ * rounded by what is computed together. With CLIP, whose Phi is over the records of a batch, they then wait in the spool until
+ * the batch is complete. Here are the options and the loop; the models are in scorers.c, the arithmetic in returns.c.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -60,7 +60,7 @@ static const Option options[] = {
     {"batch", 0, OPTION_INT, &opt.batch, "0", 0, 1e9, "N",
      "records over which Phi is computed; 0: as the input's batch records say"},
     {"score-batch", 0, OPTION_INT, &opt.score_batch, "0", 0, 4096, "N",
-     "captions that go through the models together; 0: 8, on a CUDA device 64"},
+     "captions that go through the models together, which on a CPU changes no byte of a record; 0: 8, on a CUDA device 64"},
     {"spool", 0, OPTION_STRING, &opt.spool, "/tmp", 0, 0, "DIR",
      "where records of a batch wait that do not fit --spool-memory (CLIP only)"},
     {"spool-memory", 0, OPTION_INT, &opt.spool_memory, "1024", 1, 1e9, "MIB", "for records that wait for their batch"},

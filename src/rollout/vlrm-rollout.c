@@ -58,7 +58,7 @@ static const Option options[] = {
     {"length-penalty", 0, OPTION_REAL, &opt.length_penalty, "1", -10, 10, "P", "beams: scores are divided by length^P"},
     {"", 0, OPTION_FLAG, NULL, NULL, 0, 0, NULL, "Machine"},
     {"decode-batch", 0, OPTION_INT, &opt.decode_batch, "0", 0, 4096, "N",
-     "frames that are decoded together; 0: 8, on a CUDA device 64"},
+     "frames that are decoded together, which on a CPU changes no byte of a record; 0: 8, on a CUDA device 64"},
     MACHINE_OPTIONS(opt.machine),
     FILTER_OPTION_ZSTD(opt.zstd),
     {0},

@@ -120,6 +120,11 @@ static void run_matmul(const Kernels *t, const Case *c)
     t->matmul(y, x, c->type, cold_weights(c->n * c->k * dtype_size(c->type)), NULL, false, c->m, c->n, c->k);
 }
 
+static void run_step(const Kernels *t, const Case *c)
+{
+    t->matmul_step(y, x, c->type, cold_weights(c->n * c->k * dtype_size(c->type)), NULL, false, c->m, c->n, c->k);
+}
+
 static void run_dx(const Kernels *t, const Case *c)
 {
     t->matmul_dx(z, y, c->type, cold_weights(c->n * c->k * dtype_size(c->type)), c->m, c->n, c->k);
@@ -162,6 +167,7 @@ static void run_attention(const Kernels *t, const Case *c)
         spans[i] = (Span){.q = i * c->n, .nq = c->n, .k = i * c->k, .nk = c->k};
     AttentionShape shape = {
         .spans = spans, .n_spans = c->m, .heads = 16, .cols = 1408, .q_rows = c->m * c->n, .scale = 0.1, .causal = c->n == c->k};
+    shape.step = c->n == 1;
     const float *cache = c->n == 1 ? cold_weights(c->m * c->k * 1408 * 8) : x;
     t->attention(y, NULL, x, cache, c->n == 1 ? cache + c->m * c->k * 1408 : x, &shape);
 }
@@ -182,7 +188,7 @@ static double blas_peer(const Case *c)
 static void measure(const Kernels *t, const Case *c)
 {
     double speed[MAX_ROUNDS], ratio[MAX_ROUNDS], floor[MAX_ROUNDS], peer[MAX_ROUNDS];
-    bool memory = c->bytes > 0, product = c->run == run_matmul || c->run == run_dx || c->run == run_dw;
+    bool memory = c->bytes > 0, product = c->run == run_matmul || c->run == run_step || c->run == run_dx || c->run == run_dw;
     c->run(t, c);
     for (int r = 0; r < rounds; r++) {
         floor[r] = memory ? read_floor() : fma_floor();
@@ -207,18 +213,21 @@ static void measure(const Kernels *t, const Case *c)
 static void measure_streamed(const Kernels *t, DType type, size_t m, size_t n, size_t k)
 {
     double weight = (double)n * (double)k;
-    measure(t, &(Case){"matmul", 2.0 * (double)m * weight, weight * (double)dtype_size(type), run_matmul, type, m, n, k});
+    measure(t, &(Case){"matmul_step", 2.0 * (double)m * weight, weight * (double)dtype_size(type), run_step, type, m, n, k});
 }
 
 static void measure_products(const Kernels *t)
 {
-    static const size_t rows[] = {1, 2, 4, 8, 16, 32, 64, 128, 256, 424, MAX_M};
+    static const size_t steps[] = {1, 2, 4, 8, 16, 32, 64, 128, 320}, rows[] = {1, 8, 32, 64, 128, 256, 424, MAX_M};
     static const DType types[] = {DTYPE_F32, DTYPE_F16, DTYPE_BF16};
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        for (size_t d = 0; d < 3; d++)
+            measure(t, &(Case){"matmul", 2.0 * (double)rows[i] * N * K, 0, run_matmul, types[d], rows[i], N, K});
+    for (size_t i = 0; i < sizeof steps / sizeof *steps; i++)
         for (size_t d = 0; d < 3; d++) {
-            size_t m = rows[i];
+            size_t m = steps[i];
             if (m > 8) {
-                measure(t, &(Case){"matmul", 2.0 * (double)m * N * K, 0, run_matmul, types[d], m, N, K});
+                measure(t, &(Case){"matmul_step", 2.0 * (double)m * N * K, 0, run_step, types[d], m, N, K});
                 continue;
             }
             measure_streamed(t, types[d], m, N, K);

@@ -82,6 +82,13 @@ static void mirror_matmul(real *y, const real *x, DType type, const void *w, con
     back();
 }
 
+static void mirror_matmul_step(real *y, const real *x, DType type, const void *w, const real *bias, bool add, size_t m, size_t n,
+                               size_t k)
+{
+    device->matmul_step(out(y, m * n), in(x, m * k), type, stored(type, w, n * k), in(bias, n), add, m, n, k);
+    back();
+}
+
 static void mirror_matmul_dx(real *dx, const real *dy, DType type, const void *w, size_t m, size_t n, size_t k)
 {
     device->matmul_dx(out(dx, m * k), in(dy, m * n), type, stored(type, w, n * k), m, n, k);
@@ -332,6 +339,7 @@ static const Kernels *mirror_of(const Kernels *under)
         .name = under->name,
         .compute = under->compute,
         .matmul = mirror_matmul,
+        .matmul_step = mirror_matmul_step,
         .matmul_dx = mirror_matmul_dx,
         .matmul_dw = mirror_matmul_dw,
         .column_sums = mirror_column_sums,

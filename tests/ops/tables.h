@@ -69,7 +69,7 @@ static real *draw(size_t n)
 }
 
 /* A copy of x: the second table starts from what the first did. */
-static real *twin(const real *x, size_t n)
+static inline real *twin(const real *x, size_t n)
 {
     real *data = buffer(n);
     memcpy(data, x, n * sizeof *data);
@@ -87,7 +87,7 @@ static void buffers_release(void)
     n_buffers = 0;
 }
 
-static void check(const real *found, const real *expected, size_t n, double most)
+static inline void check(const real *found, const real *expected, size_t n, double most)
 {
     double error = 0, size = 0;
     for (size_t i = 0; i < n; i++) {
@@ -131,7 +131,7 @@ static void on_table(const Kernels *table, void (*test)(void))
 }
 
 /* The CUDA tables, where a device is found; else says why not. */
-static void on_cuda_tables(void (*test)(void))
+static inline void on_cuda_tables(void (*test)(void))
 {
     for (Compute c = COMPUTE_F32; c <= COMPUTE_BF16; c++) {
         const Kernels *cuda;
@@ -143,7 +143,7 @@ static void on_cuda_tables(void (*test)(void))
     }
 }
 
-static void on_every_table(void (*test)(void))
+static inline void on_every_table(void (*test)(void))
 {
     const Kernels *tables[MAX_TABLES];
     size_t n = kernels_cpu_all(tables, MAX_TABLES);

@@ -293,7 +293,8 @@ static void rows_added(void)
 static void check_attention(size_t q_rows, size_t k_rows, size_t heads, size_t d, bool causal, const Span *spans, size_t n_spans)
 {
     size_t cols = heads * d, nq = q_rows * cols, nk = k_rows * cols;
-    AttentionShape shape = {spans, n_spans, heads, cols, q_rows, 1 / sqrt((double)d), causal};
+    AttentionShape shape = {spans, n_spans, heads, cols, q_rows, 1 / sqrt((double)d), causal, false}, step = shape;
+    step.step = true;
     real *q = draw(nq), *k = draw(nk), *v = draw(nk), *dout = draw(nq);
     real *out[2], *stats[2], *dq[2], *dk[2], *dv[2];
     const Kernels *tables[] = {plain, fast};
@@ -318,6 +319,9 @@ static void check_attention(size_t q_rows, size_t k_rows, size_t heads, size_t d
     for (size_t i = 0; i < nq; i++)
         if (!same(bare[i], out[1][i]))
             fail_msg("%s (%s): value %zu differs", what, fast->name, i);
+    what = "attention, as a step";
+    fast->attention(bare, NULL, q, k, v, &step);
+    check(bare, out[0], nq, tolerance_functions);
     what = "attention, a gradient of keys only";
     real *only = twin(k, nk);
     fast->attention_backward(NULL, only, NULL, dout, out[1], stats[1], q, k, v, &shape);
@@ -353,11 +357,11 @@ static void attention_alone(void)
         for (size_t i = 0; i < 6; i++)
             spans[i] = (Span){i * nq, nq, 0, 4, 4 + i * KEYS, KEYS - i};
         real *q = draw(6 * nq * COLS), *k = draw(140 * COLS), *v = draw(140 * COLS), *all = buffer(6 * nq * COLS);
-        AttentionShape shape = {spans, 6, HEADS, COLS, 6 * nq, 0.2, true};
+        AttentionShape shape = {spans, 6, HEADS, COLS, 6 * nq, 0.2, true, nq == 1};
         fast->attention(all, NULL, q, k, v, &shape);
         for (size_t i = 0; i < 6; i++) {
             real *one = buffer(6 * nq * COLS);
-            AttentionShape alone = {&spans[i], 1, HEADS, COLS, 6 * nq, 0.2, true};
+            AttentionShape alone = {&spans[i], 1, HEADS, COLS, 6 * nq, 0.2, true, nq == 1};
             fast->attention(one, NULL, q, k, v, &alone);
             for (size_t j = i * nq * COLS; j < (i + 1) * nq * COLS; j++)
                 if (!same(one[j], all[j]))

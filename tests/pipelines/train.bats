@@ -94,7 +94,7 @@ hold_up_stages() {
     done
 }
 
-# Batches whose products are rounded by what is in them together, unlike those above: their groups must not depend on time.
+# Batches that go through the models in many groups, unlike those above, which a device rounds each by what is in it.
 @test "the bundled models, 128 captions a step: held up or killed, the same parameters" {
     [ -d "$ROOT/share/tiny" ] || skip 'no share/tiny: there are no bundled models to train'
     vlrm-world-render --split train --seed 21 --clips 30 --size 96 --out "$TMP/clips"

@@ -11,7 +11,7 @@
 #include "tensor/cpu/plain.h"
 #include "tensor/cpu/scratch.h"
 
-enum { LANES = PANEL_COLUMNS, FEW_QUERIES = 4 };
+enum { LANES = PANEL_COLUMNS };
 
 typedef struct AttentionJob {
     real *out, *stats;

@@ -1,8 +1,9 @@
 /*
  * Attention on vectors, by span and head. The formulas are plain_attention.c's.
  *
- * A few queries (decoding) read keys and values where they lie. More are taken 2 VL at a time as the lanes of transposed scores
- * [keys][lanes], so that the softmax needs no sums across lanes and its result is at once the packed left factor of p v.
+ * The queries of a step of decoding read keys and values where they lie. Those of sequences are taken 2 VL at a time as the lanes
+ * of transposed scores [keys][lanes], so that the softmax needs no sums across lanes and its result is at once the packed left
+ * factor of p v. Either way a query's sums run over the keys in their order, prefix or own, whatever other queries there are.
  */
 #include <math.h>
 #include <string.h>
@@ -16,7 +17,7 @@
 enum { KEYS_AHEAD = 16 };
 
 /* scores[j] = scale q . key j for `count` rows of x from row0 on. */
-static void few_scores(const AttentionJob *w, float *scores, const float *q, size_t row0, size_t count, size_t head)
+static void step_scores(const AttentionJob *w, float *scores, const float *q, size_t row0, size_t count, size_t head)
 {
     size_t cols = w->shape->cols;
     const float *x = w->k + row0 * cols + head * w->d;
@@ -41,7 +42,7 @@ static void few_scores(const AttentionJob *w, float *scores, const float *q, siz
 }
 
 /* out += sum of p[j] value j, for `count` rows of v from row0 on; VL values of a head at a time. */
-static void few_values(const AttentionJob *w, float *out, const float *p, size_t row0, size_t count, size_t head)
+static void step_values(const AttentionJob *w, float *out, const float *p, size_t row0, size_t count, size_t head)
 {
     size_t cols = w->shape->cols;
     for (size_t e = 0; e < w->d; e += 2 * VL) {
@@ -63,7 +64,7 @@ static void few_values(const AttentionJob *w, float *out, const float *p, size_t
 }
 
 /* Scores to probabilities. */
-static void few_softmax(float *p, size_t n, float *stats)
+static void step_softmax(float *p, size_t n, float *stats)
 {
     float max = -INFINITY;
     for (size_t j = 0; j < n; j++)
@@ -83,18 +84,18 @@ static void few_softmax(float *p, size_t n, float *stats)
     }
 }
 
-static void few_queries(const AttentionJob *w, const Span *s, size_t head)
+static void step_queries(const AttentionJob *w, const Span *s, size_t head)
 {
     float *scores = scratch(SCRATCH_ROWS, (s->n_prefix + s->nk + VL) * sizeof *scores);
     for (size_t i = 0; i < s->nq; i++) {
         size_t at = (s->q + i) * w->shape->cols + head * w->d, own = span_visible(s, i, w->shape->causal);
         if (s->n_prefix > 0)
-            few_scores(w, scores, w->q + at, s->prefix, s->n_prefix, head);
+            step_scores(w, scores, w->q + at, s->prefix, s->n_prefix, head);
         if (own > 0)
-            few_scores(w, scores + s->n_prefix, w->q + at, s->k, own, head);
-        few_softmax(scores, s->n_prefix + own, w->stats ? w->stats + ((s->q + i) * w->shape->heads + head) * 2 : NULL);
-        few_values(w, w->out + at, scores, s->prefix, s->n_prefix, head);
-        few_values(w, w->out + at, scores + s->n_prefix, s->k, own, head);
+            step_scores(w, scores + s->n_prefix, w->q + at, s->k, own, head);
+        step_softmax(scores, s->n_prefix + own, w->stats ? w->stats + ((s->q + i) * w->shape->heads + head) * 2 : NULL);
+        step_values(w, w->out + at, scores, s->prefix, s->n_prefix, head);
+        step_values(w, w->out + at, scores + s->n_prefix, s->k, own, head);
     }
 }
 
@@ -102,8 +103,8 @@ static void attention_part(void *context, size_t part)
 {
     const AttentionJob *w = context;
     const Span *span = &w->shape->spans[part / w->shape->heads];
-    if (span->nq <= FEW_QUERIES)
-        few_queries(w, span, part % w->shape->heads);
+    if (w->shape->step)
+        step_queries(w, span, part % w->shape->heads);
     else
         head_forward(w, span, part % w->shape->heads);
 }

@@ -8,6 +8,7 @@
 #include "tensor/cpu/matmul_vec.h"
 
 static void (*matmul_lower)(real *, const real *, DType, const void *, const real *, bool, size_t, size_t, size_t);
+static void (*matmul_step_lower)(real *, const real *, DType, const void *, const real *, bool, size_t, size_t, size_t);
 static void (*matmul_dx_lower)(real *, const real *, DType, const void *, size_t, size_t, size_t);
 
 static void matmul_bf16(real *y, const real *x, DType type, const void *w, const real *bias, bool add, size_t m, size_t n,
@@ -16,7 +17,16 @@ static void matmul_bf16(real *y, const real *x, DType type, const void *w, const
     if (dtype_size(type) != 2)
         matmul_lower(y, x, type, w, bias, add, m, n, k);
     else
-        product_forward(y, inputs_rounded(x, m * k), weight_kind(type, COMPUTE_F32), w, bias, add, m, n, k);
+        product_forward(false, y, inputs_rounded(x, m * k), weight_kind(type, COMPUTE_F32), w, bias, add, m, n, k);
+}
+
+static void matmul_step_bf16(real *y, const real *x, DType type, const void *w, const real *bias, bool add, size_t m, size_t n,
+                             size_t k)
+{
+    if (dtype_size(type) != 2)
+        matmul_step_lower(y, x, type, w, bias, add, m, n, k);
+    else
+        product_forward(true, y, inputs_rounded(x, m * k), weight_kind(type, COMPUTE_F32), w, bias, add, m, n, k);
 }
 
 static void matmul_dx_bf16(real *dx, const real *dy, DType type, const void *w, size_t m, size_t n, size_t k)
@@ -32,8 +42,10 @@ void kernels_avx512bf16(Kernels *t)
     if (t->compute != COMPUTE_BF16)
         return;
     matmul_lower = t->matmul;
+    matmul_step_lower = t->matmul_step;
     matmul_dx_lower = t->matmul_dx;
     t->matmul = matmul_bf16;
+    t->matmul_step = matmul_step_bf16;
     t->matmul_dx = matmul_dx_bf16;
 }
 

@@ -4,6 +4,7 @@
 
 /* The lower table's, for weights stored in doubles. */
 static void (*matmul_lower)(real *, const real *, DType, const void *, const real *, bool, size_t, size_t, size_t);
+static void (*matmul_step_lower)(real *, const real *, DType, const void *, const real *, bool, size_t, size_t, size_t);
 static void (*matmul_dx_lower)(real *, const real *, DType, const void *, size_t, size_t, size_t);
 
 static void matmul_f32(real *y, const real *x, DType type, const void *w, const real *bias, bool add, size_t m, size_t n,
@@ -12,7 +13,16 @@ static void matmul_f32(real *y, const real *x, DType type, const void *w, const 
     if (type == DTYPE_F64)
         matmul_lower(y, x, type, w, bias, add, m, n, k);
     else
-        product_forward(y, x, weight_kind(type, COMPUTE_F32), w, bias, add, m, n, k);
+        product_forward(false, y, x, weight_kind(type, COMPUTE_F32), w, bias, add, m, n, k);
+}
+
+static void matmul_step_f32(real *y, const real *x, DType type, const void *w, const real *bias, bool add, size_t m, size_t n,
+                            size_t k)
+{
+    if (type == DTYPE_F64)
+        matmul_step_lower(y, x, type, w, bias, add, m, n, k);
+    else
+        product_forward(true, y, x, weight_kind(type, COMPUTE_F32), w, bias, add, m, n, k);
 }
 
 static void matmul_rounded(real *y, const real *x, DType type, const void *w, const real *bias, bool add, size_t m, size_t n,
@@ -21,7 +31,16 @@ static void matmul_rounded(real *y, const real *x, DType type, const void *w, co
     if (dtype_size(type) != 2)
         matmul_f32(y, x, type, w, bias, add, m, n, k);
     else
-        product_forward(y, inputs_rounded(x, m * k), weight_kind(type, COMPUTE_BF16), w, bias, add, m, n, k);
+        product_forward(false, y, inputs_rounded(x, m * k), weight_kind(type, COMPUTE_BF16), w, bias, add, m, n, k);
+}
+
+static void matmul_step_rounded(real *y, const real *x, DType type, const void *w, const real *bias, bool add, size_t m, size_t n,
+                                size_t k)
+{
+    if (dtype_size(type) != 2)
+        matmul_step_f32(y, x, type, w, bias, add, m, n, k);
+    else
+        product_forward(true, y, inputs_rounded(x, m * k), weight_kind(type, COMPUTE_BF16), w, bias, add, m, n, k);
 }
 
 /* x [rows, cols] transposed, in scratch: few columns (an adapter's B) make panels that are mostly padding, few rows do not. */
@@ -39,7 +58,7 @@ static void matmul_dx_f32(real *dx, const real *dy, DType type, const void *w, s
     if (type == DTYPE_F64)
         matmul_dx_lower(dx, dy, type, w, m, n, k);
     else if (type == DTYPE_F32 && k <= DOT_MOST_COLUMNS)
-        product_forward(dx, dy, WEIGHT_F32, turned(w, n, k), NULL, true, m, k, n);
+        product_forward(false, dx, dy, WEIGHT_F32, turned(w, n, k), NULL, true, m, k, n);
     else
         product_dx(dx, dy, weight_kind(type, COMPUTE_F32), w, m, n, k);
 }
@@ -86,9 +105,11 @@ static void matmul_dw_f32(real *dw, const real *dy, const real *x, size_t m, siz
 void VEC_NAME(products)(Kernels *t)
 {
     matmul_lower = t->matmul;
+    matmul_step_lower = t->matmul_step;
     matmul_dx_lower = t->matmul_dx;
     bool f32 = t->compute == COMPUTE_F32;
     t->matmul = f32 ? matmul_f32 : matmul_rounded;
+    t->matmul_step = f32 ? matmul_step_f32 : matmul_step_rounded;
     t->matmul_dx = f32 ? matmul_dx_f32 : matmul_dx_rounded;
     t->matmul_dw = matmul_dw_f32;
 }

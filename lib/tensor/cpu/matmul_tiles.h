@@ -387,16 +387,27 @@ static void tiles_dx(TileProduct *p)
 /* --- The slots. --- */
 
 static void (*matmul_lower)(real *, const real *, DType, const void *, const real *, bool, size_t, size_t, size_t);
+static void (*matmul_step_lower)(real *, const real *, DType, const void *, const real *, bool, size_t, size_t, size_t);
 static void (*matmul_dx_lower)(real *, const real *, DType, const void *, size_t, size_t, size_t);
+
+static void tiles_narrow(real *y, const real *x, DType type, const void *w, const real *bias, bool add, size_t m, size_t n,
+                         size_t k)
+{
+    if (m > 0 && n > 0)
+        tiles_forward(&(TileProduct){
+            .y = y, .x = x, .bias = bias, .add = add, .kind = weight_kind(type, COMPUTE_F32), .w = w, .m = m, .n = n, .k = k});
+}
 
 static void matmul_tiles(real *y, const real *x, DType type, const void *w, const real *bias, bool add, size_t m, size_t n,
                          size_t k)
 {
-    if (dtype_size(type) != 2)
-        matmul_lower(y, x, type, w, bias, add, m, n, k);
-    else if (m > 0 && n > 0)
-        tiles_forward(&(TileProduct){
-            .y = y, .x = x, .bias = bias, .add = add, .kind = weight_kind(type, COMPUTE_F32), .w = w, .m = m, .n = n, .k = k});
+    (dtype_size(type) == 2 ? tiles_narrow : matmul_lower)(y, x, type, w, bias, add, m, n, k);
+}
+
+static void matmul_step_tiles(real *y, const real *x, DType type, const void *w, const real *bias, bool add, size_t m, size_t n,
+                              size_t k)
+{
+    (dtype_size(type) == 2 ? tiles_narrow : matmul_step_lower)(y, x, type, w, bias, add, m, n, k);
 }
 
 static void matmul_dx_tiles(real *dx, const real *dy, DType type, const void *w, size_t m, size_t n, size_t k)
@@ -412,8 +423,10 @@ void TILES_NAME(kernels)(Kernels *t)
     if (t->compute != COMPUTE_BF16)
         return;
     matmul_lower = t->matmul;
+    matmul_step_lower = t->matmul_step;
     matmul_dx_lower = t->matmul_dx;
     t->matmul = matmul_tiles;
+    t->matmul_step = matmul_step_tiles;
     t->matmul_dx = matmul_dx_tiles;
 }
 

@@ -1,6 +1,9 @@
 /*
  * The slots of products, over dot_vec.h and gemm_vec.h. Included after vec_*.h and terms_*.h; `compute` says what inputs of
  * products with 16-bit weights become.
+ *
+ * Which of the two a product goes to is settled by its slot and by the shape of its weights, never by the number of its rows:
+ * their sums run in different orders.
  */
 #ifndef TENSOR_CPU_MATMUL_VEC_H
 #define TENSOR_CPU_MATMUL_VEC_H
@@ -9,7 +12,7 @@
 #include "tensor/cpu/gemm_vec.h"
 
 enum {
-    DOT_MOST_ROWS = 64,   /* rows of a product do not depend on one another up to here; about where packing pays, too */
+    DOT_MOST_ROWS = 64,   /* at a time: their inputs stay in the second cache, 1024 terms of each */
     DOT_MOST_COLUMNS = 8, /* a panel of the packed product would be mostly padding */
     INPUT_PART = 1 << 15, /* values converted in one part */
 };
@@ -35,11 +38,26 @@ static const Input *inputs_rounded(const float *x, size_t n)
     return job.to;
 }
 
-INLINE void product_forward(float *y, const Input *x, Weight kind, const void *w, const float *bias, bool add, size_t m, size_t n,
-                            size_t k)
+/* Rows are dealt to blocks of nearly equal height. */
+static void product_where_weights_lie(const Dot *whole)
 {
-    if (m <= DOT_MOST_ROWS || n <= DOT_MOST_COLUMNS)
-        dot_product(&(Dot){.y = y, .x = x, .w = w, .bias = bias, .add = add, .m = m, .n = n, .k = k, .kind = kind});
+    size_t m = whole->m, blocks = (m + DOT_MOST_ROWS - 1) / DOT_MOST_ROWS;
+    for (size_t b = 0; b < blocks; b++) {
+        size_t from = b * m / blocks;
+        Dot d = *whole;
+        d.m = (b + 1) * m / blocks - from;
+        d.x += from * d.k;
+        d.y += from * d.n;
+        dot_product(&d);
+    }
+}
+
+/* step: as matmul_step has it. */
+INLINE void product_forward(bool step, float *y, const Input *x, Weight kind, const void *w, const float *bias, bool add,
+                            size_t m, size_t n, size_t k)
+{
+    if (step || n <= DOT_MOST_COLUMNS)
+        product_where_weights_lie(&(Dot){.y = y, .x = x, .w = w, .bias = bias, .add = add, .m = m, .n = n, .k = k, .kind = kind});
     else
         gemm_product(&(Gemm){.c = y,
                              .bias = bias,

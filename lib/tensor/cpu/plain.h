@@ -22,8 +22,6 @@ void plain_optimizer_fill(Kernels *k);
 
 /* What the other tables share with the plain one. */
 
-enum { FEW_ROWS = 64 }; /* up to here a row of a product does not depend on how many others there are */
-
 static inline size_t size_min(size_t a, size_t b)
 {
     return a < b ? a : b;
@@ -47,6 +45,9 @@ void rows_run(RowRun *row, const void *context, size_t rows, size_t cols);
  * as keep all threads busy. Returns the size of a part; part p is p*size .. min(n, (p+1)*size)-1.
  */
 size_t part_size(size_t n, size_t grain, size_t most);
+
+/* y[m,n] += x[m,k] w[n,k]^T, rows ldy, ldx and ldw values apart: each sum in one order whatever m and n are. */
+void plain_dots(real *y, size_t ldy, const real *x, size_t ldx, const real *w, size_t ldw, size_t m, size_t n, size_t k);
 
 /* Key rows that query i of a span sees of its own keys (not the prefix). */
 static inline size_t span_visible(const Span *s, size_t i, bool causal)

@@ -11,7 +11,7 @@
 #include "tensor/cpu/blas.h"
 #include "tensor/cpu/scratch.h"
 
-enum { QUERY_BLOCK = 64, FEW_QUERIES = 4 };
+enum { QUERY_BLOCK = 64 };
 
 typedef struct AttentionWork {
     real *out, *stats;
@@ -31,29 +31,20 @@ typedef struct Block {
     real *scores;
 } Block;
 
-/* c[m,n] = alpha a[m,k] b[n,k]^T. A few rows are not worth packing: and so a decoded row is computed alike in every batch. */
+/* c[m,n] = alpha a[m,k] b[n,k]^T. Our own loops, here and below: a query's sums must not depend on how many others there are. */
 static void product_t(real *c, size_t ldc, const real *a, const real *b, size_t ld, real alpha, size_t m, size_t n, size_t k)
 {
-    if (m > FEW_QUERIES) {
-        blas_gemm(false, true, m, n, k, alpha, a, ld, b, ld, 0, c, ldc);
-        return;
-    }
     for (size_t i = 0; i < m; i++)
-        for (size_t j = 0; j < n; j++) {
-            double sum = 0;
-            for (size_t e = 0; e < k; e++)
-                sum += (double)a[i * ld + e] * (double)b[j * ld + e];
-            c[i * ldc + j] = alpha * (real)sum;
-        }
+        memset(c + i * ldc, 0, n * sizeof *c);
+    plain_dots(c, ldc, a, ld, b, ld, m, n, k);
+    for (size_t i = 0; i < m; i++)
+        for (size_t j = 0; j < n; j++)
+            c[i * ldc + j] *= alpha;
 }
 
 /* c[m,n] += a[m,k] b[k,n]; rows of c and b are ld apart. */
 static void product(real *c, size_t ld, const real *a, size_t lda, const real *b, size_t m, size_t n, size_t k)
 {
-    if (m > FEW_QUERIES) {
-        blas_gemm(false, false, m, n, k, 1, a, lda, b, ld, 1, c, ld);
-        return;
-    }
     for (size_t i = 0; i < m; i++)
         for (size_t j = 0; j < k; j++)
             for (size_t e = 0; e < n; e++)

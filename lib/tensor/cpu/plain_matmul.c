@@ -1,8 +1,7 @@
 /*
- * Products in plain C: few rows by our own loops, many by OpenBLAS, 16-bit weights expanded to `real` a chunk at a time.
- *
- * Few rows (m <= FEW_ROWS) are the decoder's case: there a row's sums run in an order that does not depend on m, which OpenBLAS
- * does not promise. Nothing here is tuned for one processor; the other tables are.
+ * Products in plain C: those of layers by our own loops, since a row's sums must run in an order that does not depend on how many
+ * rows there are, which OpenBLAS does not promise; gradients by OpenBLAS. 16-bit weights are expanded to `real` a chunk at a
+ * time. Nothing here is tuned for one processor; the other tables are.
  */
 #include "tensor/cpu/plain.h"
 
@@ -13,9 +12,8 @@
 #include "tensor/cpu/scratch.h"
 
 enum {
-    FEW_COLUMNS = 32,       /* weight rows per part, few rows */
-    CHUNK = 1024,           /* weight rows expanded at once, many rows */
-    CHUNK_VALUES = 2 << 20, /* and not more values than this */
+    PART_COLUMNS = 32,      /* of y in one part: as many rows of weights are expanded at once */
+    CHUNK_VALUES = 2 << 20, /* of weights expanded at once for gradients */
 };
 
 typedef struct Product {
@@ -86,40 +84,43 @@ static inline Lanes load(const real *x)
     return v;
 }
 
-/* y[i,j] += x[i] . w[j] for rows x TILE_COLUMNS; each sum in the same order whatever `rows` is. */
-static inline void tile(real *y, size_t ldy, const real *x, const real *w, size_t rows, size_t columns, size_t k)
+/* A corner of y, and the rows of x and w whose dot products are added there. */
+typedef struct Tile {
+    real *y;
+    const real *x, *w;
+    size_t ldy, ldx, ldw, k;
+} Tile;
+
+/* Each sum in the same order whatever `rows` and `columns` are, which are constants where they are the most. */
+static inline void tile(const Tile *t, size_t rows, size_t columns)
 {
     Lanes sums[TILE_ROWS][TILE_COLUMNS] = {0};
     size_t at = 0;
-    for (; at + LANES <= k; at += LANES)
+    for (; at + LANES <= t->k; at += LANES)
         for (size_t i = 0; i < rows; i++)
             for (size_t j = 0; j < columns; j++)
-                sums[i][j] += load(x + i * k + at) * load(w + j * k + at);
+                sums[i][j] += load(t->x + i * t->ldx + at) * load(t->w + j * t->ldw + at);
     for (size_t i = 0; i < rows; i++)
         for (size_t j = 0; j < columns; j++) {
             real sum = 0;
             for (size_t lane = 0; lane < LANES; lane++)
                 sum += sums[i][j][lane];
-            for (size_t rest = at; rest < k; rest++)
-                sum += x[i * k + rest] * w[j * k + rest];
-            y[i * ldy + j] += sum;
+            for (size_t rest = at; rest < t->k; rest++)
+                sum += t->x[i * t->ldx + rest] * t->w[j * t->ldw + rest];
+            t->y[i * t->ldy + j] += sum;
         }
 }
 
-static void few_rows_part(void *context, size_t part)
+void plain_dots(real *y, size_t ldy, const real *x, size_t ldx, const real *w, size_t ldw, size_t m, size_t n, size_t k)
 {
-    const Product *p = context;
-    size_t n0 = part * FEW_COLUMNS, count = size_min(FEW_COLUMNS, p->n - n0);
-    const real *w = weight_rows(p, n0, count);
-    prepare_columns(p, n0, count);
-    for (size_t i = 0; i < p->m; i += TILE_ROWS)
-        for (size_t j = 0; j < count; j += TILE_COLUMNS) {
-            real *y = p->y + i * p->n + n0 + j;
-            size_t columns = size_min(TILE_COLUMNS, count - j);
-            if (i + TILE_ROWS <= p->m && columns == TILE_COLUMNS)
-                tile(y, p->n, p->x + i * p->k, w + j * p->k, TILE_ROWS, TILE_COLUMNS, p->k);
+    for (size_t i = 0; i < m; i += TILE_ROWS)
+        for (size_t j = 0; j < n; j += TILE_COLUMNS) {
+            Tile t = {y + i * ldy + j, x + i * ldx, w + j * ldw, ldy, ldx, ldw, k};
+            size_t rows = size_min(TILE_ROWS, m - i), columns = size_min(TILE_COLUMNS, n - j);
+            if (rows == TILE_ROWS && columns == TILE_COLUMNS)
+                tile(&t, TILE_ROWS, TILE_COLUMNS);
             else
-                tile(y, p->n, p->x + i * p->k, w + j * p->k, size_min(TILE_ROWS, p->m - i), columns, p->k);
+                tile(&t, rows, columns);
         }
 }
 
@@ -127,21 +128,10 @@ static void few_rows_part(void *context, size_t part)
 static void columns_part(void *context, size_t part)
 {
     const Product *p = context;
-    size_t n0 = part * p->size, count = size_min(p->size, p->n - n0);
+    size_t n0 = part * PART_COLUMNS, count = size_min(PART_COLUMNS, p->n - n0);
+    const real *w = weight_rows(p, n0, count);
     prepare_columns(p, n0, count);
-    blas_gemm(false, true, p->m, count, p->k, 1, p->x, p->k, weight_rows(p, n0, count), p->k, 1, p->y + n0, p->n);
-}
-
-/* Some rows, all columns of y. */
-static void rows_part(void *context, size_t part)
-{
-    Product p = *(const Product *)context;
-    size_t m0 = part * p.size;
-    p.m = size_min(p.size, p.m - m0);
-    p.x += m0 * p.k;
-    p.y += m0 * p.n;
-    prepare_columns(&p, 0, p.n);
-    blas_gemm(false, true, p.m, p.n, p.k, 1, p.x, p.k, p.w, p.k, 1, p.y, p.n);
+    plain_dots(p->y + n0, p->n, p->x, p->k, w, p->k, p->m, count, p->k);
 }
 
 static size_t parts_of(size_t n, size_t size)
@@ -151,18 +141,8 @@ static size_t parts_of(size_t n, size_t size)
 
 static void product_run(Product *p)
 {
-    if (p->m == 0 || p->n == 0)
-        return;
-    if (p->m <= FEW_ROWS) {
-        pool_run(few_rows_part, p, parts_of(p->n, FEW_COLUMNS));
-    } else if (p->type == DTYPE_REAL && p->m > p->n) { /* the longer side is split: less is packed twice */
-        p->size = part_size(p->m, 16, p->m);
-        pool_run(rows_part, p, parts_of(p->m, p->size));
-    } else {
-        size_t most = p->type == DTYPE_REAL ? p->n : size_min(CHUNK, CHUNK_VALUES / (p->k ? p->k : 1) + 16);
-        p->size = part_size(p->n, 16, most);
-        pool_run(columns_part, p, parts_of(p->n, p->size));
-    }
+    if (p->m > 0)
+        pool_run(columns_part, p, parts_of(p->n, PART_COLUMNS));
 }
 
 /* x with every value rounded to bf16, in scratch of the calling thread. */
@@ -294,7 +274,7 @@ static void column_sums(real *db, const real *dy, size_t m, size_t n)
 
 void plain_matmul_fill(Kernels *k, Compute compute)
 {
-    k->matmul = compute == COMPUTE_BF16 ? matmul_bf16 : matmul;
+    k->matmul = k->matmul_step = compute == COMPUTE_BF16 ? matmul_bf16 : matmul;
     k->matmul_dx = compute == COMPUTE_BF16 ? matmul_dx_bf16 : matmul_dx;
     k->matmul_dw = matmul_dw;
     k->column_sums = column_sums;

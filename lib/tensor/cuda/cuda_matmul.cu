@@ -217,7 +217,7 @@ static void matmul_dw(real *dw, const real *dy, const real *x, size_t m, size_t 
 
 void cuda_matmul_fill(Kernels *k, Compute compute)
 {
-    k->matmul = compute == COMPUTE_BF16 ? matmul<true> : matmul<false>;
+    k->matmul = k->matmul_step = compute == COMPUTE_BF16 ? matmul<true> : matmul<false>;
     k->matmul_dx = compute == COMPUTE_BF16 ? matmul_dx<true> : matmul_dx<false>;
     k->matmul_dw = matmul_dw;
 }
