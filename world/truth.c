@@ -1,8 +1,6 @@
 /* Truth lines written, read and looked up; see truth.h. */
 #include "world/truth.h"
 
-#include <dirent.h>
-#include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -168,20 +166,16 @@ static bool ends_with(const char *name, const char *end)
 
 static bool folder_lines_read(Truth *t, const char *path, Error *err)
 {
-    DIR *folder = opendir(path);
-    if (!folder)
-        return error_set(err, "open %s:", path);
-    bool ok = true;
-    for (struct dirent *entry; ok && (errno = 0, entry = readdir(folder));) {
-        if (!ends_with(entry->d_name, ".jsonl"))
+    FolderNames names;
+    bool ok = folder_names(&names, path, err);
+    for (size_t i = 0; ok && i < names.count; i++) {
+        if (!ends_with(names.items[i], ".jsonl"))
             continue;
-        char *file = path_join(path, entry->d_name);
+        char *file = path_join(path, names.items[i]);
         ok = file_lines_read(t, file, err);
         free(file);
     }
-    if (ok && errno != 0)
-        ok = error_set(err, "read folder %s:", path);
-    closedir(folder);
+    folder_names_release(&names);
     return ok;
 }
 

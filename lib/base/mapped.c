@@ -79,7 +79,7 @@ bool mapped_open(const unsigned char **data, size_t *size, int fd, const char *p
     if (fstat(fd, &s) != 0)
         return error_set(err, "%s", strerror(errno));
     if (!S_ISREG(s.st_mode))
-        return error_set(err, "not a regular file");
+        return error_set_status(err, STATUS_CORRUPT, "not a regular file");
     if (s.st_size == 0)
         return true;
     void *p = mmap(NULL, (size_t)s.st_size, PROT_READ, MAP_SHARED, fd, 0);

@@ -1,7 +1,6 @@
 /* Folders of numbered steps; see steps.h. */
 #include "base/steps.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <ftw.h>
 #include <stdlib.h>
@@ -27,7 +26,7 @@ static int remove_one(const char *path, const struct stat *info, int type, struc
     (void)info;
     (void)type;
     (void)at;
-    return remove(path);
+    return remove(path) == 0 || errno == ENOENT ? 0 : -1; /* who else removes it is welcome */
 }
 
 bool folder_remove(const char *path, Error *err)
@@ -70,25 +69,26 @@ static int newest_first(const void *a, const void *b)
     return (x < y) - (x > y);
 }
 
-static StepList steps_list(const char *dir)
+static bool steps_list(StepList *l, const char *dir, Error *err)
 {
-    StepList l = {0};
-    DIR *d = opendir(dir);
-    for (struct dirent *e; d && (e = readdir(d)) != NULL;) {
-        int64_t step = step_number(e->d_name);
+    FolderNames names;
+    *l = (StepList){0};
+    if (!folder_names(&names, dir, err))
+        return false;
+    for (size_t i = 0; i < names.count; i++) {
+        int64_t step = step_number(names.items[i]);
         if (step >= 0) {
-            l.steps = array_reserve(l.steps, &l.capacity, l.n + 1, sizeof *l.steps);
-            l.steps[l.n++] = step;
-        } else if (strstr(e->d_name, ".writing-")) {
-            l.stale = array_reserve(l.stale, &l.stale_capacity, l.n_stale + 1, sizeof *l.stale);
-            l.stale[l.n_stale++] = path_join(dir, e->d_name);
+            l->steps = array_reserve(l->steps, &l->capacity, l->n + 1, sizeof *l->steps);
+            l->steps[l->n++] = step;
+        } else if (strstr(names.items[i], ".writing-")) {
+            l->stale = array_reserve(l->stale, &l->stale_capacity, l->n_stale + 1, sizeof *l->stale);
+            l->stale[l->n_stale++] = path_join(dir, names.items[i]);
         }
     }
-    if (d)
-        closedir(d);
-    if (l.n > 0)
-        qsort(l.steps, l.n, sizeof *l.steps, newest_first);
-    return l;
+    if (l->n > 0)
+        qsort(l->steps, l->n, sizeof *l->steps, newest_first);
+    folder_names_release(&names);
+    return true;
 }
 
 static void steps_list_release(StepList *l)
@@ -101,9 +101,9 @@ static void steps_list_release(StepList *l)
 
 bool leftovers_remove(const char *dir, const char *name, Error *err)
 {
-    StepList l = steps_list(dir);
+    StepList l = {0};
     size_t n = name ? strlen(name) : 0;
-    bool ok = true;
+    bool there, ok = path_exists(dir, &there, err) && (!there || steps_list(&l, dir, err));
     for (size_t i = 0; i < l.n_stale && ok; i++) {
         const char *found = strrchr(l.stale[i], '/') + 1;
         if (!name || (strncmp(found, name, n) == 0 && strncmp(found + n, ".writing-", 9) == 0))
@@ -113,28 +113,32 @@ bool leftovers_remove(const char *dir, const char *name, Error *err)
     return ok;
 }
 
-int64_t steps_newest(const char *dir)
+bool steps_newest(const char *dir, int64_t *newest, Error *err)
 {
-    StepList l = steps_list(dir);
-    int64_t newest = l.n > 0 ? l.steps[0] : -1;
+    StepList l;
+    if (!steps_list(&l, dir, err))
+        return false;
+    *newest = l.n > 0 ? l.steps[0] : -1;
     steps_list_release(&l);
-    return newest;
+    return true;
 }
 
-size_t steps_count(const char *dir, int64_t but)
+bool steps_count(const char *dir, int64_t but, size_t *n, Error *err)
 {
-    StepList l = steps_list(dir);
-    size_t n = 0;
+    StepList l;
+    *n = 0;
+    if (!steps_list(&l, dir, err))
+        return false;
     for (size_t i = 0; i < l.n; i++)
-        n += l.steps[i] != but;
+        *n += l.steps[i] != but;
     steps_list_release(&l);
-    return n;
+    return true;
 }
 
 bool steps_prune(const char *dir, size_t keep, int64_t every, int64_t but, int64_t after, Error *err)
 {
-    StepList l = steps_list(dir);
-    bool ok = true;
+    StepList l;
+    bool ok = steps_list(&l, dir, err);
     size_t kept = 0;
     for (size_t i = 0; i < l.n && ok; i++) {
         int64_t step = l.steps[i];

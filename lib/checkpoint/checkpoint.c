@@ -2,7 +2,6 @@
  * in safetensors.c and torch.c. */
 #include "checkpoint/checkpoint.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
@@ -77,11 +76,12 @@ static bool read_file(Checkpoint *c, size_t file, Error *err)
 
 /* ---- files and folders ---- */
 
+/* A file that is not there, or is none, is damage of the checkpoint; one that cannot be read now is not. */
 static bool map_file(CheckpointFile *f, Error *err)
 {
     int fd = open(f->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe without writer is opened, and refused */
     if (fd < 0)
-        return error_set(err, "%s", strerror(errno));
+        return error_set_status(err, errno == ENOENT ? STATUS_CORRUPT : STATUS_FAILURE, "%s", strerror(errno));
     bool ok = mapped_open(&f->data, &f->size, fd, f->path, err);
     close(fd);
     return ok;
@@ -93,12 +93,12 @@ static bool add_file(Checkpoint *c, char *path, Error *err)
     c->files = xrealloc(c->files, c->n_files + 1, sizeof c->files[0]);
     c->files[c->n_files] = (CheckpointFile){.path = path};
     c->n_files++;
-    if (!map_file(&c->files[c->n_files - 1], err) || !read_file(c, c->n_files - 1, err)) {
-        if (err->status == 0 || err->status == STATUS_FAILURE)
-            err->status = STATUS_CORRUPT;
-        return error_prefix(err, "%s", path);
-    }
-    return true;
+    bool mapped = map_file(&c->files[c->n_files - 1], err);
+    if (mapped && read_file(c, c->n_files - 1, err))
+        return true;
+    if (mapped && (err->status == 0 || err->status == STATUS_FAILURE))
+        err->status = STATUS_CORRUPT;
+    return error_prefix(err, "%s", path);
 }
 
 static bool ends_with(const char *s, const char *end)
@@ -173,15 +173,13 @@ static bool open_index(Checkpoint *c, const char *path, Error *err)
 /* The index or file of a folder that holds its tensors: a new path, or NULL with err set. */
 static char *choose_file(const char *folder, Error *err)
 {
-    DIR *d = opendir(folder);
-    if (!d) {
-        error_set(err, "%s: %s", folder, strerror(errno));
+    FolderNames names;
+    if (!folder_names(&names, folder, err))
         return NULL;
-    }
     char *best = NULL;
     int best_rank = 0, equals = 0;
-    for (struct dirent *e; errno = 0, (e = readdir(d));) {
-        const char *n = e->d_name;
+    for (size_t i = 0; i < names.count; i++) {
+        const char *n = names.items[i];
         int rank = strcmp(n, "model.safetensors.index.json") == 0 ? 5
                    : ends_with(n, ".safetensors.index.json")      ? 4
                    : strcmp(n, "model.safetensors") == 0          ? 3
@@ -195,10 +193,9 @@ static char *choose_file(const char *folder, Error *err)
         free(best);
         best = xstrdup(n);
     }
-    bool whole = errno == 0 || error_set(err, "read folder %s:", folder);
-    closedir(d);
-    char *path = whole && best && equals == 1 ? path_join(folder, best) : NULL;
-    if (!best) /* unless it was said already that the folder cannot be read */
+    folder_names_release(&names);
+    char *path = best && equals == 1 ? path_join(folder, best) : NULL;
+    if (!best)
         error_set(err, "%s: no *.safetensors in this folder", folder);
     else if (!path)
         error_set(err, "%s: %d such files as %s and no model.safetensors.index.json; name one", folder, equals, best);

@@ -64,7 +64,9 @@ static bool folder_digest(const char *folder, char out[static 17], Error *err)
     bool ok = true;
     for (size_t i = 0; i < 3 && ok; i++) {
         char *path = path_join(folder, files[i]);
-        if (access(path, F_OK) == 0 || errno != ENOENT) /* what cannot be looked at is opened, which says why */
+        bool there;
+        ok = path_exists(path, &there, err);
+        if (ok && there)
             ok = i < 2 ? tensors_digest(path, &sums[i], err) : bytes_digest(path, &sums[i], err);
         free(path);
     }
@@ -126,21 +128,26 @@ static bool files_write(const char *folder, PolicyInfo *info, const Parameters *
     return ok;
 }
 
-/* Whether a folder is there, whole, and of this very policy. */
-static bool says_same(const char *folder, const PolicyInfo *info)
+/* Whether a folder is there, whole, and of this very policy: what is missing or damaged is not, what cannot be read is an error.
+ */
+static bool says_same(const char *folder, const PolicyInfo *info, bool *same, Error *err)
 {
     PolicyInfo old;
-    Error ignored = {0};
-    return policy_info(folder, &old, &ignored) && old.step == info->step && old.lag == info->lag &&
-           strcmp(old.base, info->base) == 0 && strcmp(old.digest, info->digest) == 0;
+    Error why = {0};
+    char *config = path_join(folder, "config.json");
+    bool there, ok = path_exists(config, &there, err);
+    free(config);
+    *same = ok && there && policy_info(folder, &old, &why) && old.step == info->step && old.lag == info->lag &&
+            strcmp(old.base, info->base) == 0 && strcmp(old.digest, info->digest) == 0;
+    return ok && (!why.text[0] || why.status == STATUS_CORRUPT || error_set_status(err, why.status, "%s", why.text));
 }
 
 bool policy_write(const char *dir, PolicyInfo *info, const Parameters *parameters, const LoraSet *adapter, Error *err)
 {
     char *folder = step_folder(dir, info->step);
     char *writing = folder_make(dir, err) ? writing_folder(folder, err) : NULL;
-    bool ok = writing && files_write(writing, info, parameters, adapter, err) &&
-              (says_same(folder, info) || folder_replace(writing, folder, err));
+    bool same, ok = writing && files_write(writing, info, parameters, adapter, err) && says_same(folder, info, &same, err) &&
+                    (same || folder_replace(writing, folder, err));
     Error ignored = {0};
     if (writing && !folder_remove(writing, &ignored))
         note("%s", ignored.text);
@@ -175,8 +182,8 @@ void policy_release(AppliedPolicy *applied, Captioner *c)
 static bool adapter_apply(AppliedPolicy *applied, Captioner *c, const char *folder, Error *err)
 {
     char *peft = path_join(folder, "adapter");
-    bool ok = true;
-    if (access(peft, F_OK) == 0 || errno != ENOENT) {
+    bool there, ok = path_exists(peft, &there, err);
+    if (ok && there) {
         applied->adapter = lora_new(&c->binder, ADAPTER_POLICY);
         ok = lora_open(applied->adapter, peft, err);
     }

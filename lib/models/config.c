@@ -178,11 +178,9 @@ static json_t *config_json(const char *folder, char **path, Error *err)
 static bool read_eos(Blip2Config *c, const char *folder, Error *err)
 {
     char *path = path_join(folder, "generation_config.json");
-    FILE *there = fopen(path, "rb");
-    bool ok = true;
+    bool there, ok = path_exists(path, &there, err);
     c->eos = c->text.eos;
-    if (there) {
-        fclose(there);
+    if (ok && there) {
         json_t *root = json_file_read(path, err);
         Fields f = {.first = root, .what = "generation_config", .err = err, .ok = root != NULL};
         if (root)

@@ -9,16 +9,18 @@
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-/* The path of a file of the folder if it is there, else NULL; the caller frees it. */
-static char *file_of(const char *folder, const char *name)
+/* *path: of a file of the folder if it is there, else NULL; the caller frees it. False where that cannot be told. */
+static bool file_of(char **path, const char *folder, const char *name, Error *err)
 {
-    char *path = path_join(folder, name);
-    if (access(path, F_OK) == 0)
-        return path;
-    free(path);
-    return NULL;
+    bool there, ok;
+    *path = path_join(folder, name);
+    ok = path_exists(*path, &there, err);
+    if (!ok || !there) {
+        free(*path);
+        *path = NULL;
+    }
+    return ok;
 }
 
 static TextSlice slice_of_json(const json_t *s)
@@ -31,8 +33,10 @@ static bool json_read(json_t **out, const char *folder, const char *name, size_t
 {
     json_error_t why;
     size_t size;
-    char *path = file_of(folder, name);
+    char *path;
     *out = NULL;
+    if (!file_of(&path, folder, name, err))
+        return false;
     if (!path)
         return true;
     char *text = file_read(path, &size, err);
@@ -303,27 +307,36 @@ static bool add_defaults(Vocab *v, bool from_json, Error *err)
     return ok;
 }
 
+/* The files of a model folder that hold a vocabulary: paths, each NULL where it is not there. */
+typedef struct VocabFiles {
+    char *whole, *names, *merges, *words;
+} VocabFiles;
+
+static bool read_vocabulary(Vocab *v, const VocabFiles *files, const char *folder, Error *err)
+{
+    if (files->whole)
+        return read_tokenizer_json(v, folder, err);
+    if (files->names && files->merges) {
+        bool ok = read_bpe(v, folder, files->merges, err);
+        v->kind = bpe_kind(v);
+        return ok;
+    }
+    v->kind = TOKENIZER_BERT;
+    if (files->words)
+        return read_wordpiece(v, files->words, err);
+    return error_set(err, "%s: no tokenizer: expected tokenizer.json, or vocab.json and merges.txt, or vocab.txt", folder);
+}
+
 bool vocab_read(Vocab *v, const char *folder, Error *err)
 {
+    VocabFiles f = {0};
     *v = (Vocab){.image = -1};
-    char *whole = file_of(folder, "tokenizer.json"), *names = file_of(folder, "vocab.json"),
-         *merges = file_of(folder, "merges.txt"), *words = file_of(folder, "vocab.txt");
-    bool ok;
-    if (whole) {
-        ok = read_tokenizer_json(v, folder, err);
-    } else if (names && merges) {
-        ok = read_bpe(v, folder, merges, err);
-        v->kind = bpe_kind(v);
-    } else if (words) {
-        ok = read_wordpiece(v, words, err);
-        v->kind = TOKENIZER_BERT;
-    } else {
-        ok = error_set(err, "%s: no tokenizer: expected tokenizer.json, or vocab.json and merges.txt, or vocab.txt", folder);
-    }
-    ok = ok && read_settings(v, folder, err) && add_defaults(v, whole != NULL, err);
-    free(whole);
-    free(names);
-    free(merges);
-    free(words);
+    bool ok = file_of(&f.whole, folder, "tokenizer.json", err) && file_of(&f.names, folder, "vocab.json", err) &&
+              file_of(&f.merges, folder, "merges.txt", err) && file_of(&f.words, folder, "vocab.txt", err) &&
+              read_vocabulary(v, &f, folder, err) && read_settings(v, folder, err) && add_defaults(v, f.whole != NULL, err);
+    free(f.whole);
+    free(f.names);
+    free(f.merges);
+    free(f.words);
     return ok;
 }

@@ -1,6 +1,7 @@
 /* Rows of images; see images.h. */
 #include "eval/images.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,7 +23,7 @@ static bool cache_open(Images *s, Error *err)
 {
     int fd = open(s->path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
-        return access(s->path, F_OK) != 0 || error_set(err, "open %s:", s->path);
+        return errno == ENOENT || error_set(err, "open %s:", s->path);
     bool ok = mapped_open(&s->cached, &s->cached_bytes, fd, s->path, err) || error_prefix(err, "%s", s->path);
     close(fd);
     for (size_t i = s->cached_bytes / record_bytes(s); ok && i-- > 0;) { /* the newest of an image counts */

@@ -139,14 +139,18 @@ Writer *append_open(const Settings *s, const Journal *j, const json_t *options, 
     Error err = {0};
     struct stat st;
     const Vouched v = journal_vouched(j);
-    bool holds = stat(s->append, &st) == 0 && st.st_size > 0;
+    bool there = stat(s->append, &st) == 0, holds = there && st.st_size > 0;
+    if (!there && errno != ENOENT)
+        die("look at %s:", s->append);
     if (!holds && v.frames > 0)
         die_status(STATUS_CORRUPT, "%s is missing or empty, but %s lists %lld records in it", s->append, s->journal,
                    (long long)v.frames);
     int fd = lock_open(s->append, &err);
     if (fd < 0)
         die("%s", err.text);
-    holds = fstat(fd, &st) == 0 && st.st_size > 0;
+    if (fstat(fd, &st) != 0)
+        die("look at %s:", s->append);
+    holds = st.st_size > 0;
     if (holds && s->resume)
         return resume(s, j, options, begin, t);
     if (holds)

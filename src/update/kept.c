@@ -43,9 +43,10 @@ static bool is_missing(const char *folder)
 bool kept_collapse(Run *run, Learner *l, Batch *b, const BatchOrigin *origin, json_t *config, Error *err)
 {
     char *folder = path_join(run->options.folder, KEPT_COLLAPSE);
-    size_t others = is_missing(folder) ? 0 : steps_count(folder, l->step + 1);
+    size_t others = 0;
+    bool ok = is_missing(folder) || steps_count(folder, l->step + 1, &others, err);
     free(folder);
-    return others >= COLLAPSES_KEPT || kept_write(run, KEPT_COLLAPSE, l, b, origin, config, err);
+    return ok && (others >= COLLAPSES_KEPT || kept_write(run, KEPT_COLLAPSE, l, b, origin, config, err));
 }
 
 bool kept_prune(const Run *run, int64_t keep, int64_t after, Error *err)

@@ -309,7 +309,9 @@ static bool run_rewind(Run *run, const Learner *l, Error *err)
 static bool run_resume(Run *run, Learner *l, Error *err)
 {
     State s = {.consumed = ""};
-    int64_t newest = steps_newest(run->state);
+    int64_t newest;
+    if (!steps_newest(run->state, &newest, err))
+        return false;
     char *folder = step_folder(run->state, newest);
     bool ok = (newest < 0 || (state_read(&s, folder, newest, err) && state_take(run, l, &s, folder, err))) &&
               consumed_open(&run->consumed, run->consumed_path, (size_t)s.n_consumed, s.consumed, err) &&
@@ -380,5 +382,10 @@ bool run_save(Run *run, Learner *l, const json_t *metrics, Error *err)
 
 bool run_finish(Run *run, Learner *l, Error *err)
 {
-    return l->step == 0 || steps_newest(run->state) == l->step || (checkpoint(run, l, err) && prune(run, l->step, -1, err));
+    int64_t newest;
+    if (l->step == 0)
+        return true;
+    if (!steps_newest(run->state, &newest, err))
+        return false;
+    return newest == l->step || (checkpoint(run, l, err) && prune(run, l->step, -1, err));
 }

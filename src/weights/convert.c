@@ -1,11 +1,8 @@
 /* vlrm-weights convert and merge: tensors go from one mapping to one file, a buffer at a time. */
-#include <dirent.h>
-#include <errno.h>
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "models/config.h"
 #include "weights/weights.h"
@@ -30,13 +27,22 @@ static void write_or_die(const char *path, const TensorSource *sources, size_t n
         weights_die(&err);
 }
 
+bool weights_there(const char *path)
+{
+    Error err = {0};
+    bool there;
+    if (!path_exists(path, &there, &err))
+        weights_die(&err);
+    return there;
+}
+
 void weights_folder(const char *folder)
 {
     Error err = {0};
     if (!folder_make(folder, &err))
         weights_die(&err);
     char *index = path_join(folder, "model.safetensors.index.json");
-    if (access(index, F_OK) == 0)
+    if (weights_there(index))
         die("%s: holds model.safetensors.index.json, which would hide what is written there", folder);
     free(index);
 }
@@ -96,16 +102,14 @@ static void copy_other(const char *from, const char *to, const char *name)
 
 void weights_copy_others(const char *from, const char *to)
 {
-    DIR *d = opendir(from);
-    if (!d)
-        die("open %s:", from);
-    for (struct dirent *e; errno = 0, (e = readdir(d));) {
-        if (e->d_name[0] != '.' && !is_weights(e->d_name))
-            copy_other(from, to, e->d_name);
-    }
-    if (errno != 0)
-        die("read folder %s:", from);
-    closedir(d);
+    Error err = {0};
+    FolderNames names;
+    if (!folder_names(&names, from, &err))
+        weights_die(&err);
+    for (size_t i = 0; i < names.count; i++)
+        if (names.items[i][0] != '.' && !is_weights(names.items[i]))
+            copy_other(from, to, names.items[i]);
+    folder_names_release(&names);
 }
 
 static _Noreturn void die_unknown(const Checkpoint *base, const Checkpoint *delta, const char *name)

@@ -6,7 +6,6 @@
  */
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <jansson.h>
 #include <math.h>
@@ -57,7 +56,7 @@ static void adapters_open(Adapters *a, const char *folder)
     Error err = {0};
     char *config = path_join(folder, "adapter_config.json"), *file = path_join(folder, "adapter_model.safetensors");
     *a = (Adapters){0};
-    if (access(folder, F_OK) == 0) {
+    if (weights_there(folder)) {
         json_t *root = json_file_read(config, &err);
         if (!root)
             weights_die(&err);
@@ -187,7 +186,7 @@ static int write_delta(const char *policy, const char *out, const char *dtype)
         sources[i] = weights_source(checkpoint_get(delta, i), dtype);
     weights_write_folder(out, sources, n);
     weights_copy_others(policy, out);
-    if (access(adapter, F_OK) == 0) {
+    if (weights_there(adapter)) {
         static const char *const files[] = {"adapter_config.json", "adapter_model.safetensors"};
         if (!folder_make(copy, &err))
             weights_die(&err);

@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/json_file.h"
 
@@ -54,16 +53,16 @@ static size_t count_lines(const char *text)
 static bool vocabulary_size(const char *folder, size_t *words, int32_t *newline, Error *err)
 {
     char *json = path_join(folder, "vocab.json"), *txt = path_join(folder, "vocab.txt");
-    bool ok = true;
+    bool there, ok = path_exists(json, &there, err);
     *newline = -1;
-    if (access(json, F_OK) == 0) {
+    if (ok && there) {
         json_t *root = json_file_read(json, err);
         const json_t *id = json_object_get(root, "\u010a");
         ok = root != NULL;
         *words = json_object_size(root);
         *newline = json_is_integer(id) ? (int32_t)json_integer_value(id) : -1;
         json_decref(root);
-    } else {
+    } else if (ok) {
         char *text = file_read(txt, NULL, err);
         ok = text != NULL;
         *words = ok ? count_lines(text) : 0;
@@ -272,7 +271,7 @@ void shape_copy_tokenizer(const char *from, const char *to)
         "added_tokens.json"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         char *source = path_join(from, names[i]), *target = path_join(to, names[i]);
-        if (access(source, R_OK) == 0)
+        if (weights_there(source))
             weights_copy(source, target);
         free(source);
         free(target);

@@ -43,6 +43,9 @@ int weights_export(const char *base, const char *policy, const char *out, const 
 /* t as it will be written, its values as dtype (NULL: as they are). */
 TensorSource weights_source(const StoredTensor *t, const char *dtype);
 
+/* Whether there is something at path; dies where that cannot be told. */
+bool weights_there(const char *path);
+
 /* The folder is there, made if missing, and holds no index of other files; or dies. */
 void weights_folder(const char *folder);
 
@@ -56,7 +59,7 @@ size_t weights_check_delta(const Checkpoint *base, const Checkpoint *delta, bool
 /* Copies one file, or dies. */
 void weights_copy(const char *from, const char *to);
 
-/* Copies those files of a model folder that are not weights. */
+/* Copies those files of a model folder that are not weights, or dies. */
 void weights_copy_others(const char *from, const char *to);
 
 #endif
