@@ -77,6 +77,13 @@ void language_model_free(LanguageModel *m)
     free(m);
 }
 
+uint64_t language_model_digest(const LanguageModel *m)
+{
+    static const char inside[] = "language_model.";
+    bool found = checkpoint_find(m->checkpoint, "language_model.model.decoder.embed_tokens.weight") != NULL;
+    return checkpoint_digest(m->checkpoint, (const char *const[]){inside}, found ? 1 : 0);
+}
+
 /* ---- teacher forcing ---- */
 
 Tensor *opt_hidden(Tape *t, const Opt *o, const Tensor *prefixes, const OptSequence *sequences, size_t n)

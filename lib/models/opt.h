@@ -35,6 +35,9 @@ typedef struct LanguageModel {
 LanguageModel *language_model_open(const char *folder, const Kernels *kernels, Error *err); /* NULL with err set */
 void language_model_free(LanguageModel *m);
 
+/* Digest of its tensors; of a BLIP-2 folder those of the language model alone. */
+uint64_t language_model_digest(const LanguageModel *m);
+
 /* One caption under teacher forcing. Neighbours share the work on the rows they begin with: the same prefix rows, equal tokens.
  */
 typedef struct OptSequence {

@@ -123,6 +123,11 @@ size_t tokenizer_limit(const Tokenizer *t)
     return limits[t->vocab.kind];
 }
 
+uint64_t tokenizer_digest(const Tokenizer *t)
+{
+    return vocab_digest(&t->vocab);
+}
+
 TokenizerIds tokenizer_ids(const Tokenizer *t)
 {
     return t->ids;

@@ -72,6 +72,9 @@ int32_t tokenizer_size(const Tokenizer *t);
  */
 bool tokenizer_same(const Tokenizer *a, const Tokenizer *b);
 
+/* Digest of all that decides what ids a text has (vocabulary, merges, added tokens), not of files; a few milliseconds. */
+uint64_t tokenizer_digest(const Tokenizer *t);
+
 /* The model's usual limit of ids, special ones included: 77 for CLIP, 32 for BERT (LAVIS's ITM), 0 (none) for OPT. */
 size_t tokenizer_limit(const Tokenizer *t);
 

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <xxhash.h>
 
 #include "base/random.h"
 
@@ -158,6 +159,42 @@ bool vocab_added_add(Vocab *v, AddedToken token, Error *err)
     token.content = v->names[token.id];
     v->added[v->n_added++] = token;
     return true;
+}
+
+static void digest_slice(XXH3_state_t *state, TextSlice s)
+{
+    XXH3_64bits_update(state, &s.size, sizeof s.size);
+    XXH3_64bits_update(state, s.data ? s.data : "", s.size);
+}
+
+/* The same whatever the order of the merges in their table. */
+static uint64_t merges_digest(const Vocab *v)
+{
+    uint64_t sum = 0;
+    for (size_t i = 0; v->merges && i <= v->merge_mask; i++)
+        if (v->merges[i].left >= 0)
+            sum += hash_id(&v->merges[i], sizeof v->merges[i]);
+    return sum;
+}
+
+uint64_t vocab_digest(const Vocab *v)
+{
+    const uint64_t head[] = {(uint64_t)v->kind, v->cased, (uint64_t)v->image, (uint64_t)v->size, merges_digest(v)};
+    XXH3_state_t *state = XXH3_createState();
+    XXH3_64bits_reset(state);
+    XXH3_64bits_update(state, head, sizeof head);
+    for (int32_t id = 0; id < v->size; id++)
+        digest_slice(state, v->names[id]);
+    digest_slice(state, v->unknown);
+    for (size_t i = 0; i < v->n_added; i++) {
+        const AddedToken *a = &v->added[i];
+        const int32_t flags[] = {a->id, a->special, a->lstrip, a->rstrip};
+        digest_slice(state, a->content);
+        XXH3_64bits_update(state, flags, sizeof flags);
+    }
+    uint64_t digest = XXH3_64bits_digest(state);
+    XXH3_freeState(state);
+    return digest;
 }
 
 void vocab_release(Vocab *v)

@@ -65,6 +65,9 @@ __attribute__((warn_unused_result)) bool vocab_added_add(Vocab *v, AddedToken to
  */
 bool vocab_same(const Vocab *a, const Vocab *b);
 
+/* Of all that decides what ids a text has; whatever files it came from. */
+uint64_t vocab_digest(const Vocab *v);
+
 static inline TextSlice slice_of(const char *s)
 {
     return (TextSlice){s, __builtin_strlen(s)};

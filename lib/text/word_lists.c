@@ -11,6 +11,7 @@ typedef struct List {
     char *text;       /* owned */
     TextSlice *items; /* owned: [n] */
     size_t n, capacity;
+    uint64_t digest; /* of the file's bytes */
 } List;
 
 static bool is_space(uint32_t code)
@@ -56,6 +57,7 @@ static bool list_read(List *list, const char *path, Error *err)
     if (!list->text)
         return false;
     const char *p = list->text, *end = p + size;
+    list->digest = hash_id(p, size);
     if (size >= 3 && memcmp(p, "\xEF\xBB\xBF", 3) == 0)
         p += 3; /* a byte order mark, as some editors write */
     while (ok && p < end) {
@@ -88,6 +90,8 @@ WordRules *word_rules_open(const char *phrases_path, const char *exempt_path, Er
     WordRules *rules = NULL;
     if (list_read(&phrases, phrases_path, err) && list_read(&exempt, exempt_path, err))
         rules = word_rules_new(phrases.items, phrases.n, exempt.items, exempt.n, err);
+    if (rules)
+        rules->digests = (WordListDigests){phrases.digest, exempt.digest};
     list_release(&phrases);
     list_release(&exempt);
     return rules;
@@ -148,6 +152,11 @@ WordRules *word_rules_new(const TextSlice *phrases, size_t n_phrases, const Text
         return r;
     word_rules_free(r);
     return NULL;
+}
+
+WordListDigests word_rules_digests(const WordRules *rules)
+{
+    return rules->digests;
 }
 
 void word_rules_free(WordRules *rules)

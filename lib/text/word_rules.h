@@ -28,6 +28,7 @@ struct WordRules {
     Automaton *automaton; /* owned */
     Folded *exempt;       /* hash table, [exempt_mask + 1] */
     size_t exempt_mask;
+    WordListDigests digests;
 };
 
 /* What the automaton sees of a character that is no white space: one symbol for all that may be equal. */

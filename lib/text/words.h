@@ -56,6 +56,12 @@ WordRules *word_rules_open(const char *phrases_path, const char *exempt_path, Er
 /* The same from strings: each is one phrase or word, UTF-8, with something in it besides white space. */
 WordRules *word_rules_new(const TextSlice *phrases, size_t n_phrases, const TextSlice *exempt, size_t n_exempt, Error *err);
 
+/* Of the bytes of the files that word_rules_open has read; 0 for none. */
+typedef struct WordListDigests {
+    uint64_t phrases, exempt;
+} WordListDigests;
+WordListDigests word_rules_digests(const WordRules *rules);
+
 /* NULL is fine. */
 void word_rules_free(WordRules *rules);
 

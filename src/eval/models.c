@@ -45,6 +45,16 @@ void models_release(Models *m)
     *m = (Models){0};
 }
 
+void models_inputs(const Models *m, json_t *inputs)
+{
+    inputs_add(inputs, "clip", checkpoint_digest(m->clip->checkpoint, NULL, 0));
+    inputs_add(inputs, "clip-tokenizer", tokenizer_digest(m->clip_tokenizer));
+    if (m->itm) {
+        inputs_add(inputs, "itm", checkpoint_digest(m->itm->checkpoint, NULL, 0));
+        inputs_add(inputs, "itm-tokenizer", tokenizer_digest(m->itm_tokenizer));
+    }
+}
+
 void models_clip_image(Models *m, real *row, const float *pixels)
 {
     Tensor *x = clip_images(m->tape, m->clip, pixels, 1);

@@ -9,6 +9,7 @@
 #include "models/clip.h"
 #include "models/itm.h"
 #include "stage/frame.h"
+#include "stage/inputs.h"
 #include "text/tokenizer.h"
 
 enum { IC3_CHARACTERS = 300 }; /* where IC3 cuts a caption before CLIP reads it */
@@ -32,6 +33,9 @@ typedef struct Models {
 __attribute__((warn_unused_result)) bool models_open(Models *m, const char *clip, const char *itm, size_t itm_max_tokens,
                                                      const Kernels *kernels, Error *err);
 void models_release(Models *m);
+
+/* Names them, and their tokenizers, among a report's inputs: clip, clip-tokenizer, itm, itm-tokenizer. */
+void models_inputs(const Models *m, json_t *inputs);
 
 /* Pixels [3, S, S] of clip_images to a unit row [projection]. */
 void models_clip_image(Models *m, real *row, const float *pixels);

@@ -111,10 +111,12 @@ TextCounts statistics_add(TextTotals *totals, TextSlice text, const WordRules *r
 
 bool word_list_read(WordList *list, const char *path, Error *err)
 {
-    char *text = file_read(path, NULL, err), *rest = text;
+    size_t size;
+    char *text = file_read(path, &size, err), *rest = text;
     Arena scratch = {0};
     if (!text)
         return false;
+    list->digest = hash_id(text, size);
     for (char *line; (line = strsep(&rest, "\r\n"));) {
         size_t n = strlen(line);
         if (n > 0 && line[0] != '#')

@@ -26,7 +26,8 @@ typedef struct TextTotals {
 } TextTotals;
 
 typedef struct WordList {
-    Places words; /* by hash of the case-folded word */
+    Places words;    /* by hash of the case-folded word */
+    uint64_t digest; /* of the file's bytes */
 } WordList;
 
 /* One word a line, '#' begins a comment line. */

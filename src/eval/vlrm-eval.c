@@ -293,13 +293,24 @@ static char *checks_run(const Eval *e)
     return said;
 }
 
+static json_t *inputs_json(const Eval *e)
+{
+    json_t *inputs = json_array();
+    WordListDigests lists = word_rules_digests(e->rules);
+    models_inputs(&e->models, inputs);
+    inputs_add(inputs, "bad-phrases", lists.phrases);
+    inputs_add(inputs, "exempt-words", lists.exempt);
+    inputs_add(inputs, "colour-words", e->colours.digest);
+    return inputs;
+}
+
 static json_t *report_json(const Eval *e, const char *said)
 {
     json_t *runs = json_array();
     for (size_t i = 0; i < e->n_rows; i++)
         json_array_append_new(runs, row_json(&e->rows[i]));
-    json_t *o = json_pack("{s:i, s:s, s:s, s:o, s:s, s:o}", "vlrm", 1, "stage", "eval", "version", VLRM_VERSION, "params",
-                          options_json(&program), "kernels", e->models.kernels->name, "runs", runs);
+    json_t *o = json_pack("{s:i, s:s, s:s, s:o, s:o, s:s, s:o}", "vlrm", 1, "stage", "eval", "version", VLRM_VERSION, "params",
+                          options_json(&program), "inputs", inputs_json(e), "kernels", e->models.kernels->name, "runs", runs);
     if (opt.baseline)
         json_object_set_new(o, "baseline",
                             json_pack("{s:s, s:o}", "name", opt.baseline, "difference", intervals_json(&e->difference, e->fall)));

@@ -72,6 +72,22 @@ void scorers_release(Scorers *s)
     *s = (Scorers){0};
 }
 
+void scorers_inputs(const Scorers *s, json_t *inputs)
+{
+    if (s->itm) {
+        inputs_add(inputs, "itm", checkpoint_digest(s->itm->checkpoint, NULL, 0));
+        inputs_add(inputs, "itm-tokenizer", tokenizer_digest(s->itm_tokenizer));
+    }
+    if (s->ref)
+        inputs_add(inputs, "ref", language_model_digest(s->ref));
+    if (s->ref_tokenizer)
+        inputs_add(inputs, "ref-tokenizer", tokenizer_digest(s->ref_tokenizer));
+    if (s->clip) {
+        inputs_add(inputs, "clip", checkpoint_digest(s->clip->checkpoint, NULL, 0));
+        inputs_add(inputs, "clip-tokenizer", tokenizer_digest(s->clip_tokenizer));
+    }
+}
+
 size_t scorers_clip_cols(const Scorers *s)
 {
     return s->clip ? s->clip->config.projection : 0;

@@ -12,6 +12,7 @@
 #include "models/opt.h"
 #include "reward/caption.h"
 #include "stage/frame.h"
+#include "stage/inputs.h"
 
 typedef struct ScorerOptions {
     const char *itm, *ref, *clip; /* folders; NULL: not computed */
@@ -40,6 +41,9 @@ typedef struct Scorers {
 __attribute__((warn_unused_result)) bool scorers_init(Scorers *s, const ScorerOptions *options, const Kernels *kernels,
                                                       Error *err);
 void scorers_release(Scorers *s);
+
+/* Names the models that score, and their tokenizers, among a header's inputs: itm, itm-tokenizer, ref, ref-tokenizer, clip, .. */
+void scorers_inputs(const Scorers *s, json_t *inputs);
 
 /* One caption to be scored; caption and record are borrowed. */
 typedef struct ScoreItem {

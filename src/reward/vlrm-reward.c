@@ -396,6 +396,18 @@ static void check_options(void)
         usage_error("--no-itm needs --clip: nothing would look at the image");
 }
 
+/* What shapes the rewards besides the captions; after filter_init. */
+static void name_inputs(Loop *l)
+{
+    json_t *inputs = json_array();
+    WordListDigests lists = word_rules_digests(l->rules);
+    inputs_add(inputs, "tokenizer", tokenizer_digest(l->captions.tokenizer));
+    inputs_add(inputs, "bad-phrases", lists.phrases);
+    inputs_add(inputs, "exempt-words", lists.exempt);
+    scorers_inputs(&l->scorers, inputs);
+    filter_header_set(&l->filter, "inputs", inputs);
+}
+
 static void open_all(Loop *l, char **operands, int n)
 {
     Error err = {0};
@@ -427,6 +439,7 @@ static void open_all(Loop *l, char **operands, int n)
         filter_header_set(&l->filter, "kernels", json_string(kernels->name));
     if (l->scorers.ref_model[0])
         filter_header_set(&l->filter, "ref", json_pack("{s:s, s:s}", "model", l->scorers.ref_model, "reads", "text"));
+    name_inputs(l);
 }
 
 static void close_all(Loop *l)

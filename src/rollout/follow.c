@@ -26,13 +26,16 @@ static bool wait_a_little(void)
     return !interrupted();
 }
 
-/* Whether dir is one policy (a step folder) rather than the folder they are published in. */
-static bool is_one_policy(const char *dir)
+bool follow_open(Follow *f, Captioner *c, Error *err)
 {
-    char *config = path_join(dir, "config.json");
-    bool found = access(config, F_OK) == 0;
+    if (!f->dir)
+        return true;
+    char *config = path_join(f->dir, "config.json");
+    bool ok = path_exists(config, &f->one, err);
     free(config);
-    return found;
+    if (ok && f->one)
+        ok = f->has_policy = policy_apply(&f->applied, c, f->base, f->dir, err);
+    return ok;
 }
 
 /* Whether a vlrm-update holds the lock of the run that `dir` is the policy of. True where that cannot be told. */
@@ -78,12 +81,8 @@ static FollowResult nobody_publishes(const Follow *f, int64_t index, int64_t wan
 
 FollowResult follow_batch(Follow *f, Captioner *c, int64_t index, Error *err)
 {
-    if (!f->dir)
+    if (!f->dir || f->one)
         return FOLLOW_READY;
-    if (is_one_policy(f->dir)) {
-        f->has_policy = f->has_policy || policy_apply(&f->applied, c, f->base, f->dir, err);
-        return f->has_policy ? FOLLOW_READY : FOLLOW_FAILED;
-    }
     int64_t wanted = index > f->lag ? index - f->lag : 0, latest;
     Wait wait = {.seen = seconds_now()};
     do {

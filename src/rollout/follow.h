@@ -20,6 +20,7 @@ typedef struct Follow {
     char base[17];
     AppliedPolicy applied;
     bool has_policy;
+    bool one; /* dir is one policy (a step folder) rather than the folder they are published in */
 } Follow;
 
 typedef enum FollowResult {
@@ -28,6 +29,9 @@ typedef enum FollowResult {
     FOLLOW_ENDED,    /* interrupted, or nobody reads our output any more */
     FOLLOW_FAILED,
 } FollowResult;
+
+/* Looks what dir is; one policy is applied at once. dir, lag, patience and base are set. */
+__attribute__((warn_unused_result)) bool follow_open(Follow *f, Captioner *c, Error *err);
 
 /* Waits for the policy of batch `index` and applies it. */
 FollowResult follow_batch(Follow *f, Captioner *c, int64_t index, Error *err);

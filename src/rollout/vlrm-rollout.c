@@ -12,6 +12,7 @@
 #include "base/signals.h"
 #include "rollout/captioning.h"
 #include "rollout/follow.h"
+#include "stage/inputs.h"
 #include "stage/machine.h"
 #include "stream/filter.h"
 
@@ -198,6 +199,17 @@ static void run_loop(Loop *l)
         write_gathered(l);
 }
 
+/* What shapes the captions besides the frames; of policies that are followed each caption says its own. After filter_init. */
+static void name_inputs(Loop *l)
+{
+    json_t *inputs = json_array();
+    inputs_add_text(inputs, "model", l->captioning.base);
+    inputs_add(inputs, "tokenizer", tokenizer_digest(l->captioning.tokenizer));
+    if (l->follow.one)
+        inputs_add_text(inputs, "policy", follow_digest(&l->follow));
+    filter_header_set(&l->filter, "inputs", inputs);
+}
+
 static void open_all(Loop *l, char **operands, int n)
 {
     Error err = {0};
@@ -216,10 +228,13 @@ static void open_all(Loop *l, char **operands, int n)
         die_status(err.status, "%s", err.text);
     l->follow = (Follow){.dir = opt.policy, .lag = opt.max_lag, .patience = opt.patience};
     memcpy(l->follow.base, l->captioning.base, sizeof l->follow.base);
+    if (!follow_open(&l->follow, l->captioning.captioner, &err))
+        die_status(err.status, "%s", err.text);
     filter_init(&l->filter, &program, operands, n, (int)opt.zstd, "frames");
     filter_header_set(&l->filter, "kernels", json_string(kernels->name));
     filter_header_set(&l->filter, "compute", json_string(kernels->compute == COMPUTE_BF16 ? "bf16" : "f32"));
     filter_header_set(&l->filter, "model", json_string(l->captioning.base));
+    name_inputs(l);
 }
 
 int main(int argc, char **argv)

@@ -123,3 +123,47 @@ columns() {
     jq -cn --arg id "$id" '{id: $id, caption: {text: "a red circle"}}' | vlrm-cat --from=json | vlrm-world-score --truth clips >score.json
     diff <(jq -r 'keys[]' score.json | sort -u) <(columns "$ROOT/formats/report.md" vlrm-world-score)
 }
+
+@test "a header names the models and lists that shaped a stage's output, by what is in them" {
+    local oracle=$ROOT/tests/golden/oracle/tiny
+    digest() { vlrm-weights digest "$@" | cut -f1; }
+    xxh3() { "$PYTHON" -c 'import sys, xxhash; print(xxhash.xxh3_64(open(sys.argv[1], "rb").read()).hexdigest())' "$1"; }
+    of() { head -1 "$1" | jq -r --arg role "$2" '.inputs[] | select(.role == $role).digest'; }
+    head -2 "$oracle/f64/captions.jsonl" | jq -c --arg at "$oracle/f64/" '{id, frame: {path: ($at + .frame.path)}}' | vlrm-cat --from=json >frames
+    vlrm-rollout --model "$oracle/blip2" --greedy frames >captions
+    vlrm-cat captions >rollout
+    vlrm-reward --model "$oracle/blip2" --itm "$oracle/itm" --clip "$oracle/clip" captions | vlrm-cat >reward
+    vlrm-eval --clip "$oracle/clip" --itm "$oracle/itm" captions >measured
+    # The roles are those of the page, the digests those of the tensors and bytes.
+    awk '/^An entry of `inputs`/ {on = 1} /^Of a model/ {on = 0} on && /^\|/' "$ROOT/formats/envelope.md" | cut -d'|' -f3 | grep -oE '`[a-z-]+`' | tr -d '`' | sort >page
+    (head -1 rollout; head -1 reward; echo '{"inputs": [{"role": "policy"}, {"role": "ref-tokenizer"}]}') | jq -r '.inputs[].role' | sort | diff page -
+    [ "$(of rollout model)" = "$(digest "$oracle/blip2")" ]
+    [ "$(of rollout tokenizer)" = "$(of reward tokenizer)" ]
+    [ "$(of reward itm)" = "$(digest "$oracle/itm")" ]
+    [ "$(of reward ref)" = "$(digest "$oracle/blip2" language_model.)" ]
+    [ "$(of reward clip)" = "$(digest "$oracle/clip")" ]
+    [ "$(of reward bad-phrases)" = "$(xxh3 "$ROOT/share/bad-phrases.txt")" ]
+    [ "$(of reward exempt-words)" = "$(xxh3 "$ROOT/share/exempt-words.txt")" ]
+    [ "$(of measured colour-words)" = "$(xxh3 "$ROOT/share/colour-words.txt")" ]
+    for role in clip clip-tokenizer itm itm-tokenizer bad-phrases exempt-words; do [ "$(of measured "$role")" = "$(of reward "$role")" ]; done
+    # Elsewhere, in other files: the same. Another word: another tokenizer, the same model. A list from a pipe has its bytes' digest.
+    cp -r "$oracle/itm" itm
+    vlrm-reward --model "$oracle/blip2" --itm itm --no-ref --bad-phrases <(cat "$ROOT/share/bad-phrases.txt") captions | vlrm-cat >moved
+    for role in itm itm-tokenizer bad-phrases; do [ "$(of moved "$role")" = "$(of reward "$role")" ]; done
+    [ -z "$(of moved ref)$(of moved clip)" ]
+    sed -i 's/^the$/teh/' itm/vocab.txt
+    vlrm-reward --model "$oracle/blip2" --itm itm --no-ref captions | vlrm-cat >other
+    [ "$(of other itm)" = "$(of reward itm)" ]
+    [ "$(of other itm-tokenizer)" != "$(of reward itm-tokenizer)" ]
+}
+
+@test "a header names the policy of one step; recombining needs no model" {
+    local oracle=$ROOT/tests/golden/oracle/tiny
+    head -1 "$oracle/f64/captions.jsonl" | jq -c --arg at "$oracle/f64/" '{id, frame: {path: ($at + .frame.path)}}' | vlrm-cat --from=json >frames
+    vlrm-update --model "$oracle/blip2" --value-head linear --run run --prepare
+    vlrm-rollout --model "$oracle/blip2" --greedy --policy run/policy/step-000000 frames >captions
+    diff <(jq -r .policy run/policy/step-000000/config.json) <(vlrm-cat captions | head -1 | jq -r '.inputs[] | select(.role == "policy").digest')
+    vlrm-reward --model "$oracle/blip2" --itm "$oracle/itm" captions | vlrm-reward --model "$oracle/blip2" --recombine | vlrm-cat >again
+    [ "$(head -1 again | jq -c '[.inputs[].role]')" = '["tokenizer","bad-phrases","exempt-words"]' ]
+    [ "$(head -1 again | jq -c '[.upstream.inputs[].role] | length')" = 6 ]
+}
