@@ -10,8 +10,9 @@
 #
 # The run folder: config.json (every option of vlrm-update, the models, the stages before it), train.json (what was given here),
 # logs/STAGE.log, metrics.jsonl, policy/, state/. The metrics are also printed, a line for each step. Killed or interrupted at any
-# moment, the same command goes on from the last complete step, to the same parameters. When a stage fails the others are stopped,
-# and the recipe ends with that stage's exit status.
+# moment, the same command goes on from the last complete step, to the same parameters; with an option that changes numbers, another
+# model or another list it is refused (exit 6), unless --change-options. When a stage fails the others are stopped, and the recipe
+# ends with that stage's exit status.
 set -u
 . "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/stages.sh"
 recipe_name=train
@@ -124,10 +125,20 @@ write_config() {
 
 # The run takes these options: $1 becomes RUN/train.json. Says so when they are others than before.
 keep_config() {
-    [ ! -e "$run/train.json" ] || cmp -s "$1" "$run/train.json" ||
+    rm -f -- "$run/train.json.before"
+    if [ -e "$run/train.json" ] && ! cmp -s "$1" "$run/train.json"; then
         echo "vlrm train: options are not those that this run was started with before: see $run/train.json" >&2
+        cp -- "$run/train.json" "$run/train.json.before" || recipe_die "cannot write $run/train.json.before"
+    fi
     sync -- "$1"
     mv -f -- "$1" "$run/train.json" || recipe_die "cannot write $run/train.json"
+}
+
+# Ends with status $1. Options that were refused (6) are none of the run's: train.json is again what it was.
+end_run() {
+    if [ "$1" = 6 ] && [ -e "$run/train.json.before" ]; then mv -f -- "$run/train.json.before" "$run/train.json"; fi
+    rm -f -- "$run/train.json.before"
+    exit "$1"
 }
 
 # value_of NAME: sets `value` to that of a text option, from the command line or the environment; empty where there is none.
@@ -172,3 +183,4 @@ stage reward all vlrm-reward "${config[@]}" --batch 0
 stage update all vlrm-update "${config[@]}" --run="$run" --batch 0
 # shellcheck disable=SC2119
 stages_run
+end_run $?

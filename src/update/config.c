@@ -3,10 +3,8 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/json_file.h"
-#include "stage/frame.h"
 
 /* 1 is 1.0: a stream that has been JSON on its way (jq) has lost the difference. */
 static bool same_value(const json_t *a, const json_t *b)
@@ -16,87 +14,254 @@ static bool same_value(const json_t *a, const json_t *b)
     return json_equal(a, b);
 }
 
-/* One option that differs; `of` says whose. */
-static bool differs(const char *run, const char *of, const char *key, const json_t *before, const json_t *now, bool allowed,
-                    Error *err)
+/* ---- config.json as it is ---- */
+
+/* What RUN/config.json has under a key (a new reference); NULL where there is none. */
+static bool config_read(const char *run, const char *key, json_t **value, Error *err)
 {
-    char *was = json_dumps(before, JSON_ENCODE_ANY | JSON_REAL_PRECISION(6)),
-         *is = json_dumps(now, JSON_ENCODE_ANY | JSON_REAL_PRECISION(6));
-    if (allowed)
-        warn("%s: --%s%s changes from %s to %s", run, key, of, was ? was : "nothing", is);
-    else
-        error_set_status(err, STATUS_MISMATCH,
-                         "%s: --%s%s is %s, expected %s as in the steps before; give the run's own options, or --change-options",
-                         run, key, of, is, was ? was : "none");
-    free(was);
-    free(is);
-    return allowed;
+    char *path = path_join(run, "config.json");
+    bool there, ok = path_exists(path, &there, err);
+    json_t *config = ok && there ? json_file_read(path, err) : NULL;
+    *value = json_incref(json_object_get(config, key));
+    ok = ok && (!there || config);
+    json_decref(config);
+    free(path);
+    return ok;
 }
 
-bool config_agrees(const json_t *before, const json_t *now, const char *run, bool allowed, Error *err)
+/* ---- changes ---- */
+
+bool changes_open(Changes *c, const char *run, bool allowed, Error *err)
+{
+    *c = (Changes){.allowed = allowed};
+    if (run && !config_read(run, "changes", &c->list, err))
+        return false;
+    if (!json_is_array(c->list)) {
+        json_decref(c->list);
+        c->list = json_array();
+    }
+    return true;
+}
+
+void changes_release(Changes *c)
+{
+    json_decref(c->list);
+    *c = (Changes){0};
+}
+
+static int64_t step_of(const json_t *change)
+{
+    return json_integer_value(json_object_get(change, "step"));
+}
+
+void changes_report(const Changes *c, int64_t step, json_t *metrics)
+{
+    json_t *changed = json_array();
+    for (size_t i = 0; i < json_array_size(c->list); i++)
+        if (step_of(json_array_get(c->list, i)) == step - 1)
+            json_array_append(changed, json_array_get(c->list, i));
+    if (json_array_size(changed) > 0)
+        json_object_set(metrics, "changed", changed);
+    json_decref(changed);
+}
+
+static bool same_subject(const json_t *a, const json_t *b)
+{
+    static const char *const keys[] = {"step", "stage", "option", "input"};
+    for (size_t k = 0; k < sizeof keys / sizeof keys[0]; k++) {
+        const json_t *x = json_object_get(a, keys[k]), *y = json_object_get(b, keys[k]);
+        if (x != y && !json_equal(x, y))
+            return false;
+    }
+    return true;
+}
+
+/* Takes a change. A run that is started twice before its next step has changed once, or, if changed back, not at all. */
+static void changes_add(Changes *c, json_t *change)
+{
+    for (size_t i = json_array_size(c->list); i-- > 0;)
+        if (same_subject(json_array_get(c->list, i), change)) {
+            json_object_set(change, "from", json_object_get(json_array_get(c->list, i), "from"));
+            json_array_remove(c->list, i);
+        }
+    if (json_equal(json_object_get(change, "from"), json_object_get(change, "to")))
+        json_decref(change);
+    else
+        json_array_append_new(c->list, change);
+}
+
+/* Forgets the changes of our own options that a start before this one made and no step has seen: they are compared anew. */
+static void changes_reset(Changes *c, int64_t step)
+{
+    for (size_t i = json_array_size(c->list); i-- > 0;) {
+        const json_t *old = json_array_get(c->list, i), *stage = json_object_get(old, "stage");
+        if (step_of(old) == step && json_is_string(stage) && strcmp(json_string_value(stage), "update") == 0)
+            json_array_remove(c->list, i);
+    }
+}
+
+/* ---- comparing ---- */
+
+/* Two things to be compared, and what they are: an option or an input ("itm") of a stage ("update" is ourselves). */
+typedef struct Item {
+    const char *run, *stage, *name;
+    bool input;
+    int64_t step;
+    const json_t *before, *now; /* NULL: none */
+} Item;
+
+/* "--gamma of reward", "itm of reward". The caller frees it. */
+static char *item_text(const Item *i)
+{
+    bool ours = strcmp(i->stage, "update") == 0;
+    return xasprintf("%s%s%s%s", i->input ? "" : "--", i->name, ours ? "" : " of ", ours ? "" : i->stage);
+}
+
+/* "0.5", "digest 0123456789abcdef", "none". The caller frees it. */
+static char *value_text(const Item *i, const json_t *value)
+{
+    if (!value)
+        return xstrdup("none");
+    if (i->input && json_is_string(value))
+        return xasprintf("digest %s", json_string_value(value));
+    return json_dumps(value, JSON_ENCODE_ANY | JSON_REAL_PRECISION(6));
+}
+
+/* One that differs. */
+static bool differs(const Item *i, Changes *changes, Error *err)
+{
+    char *what = item_text(i), *was = value_text(i, i->before), *is = value_text(i, i->now);
+    if (changes->allowed) {
+        warn("%s: %s changes from %s to %s", i->run, what, was, is);
+        changes_add(changes, json_pack("{s:I, s:s, s:s, s:O?, s:O?}", "step", (json_int_t)i->step, "stage", i->stage,
+                                       i->input ? "input" : "option", i->name, "from", i->before, "to", i->now));
+    } else {
+        error_set_status(err, STATUS_MISMATCH,
+                         "%s: %s is %s, expected %s as in the steps before; give the run's own %s, or --change-options", i->run,
+                         what, is, was, i->input ? "models and lists" : "options");
+    }
+    free(what);
+    free(was);
+    free(is);
+    return changes->allowed;
+}
+
+bool config_agrees(const json_t *before, const json_t *now, int64_t step, const char *run, Changes *changes, Error *err)
 {
     const char *key;
     json_t *value;
     bool ok = true;
+    changes_reset(changes, step);
     json_object_foreach ((json_t *)(uintptr_t)now, key, value) {
-        const json_t *old = json_object_get(before, key);
-        ok = ok && (same_value(value, old) || differs(run, "", key, old, value, allowed, err));
+        Item i = {run, "update", key, false, step, json_object_get(before, key), value};
+        ok = ok && (same_value(value, i.before) || differs(&i, changes, err));
     }
     return ok;
 }
 
-/* Options of the stages before us that leave numbers alone: the machine, where files lie, when to end. */
+/* Options of the stages before us that leave numbers alone: the machine, when to end, where files lie (models and lists are known
+ * by their digests). */
 static bool harmless(const char *key)
 {
-    static const char *const keys[] = {"threads", "device", "jobs",   "zstd",         "decode-batch", "score-batch",
-                                       "model",   "policy", "spool",  "spool-memory", "limit",        "journal",
-                                       "resume",  "retry",  "append", "list",         "deadline",     "sandbox"};
+    static const char *const keys[] = {"threads",      "device", "jobs",         "zstd",     "decode-batch", "score-batch",
+                                       "model",        "itm",    "ref",          "clip",     "policy",       "bad-phrases",
+                                       "exempt-words", "spool",  "spool-memory", "limit",    "journal",      "resume",
+                                       "retry",        "append", "list",         "deadline", "patience",     "sandbox"};
     for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)
         if (strcmp(key, keys[i]) == 0)
             return true;
     return false;
 }
 
-/* One stage's header against what is known of that stage. */
-static bool stage_agrees(const json_t *known, const json_t *header, const char *run, bool allowed, Error *err)
+static bool options_agree(const json_t *known, const json_t *header, Item item, Changes *changes, Error *err)
 {
-    const char *key, *stage = json_string_value(json_object_get(header, "stage"));
-    json_t *value, *params = json_object_get(header, "params");
-    char *of = xasprintf(" of %s", stage ? stage : "nobody");
+    const char *key;
+    json_t *value, *before = json_object_get(known, "params"), *now = json_object_get(header, "params");
     bool ok = true;
-    json_object_foreach (params, key, value) {
-        const json_t *old = stage ? header_param(known, stage, key) : NULL;
-        ok = ok && (!old || harmless(key) || same_value(value, old) || differs(run, of, key, old, value, allowed, err));
+    json_object_foreach (now, key, value) {
+        item.name = key;
+        item.before = json_object_get(before, key);
+        item.now = value;
+        ok = ok && (!item.before || harmless(key) || same_value(value, item.before) || differs(&item, changes, err));
     }
-    free(of);
     return ok;
 }
 
-/* The "upstream" that config.json has (a new reference); NULL where there is none. */
-static bool upstream_known(const char *run, json_t **upstream, Error *err)
+/* The digest of the input of this role; NULL when there is none. */
+static const json_t *input_digest(const json_t *inputs, const char *role)
 {
-    char *path = path_join(run, "config.json");
-    json_t *config = access(path, F_OK) == 0 ? json_file_read(path, err) : NULL;
-    *upstream = json_incref(json_object_get(config, "upstream"));
-    json_decref(config);
-    free(path);
-    return !err->text[0];
+    for (size_t i = 0; i < json_array_size(inputs); i++) {
+        const json_t *input = json_array_get(inputs, i), *r = json_object_get(input, "role");
+        if (json_is_string(r) && strcmp(json_string_value(r), role) == 0)
+            return json_object_get(input, "digest");
+    }
+    return NULL;
 }
 
-bool config_upstream_agrees(const json_t *upstream, const char *run, bool allowed, Error *err)
+/* Those of `from` against those of the other side; `now`: whether from is what there is now. */
+static bool inputs_compare(const json_t *from, const json_t *other, bool now, Item item, Changes *changes, Error *err)
 {
-    json_t *known;
-    bool ok = upstream_known(run, &known, err);
-    for (const json_t *header = upstream; header && ok; header = json_object_get(header, "upstream"))
-        ok = stage_agrees(known, header, run, allowed, err);
-    json_decref(known);
+    bool ok = true;
+    for (size_t i = 0; i < json_array_size(from) && ok; i++) {
+        item.name = json_string_value(json_object_get(json_array_get(from, i), "role"));
+        if (!item.name || strcmp(item.name, "policy") == 0) /* it moves with the steps: each caption's own is checked */
+            continue;
+        const json_t *mine = input_digest(from, item.name), *its = input_digest(other, item.name);
+        item.now = now ? mine : its;
+        item.before = now ? its : mine;
+        ok = (now ? json_equal(mine, its) : its != NULL) || differs(&item, changes, err);
+    }
     return ok;
 }
 
-bool config_write(const char *run, const Learner *l, json_t *options, const char *init, const json_t *upstream, Error *err)
+/* A stage that said nothing of its inputs before (another program, or an older one) cannot be compared. */
+static bool inputs_agree(const json_t *known, const json_t *header, Item item, Changes *changes, Error *err)
+{
+    const json_t *before = json_object_get(known, "inputs"), *now = json_object_get(header, "inputs");
+    item.input = true;
+    return json_array_size(before) == 0 ||
+           (inputs_compare(now, before, true, item, changes, err) && inputs_compare(before, now, false, item, changes, err));
+}
+
+static const char *stage_of(const json_t *header)
+{
+    const char *stage = json_string_value(json_object_get(header, "stage"));
+    return stage ? stage : "nobody";
+}
+
+/* The stage in `known` that stands where `header` stands in `upstream`: of those of its name, the one with as many before it. */
+static const json_t *counterpart(const json_t *known, const json_t *upstream, const json_t *header)
+{
+    const char *stage = stage_of(header);
+    size_t before = 0;
+    for (const json_t *h = upstream; h != header; h = json_object_get(h, "upstream"))
+        before += strcmp(stage_of(h), stage) == 0;
+    for (; known; known = json_object_get(known, "upstream"))
+        if (strcmp(stage_of(known), stage) == 0 && before-- == 0)
+            return known;
+    return NULL;
+}
+
+static bool upstream_agrees(const json_t *upstream, int64_t step, const char *run, Changes *changes, Error *err)
+{
+    json_t *all;
+    bool ok = config_read(run, "upstream", &all, err);
+    for (const json_t *header = upstream; header && ok; header = json_object_get(header, "upstream")) {
+        const json_t *known = counterpart(all, upstream, header);
+        Item item = {.run = run, .stage = stage_of(header), .step = step};
+        ok = !known || (options_agree(known, header, item, changes, err) && inputs_agree(known, header, item, changes, err));
+    }
+    json_decref(all);
+    return ok;
+}
+
+/* ---- writing ---- */
+
+bool config_write(const char *run, const Learner *l, json_t *options, const char *init, const json_t *upstream,
+                  const Changes *changes, Error *err)
 {
     json_t *known, *digests = json_object();
-    bool ok = upstream_known(run, &known, err);
+    bool ok = config_read(run, "upstream", &known, err);
     if (upstream) {
         json_decref(known);
         known = json_deep_copy(upstream);
@@ -106,9 +271,20 @@ bool config_write(const char *run, const Learner *l, json_t *options, const char
     json_object_set_new(digests, "init", *init ? json_string(init) : json_null());
     json_object_set_new(options, "digests", digests);
     json_object_set_new(options, "version", json_string(VLRM_VERSION));
+    if (json_array_size(changes->list) > 0)
+        json_object_set(options, "changes", changes->list);
     if (known)
         json_object_set_new(options, "upstream", known);
     ok = ok && json_file_write(run, "config.json", options, err);
     json_decref(options);
     return ok;
+}
+
+bool config_begin(const char *run, const Learner *l, json_t *options, const char *init, const json_t *upstream, Changes *changes,
+                  Error *err)
+{
+    if (l->step == 0 || upstream_agrees(upstream, l->step, run, changes, err))
+        return config_write(run, l, options, init, upstream, changes, err);
+    json_decref(options);
+    return false;
 }

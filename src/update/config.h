@@ -2,7 +2,7 @@
  * RUN/config.json: what a run is, for people and for --config; and whether a run that goes on is still the same one.
  *
  * What changes numbers must stay: the options of vlrm-update (state.json vouches for those), and, as far as the input's header
- * tells them, those of the stages before it.
+ * tells them, the options, models and lists of the stages before it.
  */
 #ifndef UPDATE_CONFIG_H
 #define UPDATE_CONFIG_H
@@ -11,25 +11,41 @@
 
 #include "update/learner.h"
 
-/*
- * Whether every option in `now` has the value it has in `before`. If not, STATUS_MISMATCH naming the first: found, expected; with
- * `allowed` a warning for each instead.
- */
-__attribute__((warn_unused_result)) bool config_agrees(const json_t *before, const json_t *now, const char *run, bool allowed,
-                                                       Error *err);
+/* What is no longer as it was in the steps before. */
+typedef struct Changes {
+    bool allowed; /* --change-options: it is said and kept; else the first one is an error */
+    int64_t step; /* steps taken before */
+    json_t *list; /* owned: [{"step", "stage", "option" or "input", "from", "to"}], those of earlier starts first */
+} Changes;
+
+/* Reads the list of changes that RUN/config.json has; none where there is no such file (run NULL: no run). */
+__attribute__((warn_unused_result)) bool changes_open(Changes *c, const char *run, bool allowed, Error *err);
+void changes_release(Changes *c);
+
+/* A step's metrics say what changed before it: "changed", where anything did. */
+void changes_report(const Changes *c, int64_t step, json_t *metrics);
 
 /*
- * As config_agrees for the stages in `upstream`, the input's header, against those that config.json knows: stages of the same
- * name are compared, without options that leave numbers alone (threads, where files lie).
+ * Whether every option in `now` has the value it has in `before`, after `step` steps. If not, STATUS_MISMATCH naming the first:
+ * found, expected; where changes are allowed they are kept, with a warning for each.
  */
-__attribute__((warn_unused_result)) bool config_upstream_agrees(const json_t *upstream, const char *run, bool allowed,
-                                                                Error *err);
+__attribute__((warn_unused_result)) bool config_agrees(const json_t *before, const json_t *now, int64_t step, const char *run,
+                                                       Changes *changes, Error *err);
 
 /*
  * Writes RUN/config.json, whole or not at all: `options` (stolen), the digests of the models (init: of --init's tensors, or ""),
- * and `upstream` (borrowed; NULL keeps what the file says already).
+ * the changes, and `upstream` (borrowed; NULL keeps what the file says already).
  */
 __attribute__((warn_unused_result)) bool config_write(const char *run, const Learner *l, json_t *options, const char *init,
-                                                      const json_t *upstream, Error *err);
+                                                      const json_t *upstream, const Changes *changes, Error *err);
+
+/*
+ * Takes the input's header, before anything else of the input: config_agrees, once steps have been taken, for the stages in
+ * `upstream` against those that config.json knows (the first of a name with the first, the second with the second), then
+ * config_write. Options that leave numbers alone (threads, where files lie) are not compared; models and lists are, by role and
+ * digest (formats/envelope.md, `inputs`).
+ */
+__attribute__((warn_unused_result)) bool config_begin(const char *run, const Learner *l, json_t *options, const char *init,
+                                                      const json_t *upstream, Changes *changes, Error *err);
 
 #endif

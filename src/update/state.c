@@ -9,10 +9,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/json_file.h"
 #include "base/random.h"
 #include "base/steps.h"
-#include "base/json_file.h"
-#include "update/config.h"
 
 /* ---- parameters and moments ---- */
 
@@ -201,7 +200,8 @@ static bool base_agrees(const char *found, const State *s, const char *folder, E
 static bool state_take(Run *run, Learner *l, const State *s, const char *folder, Error *err)
 {
     const RunOptions *o = &run->options;
-    bool ok = config_agrees(s->options, run->numbers, o->folder, o->change_options, err) && base_agrees(l->base, s, folder, err);
+    bool ok =
+        config_agrees(s->options, run->numbers, s->step, o->folder, o->changes, err) && base_agrees(l->base, s, folder, err);
     for (size_t i = 0; i < 2 && ok; i++)
         ok = set_load(set_of(l, i), folder, set_files[i], s->sets[i], err);
     if (ok) {

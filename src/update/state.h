@@ -10,13 +10,14 @@
 #include <jansson.h>
 
 #include "update/collapse.h"
+#include "update/config.h"
 #include "update/consumed.h"
 #include "update/learner.h"
 
 typedef struct RunOptions {
     const char *folder;
     int64_t keep, keep_every, checkpoint_every, lag;
-    bool change_options; /* go on although options differ from the run's */
+    Changes *changes; /* borrowed: of options since the steps before */
 } RunOptions;
 
 typedef struct Run {

@@ -49,7 +49,7 @@ static const Option options[] = {
      "take the step of a kept batch (RUN/batches/step-K) again, into --dump and --record; touches no run"},
     {"count", 0, OPTION_FLAG, &opt.count, NULL, 0, 0, NULL, "only say how many parameters each part trains; needs no --run"},
     {"change-options", 0, OPTION_FLAG, &opt.change_options, NULL, 0, 0, NULL,
-     "go on with a run although options differ from its own"},
+     "go on with a run although options, models or lists differ from its own; config.json and metrics then say which"},
     {"", 0, OPTION_FLAG, NULL, NULL, 0, 0, NULL, "What is trained"},
     {"objective", 0, OPTION_CHOICE, &opt.objective, "vlrm", 0, 0, "vlrm|xe",
      "reinforcement from rewards, or supervised training on the captions given"},
@@ -152,6 +152,7 @@ typedef struct Loop {
     int64_t repeated;       /* ids refused because they had been consumed */
     uint64_t in_batch;      /* data records since the last batch record */
     char init[17];          /* digest of --init's tensors; "" for none */
+    Changes changes;        /* of options since the steps before */
     const char *collapsing; /* the metric outside its limits in the step before; NULL for none */
     bool stopped;
 } Loop;
@@ -345,6 +346,7 @@ static void take_step(Loop *loop)
         die("%s", err.text);
     json_t *metrics = metrics_json(loop->learner, &loop->batch, &p.report, loop->index, &p.drift, seconds_now() - start);
     json_object_set_new(metrics, "repeated", json_integer(loop->repeated));
+    changes_report(&loop->changes, loop->learner->step, metrics);
     if (p.collapse.metric)
         json_object_set_new(metrics, "collapse", json_string(p.collapse.metric));
     if (!recorder_write(&loop->recorder, &loop->batch, &p.report, &from, &err) || !settle(loop, metrics, p.signs, &err))
@@ -369,16 +371,16 @@ static void close_batch(Loop *loop)
     loop->stopped = loop->stopped || (opt.max_steps > 0 && loop->learner->step >= opt.max_steps);
 }
 
-/* How the rollout took its images, unless --crop says otherwise. The run's config.json says where its records come from. */
-static void follow_rollout(Loop *loop)
+/* Before anything of a batch is used. The input's stages must be those of the steps before (a batch that is replayed has been
+ * taken); the rollout says how it took its images, unless --crop does. */
+static void follow_input(Loop *loop)
 {
     Error err = {0};
     const json_t *upstream = filter_upstream(&loop->filter), *crop = header_param(upstream, "rollout", "crop");
     pack_reset(&loop->upstream);
     pack_raw(&loop->upstream, filter_upstream_raw(&loop->filter));
     if (!opt.replay && loop->index == 0 &&
-        ((loop->learner->step > 0 && !config_upstream_agrees(upstream, opt.run, opt.change_options, &err)) ||
-         !config_write(opt.run, loop->learner, settings_json(&program), loop->init, upstream, &err)))
+        !config_begin(opt.run, loop->learner, settings_json(&program), loop->init, upstream, &loop->changes, &err))
         die_status(err.status, "%s", err.text);
     if (crop && !option_given(&program, "crop"))
         loop->learner->options.crop = json_is_true(crop);
@@ -388,9 +390,10 @@ static void run_loop(Loop *loop)
 {
     Record r;
     while (!loop->stopped && filter_next(&loop->filter, &r)) {
+        if (loop->in_batch == 0) /* with a record, or with the end of a batch that the rollout has skipped */
+            follow_input(loop);
         if (r.kind == RECORD_DATA) {
-            if (loop->in_batch++ == 0)
-                follow_rollout(loop);
+            loop->in_batch++;
             take_record(loop, &r);
         }
         if (opt.replay)
@@ -407,7 +410,7 @@ static void run_loop(Loop *loop)
 /* The run, or the state that a kept batch met. */
 static bool open_run(Loop *loop, Error *err)
 {
-    RunOptions ro = {opt.run, opt.keep, opt.keep_every, opt.checkpoint_every, opt.policy.max_lag, opt.change_options};
+    RunOptions ro = {opt.run, opt.keep, opt.keep_every, opt.checkpoint_every, opt.policy.max_lag, &loop->changes};
     json_t *numbers = settings_numbers(&program, loop->init);
     if (opt.replay) {
         ro.folder = opt.replay;
@@ -416,7 +419,7 @@ static bool open_run(Loop *loop, Error *err)
     }
     return run_open(&loop->run, &ro, numbers, loop->learner, err) &&
            kept_prune(&loop->run, opt.keep_batches, loop->learner->step, err) &&
-           config_write(opt.run, loop->learner, settings_json(&program), loop->init, NULL, err) &&
+           config_write(opt.run, loop->learner, settings_json(&program), loop->init, NULL, &loop->changes, err) &&
            (!opt.tensorboard || tensorboard_open(&loop->tensorboard, opt.tensorboard, err));
 }
 
@@ -427,7 +430,8 @@ static void open_all(Loop *loop, char **operands, int n)
     const Kernels *kernels;
     LearnerOptions lo = learner_options();
     opt.policy.off = opt.policy.off || opt.replay; /* it was asked when the step was taken */
-    if (!machine_kernels(&opt.machine, &kernels, &err) || !(loop->learner = learner_new(&lo, kernels, &err)) ||
+    if (!changes_open(&loop->changes, opt.replay ? NULL : opt.run, opt.change_options, &err) ||
+        !machine_kernels(&opt.machine, &kernels, &err) || !(loop->learner = learner_new(&lo, kernels, &err)) ||
         !dump_init(loop->learner, opt.init, loop->init, &err) || !open_run(loop, &err) ||
         !recorder_open(&loop->recorder, opt.record, &program, &err))
         die_status(err.status, "%s", err.text);
@@ -473,6 +477,7 @@ static int close_all(Loop *loop)
     batch_release(&loop->batch);
     run_close(&loop->run);
     learner_free(loop->learner);
+    changes_release(&loop->changes);
     return finish_stdout(status);
 }
 

@@ -475,10 +475,20 @@ static void test_locks(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_philox),        cmocka_unit_test(test_random_moments),  cmocka_unit_test(test_random_keys),
-        cmocka_unit_test(test_arena),         cmocka_unit_test(test_memory_status),   cmocka_unit_test(test_memory_of_libraries),
-        cmocka_unit_test(test_stdout),        cmocka_unit_test(test_files),           cmocka_unit_test(test_hashmap),       cmocka_unit_test(test_locks),           cmocka_unit_test(test_options_defaults),
-        cmocka_unit_test(test_options_flags), cmocka_unit_test(test_options_sources), cmocka_unit_test(test_options_wrong),
+        cmocka_unit_test(test_philox),
+        cmocka_unit_test(test_random_moments),
+        cmocka_unit_test(test_random_keys),
+        cmocka_unit_test(test_arena),
+        cmocka_unit_test(test_memory_status),
+        cmocka_unit_test(test_memory_of_libraries),
+        cmocka_unit_test(test_stdout),
+        cmocka_unit_test(test_files),
+        cmocka_unit_test(test_hashmap),
+        cmocka_unit_test(test_locks),
+        cmocka_unit_test(test_options_defaults),
+        cmocka_unit_test(test_options_flags),
+        cmocka_unit_test(test_options_sources),
+        cmocka_unit_test(test_options_wrong),
         cmocka_unit_test(test_pool), /* last: it starts threads, others fork */
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
