@@ -150,10 +150,14 @@ static pid_t start(char **command)
     int status;
     if (waitpid(child, &status, WUNTRACED) != child)
         fail("wait");
-    if (ptrace(PTRACE_SEIZE, child, 0L,
-               (long)(PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACECLONE | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK |
-                      PTRACE_O_TRACEEXEC | PTRACE_O_EXITKILL)) != 0)
+    const long options = PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACECLONE | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK |
+                         PTRACE_O_TRACEEXEC | PTRACE_O_EXITKILL;
+    if (ptrace(PTRACE_SEIZE, child, 0L, options) != 0) {
+        int why = errno;
+        kill(child, SIGKILL);
+        errno = why;
         fail("trace");
+    }
     kill(child, SIGCONT);
     return child;
 }
