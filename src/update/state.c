@@ -113,11 +113,13 @@ static bool state_fill(Run *run, Learner *l, const char *folder, const char *fro
         if ((!set_link(from, folder, set_files[i]) && !set_write(set_of(l, i), folder, set_files[i], err)) ||
             !set_digest(folder, set_files[i], digests[i], err))
             return false;
-    json_t *state =
-        json_pack("{s:I, s:I, s:I, s:I, s:o, s:O, s:{s:s, s:s, s:s, s:s}}", "step", (json_int_t)l->step, "next_batch",
-                  (json_int_t)run->next_batch, "consumed", (json_int_t)run->settled, "metrics_bytes",
-                  (json_int_t)ftello(run->metrics), "signs", signs_json(&run->signs), "options", run->numbers, "digests", "base",
-                  l->base, "policy", digests[0], "value", digests[1], "consumed", run->settled_digest);
+    off_t written = ftello(run->metrics);
+    if (written < 0) /* a checkpoint that said so could never be taken up */
+        return error_set(err, "look at %s:", run->metrics_path);
+    json_t *state = json_pack("{s:I, s:I, s:I, s:I, s:o, s:O, s:{s:s, s:s, s:s, s:s}}", "step", (json_int_t)l->step, "next_batch",
+                              (json_int_t)run->next_batch, "consumed", (json_int_t)run->settled, "metrics_bytes",
+                              (json_int_t)written, "signs", signs_json(&run->signs), "options", run->numbers, "digests", "base",
+                              l->base, "policy", digests[0], "value", digests[1], "consumed", run->settled_digest);
     state_digest(state, said);
     json_object_set_new(json_object_get(state, "digests"), "state", json_string(said));
     bool ok = json_file_write(folder, "state.json", state, err);
