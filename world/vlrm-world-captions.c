@@ -25,8 +25,7 @@ static const Option options[] = {
      "folder with the clips' truth (*.jsonl), or one such file; required"},
     {"kind", 'k', OPTION_CHOICE, &kind, "long", 0, 0, "long|short|bare|range|web",
      "long: all that is there; short: one object, rarely its details; bare: one shape; range: anything between; web: as web "
-     "text, "
-     "meaningless phrases included"},
+     "text, meaningless phrases included"},
     {"falsify", 0, OPTION_FLAG, &falsify, NULL, 0, 0, NULL,
      "one word of the caption is replaced by another of its kind: one claim more is false, the length is the same"},
     {"exchange", 0, OPTION_FLAG, &exchange, NULL, 0, 0, NULL,
@@ -45,8 +44,8 @@ static const Program program = {
     .output = "frame, caption",
     .description =
         "Writes a caption of each frame from the truth that vlrm-world-render left beside its clips. With --falsify or "
-        "--exchange the captions are those of the same command without it, made false; so two streams can be compared "
-        "caption by caption.\n\n"
+        "--exchange the captions are those of the same command without it, made false; so two streams can be compared caption by "
+        "caption.\n\n"
         "A record whose frame is in no shot of the truth fails.",
     .examples =
         "vlrm-world-render --split test --clips 2 --out clips && vlrm-extract clips/*.mp4 | vlrm-world-captions --truth clips "

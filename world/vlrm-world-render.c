@@ -48,9 +48,8 @@ static const Program program = {
     .operands = "",
     .description =
         "Draws clips of coloured shapes on backgrounds and encodes them as H.264 MP4: 3 to 6 shots with hard cuts, each begun by "
-        "a "
-        "keyframe, with moving objects and camera. Beside CLIP.mp4 stands CLIP.jsonl: one line for each shot with its time, its "
-        "scene, and short and long captions that are true.\n\n"
+        "a keyframe, with moving objects and camera. Beside CLIP.mp4 stands CLIP.jsonl: one line for each shot with its time, "
+        "its scene, and short and long captions that are true.\n\n"
         "The bytes depend on the options alone.",
     .examples = "vlrm-world-render --seed 7 --split test --clips 2 --out clips",
     .options = options,

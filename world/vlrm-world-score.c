@@ -28,14 +28,12 @@ static const Program program = {
     .output = "a JSON object; a table on a terminal",
     .description =
         "Reads what each caption claims (shapes, colours, sizes, fills, relations, the background's colour and texture) and "
-        "judges it "
-        "by the scene that the frame shows. Detail recall: details said and true, of those there. Hallucination: claims that are "
-        "false, of all claims. Grammar: captions that are sentences of the world's language; claims are read from the others "
-        "too. "
-        "Rates are over all captions together.\n\n"
+        "judges it by the scene that the frame shows. Detail recall: details said and true, of those there. Hallucination: "
+        "claims that are false, of all claims. Grammar: captions that are sentences of the world's language; claims are read "
+        "from the others too. Rates are over all captions together.\n\n"
         "A record without a caption, or whose frame is in no shot of the truth, fails; input that is cut short is not scored.",
-    .examples = "vlrm-world-render --split test --clips 2 --out clips && vlrm-extract clips/*.mp4 | vlrm-rollout "
-                "--model blip2 | vlrm-world-score --truth clips",
+    .examples = "vlrm-world-render --split test --clips 2 --out clips && vlrm-extract clips/*.mp4 | vlrm-rollout --model blip2 | "
+                "vlrm-world-score --truth clips",
     .options = options,
 };
 

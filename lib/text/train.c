@@ -211,13 +211,12 @@ static bool write_config(const char *folder, TokenizerKind kind, Error *err)
 {
     static const char *const configs[] = {
         [TOKENIZER_OPT] = "{\"tokenizer_class\": \"GPT2Tokenizer\", \"add_prefix_space\": false, \"add_bos_token\": true, "
-                          "\"bos_token\": \"</s>\", "
-                          "\"eos_token\": \"</s>\", \"pad_token\": \"<pad>\", \"unk_token\": \"</s>\", "
+                          "\"bos_token\": \"</s>\", \"eos_token\": \"</s>\", \"pad_token\": \"<pad>\", \"unk_token\": \"</s>\", "
                           "\"clean_up_tokenization_spaces\": false}\n",
         [TOKENIZER_CLIP] =
             "{\"tokenizer_class\": \"CLIPTokenizer\", \"bos_token\": \"<|startoftext|>\", \"eos_token\": \"<|endoftext|>\", "
-            "\"pad_token\": "
-            "\"<|endoftext|>\", \"unk_token\": \"<|endoftext|>\", \"model_max_length\": 77, \"do_lower_case\": true}\n",
+            "\"pad_token\": \"<|endoftext|>\", \"unk_token\": \"<|endoftext|>\", \"model_max_length\": 77, \"do_lower_case\": "
+            "true}\n",
         [TOKENIZER_BERT] = "{\"tokenizer_class\": \"BertTokenizer\", \"do_lower_case\": true, \"truncation_side\": \"right\"}\n"};
     char *path = path_join(folder, "tokenizer_config.json");
     bool ok = file_write(path, configs[kind], strlen(configs[kind]), err);

@@ -75,20 +75,15 @@ static const Program program = {
     .output = NULL,
     .description =
         "CLIP recall as IC3 computes it (arXiv 2302.01328): each caption, cut to 300 characters, asks for its image among all "
-        "images "
-        "of the stream; its rank is 1 + the number of images strictly more similar than its own. mrr is the mean of 1 / rank, "
-        "r@K the "
-        "share of ranks up to K, i2t.* the other direction. clipscore is the raw cosine, itm the positive logit before softmax. "
-        "words, tokens and colours are means a caption; bad, repeats and noeos the shares of captions with a bad phrase, with a "
-        "repeated word, without an end. Where an image has several captions their mean counts; the same bytes are the same "
-        "image. "
-        "Intervals are percentile bootstraps over images.\n\n"
+        "images of the stream; its rank is 1 + the number of images strictly more similar than its own. mrr is the mean of 1 / "
+        "rank, r@K the share of ranks up to K, i2t.* the other direction. clipscore is the raw cosine, itm the positive logit "
+        "before softmax. words, tokens and colours are means a caption; bad, repeats and noeos the shares of captions with a bad "
+        "phrase, with a repeated word, without an end. Where an image has several captions their mean counts; the same bytes are "
+        "the same image. Intervals are percentile bootstraps over images.\n\n"
         "frame.references give the row REF: each is a query, averaged inside its image first. Captions of any origin are "
-        "measured the "
-        "same way: {\"id\", \"frame\": {\"path\"}, \"caption\": {\"text\"}} is enough.\n\n"
+        "measured the same way: {\"id\", \"frame\": {\"path\"}, \"caption\": {\"text\"}} is enough.\n\n"
         "Input that is cut, whose upstream failed, in which an id comes twice or a record cannot be scored is refused: a mean "
-        "over "
-        "what happened to be there is no measurement.\n\n"
+        "over what happened to be there is no measurement.\n\n"
         "With --fail-below, --fail-above or --max-drop it says nothing on stderr when all is well, and else one line, exit "
         "status 7.",
     .examples =

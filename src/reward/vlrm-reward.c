@@ -76,13 +76,11 @@ static const Program program = {
     .input = "frame, caption (and features)",
     .output = "frame, caption, reward",
     .description = "R(t_k) = sim + ref - noeos - sum over s >= k of (bad_s + repeat_s): sim is the positive logit of the "
-                   "image-text matching "
-                   "model before softmax, ref the mean log-probability under a language model that sees no image, bad and repeat "
-                   "punish tokens of "
-                   "phrases that say nothing and of words said before, noeos a caption without an end.\n\n"
+                   "image-text matching model before softmax, ref the mean log-probability under a language model that sees no "
+                   "image, bad and repeat punish tokens of phrases that say nothing and of words said before, noeos a caption "
+                   "without an end.\n\n"
                    "It scores anyone's captions: {\"id\", \"frame\": {\"path\"}, \"caption\": {\"text\"}} is enough. Every part "
-                   "is kept in the record, "
-                   "so --recombine tries other weights and lists at more than 100,000 captions a second.",
+                   "is kept in the record, so --recombine tries other weights and lists at more than 100,000 captions a second.",
     .examples =
         "# Score captions written by hand:\n"
         "vlrm-cat --from=json captions.jsonl | vlrm-reward --model blip2 --itm itm | vlrm-cat --fields id,reward.sim,reward.ref\n"

@@ -73,8 +73,8 @@ static FollowResult nobody_publishes(const Follow *f, int64_t index, int64_t wan
         snprintf(published, sizeof published, "the latest is step %lld", (long long)latest);
     error_set(
         err,
-        "%s: batch %lld waits for step %lld, %s, and for %lld s no vlrm-update has been at work there (update.lock beside it "
-        "is free); start or restart vlrm-update --run on that run, or let --patience be longer",
+        "%s: batch %lld waits for step %lld, %s, and for %lld s no vlrm-update has been at work there (update.lock beside it is "
+        "free); start or restart vlrm-update --run on that run, or let --patience be longer",
         f->dir, (long long)index, (long long)wanted, published, (long long)f->patience);
     return FOLLOW_FAILED;
 }

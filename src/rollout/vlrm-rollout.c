@@ -75,8 +75,7 @@ static const Program program = {
         "Writes a caption for every frame, with its tokens and the log-probability of each under the model (no temperature, no "
         "filter). By default as the paper evaluates (beams); --sample is what it trains on.\n\n"
         "With --policy the captions follow a policy in training: batch k is sampled by the policy of step k, and is waited for, "
-        "so "
-        "training stays on-policy however deep the pipe is. Batches that the run has consumed are skipped.",
+        "so training stays on-policy however deep the pipe is. Batches that the run has consumed are skipped.",
     .examples = "# One caption a frame, as JSON lines:\n"
                 "vlrm-extract photos | vlrm-rollout --model blip2 | vlrm-cat --fields id,caption.text\n"
                 "# Three sampled captions a frame:\n"

@@ -56,12 +56,10 @@ static const Program program = {
     .output = "JSON lines; or the same groups",
     .description =
         "One line for each header, record, batch record and end record. A stream that is cut short or corrupt is printed as far "
-        "as it "
-        "goes; the end line then has the status 5, which is also the exit status. The status of an end record becomes the exit "
-        "status.\n\n"
+        "as it goes; the end line then has the status 5, which is also the exit status. The status of an end record becomes the "
+        "exit status.\n\n"
         "With --from=json, lines without a header get one, and an end; after a header line the end line is required: its status "
-        "is "
-        "kept, count and digest are made anew. \"<N bytes>\" is refused, it has nothing to restore.",
+        "is kept, count and digest are made anew. \"<N bytes>\" is refused, it has nothing to restore.",
     .examples = "vlrm-extract photos | vlrm-cat --fields frame.width,frame.height\n"
                 "# Captions by hand become a stream:\n"
                 "echo '{\"id\": \"1\", \"caption\": {\"text\": \"a red bus\"}}' | vlrm-cat --from=json | vlrm-cat\n"

@@ -21,8 +21,7 @@ static struct {
 static const Option options[] = {
     {"tolerance", 't', OPTION_LIST, &opt.tolerances, NULL, 0, 0, "FIELD=T",
      "numbers of FIELD (and of what lies below it) are the same when |a - b| <= T max(1, |a|, |b|); without FIELD: of every "
-     "field "
-     "not named. Without this option, numbers must be equal"},
+     "field not named. Without this option, numbers must be equal"},
     {"ignore", 'i', OPTION_LIST, &opt.ignore, NULL, 0, 0, "FIELD", "do not compare this group or key: reward, caption.policy"},
     {"header", 0, OPTION_FLAG, &opt.header, NULL, 0, 0, NULL, "compare the headers too"},
     {"show", 'n', OPTION_INT, &opt.show, "10", 0, 9e15, "N", "print the first N differences"},
@@ -36,9 +35,9 @@ static const Program program = {
     .input = "any groups, twice",
     .output = "a line for each difference: record, field, both values",
     .description =
-        "The streams are the same when they have the same records in the same order, the same batch records, and end "
-        "records with the same counts and status. Whether a number is packed as an integer or a real, and the order of keys, "
-        "is the same; how the segments are compressed too. Headers are not compared unless asked for.\n\n"
+        "The streams are the same when they have the same records in the same order, the same batch records, and end records "
+        "with the same counts and status. Whether a number is packed as an integer or a real, and the order of keys, is the "
+        "same; how the segments are compressed too. Headers are not compared unless asked for.\n\n"
         "Exit status 0: the same. 7: not. 5: one of them is cut short or corrupt.",
     .examples = "echo '{\"id\": \"1\", \"reward\": {\"sim\": 4.88}}' | vlrm-cat --from=json >a.vlrm; vlrm-cmp --tolerance "
                 "reward.sim=1e-5 a.vlrm a.vlrm",

@@ -39,11 +39,10 @@ static const Program program = {
     .input = "a JSON string a line; with --decode an array of ids, or an object with \"ids\"",
     .output = "a JSON object a line: \"ids\", \"pieces\", \"offsets\"; with --decode a JSON string",
     .description = "DIR holds tokenizer.json, or vocab.json and merges.txt, or vocab.txt: byte-level BPE of OPT, CLIP's BPE or "
-                   "BERT's WordPiece. Ids, "
-                   "offsets and decoded text are those of Hugging Face tokenizers.\n\n"
+                   "BERT's WordPiece. Ids, offsets and decoded text are those of Hugging Face tokenizers.\n\n"
                    "offsets are [start, end) of each token in the text, in whole characters, so that tokens that share a "
-                   "character have ranges that "
-                   "overlap; an inserted special id has [0, 0]. pieces are the names in the vocabulary.\n\n"
+                   "character have ranges that overlap; an inserted special id has [0, 0]. pieces are the names in the "
+                   "vocabulary.\n\n"
                    "A line that is no such JSON is reported with its number and gives null; the exit status is then 3.",
     .examples = "echo '\"a cat on a mat\"' | vlrm-tokenize blip2\n"
                 "echo '[100, 49]' | vlrm-tokenize --decode blip2",

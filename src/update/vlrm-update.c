@@ -125,15 +125,12 @@ static const Program program = {
     .output = "metrics, one JSON object a step",
     .description =
         "Reads captions with rewards and takes one actor-critic step for each batch: values from the language model with LoRA "
-        "and a "
-        "value head, advantages normalised over the whole batch, the policy loss -mean(p M) through the frozen language model to "
-        "projection, Q-Former and query tokens.\n\n"
+        "and a value head, advantages normalised over the whole batch, the policy loss -mean(p M) through the frozen language "
+        "model to projection, Q-Former and query tokens.\n\n"
         "Everything a run needs is in its folder. Killed at any moment and started again with the same command and input, it "
-        "goes on "
-        "to the same parameters, bit for bit: batches it has consumed are skipped, and a record id is consumed once.\n\n"
+        "goes on to the same parameters, bit for bit: batches it has consumed are skipped, and a record id is consumed once.\n\n"
         "After each step the new policy is published in RUN/policy, which vlrm-rollout follows. A caption sampled by another "
-        "step "
-        "than --max-lag allows is refused (exit 6).",
+        "step than --max-lag allows is refused (exit 6).",
     .examples = "# Train on rewarded captions recorded before:\n"
                 "vlrm-update --model blip2 --run run --off-policy --batch 6 rewarded.vlrm",
     .options = options,

@@ -178,14 +178,12 @@ static void truth_that_is_none_is_refused(void **state)
         "{\"clip\": 3}",
         "{\"clip\": \"a.mp4\", \"shot\": 0, \"start\": 0, \"end\": 1, \"scene\": {}}",
         "{\"clip\": \"a.mp4\", \"shot\": 0, \"start\": 0, \"end\": 1, \"scene\": {\"world\": \"main\", \"background\": "
-        "{\"colour\": "
-        "\"grey\", \"texture\": \"plain\"}, \"objects\": [], \"camera\": {\"pan\": [0, 0], \"zoom\": 1}, \"look\": 1}}",
+        "{\"colour\": \"grey\", \"texture\": \"plain\"}, \"objects\": [], \"camera\": {\"pan\": [0, 0], \"zoom\": 1}, \"look\": "
+        "1}}",
         "{\"clip\": \"a.mp4\", \"shot\": 0, \"start\": 0, \"end\": 1, \"scene\": {\"world\": \"main\", \"background\": "
-        "{\"colour\": "
-        "\"zebra\", \"texture\": \"plain\"}, \"objects\": [{\"shape\": \"circle\", \"colour\": \"red\", \"size\": \"big\", "
-        "\"fill\": "
-        "\"solid\", \"x\": 0, \"y\": 0, \"dx\": 0, \"dy\": 0, \"radius\": 0.1, \"angle\": 0}], \"camera\": {\"pan\": [0, 0], "
-        "\"zoom\": 1}, \"look\": 1}}"};
+        "{\"colour\": \"zebra\", \"texture\": \"plain\"}, \"objects\": [{\"shape\": \"circle\", \"colour\": \"red\", \"size\": "
+        "\"big\", \"fill\": \"solid\", \"x\": 0, \"y\": 0, \"dx\": 0, \"dy\": 0, \"radius\": 0.1, \"angle\": 0}], \"camera\": "
+        "{\"pan\": [0, 0], \"zoom\": 1}, \"look\": 1}}"};
     char path[] = "/tmp/test_world-XXXXXX";
     int fd = mkstemp(path);
     assert_true(fd >= 0);
