@@ -31,6 +31,6 @@ Clip clip_plan(uint64_t seed, Split split, uint64_t number, int rate, HashMap *s
 char *clip_name(uint64_t seed, Split split, uint64_t number);
 
 /* Writes FOLDER/NAME.mp4, then FOLDER/NAME.jsonl, each whole or not at all. The format's rate is the plan's. */
-__attribute__((warn_unused_result)) bool clip_render(const char *folder, const Clip *clip, const ClipFormat *format, Error *err);
+MUST_USE bool clip_render(const char *folder, const Clip *clip, const ClipFormat *format, Error *err);
 
 #endif

@@ -17,6 +17,7 @@
 #ifndef WORLD_LANGUAGE_H
 #define WORLD_LANGUAGE_H
 
+#include "base/msg.h"
 #include "world/dice.h"
 #include "world/scene.h"
 
@@ -68,8 +69,7 @@ typedef enum Falsehood {
  * The caption with one word replaced by another of its kind, so that exactly one claim more is wrong: a hard negative of the same
  * length. The caption must be grammatical. false when nothing in it can be falsified so (with FALSE_ANY never for true captions).
  */
-__attribute__((warn_unused_result)) bool caption_falsify(char out[CAPTION_MAX], const Scene *s, const char *caption,
-                                                         Falsehood falsehood, Dice *d);
+MUST_USE bool caption_falsify(char out[CAPTION_MAX], const Scene *s, const char *caption, Falsehood falsehood, Dice *d);
 
 /* How many of the caption's claims do not hold of the scene; of a caption that cannot be read, as many as an int can say. */
 int caption_wrong(const Scene *s, const char *caption);
@@ -79,6 +79,6 @@ double caption_told(const Scene *s, const char *caption);
 
 /* The caption with one detail of two of its objects exchanged ("a red box and a blue star" for "a blue box and a red star");
  * false when it has no such pair, or would still be true. */
-__attribute__((warn_unused_result)) bool caption_exchange(char out[CAPTION_MAX], const Scene *s, const char *caption, Dice *d);
+MUST_USE bool caption_exchange(char out[CAPTION_MAX], const Scene *s, const char *caption, Dice *d);
 
 #endif

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/msg.h"
 #include "world/scene.h"
 #include "world/words.h"
 
@@ -37,7 +38,7 @@ typedef struct Reading {
 } Reading;
 
 /* Reads a caption; false when it has more than SAID_MAX objects or relations. */
-__attribute__((warn_unused_result)) bool caption_read(Reading *r, const char *text);
+MUST_USE bool caption_read(Reading *r, const char *text);
 
 /* Whether the words are a sentence of the grammar (language.h). reading.c gives every word's entry; texts are the words. */
 bool grammar_check(const Word *entries, const char *const *texts, int n);

@@ -2,6 +2,7 @@
 #ifndef WORLD_SENTENCE_H
 #define WORLD_SENTENCE_H
 
+#include "base/msg.h"
 #include "world/dice.h"
 #include "world/language.h"
 #include "world/words.h"
@@ -30,6 +31,6 @@ bool sentence_repeats(const Sentence *s);
 void sentence_join(char out[CAPTION_MAX], const Sentence *s);
 
 /* Cuts a caption at its spaces; false when it has too many words or bytes. */
-__attribute__((warn_unused_result)) bool sentence_split(Sentence *s, const char *caption);
+MUST_USE bool sentence_split(Sentence *s, const char *caption);
 
 #endif

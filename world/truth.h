@@ -32,7 +32,7 @@ typedef struct Truth {
 json_t *shot_json(const char *clip, const Shot *shot, const char *const *shorts, const char *const *longs, int n_captions);
 
 /* Reads every *.jsonl of a folder, or one such file. What is no truth is an error that names file and line. */
-__attribute__((warn_unused_result)) bool truth_read(Truth *t, const char *path, Error *err);
+MUST_USE bool truth_read(Truth *t, const char *path, Error *err);
 
 /* The shot that holds the frame at `time` seconds of a source (a path or a name; folder and extension do not matter); NULL when
  * there is none. */

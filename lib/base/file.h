@@ -18,19 +18,19 @@ typedef struct AtomicFile {
 } AtomicFile;
 
 /* Opens a file that is to be path. What stands there now must be a regular file, or a link to one (the link is replaced). */
-__attribute__((warn_unused_result)) bool atomic_open(AtomicFile *f, const char *path, Error *err);
+MUST_USE bool atomic_open(AtomicFile *f, const char *path, Error *err);
 
 /* Flush, fsync, rename, fsync the folder. On failure the temporary is removed and what stood at path is untouched. */
-__attribute__((warn_unused_result)) bool atomic_commit(AtomicFile *f, Error *err);
+MUST_USE bool atomic_commit(AtomicFile *f, Error *err);
 
 /* As atomic_commit, without waiting for the disk: whole or not there after a kill, but not after a power cut. */
-__attribute__((warn_unused_result)) bool atomic_place(AtomicFile *f, Error *err);
+MUST_USE bool atomic_place(AtomicFile *f, Error *err);
 
 /* Drop what was written. Harmless after atomic_commit. */
 void atomic_abort(AtomicFile *f);
 
 /* Write size bytes to path, whole or not at all. */
-__attribute__((warn_unused_result)) bool file_write(const char *path, const void *data, size_t size, Error *err);
+MUST_USE bool file_write(const char *path, const void *data, size_t size, Error *err);
 
 /* The whole file as a new zero-terminated string (*size without the zero); NULL on failure. The caller frees it. */
 char *file_read(const char *path, size_t *size, Error *err);
@@ -46,10 +46,10 @@ char *writing_name(const char *path);
 char *writing_folder(const char *path, Error *err);
 
 /* mkdir -p. */
-__attribute__((warn_unused_result)) bool folder_make(const char *path, Error *err);
+MUST_USE bool folder_make(const char *path, Error *err);
 
 /* Makes renames and new names in this folder durable. */
-__attribute__((warn_unused_result)) bool folder_sync(const char *path, Error *err);
+MUST_USE bool folder_sync(const char *path, Error *err);
 
 /* "a/b" from "a" and "b"; the caller frees it. */
 char *path_join(const char *folder, const char *name);

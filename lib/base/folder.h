@@ -10,7 +10,7 @@
 #include "base/msg.h"
 
 /* Whether there is something at path (a link to nothing is nothing). False with err set where that cannot be told. */
-__attribute__((warn_unused_result)) bool path_exists(const char *path, bool *there, Error *err);
+MUST_USE bool path_exists(const char *path, bool *there, Error *err);
 
 /* The names in a folder. */
 typedef struct FolderNames {
@@ -19,7 +19,7 @@ typedef struct FolderNames {
 } FolderNames;
 
 /* Reads every name but . and .. of a folder; false with err set, and no names, where not all of them can be read. */
-__attribute__((warn_unused_result)) bool folder_names(FolderNames *names, const char *folder, Error *err);
+MUST_USE bool folder_names(FolderNames *names, const char *folder, Error *err);
 void folder_names_release(FolderNames *names);
 
 #endif

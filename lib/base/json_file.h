@@ -11,6 +11,6 @@
 json_t *json_file_read(const char *path, Error *err);
 
 /* Writes FOLDER/NAME, indented, numbers to the last digit, whole or not at all. Borrows value. */
-__attribute__((warn_unused_result)) bool json_file_write(const char *folder, const char *name, const json_t *value, Error *err);
+MUST_USE bool json_file_write(const char *folder, const char *name, const json_t *value, Error *err);
 
 #endif

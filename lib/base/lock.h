@@ -10,7 +10,7 @@
 #include "base/msg.h"
 
 /* Locks what fd is open on until the process ends or fd is closed; does not wait. False: err says who holds it. */
-__attribute__((warn_unused_result)) bool lock_take(int fd, const char *path, Error *err);
+MUST_USE bool lock_take(int fd, const char *path, Error *err);
 
 /*
  * Opens a file for writing, which is created where there is none and never cut, and locks it: when this returns, `path` names

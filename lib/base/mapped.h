@@ -12,8 +12,7 @@
 
 /* Maps all of the regular file that fd has open, read-only; fd stays the caller's. An empty file gives NULL and *size 0. False
  * with err set on failure, without the file's name. path is for the message, and copied. */
-__attribute__((warn_unused_result)) bool mapped_open(const unsigned char **data, size_t *size, int fd, const char *path,
-                                                     Error *err);
+MUST_USE bool mapped_open(const unsigned char **data, size_t *size, int fd, const char *path, Error *err);
 
 /* Unmaps what mapped_open gave; NULL is fine. */
 void mapped_close(const unsigned char *data, size_t size);

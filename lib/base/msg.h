@@ -29,6 +29,9 @@ extern int verbosity;        /* 0 unless -v */
 
 #define PRINTF_LIKE(f, a) __attribute__((format(printf, f, a)))
 
+/* Before a function whose result says that it failed: who drops it is warned. */
+#define MUST_USE __attribute__((warn_unused_result))
+
 /* Print and go on. */
 void warn(const char *format, ...) PRINTF_LIKE(1, 2);
 

@@ -19,7 +19,6 @@ typedef struct PickledTensor {
     Shape shape;
 } PickledTensor;
 
-__attribute__((warn_unused_result)) bool pickle_read(const unsigned char *data, size_t size, Arena *arena,
-                                                     PickledTensor **tensors, size_t *n, Error *err);
+MUST_USE bool pickle_read(const unsigned char *data, size_t size, Arena *arena, PickledTensor **tensors, size_t *n, Error *err);
 
 #endif

@@ -13,7 +13,6 @@
 #include "checkpoint/stored.h"
 
 /* Appends the file's tensors to out. *header, which the caller decrefs, holds their names; it is NULL where there is none. */
-__attribute__((warn_unused_result)) bool safetensors_read(const unsigned char *file, size_t size, json_t **header,
-                                                          StoredList *out, Error *err);
+MUST_USE bool safetensors_read(const unsigned char *file, size_t size, json_t **header, StoredList *out, Error *err);
 
 #endif

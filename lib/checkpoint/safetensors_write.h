@@ -24,7 +24,6 @@ typedef struct TensorSource {
  * memory. Order of the values: by the size of their type, largest first (so that each is aligned), then by name.
  * metadata: an even number of key, value strings ended by NULL, or NULL.
  */
-__attribute__((warn_unused_result)) bool safetensors_write(const char *path, const TensorSource *tensors, size_t n,
-                                                           const char *const *metadata, Error *err);
+MUST_USE bool safetensors_write(const char *path, const TensorSource *tensors, size_t n, const char *const *metadata, Error *err);
 
 #endif

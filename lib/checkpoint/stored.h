@@ -45,7 +45,7 @@ void stored_add(StoredList *list, const StoredTensor *t);
 bool stored_type(StoredTensor *t, const char *name, size_t *size);
 
 /* Whether a name can be printed and written: UTF-8 without control characters. */
-__attribute__((warn_unused_result)) bool stored_name(const char *name, Error *err);
+MUST_USE bool stored_name(const char *name, Error *err);
 
 /* Values first .. first+n-1 of a real-valued tensor, as another type; whether or not the file aligns them. */
 void stored_read(const StoredTensor *t, size_t first, size_t n, DType to, void *out);

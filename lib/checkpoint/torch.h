@@ -5,7 +5,6 @@
 #include "checkpoint/stored.h"
 
 /* Appends the tensors of such a file (a zip with a pickle), a state dict of tensors, to out. Everything lies in arena or file. */
-__attribute__((warn_unused_result)) bool torch_read(const unsigned char *file, size_t size, Arena *arena, StoredList *out,
-                                                    Error *err);
+MUST_USE bool torch_read(const unsigned char *file, size_t size, Arena *arena, StoredList *out, Error *err);
 
 #endif

@@ -14,7 +14,6 @@ typedef struct ZipEntry {
 } ZipEntry;
 
 /* All entries of a zip file in memory, in the arena. False with err set on anything that does not fit together. */
-__attribute__((warn_unused_result)) bool zip_read(const unsigned char *file, size_t size, Arena *arena, ZipEntry **entries,
-                                                  size_t *n, Error *err);
+MUST_USE bool zip_read(const unsigned char *file, size_t size, Arena *arena, ZipEntry **entries, size_t *n, Error *err);
 
 #endif

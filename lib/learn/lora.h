@@ -22,15 +22,14 @@ void lora_free(LoraSet *s);
  * parameters of this group: A uniform in +-1/sqrt(in) as PEFT does, drawn by (seed, name); B zero. alpha and rank are one per
  * set. Fails if a target matches no module.
  */
-__attribute__((warn_unused_result)) bool lora_train(LoraSet *s, Parameters *p, const char *group, const char *scope,
-                                                    const char *const *targets, size_t n_targets, size_t rank, double alpha,
-                                                    uint64_t seed, Error *err);
+MUST_USE bool lora_train(LoraSet *s, Parameters *p, const char *group, const char *scope, const char *const *targets,
+                         size_t n_targets, size_t rank, double alpha, uint64_t seed, Error *err);
 
 /* Reads a PEFT folder: frozen adapters. Modules that the model lacks, missing halves and wrong shapes are errors. */
-__attribute__((warn_unused_result)) bool lora_open(LoraSet *s, const char *folder, Error *err);
+MUST_USE bool lora_open(LoraSet *s, const char *folder, Error *err);
 
 /* Writes the set as a PEFT folder (made if missing). base: the name of the base model for adapter_config.json, may be "". */
-__attribute__((warn_unused_result)) bool lora_write(const LoraSet *s, const char *folder, const char *base, Error *err);
+MUST_USE bool lora_write(const LoraSet *s, const char *folder, const char *base, Error *err);
 
 size_t lora_count(const LoraSet *s);      /* modules */
 size_t lora_parameters(const LoraSet *s); /* values of A and B */

@@ -54,8 +54,8 @@ typedef enum ParameterField { PARAMETER_VALUE, PARAMETER_GRAD, PARAMETER_M, PARA
  * Takes values (or gradients, moments) of the group (NULL: all) from a checkpoint, where tensor `prefix``name` holds them. With
  * missing_ok, those that the checkpoint lacks keep what they have. Returns false naming the tensor on a wrong or missing one.
  */
-__attribute__((warn_unused_result)) bool parameters_load(Parameters *p, const char *group, ParameterField field,
-                                                         const char *prefix, const Checkpoint *c, bool missing_ok, Error *err);
+MUST_USE bool parameters_load(Parameters *p, const char *group, ParameterField field, const char *prefix, const Checkpoint *c,
+                              bool missing_ok, Error *err);
 
 /*
  * Appends one source per parameter of the group, called `prefix``name`, to a growing list for safetensors_write (dtype F32, F64

@@ -18,22 +18,21 @@ typedef struct PolicyInfo {
 } PolicyInfo;
 
 /* The step that `latest` names; -1 when nothing is published yet. False for a link that names no step. */
-__attribute__((warn_unused_result)) bool policy_latest(const char *dir, int64_t *step, Error *err);
+MUST_USE bool policy_latest(const char *dir, int64_t *step, Error *err);
 
 /* Reads the config.json of one policy folder, and every tensor beside it: what it says of their digest must be true, else
  * STATUS_CORRUPT. */
-__attribute__((warn_unused_result)) bool policy_info(const char *folder, PolicyInfo *out, Error *err);
+MUST_USE bool policy_info(const char *folder, PolicyInfo *out, Error *err);
 
 /*
  * Writes DIR/step-NNNNNN of `info` (its digest is computed and filled in) from the parameters of its groups and, if not NULL, the
  * adapters. Does not move `latest`. A folder of that step that is already there is replaced; but if it says the very same, it is
  * left alone: a rollout may be reading it.
  */
-__attribute__((warn_unused_result)) bool policy_write(const char *dir, PolicyInfo *info, const Parameters *parameters,
-                                                      const LoraSet *adapter, Error *err);
+MUST_USE bool policy_write(const char *dir, PolicyInfo *info, const Parameters *parameters, const LoraSet *adapter, Error *err);
 
 /* Moves `latest` to a step. */
-__attribute__((warn_unused_result)) bool policy_publish(const char *dir, int64_t step, Error *err);
+MUST_USE bool policy_publish(const char *dir, int64_t step, Error *err);
 
 /* A captioner under a published policy. */
 typedef struct AppliedPolicy {
@@ -47,8 +46,7 @@ typedef struct AppliedPolicy {
  * of another base is STATUS_MISMATCH: base is the digest of the captioner's checkpoint. On failure the captioner has its own
  * tensors.
  */
-__attribute__((warn_unused_result)) bool policy_apply(AppliedPolicy *applied, Captioner *c, const char *base, const char *folder,
-                                                      Error *err);
+MUST_USE bool policy_apply(AppliedPolicy *applied, Captioner *c, const char *base, const char *folder, Error *err);
 
 /* Gives the captioner its own tensors back. */
 void policy_release(AppliedPolicy *applied, Captioner *c);

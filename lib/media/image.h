@@ -49,14 +49,14 @@ typedef struct ImageInfo {
     bool alpha;        /* it may hold pixels that are not opaque */
 } ImageInfo;
 
-bool image_info(ImageInfo *info, const void *data, size_t size, Error *err) __attribute__((warn_unused_result));
+MUST_USE bool image_info(ImageInfo *info, const void *data, size_t size, Error *err);
 
 /*
  * Decodes a whole file. Damage that Pillow or libjpeg pass over with a warning (a cut file, a bad Huffman code) is a failure: a
  * picture that is half grey is not a picture. *changed (may be NULL) says whether orientation or transparency altered pixels, so
  * that the file's own bytes no longer show the same image. On failure im is empty.
  */
-bool image_decode(Image *im, bool *changed, const void *data, size_t size, Error *err) __attribute__((warn_unused_result));
+MUST_USE bool image_decode(Image *im, bool *changed, const void *data, size_t size, Error *err);
 
 /* How far a decoder may go. */
 typedef struct ImageLimits {
@@ -66,24 +66,22 @@ typedef struct ImageLimits {
 
 /* As image_decode, which stays within IMAGE_MAX_PIXELS. The time is looked at in every row of JPEG and PNG, and as the bytes of a
  * WebP without animation are fed. */
-bool image_decode_within(Image *im, bool *changed, const void *data, size_t size, const ImageLimits *limits, Error *err)
-    __attribute__((warn_unused_result));
+MUST_USE bool image_decode_within(Image *im, bool *changed, const void *data, size_t size, const ImageLimits *limits, Error *err);
 
 /* As image_decode for a record's frame: raw RGB of the given size when encoding is IMAGE_RGB, else a file. */
-bool image_decode_as(Image *im, ImageFormat encoding, int width, int height, const void *data, size_t size, Error *err)
-    __attribute__((warn_unused_result));
+MUST_USE bool image_decode_as(Image *im, ImageFormat encoding, int width, int height, const void *data, size_t size, Error *err);
 
 /* Turns and mirrors im as EXIF orientation 1..8 asks for. */
 void image_orient(Image *im, int orientation);
 
 /* JPEG with 4:2:0 chroma; quality 1..100. PNG. Replace what out held. */
-bool image_encode_jpeg(Buffer *out, const Image *im, int quality, Error *err) __attribute__((warn_unused_result));
-bool image_encode_png(Buffer *out, const Image *im, Error *err) __attribute__((warn_unused_result));
+MUST_USE bool image_encode_jpeg(Buffer *out, const Image *im, int quality, Error *err);
+MUST_USE bool image_encode_png(Buffer *out, const Image *im, Error *err);
 
 /*
  * Turns a JPEG file upright without decoding it, so without loss; markers (EXIF among them) are dropped. False (no error) when
  * that cannot be done to the last pixel because a side is no multiple of the block size.
  */
-bool jpeg_orient(Buffer *out, const void *data, size_t size, int orientation) __attribute__((warn_unused_result));
+MUST_USE bool jpeg_orient(Buffer *out, const void *data, size_t size, int orientation);
 
 #endif

@@ -129,9 +129,9 @@ VideoReport video_report(Video *v);
  * The frame last given as RGB, turned upright; its sides are those of the stored pixels, so where the sample aspect ratio is not
  * 1 the caller resizes it to frame.width x frame.height. The caller releases it.
  */
-bool video_image(Video *v, Image *out, Error *err) __attribute__((warn_unused_result));
+MUST_USE bool video_image(Video *v, Image *out, Error *err);
 
 /* The frame last given as a JPEG made from its planes, without a detour through RGB. False (no error) when it needs one. */
-bool video_jpeg(Video *v, Buffer *out, int quality) __attribute__((warn_unused_result));
+MUST_USE bool video_jpeg(Video *v, Buffer *out, int quality);
 
 #endif

@@ -19,10 +19,10 @@ typedef struct VideoSettings {
 VideoWriter *video_writer_new(const VideoSettings *settings, Error *err);
 
 /* Appends a frame, rgb [height, width, 3]; a cut makes it a keyframe (IDR), and nothing else does. The first is always one. */
-__attribute__((warn_unused_result)) bool video_writer_frame(VideoWriter *w, const uint8_t *rgb, bool cut, Error *err);
+MUST_USE bool video_writer_frame(VideoWriter *w, const uint8_t *rgb, bool cut, Error *err);
 
 /* Ends the file and gives its bytes, which the caller frees with free(). */
-__attribute__((warn_unused_result)) bool video_writer_take(VideoWriter *w, uint8_t **data, size_t *size, Error *err);
+MUST_USE bool video_writer_take(VideoWriter *w, uint8_t **data, size_t *size, Error *err);
 
 void video_writer_free(VideoWriter *w);
 

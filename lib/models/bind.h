@@ -60,7 +60,7 @@ void binder_init(Binder *b, const Kernels *kernels, const Checkpoint *checkpoint
 void binder_release(Binder *b);
 
 /* False with err set (if not NULL) if any binding failed. */
-__attribute__((warn_unused_result)) bool binder_ok(const Binder *b, Error *err);
+MUST_USE bool binder_ok(const Binder *b, Error *err);
 
 /* The stored tensor must have exactly this shape; *out becomes [rows, cols], rows * cols = its size. Binding a name again is
  * fine. */
@@ -88,7 +88,7 @@ void binding_point(Binding *binding, void *data, DType type, real *grad);
  * Replaces bound tensors by those of a delta (a published policy): every tensor of delta must be bound and have the same shape.
  * Matrices then lie in delta's mapping, so it must outlive them; binder_restore goes back to the checkpoint.
  */
-__attribute__((warn_unused_result)) bool binder_overlay(Binder *b, const Checkpoint *delta, Error *err);
+MUST_USE bool binder_overlay(Binder *b, const Checkpoint *delta, Error *err);
 void binder_restore(Binder *b);
 
 #endif

@@ -48,9 +48,9 @@ typedef struct ClipConfig {
 } ClipConfig;
 
 /* FOLDER/config.json (and generation_config.json). */
-__attribute__((warn_unused_result)) bool blip2_config_read(Blip2Config *out, const char *folder, Error *err);
-__attribute__((warn_unused_result)) bool clip_config_read(ClipConfig *out, const char *folder, Error *err);
+MUST_USE bool blip2_config_read(Blip2Config *out, const char *folder, Error *err);
+MUST_USE bool clip_config_read(ClipConfig *out, const char *folder, Error *err);
 /* Of an OPT folder or of the language model inside a BLIP-2 folder (*inside). */
-__attribute__((warn_unused_result)) bool opt_config_read(OptConfig *out, bool *inside, const char *folder, Error *err);
+MUST_USE bool opt_config_read(OptConfig *out, bool *inside, const char *folder, Error *err);
 
 #endif

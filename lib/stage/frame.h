@@ -14,17 +14,17 @@
 Preprocess frame_preprocess(const VisionConfig *config, bool crop);
 
 /* The image of a record: frame.image in frame.encoding, or else the file named by frame.path. */
-__attribute__((warn_unused_result)) bool frame_image(Image *out, const Record *r, Error *err);
+MUST_USE bool frame_image(Image *out, const Record *r, Error *err);
 
 /* Whether a record has no image but names one: frame.path. */
 bool frame_by_path(const Record *r);
 
 /* Packs the `frame` group of such a record with the file's bytes as its image. p is empty where the file cannot be read, or is no
  * image file. */
-__attribute__((warn_unused_result)) bool frame_embed(Packer *p, const Record *r, Error *err);
+MUST_USE bool frame_embed(Packer *p, const Record *r, Error *err);
 
 /* out [3, S, S]: frame_image, preprocessed. */
-__attribute__((warn_unused_result)) bool frame_pixels(float *out, const Record *r, const Preprocess *p, Error *err);
+MUST_USE bool frame_pixels(float *out, const Record *r, const Preprocess *p, Error *err);
 
 /*
  * The record's `features` group (formats/features.md) if its encoder is `encoder` (16 hexadecimal digits) and its shape [rows,

@@ -31,7 +31,7 @@ typedef struct Machine {
  * The device's kernels; false with err set where this build or machine has no such device. From here on the program is confined
  * (base/sandbox.h), but with CUDA, whose driver may start helpers.
  */
-__attribute__((warn_unused_result)) static inline bool machine_kernels(const Machine *m, const Kernels **out, Error *err)
+MUST_USE static inline bool machine_kernels(const Machine *m, const Kernels **out, Error *err)
 {
     if (strncmp(m->device, "cuda", 4) != 0)
         sandbox_confine((Sandbox)m->sandbox);

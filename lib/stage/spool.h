@@ -32,7 +32,7 @@ void spool_release(Spool *s);
 void spool_reset(Spool *s);
 
 /* Adds a blob; its number is the count before. False when the file cannot be written. */
-__attribute__((warn_unused_result)) bool spool_add(Spool *s, const void *data, size_t size, Error *err);
+MUST_USE bool spool_add(Spool *s, const void *data, size_t size, Error *err);
 
 /* Blob i; valid until the next spool call. NULL on a read failure. */
 const void *spool_get(Spool *s, size_t i, size_t *size, Error *err);

@@ -11,6 +11,6 @@ enum { GROUPS_MAX = 4096 };
  * Splits raw, one validated map of at most GROUPS_MAX pairs, into id and groups and tells its kind. out->groups has room for
  * every pair. A header or end record has its keys as groups.
  */
-__attribute__((warn_unused_result)) bool record_split(Slice raw, Record *out, Error *err);
+MUST_USE bool record_split(Slice raw, Record *out, Error *err);
 
 #endif

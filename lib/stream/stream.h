@@ -80,7 +80,7 @@ Slice record_raw(const Record *r, const char *path);
  * A record again from its own bytes (raw of an earlier one, kept elsewhere): kind DATA, BATCH, HEADER or END, id, groups; out
  * points into raw and, for groups, into the arena. False when the bytes are no whole record.
  */
-__attribute__((warn_unused_result)) bool record_parse(Slice raw, Record *out, Arena *arena, Error *err);
+MUST_USE bool record_parse(Slice raw, Record *out, Arena *arena, Error *err);
 
 /*
  * A msgpack value as JSON (a new reference); binary becomes {"$bin": base64}. NULL for bytes that are no value. What JSON cannot
@@ -156,7 +156,7 @@ void pack_raw(Packer *p, Slice value); /* one whole value, already packed */
 void pack_json(Packer *p, const json_t *value);
 
 /* As pack_json, for JSON from outside: false, with err set, for "<N bytes>", a bad base64, an unknown key with a dollar sign. */
-__attribute__((warn_unused_result)) bool pack_json_strict(Packer *p, const json_t *value, Error *err);
+MUST_USE bool pack_json_strict(Packer *p, const json_t *value, Error *err);
 
 /* ---- writing ---- */
 

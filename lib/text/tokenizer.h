@@ -84,8 +84,8 @@ size_t tokenizer_limit(const Tokenizer *t);
  * special ids. OPT and CLIP: pieces of text in no vocabulary entry give the unknown id if the vocabulary has one, else
  * nothing, as Hugging Face.
  */
-__attribute__((warn_unused_result)) bool tokenizer_encode(Tokens *out, Arena *arena, const Tokenizer *t, TextSlice text,
-                                                          int flags, size_t limit, Error *err);
+MUST_USE bool tokenizer_encode(Tokens *out, Arena *arena, const Tokenizer *t, TextSlice text, int flags, size_t limit,
+                               Error *err);
 
 /*
  * The text of ids: special ids (those that Hugging Face calls special) dropped, unknown ids nothing, invalid UTF-8 replaced by

@@ -17,10 +17,10 @@ typedef struct TrainWords {
 } TrainWords;
 
 /* Normalises and splits each line as the tokenizer of this kind does; OPT's lines keep their newline. */
-__attribute__((warn_unused_result)) bool train_words_collect(TrainWords *w, TokenizerKind kind, TextSlice text, Error *err);
+MUST_USE bool train_words_collect(TrainWords *w, TokenizerKind kind, TextSlice text, Error *err);
 void train_words_release(TrainWords *w);
 
 /* Writes vocab.txt. */
-__attribute__((warn_unused_result)) bool train_wordpiece(const char *folder, const TrainWords *words, size_t size, Error *err);
+MUST_USE bool train_wordpiece(const char *folder, const TrainWords *words, size_t size, Error *err);
 
 #endif

@@ -42,22 +42,22 @@ typedef struct Vocab {
 } Vocab;
 
 /* Fills v from a model folder. False with err set; v is to be released either way. */
-__attribute__((warn_unused_result)) bool vocab_read(Vocab *v, const char *folder, Error *err);
+MUST_USE bool vocab_read(Vocab *v, const char *folder, Error *err);
 void vocab_release(Vocab *v);
 
 /* The id of a name, or -1. */
 int32_t vocab_find(const Vocab *v, TextSlice name);
 
 /* Gives id its name; a name given twice belongs to the later id, as in Hugging Face. False for an id out of range. */
-__attribute__((warn_unused_result)) bool vocab_add(Vocab *v, TextSlice name, int32_t id, Error *err);
+MUST_USE bool vocab_add(Vocab *v, TextSlice name, int32_t id, Error *err);
 
 /* Room for n merges; then one after the other in order of rank. False if a name or the product is not in the vocabulary. */
 void vocab_merges_init(Vocab *v, size_t n);
-__attribute__((warn_unused_result)) bool vocab_merge_add(Vocab *v, TextSlice left, TextSlice right, uint32_t rank, Error *err);
+MUST_USE bool vocab_merge_add(Vocab *v, TextSlice left, TextSlice right, uint32_t rank, Error *err);
 const Merge *vocab_merge_find(const Vocab *v, int32_t left, int32_t right);
 
 /* Adds a token that is cut out of raw text, or makes a known one special; id -1 looks it up and does nothing if there is none. */
-__attribute__((warn_unused_result)) bool vocab_added_add(Vocab *v, AddedToken token, Error *err);
+MUST_USE bool vocab_added_add(Vocab *v, AddedToken token, Error *err);
 
 /*
  * Whether ids mean the same in both, as far as both have them: equal kinds and names, equal merges in equal order. One may have

@@ -20,11 +20,10 @@ void captions_metrics(Metrics *out, const Caption *captions, size_t n, char *con
 Caption entry_caption(const Run *run, const Entry *e);
 
 /* {"id", "image", "text", "rank", "i2t_rank", "clipscore", "itm", "words", ..} for each caption; whole or not at all. */
-__attribute__((warn_unused_result)) bool per_image_write(const char *path, const Run *run, Error *err);
+MUST_USE bool per_image_write(const char *path, const Run *run, Error *err);
 
 /* Reads such a file again. STATUS_CORRUPT names the line that is none. */
-__attribute__((warn_unused_result)) bool per_image_read(Metrics *out, const char *path, const int64_t *ks, size_t n_ks,
-                                                        Error *err);
+MUST_USE bool per_image_read(Metrics *out, const char *path, const int64_t *ks, size_t n_ks, Error *err);
 
 /* Whether a file looks like one rather than like a stream. */
 bool per_image_is(const char *path);

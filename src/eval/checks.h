@@ -14,13 +14,12 @@ typedef struct Check {
 } Check;
 
 /* Parses "name=value"; with CHECK_DROP the name may be missing. */
-__attribute__((warn_unused_result)) bool check_parse(Check *out, CheckKind kind, const char *text, Error *err);
+MUST_USE bool check_parse(Check *out, CheckKind kind, const char *text, Error *err);
 
 /*
  * Appends to `said` ("; " between) what is wrong: found value, expected value. values [m->n]: means of the run, or its
  * differences from the baseline for CHECK_DROP. False with err (STATUS_USAGE) when no column has the name.
  */
-__attribute__((warn_unused_result)) bool check_apply(char **said, const Check *c, const Metrics *m, const Interval *values,
-                                                     Error *err);
+MUST_USE bool check_apply(char **said, const Check *c, const Metrics *m, const Interval *values, Error *err);
 
 #endif

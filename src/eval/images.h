@@ -28,11 +28,11 @@ typedef struct Images {
 } Images;
 
 /* folder NULL: no cache. model: what the rows depend on beside the image, part of the file's name. */
-__attribute__((warn_unused_result)) bool images_init(Images *s, size_t cols, const char *folder, const char *model, Error *err);
+MUST_USE bool images_init(Images *s, size_t cols, const char *folder, const char *model, Error *err);
 void images_release(Images *s);
 
 /* The digest of a record's image: of its bytes as they stand in the record, or in the file it names. */
-__attribute__((warn_unused_result)) bool image_key(uint64_t *out, const Record *r, Error *err);
+MUST_USE bool image_key(uint64_t *out, const Record *r, Error *err);
 
 /* The place of an image; SIZE_MAX when it must be computed. */
 size_t images_find(Images *s, uint64_t key);
@@ -42,6 +42,6 @@ size_t images_add(Images *s, uint64_t key, const real *row);
 const real *images_row(const Images *s, size_t place);
 
 /* Adds to the cache file what was computed. */
-__attribute__((warn_unused_result)) bool images_save(Images *s, Error *err);
+MUST_USE bool images_save(Images *s, Error *err);
 
 #endif

@@ -35,6 +35,6 @@ void bootstrap(Interval *out, const Metrics *m, uint64_t seed, size_t resamples,
  * out = a - b, image by image, over the columns that both have, paired by id whatever the order. STATUS_MISMATCH if an id of one
  * is not in the other.
  */
-__attribute__((warn_unused_result)) bool metrics_difference(Metrics *out, const Metrics *a, const Metrics *b, Error *err);
+MUST_USE bool metrics_difference(Metrics *out, const Metrics *a, const Metrics *b, Error *err);
 
 #endif

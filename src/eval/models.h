@@ -30,8 +30,8 @@ typedef struct Models {
 } Models;
 
 /* itm NULL: no ITM. */
-__attribute__((warn_unused_result)) bool models_open(Models *m, const char *clip, const char *itm, size_t itm_max_tokens,
-                                                     const Kernels *kernels, Error *err);
+MUST_USE bool models_open(Models *m, const char *clip, const char *itm, size_t itm_max_tokens, const Kernels *kernels,
+                          Error *err);
 void models_release(Models *m);
 
 /* Names them, and their tokenizers, among a report's inputs: clip, clip-tokenizer, itm, itm-tokenizer. */
@@ -41,10 +41,9 @@ void models_inputs(const Models *m, json_t *inputs);
 void models_clip_image(Models *m, real *row, const float *pixels);
 
 /* Texts, cut as IC3 cuts them, to unit rows [n, projection]. False, naming its number, for one that is not UTF-8. */
-__attribute__((warn_unused_result)) bool models_clip_texts(Models *m, real *rows, const TextSlice *texts, size_t n, Error *err);
+MUST_USE bool models_clip_texts(Models *m, real *rows, const TextSlice *texts, size_t n, Error *err);
 
 /* ITM's positive logit of a text about a record's image (key: image_key). */
-__attribute__((warn_unused_result)) bool models_itm(Models *m, double *logit, const Record *r, uint64_t key, TextSlice text,
-                                                    Error *err);
+MUST_USE bool models_itm(Models *m, double *logit, const Record *r, uint64_t key, TextSlice text, Error *err);
 
 #endif

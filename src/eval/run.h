@@ -58,8 +58,7 @@ typedef struct RunOptions {
 } RunOptions;
 
 /* Reads streams ("-": stdin) one after the other. False with err, and its status, for input that is not whole. */
-__attribute__((warn_unused_result)) bool run_read(Run *run, char **paths, int n, Models *models, Images *images,
-                                                  const RunOptions *options, Error *err);
+MUST_USE bool run_read(Run *run, char **paths, int n, Models *models, Images *images, const RunOptions *options, Error *err);
 void run_release(Run *run);
 
 /*

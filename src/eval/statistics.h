@@ -31,7 +31,7 @@ typedef struct WordList {
 } WordList;
 
 /* One word a line, '#' begins a comment line. */
-__attribute__((warn_unused_result)) bool word_list_read(WordList *list, const char *path, Error *err);
+MUST_USE bool word_list_read(WordList *list, const char *path, Error *err);
 void word_list_release(WordList *list);
 
 /* Counts one caption (valid UTF-8 or not) and adds it to the totals. */

@@ -24,7 +24,7 @@ typedef struct Reopened {
  * "(N)", and its bytes written %XX: of several that it can mean the first that is there is taken, of a shard's members of one
  * name the first whose digest is `digest` (empty: the first). Waits no longer than `until`. False: err says why.
  */
-__attribute__((warn_unused_result)) bool reopen(Reopened *o, const char *label, const char *digest, double until, Error *err);
+MUST_USE bool reopen(Reopened *o, const char *label, const char *digest, double until, Error *err);
 
 /* Whether that source is open already, so that reopen leaves it as it is. */
 bool reopened_is(const Reopened *o, const char *label, const char *digest);

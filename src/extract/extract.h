@@ -102,7 +102,7 @@ bool input_open(Input *in, const Source *s, double until, int64_t max_bytes, Vid
 bool input_bytes(Input *in, VideoReport *report); /* all of it in memory, for a still: in->data, in->size */
 void input_close(Input *in);
 /* 16 hex digits that its bytes are known by (formats/frame.md); empty, and false, where they cannot be read. */
-__attribute__((warn_unused_result)) bool input_digest(char out[17], const Input *in, Error *err);
+MUST_USE bool input_digest(char out[17], const Input *in, Error *err);
 /* Up to *n bytes from its beginning; *n: how many. */
 bool input_head(const Input *in, uint8_t *out, size_t *n, VideoReport *report);
 

@@ -28,8 +28,7 @@ Vouched journal_vouched(const Journal *j);
 uint64_t *journal_looks(const Journal *j, size_t *n);
 
 /* Vouches for a source; looks is NULL without --dedup-all, else there are o->frames of them. */
-bool journal_write(Journal *j, const Source *source, const Outcome *o, const uint64_t *looks, Error *err)
-    __attribute__((warn_unused_result));
+MUST_USE bool journal_write(Journal *j, const Source *source, const Outcome *o, const uint64_t *looks, Error *err);
 
 /* Counts of the segment being written. */
 typedef struct Totals {

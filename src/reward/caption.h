@@ -22,7 +22,7 @@ typedef struct CaptionReader {
 } CaptionReader;
 
 /* The reader of a model folder's captions; the folder may hold a tokenizer alone. */
-__attribute__((warn_unused_result)) bool caption_reader_init(CaptionReader *reader, const char *folder, Error *err);
+MUST_USE bool caption_reader_init(CaptionReader *reader, const char *folder, Error *err);
 void caption_reader_release(CaptionReader *reader);
 
 /*
@@ -30,8 +30,7 @@ void caption_reader_release(CaptionReader *reader);
  * in the arena. An id outside the vocabulary is the record's failure; a caption whose tokens do not decode to its text is
  * STATUS_MISMATCH: the stream is another captioner's.
  */
-__attribute__((warn_unused_result)) bool caption_read(Caption *c, Arena *arena, const CaptionReader *reader, const Record *r,
-                                                      Error *err);
+MUST_USE bool caption_read(Caption *c, Arena *arena, const CaptionReader *reader, const Record *r, Error *err);
 
 /* The record's caption group with tokens and eos set as read; for captions whose ids were made. */
 void caption_pack(Packer *p, const Record *r, const Caption *c);

@@ -38,8 +38,7 @@ typedef struct Scorers {
     double seconds_encode, seconds_itm, seconds_ref, seconds_clip;
 } Scorers;
 
-__attribute__((warn_unused_result)) bool scorers_init(Scorers *s, const ScorerOptions *options, const Kernels *kernels,
-                                                      Error *err);
+MUST_USE bool scorers_init(Scorers *s, const ScorerOptions *options, const Kernels *kernels, Error *err);
 void scorers_release(Scorers *s);
 
 /* Names the models that score, and their tokenizers, among a header's inputs: itm, itm-tokenizer, ref, ref-tokenizer, clip, .. */

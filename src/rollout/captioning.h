@@ -42,8 +42,7 @@ typedef struct Captioning {
     double seconds_encode, seconds_decode;
 } Captioning;
 
-__attribute__((warn_unused_result)) bool captioning_init(Captioning *c, const CaptioningOptions *options, const Kernels *kernels,
-                                                         Error *err);
+MUST_USE bool captioning_init(Captioning *c, const CaptioningOptions *options, const Kernels *kernels, Error *err);
 void captioning_release(Captioning *c);
 
 /* Takes a frame into the batch. */

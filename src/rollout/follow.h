@@ -31,7 +31,7 @@ typedef enum FollowResult {
 } FollowResult;
 
 /* Looks what dir is; one policy is applied at once. dir, lag, patience and base are set. */
-__attribute__((warn_unused_result)) bool follow_open(Follow *f, Captioner *c, Error *err);
+MUST_USE bool follow_open(Follow *f, Captioner *c, Error *err);
 
 /* Waits for the policy of batch `index` and applies it. */
 FollowResult follow_batch(Follow *f, Captioner *c, int64_t index, Error *err);

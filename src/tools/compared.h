@@ -37,7 +37,7 @@ typedef struct Compared {
 } Compared;
 
 /* Takes one record. False with the reason: no reward, a part of another type, an id that came before. */
-__attribute__((warn_unused_result)) bool compared_add(Compared *c, Side side, const Record *r, Arena *scratch, Error *err);
+MUST_USE bool compared_add(Compared *c, Side side, const Record *r, Arena *scratch, Error *err);
 void compared_release(Compared *c);
 
 /* One part over the captions that have it on both sides. std is that of a sample (n - 1). */

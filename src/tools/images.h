@@ -10,7 +10,7 @@ typedef struct ImageFolder {
 } ImageFolder;
 
 /* Makes the folder where it is missing. */
-__attribute__((warn_unused_result)) bool images_open(ImageFolder *f, const char *path, Error *err);
+MUST_USE bool images_open(ImageFolder *f, const char *path, Error *err);
 
 /*
  * The file name of an id, without ending: letters, digits and "_~#+=@,:." stand for themselves, every other byte, and a first
@@ -21,6 +21,6 @@ char *image_name(Slice id);
 
 /* Writes frame.image of the record under its id's name, with the ending that frame.encoding says (rgb becomes .ppm): whole or not
  * at all, in place of what had that name. */
-__attribute__((warn_unused_result)) bool images_save(ImageFolder *f, const Record *r, Error *err);
+MUST_USE bool images_save(ImageFolder *f, const Record *r, Error *err);
 
 #endif

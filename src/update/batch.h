@@ -42,9 +42,9 @@ typedef struct BatchNeeds {
 
 /* Takes a record's caption and reward into the batch. False with err set where something is missing or wrong: nothing is added.
  */
-__attribute__((warn_unused_result)) bool batch_add(Batch *b, const Record *r, const BatchNeeds *needs, Error *err);
+MUST_USE bool batch_add(Batch *b, const Record *r, const BatchNeeds *needs, Error *err);
 
 /* Record i again: out is valid until the next spool call, its groups are in the arena. */
-__attribute__((warn_unused_result)) bool batch_record(Batch *b, size_t i, Record *out, Arena *arena, Error *err);
+MUST_USE bool batch_record(Batch *b, size_t i, Record *out, Arena *arena, Error *err);
 
 #endif

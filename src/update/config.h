@@ -19,7 +19,7 @@ typedef struct Changes {
 } Changes;
 
 /* Reads the list of changes that RUN/config.json has; none where there is no such file (run NULL: no run). */
-__attribute__((warn_unused_result)) bool changes_open(Changes *c, const char *run, bool allowed, Error *err);
+MUST_USE bool changes_open(Changes *c, const char *run, bool allowed, Error *err);
 void changes_release(Changes *c);
 
 /* A step's metrics say what changed before it: "changed", where anything did. */
@@ -29,15 +29,14 @@ void changes_report(const Changes *c, int64_t step, json_t *metrics);
  * Whether every option in `now` has the value it has in `before`, after `step` steps. If not, STATUS_MISMATCH naming the first:
  * found, expected; where changes are allowed they are kept, with a warning for each.
  */
-__attribute__((warn_unused_result)) bool config_agrees(const json_t *before, const json_t *now, int64_t step, const char *run,
-                                                       Changes *changes, Error *err);
+MUST_USE bool config_agrees(const json_t *before, const json_t *now, int64_t step, const char *run, Changes *changes, Error *err);
 
 /*
  * Writes RUN/config.json, whole or not at all: `options` (stolen), the digests of the models (init: of --init's tensors, or ""),
  * the changes, and `upstream` (borrowed; NULL keeps what the file says already).
  */
-__attribute__((warn_unused_result)) bool config_write(const char *run, const Learner *l, json_t *options, const char *init,
-                                                      const json_t *upstream, const Changes *changes, Error *err);
+MUST_USE bool config_write(const char *run, const Learner *l, json_t *options, const char *init, const json_t *upstream,
+                           const Changes *changes, Error *err);
 
 /*
  * Takes the input's header, before anything else of the input: config_agrees, once steps have been taken, for the stages in
@@ -45,7 +44,7 @@ __attribute__((warn_unused_result)) bool config_write(const char *run, const Lea
  * config_write. Options that leave numbers alone (threads, where files lie) are not compared; models and lists are, by role and
  * digest (formats/envelope.md, `inputs`).
  */
-__attribute__((warn_unused_result)) bool config_begin(const char *run, const Learner *l, json_t *options, const char *init,
-                                                      const json_t *upstream, Changes *changes, Error *err);
+MUST_USE bool config_begin(const char *run, const Learner *l, json_t *options, const char *init, const json_t *upstream,
+                           Changes *changes, Error *err);
 
 #endif

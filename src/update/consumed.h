@@ -22,8 +22,7 @@ typedef struct Consumed {
  * Reads the first `count` ids of path, whose digest (as text) must be this one, else STATUS_CORRUPT, and cuts the file there;
  * count 0 starts it anew.
  */
-__attribute__((warn_unused_result)) bool consumed_open(Consumed *c, const char *path, size_t count, const char *digest,
-                                                       Error *err);
+MUST_USE bool consumed_open(Consumed *c, const char *path, size_t count, const char *digest, Error *err);
 void consumed_release(Consumed *c);
 
 /* Whether the id is new to this run; a new one is added. */
@@ -33,6 +32,6 @@ bool consumed_add(Consumed *c, const void *id, size_t size);
 bool consumed_has(const Consumed *c, const void *id, size_t size);
 
 /* Appends the ids added since the last save and syncs. c->count is then what a checkpoint may vouch for. */
-__attribute__((warn_unused_result)) bool consumed_save(Consumed *c, Error *err);
+MUST_USE bool consumed_save(Consumed *c, Error *err);
 
 #endif

@@ -17,12 +17,12 @@ void dump_gradients(void *context, Learner *l);
  * over all tokens in order. The policy's adapters on the language model are called policy.<name>, since the value pass has its
  * own there. Frees the copies.
  */
-__attribute__((warn_unused_result)) bool dump_write(Dump *d, const Learner *l, const Batch *b, const StepReport *r, Error *err);
+MUST_USE bool dump_write(Dump *d, const Learner *l, const Batch *b, const StepReport *r, Error *err);
 
 /*
  * Starts trained parts from the tensors of the file at path (NULL: does nothing), by the names that dump_write gives them; what
  * it lacks stays as it is. digest: of its tensors. STATUS_MISMATCH where it has none of them.
  */
-__attribute__((warn_unused_result)) bool dump_init(Learner *l, const char *path, char digest[static 17], Error *err);
+MUST_USE bool dump_init(Learner *l, const char *path, char digest[static 17], Error *err);
 
 #endif

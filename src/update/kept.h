@@ -17,14 +17,12 @@
  * there (a run that was killed takes a step twice). config (borrowed): its config.json, what --config takes back. Where the state
  * is on disk as a checkpoint its files are linked, and cost nothing more until that is pruned.
  */
-__attribute__((warn_unused_result)) bool kept_write(Run *run, const char *kind, Learner *l, Batch *b, const BatchOrigin *origin,
-                                                    json_t *config, Error *err);
+MUST_USE bool kept_write(Run *run, const char *kind, Learner *l, Batch *b, const BatchOrigin *origin, json_t *config, Error *err);
 
 /* As kept_write into RUN/collapse, unless there are enough. */
-__attribute__((warn_unused_result)) bool kept_collapse(Run *run, Learner *l, Batch *b, const BatchOrigin *origin, json_t *config,
-                                                       Error *err);
+MUST_USE bool kept_collapse(Run *run, Learner *l, Batch *b, const BatchOrigin *origin, json_t *config, Error *err);
 
 /* Removes those of RUN/batches but the last `keep` (0: none is removed), those past step `after` (-1: none), and left-overs. */
-__attribute__((warn_unused_result)) bool kept_prune(const Run *run, int64_t keep, int64_t after, Error *err);
+MUST_USE bool kept_prune(const Run *run, int64_t keep, int64_t after, Error *err);
 
 #endif

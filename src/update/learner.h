@@ -83,12 +83,12 @@ typedef void GradientHook(void *context, Learner *l);
  * values and advantages in the report and adds the gradient of L_v; policy: step 3, adds that of L_p (or of --objective xe).
  */
 void learner_begin(Learner *l, const Batch *batch, StepReport *report, Arena *arena);
-__attribute__((warn_unused_result)) bool learner_values(Learner *l, Batch *batch, StepReport *report, Error *err);
-__attribute__((warn_unused_result)) bool learner_policy(Learner *l, Batch *batch, StepReport *report, Error *err);
+MUST_USE bool learner_values(Learner *l, Batch *batch, StepReport *report, Error *err);
+MUST_USE bool learner_policy(Learner *l, Batch *batch, StepReport *report, Error *err);
 
 /* One optimizer step: all of the above, then Adam. report's arrays come from arena. False when an image or the spool cannot be
  * read, or, with STATUS_CHECK, where a loss or gradient is not finite: no parameter has moved then. */
-__attribute__((warn_unused_result)) bool learner_step(Learner *l, Batch *batch, StepReport *report, Arena *arena,
-                                                      GradientHook *hook, void *context, Error *err);
+MUST_USE bool learner_step(Learner *l, Batch *batch, StepReport *report, Arena *arena, GradientHook *hook, void *context,
+                           Error *err);
 
 #endif

@@ -24,14 +24,13 @@ typedef struct Drift {
 
 /* Whether a caption's policy is one that may have sampled for the step after `now`. STATUS_MISMATCH for a stale or foreign one.
  */
-__attribute__((warn_unused_result)) bool on_policy_sampled(const OnPolicyRules *rules, Run *run, int64_t now, const Record *r,
-                                                           Error *err);
+MUST_USE bool on_policy_sampled(const OnPolicyRules *rules, Run *run, int64_t now, const Record *r, Error *err);
 
 /*
  * Compares the share of captions that (seed, now, index) draws; those of them that carry no log-probabilities are `missing`,
  * which is warned of. STATUS_MISMATCH where the difference is too large.
  */
-__attribute__((warn_unused_result)) bool on_policy_drift(const OnPolicyRules *rules, Batch *b, const StepReport *report,
-                                                         uint64_t seed, int64_t now, Drift *out, Error *err);
+MUST_USE bool on_policy_drift(const OnPolicyRules *rules, Batch *b, const StepReport *report, uint64_t seed, int64_t now,
+                              Drift *out, Error *err);
 
 #endif

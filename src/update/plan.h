@@ -11,8 +11,8 @@
 
 /* Runs pass(context, first, n) over the batch; stops and returns false when it does. Layers are computed again in the backward
  * pass (tape_segments) only where keeping them would leave micro-batches too small to be efficient. */
-__attribute__((warn_unused_result)) bool plan_run(Learner *l, const Batch *batch, StepReport *report,
-                                                  bool (*pass)(void *context, size_t first, size_t n), void *context);
+MUST_USE bool plan_run(Learner *l, const Batch *batch, StepReport *report, bool (*pass)(void *context, size_t first, size_t n),
+                       void *context);
 
 /* Whether a batch that is one micro-batch still fits where the value pass keeps what the policy's pass records of the images. */
 bool plan_keeps_images(const Learner *l, const Batch *batch);

@@ -24,18 +24,16 @@ typedef struct Recorder {
 
 /* A stream at path (NULL: off) of all consumed records with a `value` group (formats/value.md). Its header comes with the first
  * batch, since it has that of the input as "upstream". */
-__attribute__((warn_unused_result)) bool recorder_open(Recorder *r, const char *path, const Program *program, Error *err);
-__attribute__((warn_unused_result)) bool recorder_write(Recorder *r, Batch *b, const StepReport *report,
-                                                        const BatchOrigin *origin, Error *err);
+MUST_USE bool recorder_open(Recorder *r, const char *path, const Program *program, Error *err);
+MUST_USE bool recorder_write(Recorder *r, Batch *b, const StepReport *report, const BatchOrigin *origin, Error *err);
 
 /* end: further keys of the end record (borrowed; filter_end_keys). */
-__attribute__((warn_unused_result)) bool recorder_close(Recorder *r, int status, json_t *end, Error *err);
+MUST_USE bool recorder_close(Recorder *r, int status, json_t *end, Error *err);
 
 /*
  * One batch as a stream in a file, whole or not at all, with everything that a step on it needs: an image that a record only
  * names by path is put into the record. params (borrowed): the header's.
  */
-__attribute__((warn_unused_result)) bool batch_file_write(const char *path, Batch *b, const BatchOrigin *origin, json_t *params,
-                                                          Error *err);
+MUST_USE bool batch_file_write(const char *path, Batch *b, const BatchOrigin *origin, json_t *params, Error *err);
 
 #endif

@@ -40,24 +40,23 @@ typedef struct Run {
  * metrics and consumed ids to what it vouches for, publishes its policy. numbers (stolen): options that must not change on
  * resume, else STATUS_MISMATCH. What is not as it was written is STATUS_CORRUPT.
  */
-__attribute__((warn_unused_result)) bool run_open(Run *run, const RunOptions *options, json_t *numbers, Learner *l, Error *err);
+MUST_USE bool run_open(Run *run, const RunOptions *options, json_t *numbers, Learner *l, Error *err);
 void run_close(Run *run);
 
 /* As run_open, of a state that was kept for replay (kept.h): it is taken up, and nothing of any run is opened, locked or written.
  */
-__attribute__((warn_unused_result)) bool run_open_kept(Run *run, const RunOptions *options, json_t *numbers, Learner *l,
-                                                       Error *err);
+MUST_USE bool run_open_kept(Run *run, const RunOptions *options, json_t *numbers, Learner *l, Error *err);
 
 /* Writes the state that the learner is in into a folder; links to the files of its checkpoint, where it has one. */
-__attribute__((warn_unused_result)) bool run_keep_state(Run *run, Learner *l, const char *folder, Error *err);
+MUST_USE bool run_keep_state(Run *run, Learner *l, const char *folder, Error *err);
 
 /* The digest of the policy that this run has published as that step; NULL with err set. Valid until the next call. */
 const char *run_policy(Run *run, int64_t step, Error *err);
 
 /* After a step: policy, metrics line (borrowed) and, every checkpoint_every steps, consumed ids and the state. */
-__attribute__((warn_unused_result)) bool run_save(Run *run, Learner *l, const json_t *metrics, Error *err);
+MUST_USE bool run_save(Run *run, Learner *l, const json_t *metrics, Error *err);
 
 /* At the end of the input, or of the program: the state of the last step, if checkpoint_every has passed it over. */
-__attribute__((warn_unused_result)) bool run_finish(Run *run, Learner *l, Error *err);
+MUST_USE bool run_finish(Run *run, Learner *l, Error *err);
 
 #endif

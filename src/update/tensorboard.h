@@ -15,10 +15,10 @@ typedef struct TensorBoard {
 } TensorBoard;
 
 /* Starts a new event file in folder (made if missing). */
-__attribute__((warn_unused_result)) bool tensorboard_open(TensorBoard *t, const char *folder, Error *err);
+MUST_USE bool tensorboard_open(TensorBoard *t, const char *folder, Error *err);
 
 /* Writes every number in `metrics` (nested objects as "outer/inner") at this step, and flushes. */
-__attribute__((warn_unused_result)) bool tensorboard_write(TensorBoard *t, int64_t step, const json_t *metrics, Error *err);
+MUST_USE bool tensorboard_write(TensorBoard *t, int64_t step, const json_t *metrics, Error *err);
 
 void tensorboard_close(TensorBoard *t);
 

@@ -14,11 +14,10 @@ typedef struct ModelShape {
 } ModelShape;
 
 /* One of weights_shapes, its vocabulary sized by the tokenizer folder if there is one. */
-__attribute__((warn_unused_result)) bool shape_find(ModelShape *out, const char *name, const char *tokenizer, Error *err);
+MUST_USE bool shape_find(ModelShape *out, const char *name, const char *tokenizer, Error *err);
 
 /* config.json, generation_config.json (captioner) and preprocessor_config.json. */
-__attribute__((warn_unused_result)) bool shape_write_config(const ModelShape *s, const char *dtype, const char *folder,
-                                                            Error *err);
+MUST_USE bool shape_write_config(const ModelShape *s, const char *dtype, const char *folder, Error *err);
 
 /* vocab.json, merges.txt, vocab.txt, tokenizer.json, tokenizer_config.json, ... as far as the folder has them. Dies on failure.
  */

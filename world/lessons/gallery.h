@@ -20,7 +20,7 @@ typedef struct Gallery {
 } Gallery;
 
 /* Reads all frames of the filter's input. A frame that is in no shot of the truth, or has no image, fails (filter_failed). */
-__attribute__((warn_unused_result)) bool gallery_read(Gallery *g, Filter *f, const char *truth, int side, Error *err);
+MUST_USE bool gallery_read(Gallery *g, Filter *f, const char *truth, int side, Error *err);
 void gallery_release(Gallery *g);
 
 /* out [n, 3, side, side]: the sights of these numbers as a model takes them. */

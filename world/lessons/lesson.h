@@ -45,7 +45,7 @@ bool lesson_step(Lesson *l);
 void lesson_learn(Lesson *l, double loss);
 
 /* FOLDER/model.safetensors: all tensors of the binder, in f32. */
-__attribute__((warn_unused_result)) bool lesson_save(const Lesson *l, const char *folder, Error *err);
+MUST_USE bool lesson_save(const Lesson *l, const char *folder, Error *err);
 
 /* The ids of a caption of the world's language, in the arena. flags, limit: tokenizer_encode's. */
 Tokens lesson_tokens(const Tokenizer *t, const char *caption, int flags, size_t limit, Arena *arena);

@@ -34,10 +34,10 @@ typedef struct TeachOptions {
 
 typedef bool Teach(const Gallery *g, const TeachOptions *o, const Kernels *kernels, Error *err);
 
-__attribute__((warn_unused_result)) Teach teach_see, teach_caption, teach_match, teach_contrast;
+MUST_USE Teach teach_see, teach_caption, teach_match, teach_contrast;
 
 /* Writes the tokenizers of captioner, scorer and CLIP, learnt from captions, to FOLDER/opt, FOLDER/bert and FOLDER/clip. */
-__attribute__((warn_unused_result)) bool teach_words(const char *folder, uint64_t seed, Error *err);
+MUST_USE bool teach_words(const char *folder, uint64_t seed, Error *err);
 
 /* Encoder output of all sights after the final norm, computed once: [n * rows, hidden] in host memory; the caller frees it. */
 real *sights_encode(const Gallery *g, const Vit *vit, Tape *t);
