@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/random.h"
+#include "base/hash.h"
 #include "media/video_write.h"
 #include "world/draw.h"
 #include "world/language.h"

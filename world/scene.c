@@ -5,8 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/hash.h"
 #include "base/msg.h"
-#include "base/random.h"
 
 /* Two centres stand in a relation along an axis when they are RELATION_LEAST apart; no pair is ever between NEAR and FAR, so
  * that no relation is a matter of opinion. One axis at least has to be FAR. */

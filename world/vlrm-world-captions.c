@@ -4,8 +4,8 @@
  */
 #include <stdlib.h>
 
+#include "base/hash.h"
 #include "base/options.h"
-#include "base/random.h"
 #include "stream/filter.h"
 #include "world/language.h"
 #include "world/truth.h"

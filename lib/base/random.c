@@ -2,7 +2,6 @@
 #include "base/random.h"
 
 #include <math.h>
-#include <xxhash.h>
 
 void philox(const uint32_t counter[4], const uint32_t key[2], uint32_t out[4])
 {
@@ -59,9 +58,4 @@ __extension__ typedef unsigned __int128 Wide;
 uint64_t random_below(uint64_t seed, uint32_t step, uint64_t key, uint32_t position, uint64_t n)
 {
     return (uint64_t)((Wide)random_bits(seed, step, key, position) * n >> 64);
-}
-
-uint64_t hash_id(const void *id, size_t size)
-{
-    return XXH3_64bits(id, size);
 }

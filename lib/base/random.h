@@ -2,7 +2,7 @@
  * Counter-based randomness: Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011).
  *
  * A draw is a pure function of (seed, step, key, position): no state, so results do not depend on batch size,
- * thread count, shard split or restart. key is usually hash_id(record id).
+ * thread count, shard split or restart. key is usually hash_id(record id), base/hash.h.
  */
 #ifndef BASE_RANDOM_H
 #define BASE_RANDOM_H
@@ -24,8 +24,5 @@ double random_normal(uint64_t seed, uint32_t step, uint64_t key, uint32_t positi
 
 /* Uniform in 0..n-1, without bias worth speaking of (n < 2^32). n > 0. */
 uint64_t random_below(uint64_t seed, uint32_t step, uint64_t key, uint32_t position, uint64_t n);
-
-/* xxh3-64 of an id: the key of its draws. */
-uint64_t hash_id(const void *id, size_t size);
 
 #endif

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/random.h"
+#include "base/hash.h"
 #include "base/json_file.h"
 
 bool policy_latest(const char *dir, int64_t *step, Error *err)

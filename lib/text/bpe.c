@@ -4,12 +4,11 @@
  *
  * A heap of pairs makes long pieces n log n; short ones come from a direct-mapped cache, which is what makes captions fast.
  */
+#include "base/hash.h"
 #include "text/pieces.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-#include "base/random.h"
 
 enum { CACHE_SLOTS = 1 << 14, CACHE_BYTES = 22, CACHE_TOKENS = 8 };
 #define NO_RANK UINT32_MAX

@@ -5,7 +5,7 @@
 #include <string.h>
 #include <xxhash.h>
 
-#include "base/random.h"
+#include "base/hash.h"
 
 enum { MAX_ID = 1 << 24 }; /* far above any vocabulary: a larger id in a file is damage, not a reason to allocate */
 

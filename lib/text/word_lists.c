@@ -1,4 +1,5 @@
 /* Word rules from lists: reading them line by line, phrases into the automaton, exempt words into a table. */
+#include "base/hash.h"
 #include "text/words.h"
 
 #include <stdlib.h>

@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-#include "base/random.h"
+#include "base/hash.h"
 #include "text/automaton.h"
 #include "text/unicode.h"
 #include "text/words.h"

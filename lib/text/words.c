@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/random.h"
 #include "text/unicode.h"
 #include "text/word_rules.h"
 

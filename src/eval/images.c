@@ -9,8 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/hash.h"
 #include "base/mapped.h"
-#include "base/random.h"
 #include "media/image.h"
 
 static size_t record_bytes(const Images *s)

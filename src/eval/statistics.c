@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/random.h"
+#include "base/hash.h"
 #include "text/unicode.h"
 
 /* A word of a text: its place and the hash of its case-folded form. */

@@ -9,7 +9,6 @@
 #include <time.h>
 
 #include "base/progress.h"
-#include "base/random.h"
 #include "base/signals.h"
 #include "extract/journal.h"
 

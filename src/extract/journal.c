@@ -13,8 +13,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/hash.h"
 #include "base/lock.h"
-#include "base/random.h"
 
 typedef struct Entry {
     int64_t frames, failed, filtered;

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/hash.h"
 #include "base/random.h"
 #include "base/signals.h"
 #include "extract/opener.h"

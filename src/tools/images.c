@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/random.h"
+#include "base/hash.h"
 
 enum { NAME_MAX_BYTES = 200, NAME_CUT = 180 };
 

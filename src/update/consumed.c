@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/random.h"
+#include "base/hash.h"
 #include "checkpoint/checkpoint.h"
 
 static uint64_t key_of(const void *id, size_t size)

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <sys/resource.h>
 
-#include "base/random.h"
+#include "base/hash.h"
 #include "update/objective.h"
 
 /* Adds a number if it is one: JSON has no NaN. */

@@ -9,8 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/hash.h"
 #include "base/json_file.h"
-#include "base/random.h"
 #include "base/steps.h"
 
 /* ---- parameters and moments ---- */

@@ -9,7 +9,6 @@
 
 #include "base/options.h"
 #include "base/pool.h"
-#include "base/random.h"
 #include "base/signals.h"
 #include "stage/frame.h"
 #include "stage/machine.h"

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/hash.h"
 #include "base/pool.h"
 #include "base/random.h"
 #include "models/blip2.h"
