@@ -19,7 +19,4 @@ void progress_update(Progress *p, uint64_t done, const char *extra);
 /* Clears the line. */
 void progress_end(Progress *p);
 
-/* Seconds on the monotonic clock. */
-double seconds_now(void);
-
 #endif

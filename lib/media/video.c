@@ -5,7 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/progress.h"
+#include "base/clock.h"
 #include "base/signals.h"
 #include "media/video_struct.h"
 

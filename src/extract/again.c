@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/progress.h"
+#include "base/clock.h"
 #include "base/signals.h"
 #include "stream/filter.h"
 #include "stream/token.h"

@@ -7,7 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/progress.h"
+#include "base/clock.h"
 #include "base/signals.h"
 #include "extract/extract.h"
 

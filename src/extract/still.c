@@ -1,7 +1,7 @@
 /* One still image: checked whole, and passed on in its own bytes unless something was asked that changes its pixels. */
 #include <stdio.h>
 
-#include "base/progress.h"
+#include "base/clock.h"
 #include "extract/extract.h"
 #include "media/resize.h"
 

@@ -9,7 +9,7 @@
 #include <strings.h>
 #include <unistd.h>
 
-#include "base/progress.h"
+#include "base/clock.h"
 #include "extract/extract.h"
 
 enum { BLOCK = 1 << 18, STEP = 1 << 20 };

@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/hash.h"
-#include "base/progress.h"
 #include "base/random.h"
 #include "extract/extract.h"
 #include "media/resize.h"

@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/hash.h"
-#include "base/progress.h"
 
 static Tokenizer *tokenizer_of_kind(const char *folder, TokenizerKind kind, const char *name, Error *err)
 {

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/resource.h>
 
+#include "base/clock.h"
 #include "base/hash.h"
 
 enum { FAILED_MOST = 1024 }; /* frames that wait because they failed behind the batch's first */

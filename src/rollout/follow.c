@@ -8,7 +8,7 @@
 #include <sys/file.h>
 #include <unistd.h>
 
-#include "base/progress.h"
+#include "base/clock.h"
 #include "base/signals.h"
 
 enum { POLL_MILLISECONDS = 20 };

@@ -7,7 +7,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "base/progress.h"
+#include "base/clock.h"
 #include "stage/frame.h"
 #include "update/learner.h"
 #include "update/objective.h"

@@ -10,8 +10,8 @@
 #include <stdlib.h>
 
 #include "base/base.h"
+#include "base/clock.h"
 #include "base/pool.h"
-#include "base/progress.h"
 #include "decode/decode.h"
 #include "tests/bench/median.h"
 

@@ -11,7 +11,7 @@
 #include <string.h>
 
 #include "base/base.h"
-#include "base/progress.h"
+#include "base/clock.h"
 #include "base/random.h"
 #include "tensor/kernels.h"
 #include "tests/bench/median.h"

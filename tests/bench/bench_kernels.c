@@ -13,8 +13,8 @@
 #include <string.h>
 
 #include "base/base.h"
+#include "base/clock.h"
 #include "base/pool.h"
-#include "base/progress.h"
 #include "tensor/kernels.h"
 #include "tests/bench/median.h"
 

@@ -14,7 +14,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "base/progress.h"
 #include "stream/stream.h"
 
 enum { RECORDS = 12800, IMAGE = 20000, COPY_BUFFER = 256 * 1024, ROUNDS = 5 };

@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "base/base.h"
-#include "base/progress.h"
+#include "base/clock.h"
 #include "base/random.h"
 #include "text/tokenizer.h"
 #include "text/words.h"

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/progress.h"
+#include "base/clock.h"
 #include "base/signals.h"
 #include "learn/draw.h"
 #include "tensor/tape.h"
