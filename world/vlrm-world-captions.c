@@ -16,24 +16,23 @@ typedef enum Kind { KIND_LONG, KIND_SHORT, KIND_BARE, KIND_RANGE, KIND_WEB } Kin
 enum { STEP_CAPTION, STEP_FALSEHOOD };
 
 static const char *truth_path;
-static int kind;
+static Kind kind;
 static int64_t seed, zstd;
 static bool falsify, exchange;
 
 static const Option options[] = {
-    {"truth", 't', OPTION_STRING, &truth_path, NULL, 0, 0, "DIR",
-     "folder with the clips' truth (*.jsonl), or one such file; required"},
-    {"kind", 'k', OPTION_CHOICE, &kind, "long", 0, 0, "long|short|bare|range|web",
-     "long: all that is there; short: one object, rarely its details; bare: one shape; range: anything between; web: as web "
-     "text, meaningless phrases included"},
-    {"falsify", 0, OPTION_FLAG, &falsify, NULL, 0, 0, NULL,
-     "one word of the caption is replaced by another of its kind: one claim more is false, the length is the same"},
-    {"exchange", 0, OPTION_FLAG, &exchange, NULL, 0, 0, NULL,
-     "two objects of the caption exchange a detail; a caption without such a pair is filtered out"},
-    {"seed", 0, OPTION_INT, &seed, "1", 0, 1e15, "N",
-     "of the choice of words; a caption depends on it, --kind and the record's id"},
+    OPT_STRING("truth", 't', &truth_path, NULL, "DIR", "folder with the clips' truth (*.jsonl), or one such file; required"),
+    OPT_ENUM(
+        "kind", 'k', &kind, "long", "long|short|bare|range|web",
+        "long: all that is there; short: one object, rarely its details; bare: one shape; range: anything between; web: as web "
+        "text, meaningless phrases included"),
+    OPT_FLAG("falsify", 0, &falsify,
+             "one word of the caption is replaced by another of its kind: one claim more is false, the length is the same"),
+    OPT_FLAG("exchange", 0, &exchange,
+             "two objects of the caption exchange a detail; a caption without such a pair is filtered out"),
+    OPT_INT("seed", 0, &seed, "1", 0, 1e15, "N", "of the choice of words; a caption depends on it, --kind and the record's id"),
     FILTER_OPTION_ZSTD(zstd),
-    {0},
+    OPT_END,
 };
 
 static const Program program = {
@@ -57,7 +56,7 @@ static void caption_make(char out[CAPTION_MAX], const Scene *s, uint64_t key)
 {
     Dice d = dice_make((uint64_t)seed, STEP_CAPTION, key);
     Plan plan;
-    switch ((Kind)kind) {
+    switch (kind) {
     case KIND_LONG:
         plan = plan_long;
         break;

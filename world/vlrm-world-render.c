@@ -17,29 +17,30 @@
 enum { BLOCK = 256 }; /* clips planned at once */
 
 static int64_t seed, clips, first, side, rate, quality, threads;
-static int split;
+static Split split;
 static bool distinct;
 static const char *folder;
 
 static const Option options[] = {
-    {"", 0, OPTION_FLAG, NULL, NULL, 0, 0, NULL, "What is drawn"},
-    {"seed", 0, OPTION_INT, &seed, "1", 0, 1e15, "N",
-     "Seed of everything that is drawn; each seed has train, validation and test scenes of its own."},
-    {"split", 0, OPTION_CHOICE, &split, "train", 0, 0, SPLIT_CHOICES,
-     "Which scenes: no content of one split stands in another, whatever the seed; other: test contents in a world drawn unlike."},
-    {"clips", 'n', OPTION_INT, &clips, "10", 1, 1e6, "N", "How many clips, of 3 to 6 shots each."},
-    {"first", 0, OPTION_INT, &first, "0", 0, 999999, "N", "Number of the first clip."},
-    {"distinct", 0, OPTION_FLAG, &distinct, NULL, 0, 0, NULL,
-     "No two scenes with the same content, counted from clip 0: for recall, which takes one image for right and its twin for "
-     "wrong."},
-    {"", 0, OPTION_FLAG, NULL, NULL, 0, 0, NULL, "How"},
-    {"out", 'o', OPTION_STRING, &folder, NULL, 0, 0, "DIR", "Folder for the clips and their truth; made when missing. Required."},
-    {"size", 0, OPTION_INT, &side, "128", 16, 2048, "PX", "Side of the frames; even."},
-    {"rate", 0, OPTION_INT, &rate, "8", 1, 60, "FPS", "Frames per second."},
-    {"quality", 0, OPTION_INT, &quality, "20", 0, 51, "CRF", "Constant rate factor of x264: less is better."},
-    {"threads", 0, OPTION_INT, &threads, "0", 0, 1024, "N",
-     "Threads; 0 for as many as the process may use. No byte depends on it."},
-    {0},
+    OPT_GROUP("What is drawn"),
+    OPT_INT("seed", 0, &seed, "1", 0, 1e15, "N",
+            "Seed of everything that is drawn; each seed has train, validation and test scenes of its own."),
+    OPT_ENUM(
+        "split", 0, &split, "train", SPLIT_CHOICES,
+        "Which scenes: no content of one split stands in another, whatever the seed; other: test contents in a world drawn unlike."),
+    OPT_INT("clips", 'n', &clips, "10", 1, 1e6, "N", "How many clips, of 3 to 6 shots each."),
+    OPT_INT("first", 0, &first, "0", 0, 999999, "N", "Number of the first clip."),
+    OPT_FLAG(
+        "distinct", 0, &distinct,
+        "No two scenes with the same content, counted from clip 0: for recall, which takes one image for right and its twin for "
+        "wrong."),
+    OPT_GROUP("How"),
+    OPT_STRING("out", 'o', &folder, NULL, "DIR", "Folder for the clips and their truth; made when missing. Required."),
+    OPT_INT("size", 0, &side, "128", 16, 2048, "PX", "Side of the frames; even."),
+    OPT_INT("rate", 0, &rate, "8", 1, 60, "FPS", "Frames per second."),
+    OPT_INT("quality", 0, &quality, "20", 0, 51, "CRF", "Constant rate factor of x264: less is better."),
+    OPT_INT("threads", 0, &threads, "0", 0, 1024, "N", "Threads; 0 for as many as the process may use. No byte depends on it."),
+    OPT_END,
 };
 
 static const Program program = {
@@ -87,12 +88,12 @@ static void draw(Work *work)
     HashMap contents = {0}, *seen = distinct ? &contents : NULL;
     const uint64_t end = (uint64_t)(first + clips);
     for (uint64_t i = 0; distinct && i < (uint64_t)first; i++)
-        clip_plan((uint64_t)seed, (Split)split, i, (int)rate, seen);
+        clip_plan((uint64_t)seed, split, i, (int)rate, seen);
     work->plans = xcalloc(BLOCK, sizeof *work->plans);
     for (uint64_t from = (uint64_t)first; from < end && !interrupted() && !work->failed; from += BLOCK) {
         const size_t n = end - from < BLOCK ? (size_t)(end - from) : BLOCK;
         for (size_t i = 0; i < n; i++)
-            work->plans[i] = clip_plan((uint64_t)seed, (Split)split, from + i, (int)rate, seen);
+            work->plans[i] = clip_plan((uint64_t)seed, split, from + i, (int)rate, seen);
         pool_run(clip_work, work, n);
     }
     free(work->plans);
@@ -124,6 +125,6 @@ int main(int argc, char **argv)
         warn("interrupted: %d of %lld clips are written", (int)work.done, (long long)clips);
         return STATUS_INTERRUPTED;
     }
-    note("%d clips of seed %lld, %s, in %s", (int)work.done, (long long)seed, split_name((Split)split), folder);
+    note("%d clips of seed %lld, %s, in %s", (int)work.done, (long long)seed, split_name(split), folder);
     return STATUS_CLEAN;
 }

@@ -14,10 +14,9 @@
 static const char *truth_path, *per_caption_path;
 
 static const Option options[] = {
-    {"truth", 't', OPTION_STRING, &truth_path, NULL, 0, 0, "DIR",
-     "Folder with the clips' truth (*.jsonl), or one such file. Required."},
-    {"per-caption", 0, OPTION_STRING, &per_caption_path, NULL, 0, 0, "FILE", "Write one JSON line for each caption: its counts."},
-    {0},
+    OPT_STRING("truth", 't', &truth_path, NULL, "DIR", "Folder with the clips' truth (*.jsonl), or one such file. Required."),
+    OPT_STRING("per-caption", 0, &per_caption_path, NULL, "FILE", "Write one JSON line for each caption: its counts."),
+    OPT_END,
 };
 
 static const Program program = {

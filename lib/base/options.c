@@ -109,7 +109,7 @@ static bool range_given(const Option *o)
 
 static _Noreturn void value_error(const Option *o, const char *where, const char *text)
 {
-    if (o->type == OPTION_CHOICE)
+    if (o->type == OPTION_ENUM)
         usage_error("%s: '%s' is not one of %s", where, text, o->argument);
     if (o->type == OPTION_FLAG)
         usage_error("%s: '%s' is not true or false", where, text);
@@ -154,7 +154,7 @@ static void option_set(const Option *o, Source source, const char *text, const c
             free(*(char **)o->value);
         *(const char **)o->value = source == BY_DEFAULT ? text : xstrdup(text); /* the table outlives all */
         break;
-    case OPTION_CHOICE:
+    case OPTION_ENUM:
         if (choice_find(o->argument, text) < 0)
             value_error(o, where, text);
         *(int *)o->value = choice_find(o->argument, text);
@@ -178,7 +178,7 @@ static void set_default(const Option *o)
         *(bool *)o->value = false;
     if (o->fallback)
         option_set(o, BY_DEFAULT, o->fallback, o->name);
-    else if (o->type == OPTION_INT || o->type == OPTION_REAL || o->type == OPTION_CHOICE)
+    else if (o->type == OPTION_INT || o->type == OPTION_REAL || o->type == OPTION_ENUM)
         bug("option %s has no default", o->name);
 }
 
@@ -413,7 +413,7 @@ static json_t *option_json(const Option *o)
         return isfinite(*(double *)o->value) ? json_real(*(double *)o->value) : json_null();
     case OPTION_STRING:
         return *(const char **)o->value ? text_json(*(const char **)o->value) : json_null();
-    case OPTION_CHOICE:
+    case OPTION_ENUM:
         name = choice_name(o->argument, *(int *)o->value);
         array = json_string(name);
         free(name);

@@ -19,7 +19,7 @@ typedef enum OptionType {
     OPTION_INT,    /* int64_t in [min, max] */
     OPTION_REAL,   /* double in [min, max] */
     OPTION_STRING, /* const char *; NULL when not given and fallback is NULL */
-    OPTION_CHOICE, /* int: index into choices ("a|b|c") */
+    OPTION_ENUM,   /* an enum whose values count from 0, or an int: index into choices ("a|b|c") */
     OPTION_LIST,   /* StringList: may be given several times, or with commas */
 } OptionType;
 
@@ -35,9 +35,43 @@ typedef struct Option {
     void *value;          /* where the value is stored; its type is said above */
     const char *fallback; /* default, as the user would type it; NULL for false, empty, none */
     double min, max;      /* INT and REAL: the range, both ends allowed; min == max == 0 for any */
-    const char *argument; /* what help calls the value: "DIR", "N"; CHOICE: "a|b|c". "[LEVEL=3]": may be left out, then it is 3 */
+    const char *argument; /* what help calls the value: "DIR", "N"; ENUM: "a|b|c". "[LEVEL=3]": may be left out, then it is 3 */
     const char *help;     /* one sentence; "paper: ..." facts belong here too */
+    bool numbers;         /* other values give other parameters: a run keeps it, and refuses another when it goes on */
 } Option;
+
+/*
+ * The rows of a table. `value` points at what the option is stored in, of the type that OptionType says: another is a compiler's
+ * error. What is left in ...: argument (but of flags) and help, then marks, such as .numbers = true.
+ *
+ *     OPT_GROUP("Batches"),
+ *     OPT_FLAG("loop", 'l', &o.loop, "begin again at the end"),
+ *     OPT_INT("batch", 0, &o.batch, "6", 1, 4096, "N", "records per step", .numbers = true),
+ *     OPT_END,
+ */
+/* clang-format off */
+#define OPT_GROUP(title) {.name = "", .help = (title)}
+#define OPT_FLAG(name_, letter, value, ...) \
+    {.name = (name_), letter, OPTION_FLAG, OPT_AT(bool, value), NULL, 0, 0, NULL, __VA_ARGS__}
+/* A flag that is on unless it is turned off. */
+#define OPT_FLAG_ON(name_, letter, value, ...) \
+    {.name = (name_), letter, OPTION_FLAG, OPT_AT(bool, value), "true", 0, 0, NULL, __VA_ARGS__}
+#define OPT_INT(name_, letter, value, fallback, min, max, ...) \
+    {.name = (name_), letter, OPTION_INT, OPT_AT(int64_t, value), fallback, min, max, __VA_ARGS__}
+#define OPT_REAL(name_, letter, value, fallback, min, max, ...) \
+    {.name = (name_), letter, OPTION_REAL, OPT_AT(double, value), fallback, min, max, __VA_ARGS__}
+#define OPT_STRING(name_, letter, value, fallback, ...) \
+    {.name = (name_), letter, OPTION_STRING, OPT_AT(const char *, value), fallback, 0, 0, __VA_ARGS__}
+#define OPT_ENUM(name_, letter, value, fallback, ...) \
+    {.name = (name_), letter, OPTION_ENUM, value, fallback, OPT_SIZE(int, value), 0, __VA_ARGS__}
+#define OPT_LIST(name_, letter, value, fallback, ...) \
+    {.name = (name_), letter, OPTION_LIST, OPT_AT(StringList, value), fallback, 0, 0, __VA_ARGS__}
+#define OPT_END {0}
+/* clang-format on */
+
+/* The address itself, of that type; and 0 where what it points at has the type's size. */
+#define OPT_AT(type, value) (1 ? (value) : (type *)0)
+#define OPT_SIZE(type, value) (0 * sizeof(char[sizeof *(value) == sizeof(type) ? 1 : -1]))
 
 typedef struct Program {
     const char *name;        /* "vlrm-extract" */

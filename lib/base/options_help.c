@@ -8,13 +8,13 @@
 enum { HELP_COLUMN = 34, LINE_WIDTH = 118 };
 
 static const Option common[] = {
-    {"", 0, OPTION_FLAG, NULL, NULL, 0, 0, NULL, "Common"},
-    {"config", 0, OPTION_STRING, NULL, NULL, 0, 0, "FILE",
-     "JSON object of options by name; weaker than flags and the environment (VLRM_OPTION_NAME)"},
-    {"verbose", 'v', OPTION_FLAG, NULL, NULL, 0, 0, NULL, "say more on stderr"},
-    {"help", 'h', OPTION_FLAG, NULL, NULL, 0, 0, NULL, "this text"},
-    {"version", 0, OPTION_FLAG, NULL, NULL, 0, 0, NULL, "print the version"},
-    {0},
+    OPT_GROUP("Common"),
+    OPT_STRING("config", 0, NULL, NULL, "FILE",
+               "JSON object of options by name; weaker than flags and the environment (VLRM_OPTION_NAME)"),
+    OPT_FLAG("verbose", 'v', NULL, "say more on stderr"),
+    OPT_FLAG("help", 'h', NULL, "this text"),
+    OPT_FLAG("version", 0, NULL, "print the version"),
+    OPT_END,
 };
 
 static const char *statuses[][2] = {

@@ -14,11 +14,8 @@
 
 typedef enum Sandbox { SANDBOX_AUTO, SANDBOX_OFF } Sandbox;
 
-/* The row of an option table; mode: an int. */
-#define SANDBOX_OPTION(mode)                                                         \
-    {                                                                                \
-        "sandbox", 0, OPTION_CHOICE, &(mode), "auto", 0, 0, "auto|off", SANDBOX_HELP \
-    }
+/* The row of an option table; mode: the Sandbox. */
+#define SANDBOX_OPTION(mode) OPT_ENUM("sandbox", 0, &(mode), "auto", "auto|off", SANDBOX_HELP)
 #define SANDBOX_HELP \
     "auto: no network, no other program, and in vlrm-extract no file for what decodes, where the kernel can forbid it"
 

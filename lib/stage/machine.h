@@ -14,16 +14,18 @@
 /* Where the options are parsed to. */
 typedef struct Machine {
     const char *device;
-    int compute, sandbox;
+    Compute compute;
+    Sandbox sandbox;
     int64_t threads;
 } Machine;
 
 /* The rows of the option table; machine: the Machine itself, not its address. */
 /* clang-format off */
 #define MACHINE_OPTIONS(machine) \
-    {"device", 0, OPTION_STRING, &(machine).device, "cpu", 0, 0, "cpu|cuda[:N]", "where to compute"}, \
-    {"compute", 0, OPTION_CHOICE, &(machine).compute, "auto", 0, 0, "auto|f32|bf16", "products with weights stored in 16 bits"}, \
-    {"threads", 0, OPTION_INT, &(machine).threads, "0", 0, 4096, "N", "0: as many as there are processors"}, \
+    OPT_STRING("device", 0, &(machine).device, "cpu", "cpu|cuda[:N]", "where to compute"), \
+    OPT_ENUM("compute", 0, &(machine).compute, "auto", "auto|f32|bf16", "products with weights stored in 16 bits", \
+             .numbers = true), \
+    OPT_INT("threads", 0, &(machine).threads, "0", 0, 4096, "N", "0: as many as there are processors"), \
     SANDBOX_OPTION((machine).sandbox)
 /* clang-format on */
 
@@ -34,8 +36,8 @@ typedef struct Machine {
 MUST_USE static inline bool machine_kernels(const Machine *m, const Kernels **out, Error *err)
 {
     if (strncmp(m->device, "cuda", 4) != 0)
-        sandbox_confine((Sandbox)m->sandbox);
-    return kernels_find(m->device, (Compute)m->compute, out, err);
+        sandbox_confine(m->sandbox);
+    return kernels_find(m->device, m->compute, out, err);
 }
 
 /* Records that go through a model together, of an option that is 0 where the user leaves it open: what keeps the device busy. */

@@ -10,6 +10,7 @@
 
 #include "base/hashmap.h"
 #include "base/options.h"
+#include "base/sandbox.h"
 #include "media/video.h"
 #include "stream/stream.h"
 
@@ -22,7 +23,10 @@ typedef struct Settings {
     StringList split;
     double every, scene, deadline, black_share, blur_threshold;
     int64_t max, limit, quality, jobs, batch, zstd, seed, duplicate_distance, max_pixels, max_bytes;
-    int pick, encoding, retry, sandbox;
+    Pick pick;
+    Retry retry;
+    Sandbox sandbox;
+    int encoding; /* of --encoding's choices */
     bool loop, resume, drop_black, drop_blur, drop_duplicates, dedup_all, dry_run;
     /* worked out of them */
     bool encoding_given;

@@ -13,65 +13,64 @@
 static Settings o;
 
 static const Option options[] = {
-    {"", 0, OPTION_FLAG, NULL, NULL, 0, 0, NULL, "Sources"},
-    {"list", 0, OPTION_STRING, &o.list, NULL, 0, 0, "FILE",
-     "read the names of files and folders from FILE, one a line; - for stdin"},
-    {"coco", 0, OPTION_STRING, &o.coco, NULL, 0, 0, "FILE",
-     "the images of a dataset_coco.json with Karpathy's splits; their sentences go into the records as references"},
-    {"split", 0, OPTION_LIST, &o.split, NULL, 0, 0, "NAME", "of --coco only the images of this split; may be repeated"},
-    {"root", 0, OPTION_STRING, &o.root, ".", 0, 0, "DIR", "folder below which --coco's images lie, and the sources of --again"},
-    {"again", 0, OPTION_STRING, &o.again, NULL, 0, 0, "FILE",
-     "the frames of the records in FILE once more, each from what its record says; - for stdin"},
-    {"name", 0, OPTION_STRING, &o.name, "stdin", 0, 0, "TEXT", "what the source on stdin is called in ids and journal"},
-    {"shard", 0, OPTION_STRING, &o.shard, "0/1", 0, 0, "I/N", "only every Nth source, beginning with number I (from 0)"},
-    {"shuffle", 0, OPTION_STRING, &o.shuffle, NULL, 0, 0, "SEED",
-     "sources in random order; keeps all their names in memory; tar shards must be plain files, not compressed"},
-    {"loop", 0, OPTION_FLAG, &o.loop, NULL, 0, 0, NULL, "begin again after the last source, for ever; ids end in @PASS, from 1"},
-    {"limit", 0, OPTION_INT, &o.limit, "0", 0, 9e15, "N", "end after N frames; 0 for no limit"},
-    {"deadline", 0, OPTION_REAL, &o.deadline, "0", 0, 1e9, "SEC", "give a source up after so many seconds; 0 for never"},
-    {"max-pixels", 0, OPTION_INT, &o.max_pixels, "134217728", 1, IMAGE_MAX_PIXELS, "N",
-     "a picture of more pixels than this, as stored or as --size PX makes it, is too large: its source fails, undecoded"},
-    {"max-bytes", 0, OPTION_INT, &o.max_bytes, "137438953472", 1, 9e15, "N",
-     "a source of more bytes than this is too large; so is always a still of more than 1 GiB, and a tar shard's member of more "
-     "than 2 GiB"},
+    OPT_GROUP("Sources"),
+    OPT_STRING("list", 0, &o.list, NULL, "FILE", "read the names of files and folders from FILE, one a line; - for stdin"),
+    OPT_STRING("coco", 0, &o.coco, NULL, "FILE",
+               "the images of a dataset_coco.json with Karpathy's splits; their sentences go into the records as references"),
+    OPT_LIST("split", 0, &o.split, NULL, "NAME", "of --coco only the images of this split; may be repeated"),
+    OPT_STRING("root", 0, &o.root, ".", "DIR", "folder below which --coco's images lie, and the sources of --again"),
+    OPT_STRING("again", 0, &o.again, NULL, "FILE",
+               "the frames of the records in FILE once more, each from what its record says; - for stdin"),
+    OPT_STRING("name", 0, &o.name, "stdin", "TEXT", "what the source on stdin is called in ids and journal"),
+    OPT_STRING("shard", 0, &o.shard, "0/1", "I/N", "only every Nth source, beginning with number I (from 0)"),
+    OPT_STRING("shuffle", 0, &o.shuffle, NULL, "SEED",
+               "sources in random order; keeps all their names in memory; tar shards must be plain files, not compressed"),
+    OPT_FLAG("loop", 0, &o.loop, "begin again after the last source, for ever; ids end in @PASS, from 1"),
+    OPT_INT("limit", 0, &o.limit, "0", 0, 9e15, "N", "end after N frames; 0 for no limit"),
+    OPT_REAL("deadline", 0, &o.deadline, "0", 0, 1e9, "SEC", "give a source up after so many seconds; 0 for never"),
+    OPT_INT("max-pixels", 0, &o.max_pixels, "134217728", 1, IMAGE_MAX_PIXELS, "N",
+            "a picture of more pixels than this, as stored or as --size PX makes it, is too large: its source fails, undecoded"),
+    OPT_INT(
+        "max-bytes", 0, &o.max_bytes, "137438953472", 1, 9e15, "N",
+        "a source of more bytes than this is too large; so is always a still of more than 1 GiB, and a tar shard's member of more "
+        "than 2 GiB"),
     SANDBOX_OPTION(o.sandbox),
-    {"", 0, OPTION_FLAG, NULL, NULL, 0, 0, NULL, "Which frames of a video"},
-    {"every", 0, OPTION_REAL, &o.every, "0", 0, 1e9, "SEC", "a frame every SEC seconds instead of keyframes; decodes everything"},
-    {"scene", 0, OPTION_REAL, &o.scene, "0", 0, 1, "T",
-     "the first frame of each scene: change score above T; decodes everything"},
-    {"max", 0, OPTION_INT, &o.max, "0", 0, 9e15, "N", "at most N frames of a source; 0 for all"},
-    {"pick", 0, OPTION_CHOICE, &o.pick, "first", 0, 0, "first|spread|random", "which frames --max keeps"},
-    {"seed", 0, OPTION_INT, &o.seed, "1", 0, 9e15, "N", "of --pick random; each pass of --loop draws anew"},
-    {"", 0, OPTION_FLAG, NULL, NULL, 0, 0, NULL, "Pictures"},
-    {"size", 0, OPTION_STRING, &o.size, NULL, 0, 0, "PX|WxH", "resize, as Pillow's bicubic: shorter side PX, or exactly W x H"},
-    {"encoding", 0, OPTION_CHOICE, &o.encoding, "jpeg", 0, 0, "jpeg|png|rgb",
-     "how frames are stored; a still that needs no change keeps its own bytes unless this is given"},
-    {"quality", 0, OPTION_INT, &o.quality, "90", 1, 100, "Q", "of JPEG"},
-    {"", 0, OPTION_FLAG, NULL, NULL, 0, 0, NULL, "Frames to drop (each is counted as filtered)"},
-    {"drop-black", 0, OPTION_FLAG, &o.drop_black, NULL, 0, 0, NULL, "black frames"},
-    {"black-share", 0, OPTION_REAL, &o.black_share, "0.98", 0, 1, "S", "a frame is black when this share of its pixels is dark"},
-    {"drop-blur", 0, OPTION_FLAG, &o.drop_blur, NULL, 0, 0, NULL, "blurred frames"},
-    {"blur-threshold", 0, OPTION_REAL, &o.blur_threshold, "20", 0, 1e6, "V",
-     "a frame is blurred when the variance of its Laplacian, at 256 pixels, is below V"},
-    {"drop-duplicates", 0, OPTION_FLAG, &o.drop_duplicates, NULL, 0, 0, NULL,
-     "frames that look like an earlier one of their source"},
-    {"dedup-all", 0, OPTION_FLAG, &o.dedup_all, NULL, 0, 0, NULL,
-     "frames that look like any earlier one of the stream; with --resume also of the runs before, by hashes in the journal"},
-    {"duplicate-distance", 0, OPTION_INT, &o.duplicate_distance, "6", 0, 64, "BITS",
-     "frames look alike when at most BITS of 64 of their perceptual hashes differ"},
-    {"", 0, OPTION_FLAG, NULL, NULL, 0, 0, NULL, "Long runs"},
-    {"jobs", 'j', OPTION_INT, &o.jobs, "1", 1, 1024, "N", "files worked on at a time; the order of the output stays"},
-    {"journal", 0, OPTION_STRING, &o.journal, NULL, 0, 0, "FILE", "a JSON line for each source that is done: its verdict"},
-    {"resume", 0, OPTION_FLAG, &o.resume, NULL, 0, 0, NULL, "skip the sources that the journal lists"},
-    {"retry", 0, OPTION_CHOICE, &o.retry, "none", 0, 0, "none|failed", "with --resume: do those again that are not complete"},
-    {"append", 0, OPTION_STRING, &o.append, NULL, 0, 0, "FILE",
-     "write to FILE; with --resume what a killed run left there is kept as far as the journal vouches for it"},
-    {"dry-run", 0, OPTION_FLAG, &o.dry_run, NULL, 0, 0, NULL,
-     "extract nothing: print the options in force and each source as JSON lines, named as the journal names it"},
-    {"", 0, OPTION_FLAG, NULL, NULL, 0, 0, NULL, "Stream"},
-    {"batch", 0, OPTION_INT, &o.batch, "0", 0, 9e15, "N", "close a batch after every N records; 0 for no batches"},
+    OPT_GROUP("Which frames of a video"),
+    OPT_REAL("every", 0, &o.every, "0", 0, 1e9, "SEC", "a frame every SEC seconds instead of keyframes; decodes everything"),
+    OPT_REAL("scene", 0, &o.scene, "0", 0, 1, "T", "the first frame of each scene: change score above T; decodes everything"),
+    OPT_INT("max", 0, &o.max, "0", 0, 9e15, "N", "at most N frames of a source; 0 for all"),
+    OPT_ENUM("pick", 0, &o.pick, "first", "first|spread|random", "which frames --max keeps"),
+    OPT_INT("seed", 0, &o.seed, "1", 0, 9e15, "N", "of --pick random; each pass of --loop draws anew"),
+    OPT_GROUP("Pictures"),
+    OPT_STRING("size", 0, &o.size, NULL, "PX|WxH", "resize, as Pillow's bicubic: shorter side PX, or exactly W x H"),
+    OPT_ENUM("encoding", 0, &o.encoding, "jpeg", "jpeg|png|rgb",
+             "how frames are stored; a still that needs no change keeps its own bytes unless this is given"),
+    OPT_INT("quality", 0, &o.quality, "90", 1, 100, "Q", "of JPEG"),
+    OPT_GROUP("Frames to drop (each is counted as filtered)"),
+    OPT_FLAG("drop-black", 0, &o.drop_black, "black frames"),
+    OPT_REAL("black-share", 0, &o.black_share, "0.98", 0, 1, "S", "a frame is black when this share of its pixels is dark"),
+    OPT_FLAG("drop-blur", 0, &o.drop_blur, "blurred frames"),
+    OPT_REAL("blur-threshold", 0, &o.blur_threshold, "20", 0, 1e6, "V",
+             "a frame is blurred when the variance of its Laplacian, at 256 pixels, is below V"),
+    OPT_FLAG("drop-duplicates", 0, &o.drop_duplicates, "frames that look like an earlier one of their source"),
+    OPT_FLAG(
+        "dedup-all", 0, &o.dedup_all,
+        "frames that look like any earlier one of the stream; with --resume also of the runs before, by hashes in the journal"),
+    OPT_INT("duplicate-distance", 0, &o.duplicate_distance, "6", 0, 64, "BITS",
+            "frames look alike when at most BITS of 64 of their perceptual hashes differ"),
+    OPT_GROUP("Long runs"),
+    OPT_INT("jobs", 'j', &o.jobs, "1", 1, 1024, "N", "files worked on at a time; the order of the output stays"),
+    OPT_STRING("journal", 0, &o.journal, NULL, "FILE", "a JSON line for each source that is done: its verdict"),
+    OPT_FLAG("resume", 0, &o.resume, "skip the sources that the journal lists"),
+    OPT_ENUM("retry", 0, &o.retry, "none", "none|failed", "with --resume: do those again that are not complete"),
+    OPT_STRING("append", 0, &o.append, NULL, "FILE",
+               "write to FILE; with --resume what a killed run left there is kept as far as the journal vouches for it"),
+    OPT_FLAG("dry-run", 0, &o.dry_run,
+             "extract nothing: print the options in force and each source as JSON lines, named as the journal names it"),
+    OPT_GROUP("Stream"),
+    OPT_INT("batch", 0, &o.batch, "0", 0, 9e15, "N", "close a batch after every N records; 0 for no batches"),
     FILTER_OPTION_ZSTD(o.zstd),
-    {0},
+    OPT_END,
 };
 
 static const Program program = {
@@ -278,7 +277,7 @@ int main(int argc, char **argv)
     char **operands = options_parse(&program, argc, argv, &n);
     check_options(operands, n);
     if (o.again) {
-        sandbox_confine((Sandbox)o.sandbox); /* it opens what records name, as it reads them */
+        sandbox_confine(o.sandbox); /* it opens what records name, as it reads them */
         return again_run(&o, &program);
     }
     signals_init();
@@ -301,7 +300,7 @@ int main(int argc, char **argv)
         warn("%s", writer_error(w)->text);
         status = writer_error(w)->status ? writer_error(w)->status : STATUS_FAILURE;
     } else {
-        sandbox_seal((Sandbox)o.sandbox); /* where the kernel has less, it has said so */
+        sandbox_seal(o.sandbox); /* where the kernel has less, it has said so */
         (void)!jobs_run(&o, sources, journal, w, &totals, &err);
         status = end_stream(w, &totals, &err);
     }

@@ -15,11 +15,13 @@
 #include "tools/fields.h"
 #include "tools/images.h"
 
-enum { FORM_STREAM, FORM_JSON };
-enum { TO_AUTO, TO_STREAM, TO_JSON };
+typedef enum From { FORM_STREAM, FORM_JSON } From;
+typedef enum To { TO_AUTO, TO_STREAM, TO_JSON } To;
 
 static struct {
-    int from, to, bin;
+    From from;
+    To to;
+    BinStyle bin;
     int64_t head, batch_index, zstd;
     bool count;
     StringList ids, fields;
@@ -27,25 +29,22 @@ static struct {
 } opt;
 
 static const Option options[] = {
-    {"from", 0, OPTION_CHOICE, &opt.from, "stream", 0, 0, "stream|json",
-     "what is read: a stream, or JSON lines as this program prints"},
-    {"to", 0, OPTION_CHOICE, &opt.to, "auto", 0, 0, "auto|stream|json",
-     "what is written; auto: a stream from JSON lines or with --zstd, else JSON lines"},
+    OPT_ENUM("from", 0, &opt.from, "stream", "stream|json", "what is read: a stream, or JSON lines as this program prints"),
+    OPT_ENUM("to", 0, &opt.to, "auto", "auto|stream|json",
+             "what is written; auto: a stream from JSON lines or with --zstd, else JSON lines"),
     FILTER_OPTION_ZSTD(opt.zstd),
-    {"bin", 0, OPTION_CHOICE, &opt.bin, "size", 0, 0, "base64|size|omit",
-     "binary in JSON lines: {\"$bin\": base64}, \"<N bytes>\", or left out; only base64 can be read back"},
-    {"", 0, OPTION_FLAG, NULL, NULL, 0, 0, NULL, "Which records"},
-    {"id", 0, OPTION_LIST, &opt.ids, NULL, 0, 0, "ID", "only the records with this id; several with commas, or repeated"},
-    {"batch-index", 0, OPTION_INT, &opt.batch_index, "-1", -1, 9e15, "K",
-     "only the records that batch record K closes; -1 for all"},
-    {"head", 'n', OPTION_INT, &opt.head, "-1", -1, 9e15, "N",
-     "only the first N; reading stops there, so what follows is not checked"},
-    {"", 0, OPTION_FLAG, NULL, NULL, 0, 0, NULL, "What of them"},
-    {"fields", 'f', OPTION_LIST, &opt.fields, NULL, 0, 0, "a,b.c", "only these groups, or keys of them; the id stays"},
-    {"count", 'c', OPTION_FLAG, &opt.count, NULL, 0, 0, NULL, "print only how many records there are"},
-    {"save-images", 0, OPTION_STRING, &opt.images, NULL, 0, 0, "DIR",
-     "write frame.image of each record to DIR, named after its id (bytes that do not suit a file name as %XX)"},
-    {0},
+    OPT_ENUM("bin", 0, &opt.bin, "size", "base64|size|omit",
+             "binary in JSON lines: {\"$bin\": base64}, \"<N bytes>\", or left out; only base64 can be read back"),
+    OPT_GROUP("Which records"),
+    OPT_LIST("id", 0, &opt.ids, NULL, "ID", "only the records with this id; several with commas, or repeated"),
+    OPT_INT("batch-index", 0, &opt.batch_index, "-1", -1, 9e15, "K", "only the records that batch record K closes; -1 for all"),
+    OPT_INT("head", 'n', &opt.head, "-1", -1, 9e15, "N", "only the first N; reading stops there, so what follows is not checked"),
+    OPT_GROUP("What of them"),
+    OPT_LIST("fields", 'f', &opt.fields, NULL, "a,b.c", "only these groups, or keys of them; the id stays"),
+    OPT_FLAG("count", 'c', &opt.count, "print only how many records there are"),
+    OPT_STRING("save-images", 0, &opt.images, NULL, "DIR",
+               "write frame.image of each record to DIR, named after its id (bytes that do not suit a file name as %XX)"),
+    OPT_END,
 };
 
 static const Program program = {
@@ -96,7 +95,7 @@ static bool done(void)
 
 static void print_json(Slice value)
 {
-    json_t *j = slice_json_as(value, (BinStyle)opt.bin);
+    json_t *j = slice_json_as(value, opt.bin);
     size_t n;
     char *line = json_line(j, &n);
     line[n] = '\n';

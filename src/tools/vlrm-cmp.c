@@ -19,13 +19,14 @@ static struct {
 } opt;
 
 static const Option options[] = {
-    {"tolerance", 't', OPTION_LIST, &opt.tolerances, NULL, 0, 0, "FIELD=T",
-     "numbers of FIELD (and of what lies below it) are the same when |a - b| <= T max(1, |a|, |b|); without FIELD: of every "
-     "field not named. Without this option, numbers must be equal"},
-    {"ignore", 'i', OPTION_LIST, &opt.ignore, NULL, 0, 0, "FIELD", "do not compare this group or key: reward, caption.policy"},
-    {"header", 0, OPTION_FLAG, &opt.header, NULL, 0, 0, NULL, "compare the headers too"},
-    {"show", 'n', OPTION_INT, &opt.show, "10", 0, 9e15, "N", "print the first N differences"},
-    {0},
+    OPT_LIST(
+        "tolerance", 't', &opt.tolerances, NULL, "FIELD=T",
+        "numbers of FIELD (and of what lies below it) are the same when |a - b| <= T max(1, |a|, |b|); without FIELD: of every "
+        "field not named. Without this option, numbers must be equal"),
+    OPT_LIST("ignore", 'i', &opt.ignore, NULL, "FIELD", "do not compare this group or key: reward, caption.policy"),
+    OPT_FLAG("header", 0, &opt.header, "compare the headers too"),
+    OPT_INT("show", 'n', &opt.show, "10", 0, 9e15, "N", "print the first N differences"),
+    OPT_END,
 };
 
 static const Program program = {

@@ -21,10 +21,10 @@ static struct {
 } opt;
 
 static const Option options[] = {
-    {"tolerance", 't', OPTION_REAL, &opt.tolerance, "0", 0, 1e9, "X", "numbers that differ by no more are equal"},
-    {"top", 'n', OPTION_INT, &opt.top, "10", 0, 1e6, "N", "name at most N captions that moved, or stand in one recording alone"},
-    {"json", 0, OPTION_FLAG, &opt.json, NULL, 0, 0, NULL, "one JSON object instead of the table"},
-    {0},
+    OPT_REAL("tolerance", 't', &opt.tolerance, "0", 0, 1e9, "X", "numbers that differ by no more are equal"),
+    OPT_INT("top", 'n', &opt.top, "10", 0, 1e6, "N", "name at most N captions that moved, or stand in one recording alone"),
+    OPT_FLAG("json", 0, &opt.json, "one JSON object instead of the table"),
+    OPT_END,
 };
 
 static const Program program = {

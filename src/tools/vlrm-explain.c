@@ -25,11 +25,11 @@ static struct {
 } opt;
 
 static const Option options[] = {
-    {"model", 'm', OPTION_STRING, &opt.model, NULL, 0, 0, "DIR", "the captioner: its tokenizer says the tokens"},
-    {"id", 0, OPTION_LIST, &opt.ids, NULL, 0, 0, "IDS", "only these records (default: all)"},
-    {"digits", 0, OPTION_INT, &opt.digits, "3", 0, 17, "N", "digits after the point"},
-    {"fired", 0, OPTION_FLAG, &opt.fired, "true", 0, 0, NULL, "say below the table which rules fired, and where"},
-    {0},
+    OPT_STRING("model", 'm', &opt.model, NULL, "DIR", "the captioner: its tokenizer says the tokens"),
+    OPT_LIST("id", 0, &opt.ids, NULL, "IDS", "only these records (default: all)"),
+    OPT_INT("digits", 0, &opt.digits, "3", 0, 17, "N", "digits after the point"),
+    OPT_FLAG_ON("fired", 0, &opt.fired, "say below the table which rules fired, and where"),
+    OPT_END,
 };
 
 static const Program program = {

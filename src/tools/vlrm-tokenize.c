@@ -21,15 +21,13 @@ static bool decode, special, literal, chars;
 static int64_t max_tokens;
 
 static const Option options[] = {
-    {"decode", 'd', OPTION_FLAG, &decode, NULL, 0, 0, NULL, "read arrays of ids, or objects with \"ids\"; write JSON strings"},
-    {"special", 's', OPTION_FLAG, &special, NULL, 0, 0, NULL,
-     "add special ids: OPT 2 in front, BERT [CLS] .. [SEP], CLIP <|startoftext|> .. <|endoftext|>"},
-    {"literal", 'l', OPTION_FLAG, &literal, NULL, 0, 0, NULL,
-     "read \"</s>\" in a text as four characters, as captions are, not as the id 2"},
-    {"chars", 0, OPTION_FLAG, &chars, NULL, 0, 0, NULL, "offsets in characters instead of bytes of UTF-8"},
-    {"max-tokens", 'n', OPTION_INT, &max_tokens, "0", 0, 1 << 30, "N",
-     "cut to N ids, special ones included and kept; 0 for no limit"},
-    {0},
+    OPT_FLAG("decode", 'd', &decode, "read arrays of ids, or objects with \"ids\"; write JSON strings"),
+    OPT_FLAG("special", 's', &special,
+             "add special ids: OPT 2 in front, BERT [CLS] .. [SEP], CLIP <|startoftext|> .. <|endoftext|>"),
+    OPT_FLAG("literal", 'l', &literal, "read \"</s>\" in a text as four characters, as captions are, not as the id 2"),
+    OPT_FLAG("chars", 0, &chars, "offsets in characters instead of bytes of UTF-8"),
+    OPT_INT("max-tokens", 'n', &max_tokens, "0", 0, 1 << 30, "N", "cut to N ids, special ones included and kept; 0 for no limit"),
+    OPT_END,
 };
 
 static const Program program = {

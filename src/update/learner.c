@@ -9,8 +9,8 @@ const char *const learner_groups[LEARNER_GROUPS] = {"query",    "qformer",    "p
 
 static bool trains(const LearnerOptions *o, const char *part)
 {
-    for (size_t i = 0; i < o->n_train; i++)
-        if (strcmp(o->train[i], part) == 0)
+    for (size_t i = 0; i < o->train.count; i++)
+        if (strcmp(o->train.items[i], part) == 0)
             return true;
     return false;
 }
@@ -37,10 +37,10 @@ static bool train_policy_adapters(Learner *l, Error *err)
         return true;
     l->train_vision = vision;
     l->policy_lora = lora_new(&l->captioner->binder, ADAPTER_POLICY);
-    return (!vision || lora_train(l->policy_lora, &l->policy, "lora-vision", "vision_model", o->vision_targets,
-                                  o->n_vision_targets, (size_t)o->lora_rank, o->lora_alpha, o->seed, err)) &&
-           (!llm || lora_train(l->policy_lora, &l->policy, "lora-llm", "language_model", o->lora_targets, o->n_lora_targets,
-                               (size_t)o->lora_rank, o->lora_alpha, o->seed, err));
+    return (!vision || lora_train(l->policy_lora, &l->policy, "lora-vision", "vision_model", o->vision_targets.items,
+                                  o->vision_targets.count, (size_t)o->lora_rank, o->lora_alpha, (uint64_t)o->seed, err)) &&
+           (!llm || lora_train(l->policy_lora, &l->policy, "lora-llm", "language_model", o->lora_targets.items,
+                               o->lora_targets.count, (size_t)o->lora_rank, o->lora_alpha, (uint64_t)o->seed, err));
 }
 
 /* --objective xe has no values. */
@@ -50,15 +50,18 @@ static bool train_value(Learner *l, Error *err)
     if (o->objective == OBJECTIVE_XE)
         return true;
     l->value_lora = lora_new(&l->captioner->binder, ADAPTER_VALUE);
-    l->head = value_head_new(o->value_head, l->captioner->config.text.hidden, &l->value, o->seed, err);
-    return l->head && lora_train(l->value_lora, &l->value, "value-lora", "language_model", o->lora_targets, o->n_lora_targets,
-                                 (size_t)o->lora_rank, o->lora_alpha, o->seed, err);
+    l->head = value_head_new(o->value_head, l->captioner->config.text.hidden, &l->value, (uint64_t)o->seed, err);
+    return l->head && lora_train(l->value_lora, &l->value, "value-lora", "language_model", o->lora_targets.items,
+                                 o->lora_targets.count, (size_t)o->lora_rank, o->lora_alpha, (uint64_t)o->seed, err);
 }
 
 Learner *learner_new(const LearnerOptions *options, const Kernels *kernels, Error *err)
 {
     Learner *l = xcalloc(1, sizeof *l);
     l->options = *options;
+    if (!(options->value_learning_rate > 0))
+        l->options.value_learning_rate = options->learning_rate;
+    l->memory = (size_t)options->memory << 20;
     l->kernels = kernels;
     l->captioner = captioner_open(options->model, kernels, err);
     if (!l->captioner) {

@@ -6,12 +6,13 @@
  *   step 3, policy:  A = R - V with V from before its own update; M over the whole batch; L_p; gradients through the frozen OPT
  *                    to projection, Q-Former and query tokens (and to the policy's own adapters, if they are trained).
  *
- * Both passes go over the batch in micro-batches that fit options.memory; gradients add up, so the size changes only rounding.
+ * Both passes go over the batch in micro-batches that fit --memory; gradients add up, so the size changes only rounding.
  * The prefixes of a batch that is one micro-batch are computed once for both passes.
  */
 #ifndef UPDATE_LEARNER_H
 #define UPDATE_LEARNER_H
 
+#include "base/options.h"
 #include "learn/policy.h"
 #include "learn/value_head.h"
 #include "update/batch.h"
@@ -22,26 +23,27 @@ typedef enum Objective { OBJECTIVE_VLRM, OBJECTIVE_XE } Objective;
 enum { POLICY_GROUPS = 5, LEARNER_GROUPS = 7 };
 extern const char *const learner_groups[LEARNER_GROUPS];
 
+/* As the options of vlrm-update give them. */
 typedef struct LearnerOptions {
     const char *model, *value_head;
-    const char *const *train; /* parts: query, qformer, projection, lora-vision, lora-llm */
-    size_t n_train;
-    const char *const *lora_targets, *const *vision_targets;
-    size_t n_lora_targets, n_vision_targets;
+    StringList train; /* parts: query, qformer, projection, lora-vision, lora-llm */
+    StringList lora_targets, vision_targets;
     int64_t lora_rank;
     double lora_alpha;
     Objective objective;
     bool crop;
-    uint64_t seed;
-    double learning_rate, value_learning_rate, beta1, beta2, eps;
+    int64_t seed;
+    double learning_rate, value_learning_rate; /* of the value 0: as the policy's */
+    double beta1, beta2, eps;
     int64_t warmup_steps;
     double max_grad_value, max_grad_norm; /* the norm wins where it is given (> 0) */
-    size_t memory;                        /* bytes for activations */
+    int64_t memory;                       /* MiB for activations */
     bool count_only;                      /* no digests and no moments: the learner is only good for counting its parameters */
 } LearnerOptions;
 
 typedef struct Learner {
-    LearnerOptions options;
+    LearnerOptions options; /* value_learning_rate is resolved */
+    size_t memory;          /* bytes for activations */
     const Kernels *kernels;
     Tape *tape;           /* owned */
     Captioner *captioner; /* owned */

@@ -67,7 +67,7 @@ static size_t captions_that_fit(const Learner *l, const Batch *b, size_t first, 
     size_t n = 0, used = 0;
     while (first + n < b->n && used < share) {
         used += plan_bytes(l, b->episodes[first + n].n, segments);
-        if (n > 0 && used > l->options.memory)
+        if (n > 0 && used > l->memory)
             break;
         n++;
     }
@@ -86,18 +86,18 @@ static size_t longest(const Batch *b)
 static bool wants_segments(const Learner *l, const Batch *b)
 {
     size_t tokens = longest(b), rows = l->captioner->config.queries + tokens, whole = plan_bytes(l, tokens, false);
-    return whole * b->n > l->options.memory && l->options.memory / whole * rows < ROWS_WANTED;
+    return whole * b->n > l->memory && l->memory / whole * rows < ROWS_WANTED;
 }
 
 bool plan_keeps_images(const Learner *l, const Batch *b)
 {
-    return batch_bytes(l, b, wants_segments(l, b), true) <= l->options.memory;
+    return batch_bytes(l, b, wants_segments(l, b), true) <= l->memory;
 }
 
 bool plan_run(Learner *l, const Batch *b, StepReport *report, bool (*pass)(void *, size_t, size_t), void *context)
 {
     bool segments = wants_segments(l, b);
-    size_t bytes = batch_bytes(l, b, segments, false), parts = (bytes + l->options.memory - 1) / l->options.memory;
+    size_t bytes = batch_bytes(l, b, segments, false), parts = (bytes + l->memory - 1) / l->memory;
     size_t share = parts ? bytes / parts : 0;
     tape_segments(l->tape, segments);
     report->micro_batches = 0;

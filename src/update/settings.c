@@ -3,16 +3,10 @@
 
 json_t *settings_numbers(const Program *program, const char *init)
 {
-    static const char *const keys[] = {"objective",      "train",          "value-head",
-                                       "lora-rank",      "lora-alpha",     "lora-targets",
-                                       "vision-targets", "learning-rate",  "value-learning-rate",
-                                       "warmup-steps",   "adam-beta1",     "adam-beta2",
-                                       "adam-epsilon",   "max-grad-value", "max-grad-norm",
-                                       "seed",           "batch",          "max-lag",
-                                       "memory",         "compute",        "crop"};
     json_t *all = options_json(program), *numbers = json_object();
-    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)
-        json_object_set(numbers, keys[i], json_object_get(all, keys[i]));
+    for (const Option *o = program->options; o->name; o++)
+        if (o->numbers)
+            json_object_set(numbers, o->name, json_object_get(all, o->name));
     json_object_set_new(numbers, "init", *init ? json_string(init) : json_null());
     json_decref(all);
     return numbers;

@@ -24,97 +24,98 @@
 #include "update/tensorboard.h"
 
 static struct {
-    const char *model, *value_head, *run, *init, *replay, *dump, *tensorboard, *record;
-    StringList train, lora_targets, vision_targets;
+    const char *run, *init, *replay, *dump, *tensorboard, *record;
+    LearnerOptions learner;
     Machine machine;
-    int64_t batch, seed, warmup_steps, lora_rank, memory, spool_memory, keep, keep_every, keep_batches, checkpoint_every,
-        max_steps;
-    double learning_rate, value_learning_rate, beta1, beta2, eps, max_grad_value, max_grad_norm, lora_alpha;
+    int64_t batch, spool_memory, keep, keep_every, keep_batches, checkpoint_every, max_steps;
     OnPolicyRules policy;
     CollapseLimits limits;
-    bool crop, stop_on_collapse, change_options, prepare, count;
-    int objective;
+    bool stop_on_collapse, change_options, prepare;
 } opt;
 
 static const Option options[] = {
-    {"", 0, OPTION_FLAG, NULL, NULL, 0, 0, NULL, "Model and run"},
-    {"model", 'm', OPTION_STRING, &opt.model, NULL, 0, 0, "DIR", "the base captioner, BLIP-2 OPT in Hugging Face layout"},
-    {"run", 'r', OPTION_STRING, &opt.run, NULL, 0, 0, "DIR",
-     "the run folder: policy, checkpoints, metrics; taken up where it ended"},
-    {"init", 0, OPTION_STRING, &opt.init, NULL, 0, 0, "FILE",
-     "safetensors that trained parts start from, named as --dump names them; what it lacks starts as usual"},
-    {"prepare", 0, OPTION_FLAG, &opt.prepare, NULL, 0, 0, NULL,
-     "only open the run and publish the policy of its newest checkpoint"},
-    {"replay", 0, OPTION_STRING, &opt.replay, NULL, 0, 0, "DIR",
-     "take the step of a kept batch (RUN/batches/step-K) again, into --dump and --record; touches no run"},
-    {"count", 0, OPTION_FLAG, &opt.count, NULL, 0, 0, NULL, "only say how many parameters each part trains; needs no --run"},
-    {"change-options", 0, OPTION_FLAG, &opt.change_options, NULL, 0, 0, NULL,
-     "go on with a run although options, models or lists differ from its own; config.json and metrics then say which"},
-    {"", 0, OPTION_FLAG, NULL, NULL, 0, 0, NULL, "What is trained"},
-    {"objective", 0, OPTION_CHOICE, &opt.objective, "vlrm", 0, 0, "vlrm|xe",
-     "reinforcement from rewards, or supervised training on the captions given"},
-    {"train", 0, OPTION_LIST, &opt.train, "query,qformer,projection", 0, 0, "PARTS",
-     "query, qformer, projection, lora-vision, lora-llm (paper: section 4.1)"},
-    {"value-head", 0, OPTION_STRING, &opt.value_head, "residual:blocks=5,width=4", 0, 0, "SPEC",
-     "residual:blocks=N,width=W, linear, or mlp:layers=N,width=W"},
-    {"lora-rank", 0, OPTION_INT, &opt.lora_rank, "4", 1, 1024, "R", "rank of the adapters"},
-    {"lora-alpha", 0, OPTION_REAL, &opt.lora_alpha, "8", 1e-6, 1e6, "A", "the adapters are scaled by alpha / rank"},
-    {"lora-targets", 0, OPTION_LIST, &opt.lora_targets, "q_proj,k_proj,v_proj,out_proj,fc1,fc2", 0, 0, "NAMES",
-     "linear layers of the language model that have adapters"},
-    {"vision-targets", 0, OPTION_LIST, &opt.vision_targets, "qkv,projection,fc1,fc2", 0, 0, "NAMES",
-     "the same of the vision encoder, for lora-vision"},
-    {"", 0, OPTION_FLAG, NULL, NULL, 0, 0, NULL, "Optimizer"},
-    {"learning-rate", 0, OPTION_REAL, &opt.learning_rate, "1e-5", 0, 10, "LR", "of the policy, after warm-up"},
-    {"value-learning-rate", 0, OPTION_REAL, &opt.value_learning_rate, "0", 0, 10, "LR",
-     "of value head and value LoRA; 0: the same as --learning-rate"},
-    {"warmup-steps", 0, OPTION_INT, &opt.warmup_steps, "20", 0, 1e9, "N", "learning rate of step s is LR min(1, s/N)"},
-    {"adam-beta1", 0, OPTION_REAL, &opt.beta1, "0.9", 0, 0.9999999, "B", "Adam's first decay"},
-    {"adam-beta2", 0, OPTION_REAL, &opt.beta2, "0.999", 0, 0.9999999, "B", "Adam's second decay"},
-    {"adam-epsilon", 0, OPTION_REAL, &opt.eps, "1e-8", 0, 1, "E", "Adam's epsilon"},
-    {"max-grad-value", 0, OPTION_REAL, &opt.max_grad_value, "1", 0, 1e30, "X", "clamp every gradient to [-X, X]; 0: off"},
-    {"max-grad-norm", 0, OPTION_REAL, &opt.max_grad_norm, "0", 0, 1e30, "X", "scale the gradient to this norm instead; 0: off"},
-    {"seed", 0, OPTION_INT, &opt.seed, "1", 0, 9e15, "N", "of the initial value head and adapters"},
-    {"", 0, OPTION_FLAG, NULL, NULL, 0, 0, NULL, "Batches"},
-    {"batch", 0, OPTION_INT, &opt.batch, "0", 0, 1e9, "N", "records per step; 0: as the input's batch records say"},
-    {"max-steps", 0, OPTION_INT, &opt.max_steps, "0", 0, 1e15, "N", "end after step N of the run; 0: at the end of input"},
-    {"max-lag", 0, OPTION_INT, &opt.policy.max_lag, "0", 0, 1e6, "N", "by how many steps the policy that sampled may be older"},
-    {"off-policy", 0, OPTION_FLAG, &opt.policy.off, NULL, 0, 0, NULL, "accept captions that name no policy step"},
-    {"check-logp", 0, OPTION_REAL, &opt.policy.share, "0", 0, 1, "F",
-     "share of records whose recorded log-probabilities are compared with the learner's"},
-    {"max-drift", 0, OPTION_REAL, &opt.policy.max_drift, "1", 0, 1e30, "NATS",
-     "refuse a batch in which they differ by more, unless --off-policy; 0: never"},
-    {"crop", 0, OPTION_FLAG, &opt.crop, NULL, 0, 0, NULL,
-     "images are centre-cropped (default: as the rollout in the input's header did)"},
-    {"", 0, OPTION_FLAG, NULL, NULL, 0, 0, NULL, "Checkpoints and reports"},
-    {"keep", 0, OPTION_INT, &opt.keep, "3", 1, 1e9, "N", "keep the last N checkpoints and policies"},
-    {"keep-every", 0, OPTION_INT, &opt.keep_every, "0", 0, 1e15, "M", "and those of every Mth step; 0: none"},
-    {"keep-batches", 0, OPTION_INT, &opt.keep_batches, "0", 0, 1e9, "N",
-     "keep the last N batches with the state each met, for vlrm replay; a state is 12 bytes a trained parameter"},
-    {"checkpoint-every", 0, OPTION_INT, &opt.checkpoint_every, "1", 1, 1e9, "N",
-     "steps between checkpoints; the last step has one in any case"},
-    {"tensorboard", 0, OPTION_STRING, &opt.tensorboard, NULL, 0, 0, "DIR", "also write metrics as TensorBoard event files"},
-    {"record", 0, OPTION_STRING, &opt.record, NULL, 0, 0, "FILE", "write the consumed records with their values and advantages"},
-    {"dump", 0, OPTION_STRING, &opt.dump, NULL, 0, 0, "DIR",
-     "write gradients, parameters, values and advantages of each step as DIR/step-K.safetensors"},
-    {"collapse-entropy", 0, OPTION_REAL, &opt.limits.min_entropy, "0.05", 0, 100, "NATS",
-     "warn when the mean entropy of the policy falls below"},
-    {"collapse-length", 0, OPTION_REAL, &opt.limits.min_length, "2", 0, 1e6, "TOKENS",
-     "warn when captions become shorter than this on average"},
-    {"collapse-value-loss", 0, OPTION_REAL, &opt.limits.max_value_loss, "1000", 0, 1e30, "X",
-     "warn when the value loss rises above"},
-    {"collapse-entropy-rise", 0, OPTION_REAL, &opt.limits.entropy_rise, "1.5", 0, 1e6, "TIMES",
-     "warn when the entropy (median of 10 steps) rises above so many times that of the first 10; 0: off"},
-    {"collapse-entropy-fall", 0, OPTION_REAL, &opt.limits.entropy_fall, "0.25", 0, 1, "TIMES",
-     "the same, when it falls below; 0: off"},
-    {"collapse-value-loss-rise", 0, OPTION_REAL, &opt.limits.value_loss_rise, "4", 0, 1e6, "TIMES",
-     "warn when the value loss (median of 10 steps) rises above so many times the lowest before; 0: off"},
-    {"stop-on-collapse", 0, OPTION_FLAG, &opt.stop_on_collapse, NULL, 0, 0, NULL, "end with status 7 instead of warning"},
-    {"", 0, OPTION_FLAG, NULL, NULL, 0, 0, NULL, "Machine"},
-    {"memory", 0, OPTION_INT, &opt.memory, "2048", 16, 1e9, "MIB", "for activations: micro-batches are cut to fit"},
-    {"spool-memory", 0, OPTION_INT, &opt.spool_memory, "1024", 1, 1e9, "MIB",
-     "records of a batch beyond this wait on disk, in the run folder"},
+    OPT_GROUP("Model and run"),
+    OPT_STRING("model", 'm', &opt.learner.model, NULL, "DIR", "the base captioner, BLIP-2 OPT in Hugging Face layout"),
+    OPT_STRING("run", 'r', &opt.run, NULL, "DIR", "the run folder: policy, checkpoints, metrics; taken up where it ended"),
+    OPT_STRING("init", 0, &opt.init, NULL, "FILE",
+               "safetensors that trained parts start from, named as --dump names them; what it lacks starts as usual"),
+    OPT_FLAG("prepare", 0, &opt.prepare, "only open the run and publish the policy of its newest checkpoint"),
+    OPT_STRING("replay", 0, &opt.replay, NULL, "DIR",
+               "take the step of a kept batch (RUN/batches/step-K) again, into --dump and --record; touches no run"),
+    OPT_FLAG("count", 0, &opt.learner.count_only, "only say how many parameters each part trains; needs no --run"),
+    OPT_FLAG("change-options", 0, &opt.change_options,
+             "go on with a run although options, models or lists differ from its own; config.json and metrics then say which"),
+    OPT_GROUP("What is trained"),
+    OPT_ENUM("objective", 0, &opt.learner.objective, "vlrm", "vlrm|xe",
+             "reinforcement from rewards, or supervised training on the captions given", .numbers = true),
+    OPT_LIST("train", 0, &opt.learner.train, "query,qformer,projection", "PARTS",
+             "query, qformer, projection, lora-vision, lora-llm (paper: section 4.1)", .numbers = true),
+    OPT_STRING("value-head", 0, &opt.learner.value_head, "residual:blocks=5,width=4", "SPEC",
+               "residual:blocks=N,width=W, linear, or mlp:layers=N,width=W", .numbers = true),
+    OPT_INT("lora-rank", 0, &opt.learner.lora_rank, "4", 1, 1024, "R", "rank of the adapters", .numbers = true),
+    OPT_REAL("lora-alpha", 0, &opt.learner.lora_alpha, "8", 1e-6, 1e6, "A", "the adapters are scaled by alpha / rank",
+             .numbers = true),
+    OPT_LIST("lora-targets", 0, &opt.learner.lora_targets, "q_proj,k_proj,v_proj,out_proj,fc1,fc2", "NAMES",
+             "linear layers of the language model that have adapters", .numbers = true),
+    OPT_LIST("vision-targets", 0, &opt.learner.vision_targets, "qkv,projection,fc1,fc2", "NAMES",
+             "the same of the vision encoder, for lora-vision", .numbers = true),
+    OPT_GROUP("Optimizer"),
+    OPT_REAL("learning-rate", 0, &opt.learner.learning_rate, "1e-5", 0, 10, "LR", "of the policy, after warm-up",
+             .numbers = true),
+    OPT_REAL("value-learning-rate", 0, &opt.learner.value_learning_rate, "0", 0, 10, "LR",
+             "of value head and value LoRA; 0: the same as --learning-rate", .numbers = true),
+    OPT_INT("warmup-steps", 0, &opt.learner.warmup_steps, "20", 0, 1e9, "N", "learning rate of step s is LR min(1, s/N)",
+            .numbers = true),
+    OPT_REAL("adam-beta1", 0, &opt.learner.beta1, "0.9", 0, 0.9999999, "B", "Adam's first decay", .numbers = true),
+    OPT_REAL("adam-beta2", 0, &opt.learner.beta2, "0.999", 0, 0.9999999, "B", "Adam's second decay", .numbers = true),
+    OPT_REAL("adam-epsilon", 0, &opt.learner.eps, "1e-8", 0, 1, "E", "Adam's epsilon", .numbers = true),
+    OPT_REAL("max-grad-value", 0, &opt.learner.max_grad_value, "1", 0, 1e30, "X", "clamp every gradient to [-X, X]; 0: off",
+             .numbers = true),
+    OPT_REAL("max-grad-norm", 0, &opt.learner.max_grad_norm, "0", 0, 1e30, "X", "scale the gradient to this norm instead; 0: off",
+             .numbers = true),
+    OPT_INT("seed", 0, &opt.learner.seed, "1", 0, 9e15, "N", "of the initial value head and adapters", .numbers = true),
+    OPT_GROUP("Batches"),
+    OPT_INT("batch", 0, &opt.batch, "0", 0, 1e9, "N", "records per step; 0: as the input's batch records say", .numbers = true),
+    OPT_INT("max-steps", 0, &opt.max_steps, "0", 0, 1e15, "N", "end after step N of the run; 0: at the end of input"),
+    OPT_INT("max-lag", 0, &opt.policy.max_lag, "0", 0, 1e6, "N", "by how many steps the policy that sampled may be older",
+            .numbers = true),
+    OPT_FLAG("off-policy", 0, &opt.policy.off, "accept captions that name no policy step"),
+    OPT_REAL("check-logp", 0, &opt.policy.share, "0", 0, 1, "F",
+             "share of records whose recorded log-probabilities are compared with the learner's"),
+    OPT_REAL("max-drift", 0, &opt.policy.max_drift, "1", 0, 1e30, "NATS",
+             "refuse a batch in which they differ by more, unless --off-policy; 0: never"),
+    OPT_FLAG("crop", 0, &opt.learner.crop, "images are centre-cropped (default: as the rollout in the input's header did)",
+             .numbers = true),
+    OPT_GROUP("Checkpoints and reports"),
+    OPT_INT("keep", 0, &opt.keep, "3", 1, 1e9, "N", "keep the last N checkpoints and policies"),
+    OPT_INT("keep-every", 0, &opt.keep_every, "0", 0, 1e15, "M", "and those of every Mth step; 0: none"),
+    OPT_INT("keep-batches", 0, &opt.keep_batches, "0", 0, 1e9, "N",
+            "keep the last N batches with the state each met, for vlrm replay; a state is 12 bytes a trained parameter"),
+    OPT_INT("checkpoint-every", 0, &opt.checkpoint_every, "1", 1, 1e9, "N",
+            "steps between checkpoints; the last step has one in any case"),
+    OPT_STRING("tensorboard", 0, &opt.tensorboard, NULL, "DIR", "also write metrics as TensorBoard event files"),
+    OPT_STRING("record", 0, &opt.record, NULL, "FILE", "write the consumed records with their values and advantages"),
+    OPT_STRING("dump", 0, &opt.dump, NULL, "DIR",
+               "write gradients, parameters, values and advantages of each step as DIR/step-K.safetensors"),
+    OPT_REAL("collapse-entropy", 0, &opt.limits.min_entropy, "0.05", 0, 100, "NATS",
+             "warn when the mean entropy of the policy falls below"),
+    OPT_REAL("collapse-length", 0, &opt.limits.min_length, "2", 0, 1e6, "TOKENS",
+             "warn when captions become shorter than this on average"),
+    OPT_REAL("collapse-value-loss", 0, &opt.limits.max_value_loss, "1000", 0, 1e30, "X", "warn when the value loss rises above"),
+    OPT_REAL("collapse-entropy-rise", 0, &opt.limits.entropy_rise, "1.5", 0, 1e6, "TIMES",
+             "warn when the entropy (median of 10 steps) rises above so many times that of the first 10; 0: off"),
+    OPT_REAL("collapse-entropy-fall", 0, &opt.limits.entropy_fall, "0.25", 0, 1, "TIMES",
+             "the same, when it falls below; 0: off"),
+    OPT_REAL("collapse-value-loss-rise", 0, &opt.limits.value_loss_rise, "4", 0, 1e6, "TIMES",
+             "warn when the value loss (median of 10 steps) rises above so many times the lowest before; 0: off"),
+    OPT_FLAG("stop-on-collapse", 0, &opt.stop_on_collapse, "end with status 7 instead of warning"),
+    OPT_GROUP("Machine"),
+    OPT_INT("memory", 0, &opt.learner.memory, "2048", 16, 1e9, "MIB", "for activations: micro-batches are cut to fit",
+            .numbers = true),
+    OPT_INT("spool-memory", 0, &opt.spool_memory, "1024", 1, 1e9, "MIB",
+            "records of a batch beyond this wait on disk, in the run folder"),
     MACHINE_OPTIONS(opt.machine),
-    {0},
+    OPT_END,
 };
 
 static const Program program = {
@@ -154,46 +155,19 @@ typedef struct Loop {
     bool stopped;
 } Loop;
 
-static LearnerOptions learner_options(void)
-{
-    return (LearnerOptions){.model = opt.model,
-                            .value_head = opt.value_head,
-                            .train = opt.train.items,
-                            .n_train = opt.train.count,
-                            .lora_targets = opt.lora_targets.items,
-                            .n_lora_targets = opt.lora_targets.count,
-                            .vision_targets = opt.vision_targets.items,
-                            .n_vision_targets = opt.vision_targets.count,
-                            .lora_rank = opt.lora_rank,
-                            .lora_alpha = opt.lora_alpha,
-                            .objective = opt.objective == 1 ? OBJECTIVE_XE : OBJECTIVE_VLRM,
-                            .crop = opt.crop,
-                            .seed = (uint64_t)opt.seed,
-                            .learning_rate = opt.learning_rate,
-                            .value_learning_rate = opt.value_learning_rate > 0 ? opt.value_learning_rate : opt.learning_rate,
-                            .beta1 = opt.beta1,
-                            .beta2 = opt.beta2,
-                            .eps = opt.eps,
-                            .warmup_steps = opt.warmup_steps,
-                            .max_grad_value = opt.max_grad_value,
-                            .max_grad_norm = opt.max_grad_norm,
-                            .memory = (size_t)opt.memory << 20,
-                            .count_only = opt.count};
-}
-
 static void check_options(int operands)
 {
     static const char *const parts[] = {"query", "qformer", "projection", "lora-vision", "lora-llm"};
-    if (!opt.model || (!opt.run && !opt.count && !opt.replay))
+    if (!opt.learner.model || (!opt.run && !opt.learner.count_only && !opt.replay))
         usage_error("--model and --run are required");
     if (opt.replay && (!opt.dump || opt.prepare || opt.init || operands > 0))
         usage_error("--replay needs --dump, and goes with neither --prepare, --init nor operands");
-    for (size_t i = 0; i < opt.train.count; i++) {
+    for (size_t i = 0; i < opt.learner.train.count; i++) {
         bool known = false;
         for (size_t k = 0; k < sizeof parts / sizeof parts[0]; k++)
-            known = known || strcmp(opt.train.items[i], parts[k]) == 0;
+            known = known || strcmp(opt.learner.train.items[i], parts[k]) == 0;
         if (!known)
-            usage_error("--train: '%s' is none of query, qformer, projection, lora-vision, lora-llm", opt.train.items[i]);
+            usage_error("--train: '%s' is none of query, qformer, projection, lora-vision, lora-llm", opt.learner.train.items[i]);
     }
 }
 
@@ -211,7 +185,8 @@ static void check_consumed(const Loop *loop, const Record *r)
 static void take_record(Loop *loop, const Record *r)
 {
     const OptConfig *text = &loop->learner->captioner->config.text;
-    BatchNeeds needs = {opt.objective == 0, text->vocabulary, text->positions - loop->learner->captioner->config.queries - 1};
+    BatchNeeds needs = {opt.learner.objective == OBJECTIVE_VLRM, text->vocabulary,
+                        text->positions - loop->learner->captioner->config.queries - 1};
     Error err = {0};
     if (loop->index < loop->run.next_batch) {
         check_consumed(loop, r);
@@ -222,7 +197,7 @@ static void take_record(Loop *loop, const Record *r)
         filter_failed(&loop->filter, r, "id has been consumed by this run before");
         return;
     }
-    if (opt.objective == 0 && record_raw(r, "caption").data && record_raw(r, "reward").data &&
+    if (opt.learner.objective == OBJECTIVE_VLRM && record_raw(r, "caption").data && record_raw(r, "reward").data &&
         !on_policy_sampled(&opt.policy, &loop->run, loop->learner->step, r, &err))
         die_status(err.status, "record %.*s: %s", (int)r->id.size, (const char *)r->id.data, err.text);
     if (!batch_add(&loop->batch, r, &needs, &err)) {
@@ -304,7 +279,7 @@ static void before_optimizer(void *context, Learner *l)
 {
     Pending *p = context;
     Error err = {0};
-    if (!on_policy_drift(&opt.policy, &p->loop->batch, &p->report, (uint64_t)opt.seed, l->step, &p->drift, &err))
+    if (!on_policy_drift(&opt.policy, &p->loop->batch, &p->report, (uint64_t)opt.learner.seed, l->step, &p->drift, &err))
         die_status(err.status, "batch %lld: %s", (long long)p->loop->index, err.text);
     p->signs = signs_of(l, &p->loop->batch, &p->report);
     p->collapse = collapse_find(&opt.limits, &p->loop->run.signs, p->signs);
@@ -425,10 +400,9 @@ static void open_all(Loop *loop, char **operands, int n)
     static char *kept[] = {NULL, NULL};
     Error err = {0};
     const Kernels *kernels;
-    LearnerOptions lo = learner_options();
     opt.policy.off = opt.policy.off || opt.replay; /* it was asked when the step was taken */
     if (!changes_open(&loop->changes, opt.replay ? NULL : opt.run, opt.change_options, &err) ||
-        !machine_kernels(&opt.machine, &kernels, &err) || !(loop->learner = learner_new(&lo, kernels, &err)) ||
+        !machine_kernels(&opt.machine, &kernels, &err) || !(loop->learner = learner_new(&opt.learner, kernels, &err)) ||
         !dump_init(loop->learner, opt.init, loop->init, &err) || !open_run(loop, &err) ||
         !recorder_open(&loop->recorder, opt.record, &program, &err))
         die_status(err.status, "%s", err.text);
@@ -447,8 +421,7 @@ static int count_parts(void)
 {
     Error err = {0};
     const Kernels *kernels;
-    LearnerOptions lo = learner_options();
-    Learner *l = machine_kernels(&opt.machine, &kernels, &err) ? learner_new(&lo, kernels, &err) : NULL;
+    Learner *l = machine_kernels(&opt.machine, &kernels, &err) ? learner_new(&opt.learner, kernels, &err) : NULL;
     if (!l)
         die_status(err.status, "%s", err.text);
     verbosity += verbosity == 0;
@@ -486,7 +459,7 @@ int main(int argc, char **argv)
     check_options(n);
     signals_init();
     pool_init((int)opt.machine.threads);
-    if (opt.count)
+    if (opt.learner.count_only)
         return count_parts();
     open_all(&loop, operands, n);
     if (!opt.prepare)

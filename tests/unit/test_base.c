@@ -294,15 +294,15 @@ static const char *name;
 static int color;
 static StringList list;
 static const Option options[] = {
-    {"flag", 'f', OPTION_FLAG, &flag, NULL, 0, 0, NULL, "A flag."},
-    {"no-gate", 0, OPTION_FLAG, &gate, NULL, 0, 0, NULL, "A flag that turns something off."},
-    {"", 0, OPTION_FLAG, NULL, NULL, 0, 0, NULL, "Others"},
-    {"count", 'c', OPTION_INT, &count, "5", 1, 10, "N", "A whole number."},
-    {"rate", 0, OPTION_REAL, &rate, "0.5", 0, 1, "R", "A number."},
-    {"long-name", 0, OPTION_STRING, &name, NULL, 0, 0, "S", "A string."},
-    {"color", 0, OPTION_CHOICE, &color, "red", 0, 0, "red|green|blue", "A choice."},
-    {"list", 'l', OPTION_LIST, &list, NULL, 0, 0, "A,B", "A list."},
-    {0},
+    OPT_FLAG("flag", 'f', &flag, "A flag."),
+    OPT_FLAG("no-gate", 0, &gate, "A flag that turns something off."),
+    OPT_GROUP("Others"),
+    OPT_INT("count", 'c', &count, "5", 1, 10, "N", "A whole number."),
+    OPT_REAL("rate", 0, &rate, "0.5", 0, 1, "R", "A number."),
+    OPT_STRING("long-name", 0, &name, NULL, "S", "A string."),
+    OPT_ENUM("color", 0, &color, "red", "red|green|blue", "A choice."),
+    OPT_LIST("list", 'l', &list, NULL, "A,B", "A list."),
+    OPT_END,
 };
 static const Program program = {"vlrm-test", "a program", "[file]...", NULL, NULL, "Nothing.", "vlrm-test", options};
 
