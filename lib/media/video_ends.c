@@ -3,8 +3,8 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
+#include "base/io.h"
 #include "media/video_struct.h"
 
 /* A transport stream is made of packets of one size; nothing else tells where it should end. */
@@ -24,7 +24,7 @@ size_t video_read_at(const Video *v, int64_t at, uint8_t *out, size_t n)
         memcpy(out, v->in.data + at, n);
         return n;
     }
-    ssize_t got = pread(v->in.fd, out, n, at);
+    ssize_t got = pread_in_full(v->in.fd, out, n, at);
     return got < 0 ? 0 : (size_t)got;
 }
 

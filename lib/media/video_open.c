@@ -1,10 +1,10 @@
 /* From bytes to a container, a stream and a decoder; see video.h. */
-#include <errno.h>
 #include <libavutil/opt.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/io.h"
 #include "media/video_struct.h"
 
 enum { IO_BYTES = 1 << 16 };
@@ -27,9 +27,7 @@ static int on_read(void *opaque, uint8_t *out, int n)
     if (v->in.fd < 0) {
         memcpy(out, v->in.data + v->at, (size_t)n);
     } else {
-        ssize_t got;
-        while ((got = pread(v->in.fd, out, (size_t)n, v->at)) < 0 && errno == EINTR)
-            ;
+        ssize_t got = pread_in_full(v->in.fd, out, (size_t)n, v->at);
         if (got < 0)
             return AVERROR(EIO);
         if (got == 0)

@@ -1,11 +1,12 @@
 /* Numbered blobs in memory, then on disk; see spool.h. */
 #include "stage/spool.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#include "base/io.h"
 
 void spool_init(Spool *s, const char *folder, size_t memory_limit)
 {
@@ -45,36 +46,6 @@ static bool spool_open(Spool *s, Error *err)
     return s->fd >= 0;
 }
 
-static bool write_at(int fd, const char *data, size_t size, uint64_t offset)
-{
-    while (size > 0) {
-        ssize_t n = pwrite(fd, data, size, (off_t)offset);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return false;
-        data += n;
-        offset += (uint64_t)n;
-        size -= (size_t)n;
-    }
-    return true;
-}
-
-static bool read_at(int fd, char *data, size_t size, uint64_t offset)
-{
-    while (size > 0) {
-        ssize_t n = pread(fd, data, size, (off_t)offset);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return false;
-        data += n;
-        offset += (uint64_t)n;
-        size -= (size_t)n;
-    }
-    return true;
-}
-
 bool spool_add(Spool *s, const void *data, size_t size, Error *err)
 {
     s->blobs = array_reserve(s->blobs, &s->blob_capacity, s->n + 1, sizeof *s->blobs);
@@ -88,7 +59,7 @@ bool spool_add(Spool *s, const void *data, size_t size, Error *err)
     } else {
         if (s->fd < 0 && !spool_open(s, err))
             return false;
-        if (!write_at(s->fd, data, size, s->written))
+        if (!pwrite_in_full(s->fd, data, size, (int64_t)s->written))
             return error_set(err, "write %zu bytes of batch to a temporary file in %s:", size, s->folder);
         s->blobs[s->n].offset = s->written;
         s->blobs[s->n].on_disk = true;
@@ -107,7 +78,7 @@ const void *spool_get(Spool *s, size_t i, size_t *size, Error *err)
         s->buffer = xrealloc(s->buffer, *size, 1);
         s->buffer_size = *size;
     }
-    if (read_at(s->fd, s->buffer, *size, s->blobs[i].offset))
+    if (pread_in_full(s->fd, s->buffer, *size, (int64_t)s->blobs[i].offset) == (ssize_t)*size)
         return s->buffer;
     error_set(err, "read %zu bytes of batch from a temporary file in %s:", *size, s->folder);
     return NULL;

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/hash.h"
+#include "base/io.h"
 #include "base/mapped.h"
 #include "media/image.h"
 
@@ -143,7 +144,7 @@ static bool append(const Images *s, int fd, Error *err)
         memcpy(record, &s->keys[i], sizeof sum);
         memcpy(record + sizeof sum, &sum, sizeof sum);
         memcpy(record + 2 * sizeof sum, images_row(s, i), s->cols * sizeof(real));
-        ok = write(fd, record, size) == (ssize_t)size;
+        ok = write_in_full(fd, record, size);
     }
     free(record);
     return ok || error_set(err, "write %s:", s->path);

@@ -2,12 +2,12 @@
  * What a source is known by: the xxh3-64 of its bytes. Of a long one only its length and blocks spread over it go in, for a frame
  * may be taken from the beginning of a file that takes minutes to read: formats/frame.md.
  */
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 #include <xxhash.h>
 
+#include "base/io.h"
 #include "extract/extract.h"
 #include "stream/seal.h"
 
@@ -21,9 +21,7 @@ static bool add_bytes(XXH3_state_t *x, const Input *in, int64_t at, int64_t n, u
         return true;
     }
     while (n > 0) {
-        ssize_t got = pread(in->fd, scratch, n < BLOCK ? (size_t)n : BLOCK, at);
-        if (got < 0 && errno == EINTR)
-            continue;
+        ssize_t got = pread_in_full(in->fd, scratch, n < BLOCK ? (size_t)n : BLOCK, at);
         if (got < 0)
             return error_set(err, "no digest of it: read at byte %lld:", (long long)at);
         if (got == 0)

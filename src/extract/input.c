@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/io.h"
 #include "base/signals.h"
 #include "extract/extract.h"
 
@@ -18,18 +19,6 @@ static bool refuse(VideoReport *r, VideoVerdict verdict, const char *what)
     snprintf(r->reason, sizeof r->reason, "%s%s%s", what, what[strlen(what) - 1] == ':' ? " " : "",
              what[strlen(what) - 1] == ':' ? strerror(saved) : "");
     return false;
-}
-
-static bool write_whole(int fd, const char *data, size_t n)
-{
-    while (n > 0) {
-        ssize_t put = write(fd, data, n);
-        if (put < 0)
-            return false;
-        data += put;
-        n -= (size_t)put;
-    }
-    return true;
 }
 
 static bool too_large(VideoReport *r, const char *what, int64_t found, int64_t most, const char *hint)
@@ -59,7 +48,7 @@ static bool spool(Input *in, int from, double until, int64_t max_bytes, VideoRep
             ok = refuse(r, VERDICT_UNREADABLE, "read:");
         if (n == 0)
             break;
-        if (n > 0 && !write_whole(in->fd, block, (size_t)n))
+        if (n > 0 && !write_in_full(in->fd, block, (size_t)n))
             ok = refuse(r, VERDICT_UNREADABLE, "write a temporary file:");
         in->size += n > 0 ? n : 0;
         if (ok && in->size > max_bytes)
@@ -100,10 +89,7 @@ bool input_open(Input *in, const Source *s, double until, int64_t max_bytes, Vid
 bool input_head(const Input *in, uint8_t *out, size_t *n, VideoReport *r)
 {
     if (in->fd >= 0) {
-        ssize_t got;
-        do
-            got = pread(in->fd, out, *n, 0);
-        while (got < 0 && errno == EINTR);
+        ssize_t got = pread_in_full(in->fd, out, *n, 0);
         *n = got > 0 ? (size_t)got : 0;
         return got >= 0 || refuse(r, VERDICT_UNREADABLE, "read:");
     }
@@ -120,16 +106,10 @@ bool input_bytes(Input *in, VideoReport *r)
     if (in->fd < 0 || in->data)
         return true;
     in->owned = xmalloc((size_t)in->size + 1);
-    int64_t have = 0;
-    while (have < in->size) {
-        ssize_t n = pread(in->fd, in->owned + have, (size_t)(in->size - have), have);
-        if (n < 0)
-            return refuse(r, VERDICT_UNREADABLE, "read:");
-        if (n == 0)
-            break;
-        have += n;
-    }
-    in->size = have;
+    ssize_t got = pread_in_full(in->fd, in->owned, (size_t)in->size, 0);
+    if (got < 0)
+        return refuse(r, VERDICT_UNREADABLE, "read:");
+    in->size = got;
     in->data = in->owned;
     return true;
 }

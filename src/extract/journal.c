@@ -4,7 +4,6 @@
  */
 #include "extract/journal.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
 #include <math.h>
@@ -14,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/hash.h"
+#include "base/io.h"
 #include "base/lock.h"
 
 typedef struct Entry {
@@ -220,8 +220,7 @@ bool journal_write(Journal *j, const Source *source, const Outcome *o, const uin
     if (looks)
         json_object_set_new(line, "looks", looks_json(looks, (size_t)o->frames));
     char *text = json_dumps(line, JSON_COMPACT | JSON_REAL_PRECISION(15)), *whole = xasprintf("%s\n", text);
-    ssize_t n = write(j->fd, whole, strlen(whole));
-    bool ok = n == (ssize_t)strlen(whole) || error_set(err, "write %s:", j->path);
+    bool ok = write_in_full(j->fd, whole, strlen(whole)) || error_set(err, "write %s:", j->path);
     free(whole);
     free(text);
     json_decref(line);

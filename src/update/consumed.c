@@ -1,13 +1,13 @@
 /* The ids that a run has consumed; see consumed.h. */
 #include "update/consumed.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/hash.h"
+#include "base/io.h"
 #include "checkpoint/checkpoint.h"
 
 static uint64_t key_of(const void *id, size_t size)
@@ -68,7 +68,7 @@ static bool read_keys(Consumed *c, int fd, size_t count, Error *err)
 {
     for (size_t i = 0; i < count; i++) {
         uint64_t key;
-        ssize_t n = pread(fd, &key, sizeof key, (off_t)(i * sizeof key));
+        ssize_t n = pread_in_full(fd, &key, sizeof key, (int64_t)(i * sizeof key));
         if (n < 0)
             return error_set(err, "read %s:", c->path);
         if (n != (ssize_t)sizeof key)
@@ -114,16 +114,7 @@ bool consumed_save(Consumed *c, Error *err)
     int fd = open(c->path, O_WRONLY | O_APPEND | O_CLOEXEC);
     if (fd < 0)
         return error_set(err, "open %s:", c->path);
-    size_t bytes = c->n_fresh * sizeof *c->fresh, done = 0;
-    while (done < bytes) {
-        ssize_t n = write(fd, (const char *)c->fresh + done, bytes - done);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            break;
-        done += (size_t)n;
-    }
-    bool ok = done == bytes && fsync(fd) == 0;
+    bool ok = write_in_full(fd, c->fresh, c->n_fresh * sizeof *c->fresh) && fsync(fd) == 0;
     if (!ok)
         error_set(err, "write %s:", c->path);
     if (close(fd) != 0 && ok)
