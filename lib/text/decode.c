@@ -51,6 +51,8 @@ TextSlice text_strip(TextSlice text)
 {
     int size;
     bool valid;
+    if (text.size == 0) /* it may be nowhere */
+        return text;
     const char *start = text.data, *end = start + text.size;
     while (start < end && is_stripped(utf8_decode(start, end, &size, &valid)))
         start += size;

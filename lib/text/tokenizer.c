@@ -55,7 +55,7 @@ static void find_bytes(Tokenizer *t)
     t->bytes = arena_calloc(&v->arena, (size_t)v->size, sizeof *t->bytes);
     t->special = arena_calloc(&v->arena, (size_t)v->size, sizeof *t->special);
     for (int32_t id = 0; id < v->size; id++) {
-        TextSlice name = v->names[id];
+        TextSlice name = v->names[id].data ? v->names[id] : (TextSlice){"", 0};
         t->longest = name.size > t->longest ? name.size : t->longest;
         if (v->kind == TOKENIZER_CLIP && slice_ends(name, slice_of("</w>")))
             name.size -= 4;

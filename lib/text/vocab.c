@@ -7,7 +7,7 @@
 
 #include "base/hash.h"
 
-enum { MAX_ID = 1 << 24 }; /* far above any vocabulary: a larger id in a file is damage, not a reason to allocate */
+enum { MAX_ID = 1 << 20 }; /* four times any published vocabulary: a larger id in a file is damage, not a reason to allocate */
 
 int32_t vocab_find(const Vocab *v, TextSlice name)
 {
@@ -47,6 +47,9 @@ bool vocab_add(Vocab *v, TextSlice name, int32_t id, Error *err)
 {
     if (id < 0 || id >= MAX_ID)
         return error_set(err, "the id of \"%.*s\" is %d, expected 0 to %d", (int)name.size, name.data, id, MAX_ID - 1);
+    if (id < v->size && v->names[id].data && !slice_equal(v->names[id], name))
+        return error_set(err, "the id %d is \"%.*s\" and \"%.*s\", expected one of them", id, (int)v->names[id].size,
+                         v->names[id].data, (int)name.size, name.data);
     v->names = array_reserve(v->names, &v->capacity, (size_t)id + 1, sizeof *v->names);
     for (; v->size <= id; v->size++)
         v->names[v->size] = (TextSlice){0};

@@ -48,7 +48,8 @@ void vocab_release(Vocab *v);
 /* The id of a name, or -1. */
 int32_t vocab_find(const Vocab *v, TextSlice name);
 
-/* Gives id its name; a name given twice belongs to the later id, as in Hugging Face. False for an id out of range. */
+/* Gives id its name; a name given twice belongs to the later id, as in Hugging Face. False for an id out of range, and for one
+ * that has another name. */
 MUST_USE bool vocab_add(Vocab *v, TextSlice name, int32_t id, Error *err);
 
 /* Room for n merges; then one after the other in order of rank. False if a name or the product is not in the vocabulary. */

@@ -358,6 +358,7 @@ static void test_settings(void **state)
     static const char *const wrong[][2] = {{"added_tokens.json", "{\"x\": -1}"},
                                            {"added_tokens.json", "[1]"},
                                            {"added_tokens.json", "{\"x\": 99999999}"},
+                                           {"added_tokens.json", "{\"x\": 5}"}, /* whose name is another */
                                            {"config.json", "{"},
                                            {"tokenizer_config.json", "{\"added_tokens_decoder\": {\"x\": {}}}"}};
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
