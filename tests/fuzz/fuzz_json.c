@@ -1,11 +1,15 @@
-/* Any text as JSON lines: what the import takes becomes a stream that can be read, and prints as lines that it takes again. */
+/*
+ * Any text as JSON lines: what the import takes becomes a stream that can be read, and prints as lines that it takes again.
+ *
+ * About: lib/stream/lines.c lib/stream/json.c lib/stream/json_line.c lib/stream/packer.c
+ */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include "stream/stream.h"
+#include "tests/fuzz/given.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -13,8 +17,7 @@ static Reader *open_lines(int fd)
 {
     char path[64];
     Error err = {0};
-    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-    Reader *r = reader_open_json(path, &err);
+    Reader *r = reader_open_json(given_path(path, fd), &err);
     if (!r)
         abort();
     return r;
@@ -58,10 +61,7 @@ static uint64_t count_records(Reader *in)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     Error err = {0};
-    int lines = memfd_create("lines", MFD_CLOEXEC), out = memfd_create("out", MFD_CLOEXEC),
-        text = memfd_create("text", MFD_CLOEXEC);
-    if (lines < 0 || out < 0 || text < 0 || write(lines, data, size) != (ssize_t)size)
-        abort();
+    int lines = given_file(data, size), out = given_file(NULL, 0), text = given_file(NULL, 0);
     Reader *in = open_lines(lines);
     Writer *w = writer_new(out, "out", 0);
     FILE *printed = fdopen(dup(text), "w");

@@ -1,4 +1,8 @@
-/* Any bytes as the pickle of a state dict: an error or a list of tensors, never a crash, and nothing is called. */
+/*
+ * Any bytes as the pickle of a state dict: an error or a list of tensors, never a crash, and nothing is called.
+ *
+ * About: lib/checkpoint/pickle.c
+ */
 #include <stdint.h>
 #include <stdlib.h>
 

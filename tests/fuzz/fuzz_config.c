@@ -1,0 +1,78 @@
+/*
+ * Any text as the config.json of each model family, and as PEFT's folder for a model of one layer: an error, or numbers that a
+ * model can be made of.
+ *
+ * About: lib/models/config.c lib/learn/lora.c lib/base/json_file.c
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "learn/lora.h"
+#include "models/config.h"
+#include "tests/fuzz/given.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void check_vision(const VisionConfig *c)
+{
+    if (!c->hidden || !c->heads || c->hidden % c->heads || !c->patch || c->image % c->patch)
+        abort();
+}
+
+static void read_configs(const char *folder)
+{
+    Error e[3] = {0};
+    Blip2Config blip2;
+    ClipConfig clip;
+    OptConfig opt;
+    bool inside, ok[3] = {blip2_config_read(&blip2, folder, &e[0]), clip_config_read(&clip, folder, &e[1]),
+                          opt_config_read(&opt, &inside, folder, &e[2])};
+    if (ok[0])
+        check_vision(&blip2.vision);
+    if (ok[1])
+        check_vision(&clip.vision);
+    if (ok[2] && (!opt.heads || opt.hidden % opt.heads || (size_t)opt.bos >= opt.vocabulary))
+        abort();
+    for (int i = 0; i < 3; i++)
+        if (ok[i] == (e[i].text[0] != 0))
+            abort();
+}
+
+static void *host_new(size_t bytes)
+{
+    return xmalloc(bytes);
+}
+
+static void host_copy(void *dst, const void *src, size_t bytes)
+{
+    memcpy(dst, src, bytes);
+}
+
+static void read_adapter(const char *folder)
+{
+    const Kernels host = {.memory_new = host_new, .memory_free = free, .upload = host_copy, .download = host_copy};
+    Binder b;
+    Linear layer = {0};
+    Error err = {0};
+    binder_init(&b, &host, NULL);
+    bind_linear(&b, &layer, 3, 2, true, "m.q");
+    LoraSet *s = lora_new(&b, ADAPTER_POLICY);
+    if (!lora_open(s, folder, &err) && !err.text[0])
+        abort();
+    if (lora_count(s) > 1)
+        abort();
+    lora_free(s);
+    binder_release(&b);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    static GivenFolder folder = {
+        .names = {"config.json", "generation_config.json", "adapter_config.json", "adapter_model.safetensors"}};
+    const char *path = given_folder(&folder, data, size);
+    if (folder.there[0])
+        read_configs(path);
+    if (folder.there[2])
+        read_adapter(path);
+    return 0;
+}
