@@ -30,10 +30,10 @@ static json_t *text_json(const TextTotals *t)
     for (size_t k = 0; k < NGRAMS; k++) {
         char name[8];
         snprintf(name, sizeof name, "%zu", k + 1);
-        json_object_set_new(distinct, name, json_real(share(t->grams[k].n, t->all[k])));
+        json_object_set_new(distinct, name, json_real(share(places_count(&t->grams[k]), t->all[k])));
     }
-    return json_pack("{s:I, s:I, s:I, s:o}", "words", (json_int_t)t->all[0], "vocabulary", (json_int_t)t->grams[0].n, "empty",
-                     (json_int_t)t->empty, "distinct", distinct);
+    return json_pack("{s:I, s:I, s:I, s:o}", "words", (json_int_t)t->all[0], "vocabulary", (json_int_t)places_count(&t->grams[0]),
+                     "empty", (json_int_t)t->empty, "distinct", distinct);
 }
 
 json_t *row_json(const Row *row)

@@ -124,7 +124,7 @@ bool word_list_read(WordList *list, const char *path, Error *err)
     }
     free(text);
     arena_release(&scratch);
-    return list->words.n > 0 || error_set(err, "%s: no words in it", path);
+    return places_count(&list->words) > 0 || error_set(err, "%s: no words in it", path);
 }
 
 void word_list_release(WordList *list)

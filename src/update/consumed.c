@@ -10,48 +10,26 @@
 #include "base/io.h"
 #include "checkpoint/checkpoint.h"
 
+/* As the map and the file have it: hash 0 counts as 1. */
 static uint64_t key_of(const void *id, size_t size)
 {
     uint64_t h = hash_id(id, size);
     return h ? h : 1;
 }
 
-static uint64_t *slot_of(const Consumed *c, uint64_t key)
-{
-    size_t i = key & (c->slots - 1);
-    while (c->table[i] && c->table[i] != key)
-        i = (i + 1) & (c->slots - 1);
-    return &c->table[i];
-}
-
-static void table_grow(Consumed *c)
-{
-    Consumed old = *c;
-    c->slots = old.slots ? 2 * old.slots : 1024;
-    c->table = xcalloc(c->slots, sizeof *c->table);
-    for (size_t i = 0; i < old.slots; i++)
-        if (old.table[i])
-            *slot_of(c, old.table[i]) = old.table[i];
-    free(old.table);
-}
-
 static bool key_add(Consumed *c, uint64_t key)
 {
-    if (2 * (c->count + 1) > c->slots)
-        table_grow(c);
-    uint64_t *slot = slot_of(c, key);
-    if (*slot)
+    if (!hashmap_add(&c->keys, key))
         return false;
     uint64_t chain[2] = {c->digest, key};
     c->digest = hash_id(chain, sizeof chain);
-    *slot = key;
     c->count++;
     return true;
 }
 
 bool consumed_has(const Consumed *c, const void *id, size_t size)
 {
-    return c->slots > 0 && *slot_of(c, key_of(id, size)) != 0;
+    return hashmap_get(&c->keys, key_of(id, size)) != 0;
 }
 
 bool consumed_add(Consumed *c, const void *id, size_t size)
@@ -103,7 +81,7 @@ bool consumed_open(Consumed *c, const char *path, size_t count, const char *dige
 
 void consumed_release(Consumed *c)
 {
-    free(c->table);
+    hashmap_release(&c->keys);
     free(c->fresh);
     free(c->path);
     *c = (Consumed){0};

@@ -8,10 +8,11 @@
 #define UPDATE_CONSUMED_H
 
 #include "base/base.h"
+#include "base/hashmap.h"
 
 typedef struct Consumed {
-    uint64_t *table; /* owned: open addressing, 0 is free */
-    size_t slots, count;
+    HashMap keys; /* owned: a set */
+    size_t count;
     uint64_t digest; /* over the ids in their order, each hashed with what was before it */
     uint64_t *fresh; /* owned: ids of the batch in hand, not yet on disk */
     size_t n_fresh, fresh_capacity;

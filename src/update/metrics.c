@@ -7,6 +7,7 @@
 #include <sys/resource.h>
 
 #include "base/hash.h"
+#include "base/hashmap.h"
 #include "update/objective.h"
 
 /* Adds a number if it is one: JSON has no NaN. */
@@ -28,21 +29,14 @@ static void put_moments(json_t *object, const char *key, const double *x, size_t
 /* Distinct n-grams of tokens over all n-grams of the batch (Li et al. 2016). */
 static double distinct(const Batch *b, size_t n)
 {
-    size_t slots = 16, total = 0, unique = 0;
-    while (slots < 2 * b->n_tokens)
-        slots *= 2;
-    uint64_t *table = xcalloc(slots, sizeof *table);
+    size_t total = 0, unique = 0;
+    HashMap seen = {0};
     for (size_t i = 0; i < b->n; i++)
         for (size_t k = 0; k + n <= b->episodes[i].n; k++) {
-            uint64_t h = hash_id(b->tokens + b->episodes[i].first + k, n * sizeof *b->tokens) | 1;
-            size_t at = h & (slots - 1);
-            while (table[at] && table[at] != h)
-                at = (at + 1) & (slots - 1);
-            unique += table[at] == 0;
-            table[at] = h;
+            unique += hashmap_add(&seen, hash_id(b->tokens + b->episodes[i].first + k, n * sizeof *b->tokens));
             total++;
         }
-    free(table);
+    hashmap_release(&seen);
     return total ? (double)unique / (double)total : 0;
 }
 
