@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/base64.h"
+#include "base/utf8.h"
 #include "stream/token.h"
 
 /* ---- msgpack to JSON ---- */

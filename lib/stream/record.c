@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "base/utf8.h"
+
 bool slice_equal(Slice a, const char *text)
 {
     size_t n = strlen(text);

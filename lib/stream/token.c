@@ -207,31 +207,3 @@ bool value_whole(Slice v)
     scan_init(&s);
     return v.data && scan_run(&s, v.data, v.size) == SCAN_DONE && s.position == v.size;
 }
-
-/* Bytes of the UTF-8 sequence at p (of n), or 0: RFC 3629, table of well-formed byte sequences. */
-static size_t utf8_sequence(const uint8_t *p, size_t n)
-{
-    if (p[0] < 0x80)
-        return 1;
-    if (p[0] < 0xc2 || p[0] > 0xf4)
-        return 0;
-    size_t k = p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : 4;
-    if (n < k)
-        return 0;
-    uint8_t low = p[0] == 0xe0 ? 0xa0 : p[0] == 0xf0 ? 0x90 : 0x80, high = p[0] == 0xed ? 0x9f : p[0] == 0xf4 ? 0x8f : 0xbf;
-    if (p[1] < low || p[1] > high)
-        return 0;
-    for (size_t i = 2; i < k; i++)
-        if ((p[i] & 0xc0) != 0x80)
-            return 0;
-    return k;
-}
-
-bool utf8_valid(const void *data, size_t n)
-{
-    const uint8_t *p = data;
-    for (size_t i = 0, k; i < n; i += k)
-        if ((k = utf8_sequence(p + i, n - i)) == 0)
-            return false;
-    return true;
-}

@@ -82,7 +82,4 @@ ScanStatus scan_run(Scan *s, const uint8_t *p, uint64_t n);
 /* Whether the slice is exactly one well-formed value. */
 bool value_whole(Slice s);
 
-/* Whether the bytes are well-formed UTF-8 (no surrogates, no overlong forms). */
-bool utf8_valid(const void *data, size_t n);
-
 #endif

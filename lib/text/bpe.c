@@ -5,6 +5,7 @@
  * A heap of pairs makes long pieces n log n; short ones come from a direct-mapped cache, which is what makes captions fast.
  */
 #include "base/hash.h"
+#include "base/utf8.h"
 #include "text/pieces.h"
 
 #include <stdlib.h>

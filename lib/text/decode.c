@@ -1,4 +1,5 @@
 /* From ids to text: decoding as Hugging Face does, and the text of a caption with the place of each token. */
+#include "base/utf8.h"
 #include "text/tokenizer_struct.h"
 
 #include <string.h>

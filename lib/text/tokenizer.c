@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/utf8.h"
 #include "text/tokenizer_struct.h"
 
 static int32_t id_of(const Tokenizer *t, const char *name)

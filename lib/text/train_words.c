@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/utf8.h"
 #include "text/pieces.h"
 
 static bool word_add(TrainWords *w, const Chars *s, TextRange range, Error *err)

@@ -35,15 +35,6 @@ uint32_t unicode_to_equal(uint32_t code);
 /* Python's str.casefold of one code point: writes 1 to 3 code points, returns how many. */
 int unicode_to_fold(uint32_t out[3], uint32_t code);
 
-/*
- * The code point at data[0], data < end, and its size in bytes; an invalid sequence gives U+FFFD with the size of its maximal
- * subpart (Unicode 3.9, as Python and Rust replace), *valid is then false.
- */
-uint32_t utf8_decode(const char *data, const char *end, int *size, bool *valid);
-
-/* Writes 1 to 4 bytes, returns how many. code is a scalar value. */
-int utf8_encode(char out[4], uint32_t code);
-
 /* A text on its way through a tokenizer: each character remembers which character of the input it comes from. */
 typedef struct Chars {
     uint32_t *code, *origin; /* owned: [n] */

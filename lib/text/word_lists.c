@@ -1,5 +1,6 @@
 /* Word rules from lists: reading them line by line, phrases into the automaton, exempt words into a table. */
 #include "base/hash.h"
+#include "base/utf8.h"
 #include "text/words.h"
 
 #include <stdlib.h>

@@ -1,6 +1,7 @@
 /*
  * BERT's way: clean, lower-case, split into words and punctuation, then the longest matches from the left (Wu et al. 2016).
  */
+#include "base/utf8.h"
 #include "text/pieces.h"
 
 #include <string.h>

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/hash.h"
+#include "base/utf8.h"
 #include "stream/filter.h"
 #include "text/unicode.h"
 
@@ -77,15 +78,8 @@ static bool read_image(Reading *g, Pending *p, Error *err)
 
 static bool valid_utf8(const Entry *e, Error *err)
 {
-    for (const char *p = e->text, *end = p + e->size; p < end;) {
-        int size;
-        bool valid;
-        utf8_decode(p, end, &size, &valid);
-        if (!valid)
-            return error_set(err, "caption.text is not UTF-8 at byte %zu", (size_t)(p - e->text));
-        p += size;
-    }
-    return true;
+    size_t at = utf8_invalid_at(e->text, e->size);
+    return at == e->size || error_set(err, "caption.text is not UTF-8 at byte %zu", at);
 }
 
 /* ---- a batch ---- */

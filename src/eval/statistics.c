@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/hash.h"
+#include "base/utf8.h"
 #include "text/unicode.h"
 
 /* A word of a text: its place and the hash of its case-folded form. */

@@ -13,6 +13,7 @@
 
 #include "base/options.h"
 #include "base/signals.h"
+#include "base/utf8.h"
 #include "stream/filter.h"
 #include "text/tokenizer.h"
 #include "text/unicode.h"

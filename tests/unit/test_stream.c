@@ -1,4 +1,5 @@
 /* Streams: what is written is read back; a stream cut anywhere or with any byte changed is refused. */
+#include "base/utf8.h"
 #include "stream/stream.h"
 
 #include <fcntl.h>

@@ -16,6 +16,7 @@
 
 #include "base/base.h"
 #include "base/random.h"
+#include "base/utf8.h"
 #include "text/tokenizer.h"
 #include "text/unicode.h"
 #include "text/unicode_data.h"
