@@ -54,23 +54,24 @@ as_path() {
     case $as_path_name in /*) ;; -* | *:*) as_path_name=./$as_path_name ;; esac
 }
 
-# options_read PROGRAM...: what their --help says of their options. takes["PROGRAM NAME"] and takes[NAME] are 1 where a value follows,
-# 0 where none does; letters[C] is the long name of -C.
+# options_read PROGRAM...: what their --help-options says. takes["PROGRAM NAME"] and takes[NAME] are 1 where a value follows, 0 where none
+# does; letters[C] is the long name of -C.
 # shellcheck disable=SC2034 # recipes read them
 declare -A takes=() letters=()
 # shellcheck disable=SC2034
 options_read() {
-    local line program help kind pattern='^  (-([a-zA-Z]), |    )--([a-z0-9-]+)(\[=[^ ]*\]| [^ ]+)?( |$)'
+    local program tables='' name kind letter
     for program; do
-        help=$("$program" --help) || recipe_die "cannot run $program"
-        while IFS= read -r line; do
-            [[ $line =~ $pattern ]] || continue
-            case ${BASH_REMATCH[4]} in ' '?*) kind=1 ;; *) kind=0 ;; esac
-            takes[${BASH_REMATCH[3]}]=$kind
-            takes["$program ${BASH_REMATCH[3]}"]=$kind
-            [ -z "${BASH_REMATCH[2]}" ] || letters[${BASH_REMATCH[2]}]=${BASH_REMATCH[3]}
-        done <<<"$help"
+        tables+=$("$program" --help-options) || recipe_die "cannot run $program"
     done
+    # shellcheck disable=SC2016 # jq's variable
+    tables=$(jq -r '.program as $program | .options[]
+        | [$program, .name, if .type == "flag" or .implied then 0 else 1 end, .letter] | @tsv' <<<"$tables") || recipe_die 'cannot run jq'
+    while IFS=$'\t' read -r program name kind letter; do
+        takes[$name]=$kind
+        takes["$program $name"]=$kind
+        [ -z "$letter" ] || letters[$letter]=$name
+    done <<<"$tables"
 }
 
 # leftovers_remove FILE: what killed recipes have left of recipe_temporary FILE: older than a minute, and no recipe holds its lock.

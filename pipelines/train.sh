@@ -18,49 +18,33 @@ set -u
 recipe_name=train
 programs=(vlrm-extract vlrm-rollout vlrm-reward vlrm-update)
 
-# What was given, by name: as JSON; as it stands, the last one; and how often.
-declare -A given=() plain=() times=()
-names=() sources=() verbose=()
+# What was given: entries of train.jq; by name, all of it and the last.
+declare -A given=() plain=()
+entries=() sources=() verbose=()
 
-# json_text TEXT: as a JSON string; one that is no UTF-8 as {"$str": base64}, which the programs take back (formats/envelope.md).
-json_text() {
-    local LC_ALL=C text=$1 code character # by bytes
-    if [[ $text = *[$'\x80'-$'\xff']* ]] && ! iconv -f UTF-8 -t UTF-8 <<<"$text" >/dev/null 2>&1; then
-        # shellcheck disable=SC2016 # a key of that name
-        printf '{"$str": "%s"}' "$(printf %s "$text" | base64 -w 0)"
-        return
-    fi
-    text=${text//\\/\\\\} text=${text//\"/\\\"}
-    for code in {1..31}; do
-        printf -v character '%b' "\\x$(printf %x "$code")"
-        case $text in *"$character"*) text=${text//"$character"/$(printf '\\u%04x' "$code")} ;; esac
-    done
-    printf '"%s"' "$text"
-}
-
-# option NAME JSON [TEXT]: keeps it; an option given again becomes a list, of which single values take the last.
-option() {
-    local variable=VLRM_${1//-/_}
-    unset "${variable^^}" # what is given here is stronger than the environment, train.json would be weaker
-    plain[$1]=${3-$2} times[$1]=$((${times[$1]-0} + 1))
-    if [ "${times[$1]}" = 1 ]; then
-        names+=("$1")
-        given[$1]=$2
+# entry KIND NAME TEXT: keeps it for train.json. A text that is no UTF-8 is kept by its bytes.
+entry() {
+    local LC_ALL=C # by bytes
+    if [ "$1" = text ] && [[ $3 = *[$'\x80'-$'\xff']* ]] && ! iconv -f UTF-8 -t UTF-8 <<<"$3" >/dev/null 2>&1; then
+        entries+=("bytes $2 $(printf %s "$3" | base64 -w 0)")
     else
-        given[$1]+=", $2"
+        entries+=("$1 $2 $3")
     fi
 }
 
-# option_text NAME TEXT
-option_text() {
-    option "$1" "$(json_text "$2")" "$2"
+# option KIND NAME TEXT: an option given again becomes a list, of which single values take the last.
+option() {
+    local variable=VLRM_${2//-/_}
+    unset "${variable^^}" # what is given here is stronger than the environment, train.json would be weaker
+    plain[$2]=$3 given[$2]+=,$3
+    entry "$1" "$2" "$3"
 }
 
-# option_default NAME JSON: unless it was given here or in the environment.
+# option_default KIND NAME TEXT: unless it was given here or in the environment.
 option_default() {
-    local variable=VLRM_${1//-/_}
+    local variable=VLRM_${2//-/_}
     variable=${variable^^}
-    [ -n "${given[$1]-}" ] || [ -n "${!variable+x}" ] || option "$1" "$2"
+    [ -n "${given[$2]-}" ] || [ -n "${!variable+x}" ] || option "$@"
 }
 
 usage() {
@@ -68,7 +52,7 @@ usage() {
     exit 2
 }
 
-# Reads the command line into names, given and sources.
+# Reads the command line into entries, given and sources.
 parse() {
     local name
     while [ $# -gt 0 ]; do
@@ -86,15 +70,15 @@ parse() {
         resume | append | append=* | prepare | replay | replay=* | count | recombine | policy | policy=*) usage "--${name%%=*} has no use in training" ;;
         esac
         if [ "${takes[${name%%=*}]-}" = 1 ] && [[ $name = *=* ]]; then
-            option_text "${name%%=*}" "${name#*=}"
+            option text "${name%%=*}" "${name#*=}"
         elif [ "${takes[$name]-}" = 1 ]; then
             [ $# -gt 1 ] || usage "--$name needs a value"
-            option_text "$name" "$2"
+            option text "$name" "$2"
             shift
         elif [ "${takes[$name]-}" = 0 ]; then
-            option "$name" true
+            option json "$name" true
         elif [[ $name = no-* ]] && [ "${takes[${name#no-}]-}" = 0 ]; then
-            option "${name#no-}" false
+            option json "${name#no-}" false
         else
             usage "no stage has an option --$name"
         fi
@@ -104,29 +88,25 @@ parse() {
 
 # Writes what was given to the file $1: one JSON object of options by name, and the sources.
 write_config() {
-    local name separator=''
-    {
-        printf '{'
-        for name in "${names[@]}"; do
-            printf '%s\n "%s": ' "$separator" "$name"
-            if [ "${times[$name]}" = 1 ]; then printf '%s' "${given[$name]}"; else printf '[%s]' "${given[$name]}"; fi
-            separator=,
-        done
-        printf '%s\n "sources": [' "$separator"
-        separator=''
-        for name in "${sources[@]}"; do
-            printf '%s' "$separator"
-            json_text "$name"
-            separator=', '
-        done
-        printf ']\n}\n'
-    } >"$1" || recipe_die "cannot write $1"
+    local name
+    for name in "${sources[@]}"; do entry text sources "$name"; done
+    # shellcheck disable=SC2016 # jq's variable
+    (
+        set -o pipefail
+        printf '%s\0' "${entries[@]}" | xargs -0 jq -n '$ARGS.positional[]' --args | jq -n --indent 1 -f "$stages_folder/train.jq" >"$1"
+    ) || recipe_die "cannot write $1"
+}
+
+# Whether two files hold the same JSON.
+same_json() {
+    # shellcheck disable=SC2016 # jq's variables
+    jq -en --slurpfile a "$1" --slurpfile b "$2" '$a == $b' >/dev/null 2>&1
 }
 
 # The run takes these options: $1 becomes RUN/train.json. Says so when they are others than before.
 keep_config() {
     rm -f -- "$run/train.json.before"
-    if [ -e "$run/train.json" ] && ! cmp -s "$1" "$run/train.json"; then
+    if [ -e "$run/train.json" ] && ! same_json "$1" "$run/train.json"; then
         echo "vlrm train: options are not those that this run was started with before: see $run/train.json" >&2
         cp -- "$run/train.json" "$run/train.json.before" || recipe_die "cannot write $run/train.json.before"
     fi
@@ -162,10 +142,10 @@ run=$value
 as_path run
 has model || usage "--model is required"
 [ "${#sources[@]}" -gt 0 ] || has list || has coco || usage "which videos or images?"
-option_default batch '"4096"'
-option_default max '"1"'
-option_default pick '"random"'
-if has max-steps; then option_default loop true; fi
+option_default text batch 4096
+option_default text max 1
+option_default text pick random
+if has max-steps; then option_default json loop true; fi
 features=--features
 value_of train
 case ${given[train]-$value} in *lora-vision*) features=--no-features ;; esac

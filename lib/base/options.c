@@ -276,6 +276,10 @@ static bool set_builtin(const char *name, size_t n, const char *value, int *i, i
         help_print_man(in_force);
         exit(finish_stdout(STATUS_CLEAN));
     }
+    if (n == 12 && memcmp(name, "help-options", 12) == 0) {
+        help_print_options(in_force);
+        exit(finish_stdout(STATUS_CLEAN));
+    }
     if (n == 7 && memcmp(name, "verbose", 7) == 0) {
         verbosity++;
         return true;

@@ -3,8 +3,8 @@
  *
  * Where a value comes from, strongest first: the flag, the environment (VLRM_NAME_WITH_UNDERSCORES), --config FILE
  * (a JSON object of option names, a run's config.json among them), the default in the table.
- * Every program also has --help (-h), --version, --config, --verbose (-v) and the hidden --help-man; the table does not list
- * those.
+ * Every program also has --help (-h), --version, --config, --verbose (-v) and, hidden, --help-man (make man) and --help-options
+ * (formats/options.md: the table for machines); the table does not list those.
  */
 #ifndef BASE_OPTIONS_H
 #define BASE_OPTIONS_H
@@ -85,9 +85,9 @@ typedef struct Program {
 } Program;
 
 /*
- * Reads argv. On wrong usage prints what is wrong and exits with STATUS_USAGE; --help, --version and --help-man print
- * and exit 0. Sets progname and verbosity. Returns the operands (argv's own strings, count in *n_operands); "--" ends the
- * options.
+ * Reads argv. On wrong usage prints what is wrong and exits with STATUS_USAGE; --help, --version, --help-man and
+ * --help-options print and exit 0. Sets progname and verbosity. Returns the operands (argv's own strings, count in *n_operands);
+ * "--" ends the options.
  */
 char **options_parse(const Program *program, int argc, char **argv, int *n_operands);
 

@@ -1,8 +1,9 @@
-/* --help and manual page, both from the option table; see options_help.h. */
+/* --help, manual page and the table for machines, all from the option table; see options_help.h. */
 #include "base/options_help.h"
 
 #include <ctype.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { HELP_COLUMN = 34, LINE_WIDTH = 118 };
@@ -258,4 +259,83 @@ void help_print_man(const Program *p)
     if (p->examples)
         man_examples(p->examples);
     printf(".SH SEE ALSO\nvlrm(7)\n");
+}
+
+/* ---- for machines ---- */
+
+/* The texts between separators, an array. */
+static json_t *split_json(const char *text, const char *separator)
+{
+    json_t *array = json_array();
+    for (const char *c = text; c && *c;) {
+        size_t n = strcspn(c, separator);
+        json_array_append_new(array, json_stringn(c, n));
+        c += n + (c[n] != '\0');
+    }
+    return array;
+}
+
+/* What stands between '=' and ']' in "[LEVEL=3]"; null for an option whose value cannot be left out. */
+static json_t *implied_json(const Option *o)
+{
+    const char *from = o->argument && o->argument[0] == '[' ? strchr(o->argument, '=') : NULL;
+    return from ? json_stringn(from + 1, strcspn(from + 1, "]")) : json_null();
+}
+
+/* The name of the value alone: "LEVEL" of "[LEVEL=3]". */
+static json_t *argument_json(const Option *o)
+{
+    const char *a = o->argument;
+    return !a ? json_null() : *a == '[' ? json_stringn(a + 1, strcspn(a + 1, "=]")) : json_string(a);
+}
+
+static json_t *default_json(const Option *o)
+{
+    if (o->type == OPTION_FLAG)
+        return json_boolean(o->fallback && strcmp(o->fallback, "true") == 0);
+    if (o->type == OPTION_LIST)
+        return split_json(o->fallback, ",");
+    if (!o->fallback)
+        return json_null();
+    return o->type == OPTION_INT    ? json_integer(strtoll(o->fallback, NULL, 10))
+           : o->type == OPTION_REAL ? json_real(strtod(o->fallback, NULL))
+                                    : json_string(o->fallback);
+}
+
+static json_t *limit_json(const Option *o, double limit)
+{
+    if ((o->type != OPTION_INT && o->type != OPTION_REAL) || (o->min == 0 && o->max == 0))
+        return json_null();
+    return o->type == OPTION_INT ? json_integer((json_int_t)limit) : json_real(limit);
+}
+
+static void options_append(json_t *all, const Option *table)
+{
+    static const char *const types[] = {"flag", "int", "real", "string", "enum", "list"};
+    const char *group = NULL;
+    for (const Option *o = table; o->name; o++) {
+        if (!*o->name) {
+            group = o->help;
+            continue;
+        }
+        char letter[2] = {o->letter, '\0'};
+        json_array_append_new(all, json_pack("{s:s, s:s?, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:s?, s:b, s:s}", "name", o->name,
+                                             "letter", o->letter ? letter : NULL, "type", types[o->type], "value",
+                                             argument_json(o), "implied", implied_json(o), "default", default_json(o), "choices",
+                                             o->type == OPTION_ENUM ? split_json(o->argument, "|") : json_null(), "min",
+                                             limit_json(o, o->min), "max", limit_json(o, o->max), "group", group, "numbers",
+                                             (int)o->numbers, "help", o->help));
+    }
+}
+
+void help_print_options(const Program *p)
+{
+    json_t *options = json_array();
+    options_append(options, p->options);
+    options_append(options, common);
+    json_t *all =
+        json_pack("{s:s, s:s, s:s, s:o}", "program", p->name, "summary", p->summary, "operands", p->operands, "options", options);
+    json_dumpf(all, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(15));
+    putchar('\n');
+    json_decref(all);
 }

@@ -80,7 +80,7 @@ EOF
 
 @test "vlrm train takes the paper's 4096 captions a step unless told otherwise" {
     grep -q 'given: --batch 4096 (captions per step)' <("$ROOT/bin/vlrm" train --help)
-    grep -qx "option_default batch '\"4096\"'" "$ROOT/pipelines/train.sh"
+    grep -qx 'option_default text batch 4096' "$ROOT/pipelines/train.sh"
 }
 
 @test "MODEL.md says the same of what the paper leaves open" {
@@ -90,4 +90,22 @@ EOF
         '| ITM text length | 32 word pieces with [CLS] and [SEP] |' '5 blocks x + W2 gelu(W1 LN x), width 4d' 'adds 0.3 Phi'; do
         grep -qF -- "$row" "$ROOT/MODEL.md" || { echo "MODEL.md has no: $row"; return 1; }
     done
+}
+
+@test "--help-options has each option of --help, with its default, and keys that formats/options.md names" {
+    local program table
+    for program in extract rollout reward update eval weights cat cmp diff tokenize explain; do
+        table=$("vlrm-$program" --help-options)
+        jq -e --arg program "vlrm-$program" '.program == $program and (.options | length) > 5' <<<"$table"
+        diff <("vlrm-$program" --help | sed -nE 's/^  (-([a-zA-Z]), |    )--([a-z0-9-]+).*/\2 \3/p') <(jq -r '.options[] | "\(.letter // "") \(.name)"' <<<"$table")
+        jq -r '.options[] | select(.default != null and .default != false and .default != []) | .name' <<<"$table" >"$BATS_TEST_TMPDIR/defaults"
+        diff "$BATS_TEST_TMPDIR/defaults" <("vlrm-$program" --help | tr '\n' ' ' | sed -E 's/  (-[a-zA-Z], |    )--([a-z0-9-]+)/\n@\2 /g' |
+            grep -E '^@' | grep -E '\(default ([^:]|$)' | sed -E 's/^@([^ ]+).*/\1/')
+        jq -r 'keys[], (.options[] | keys[])' <<<"$table" | sort -u | while read -r key; do grep -q "\`$key\`" "$ROOT/formats/options.md" || { echo "no $key"; exit 1; }; done
+    done
+    vlrm-update --help-options | jq -e '.options | map({(.name): .}) | add
+        | (.objective | .type == "enum" and .default == "vlrm" and .choices == ["vlrm", "xe"] and .group == "What is trained" and .numbers)
+        and (.["learning-rate"] | .type == "real" and .default == 1e-5 and .min == 0 and .max == 10)
+        and (.train | .type == "list" and .default == ["query", "qformer", "projection"]) and (.keep | .default == 3 and (.numbers | not))'
+    vlrm-extract --help-options | jq -e '.options[] | select(.name == "zstd") | .value == "LEVEL" and .implied == "3" and .default == 0'
 }

@@ -174,9 +174,11 @@ killed_at_some_moment() (
     vlrm-update "${common[@]}" --run "$TMP/run" --init init.safetensors --train query,projection --max-steps 1 "$TMP/in.vlrm"
     config=$TMP/run/config.json
     # Each option that the help lists, and no other key.
-    vlrm-update --help | sed -nE 's/^  (-[a-z], |    )--([a-z0-9-]+).*/\2/p' | grep -vxE 'help|version|verbose|config|help-man|prepare|replay|count|change-options' | sort > "$TMP/options"
+    vlrm-update --help-options | jq -r '.options[] | select(.group != "Common") | .name' | grep -vxE 'prepare|replay|count|change-options' | sort > "$TMP/options"
     [ "$(wc -l < "$TMP/options")" -gt 30 ]
     diff "$TMP/options" <(jq -r 'del(.digests, .version, .upstream) | keys[]' "$config" | sort)
+    # Those that give other numbers, and what --init gave, are what the run compares when it goes on.
+    diff <(vlrm-update --help-options | jq -r '.options[] | select(.numbers) | .name' | cat - <(echo init) | sort) <(jq -r '.options | keys[]' "$TMP"/run/state/step-000001/state.json)
     jq -e '.batch == 6 and .["learning-rate"] == 1e-3 and .["adam-beta2"] == 0.999 and .train == ["query", "projection"] and .objective == "vlrm"
         and .dump == null and .["off-policy"] == true and .["lora-rank"] == 4' "$config"
     [ "$(jq -r .digests.base "$config")" = "$(vlrm-weights digest "$ORACLE/blip2" | cut -f1)" ]

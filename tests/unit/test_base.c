@@ -409,7 +409,7 @@ static void test_options_wrong(void **state)
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
         if (status_of(parse_child, (void *)wrong[i]) != STATUS_USAGE)
             fail_msg("%s %s: was not refused with status 2", wrong[i][0], wrong[i][1] ? wrong[i][1] : "");
-    static const char *const fine[][2] = {{"--help"}, {"-h"}, {"--version"}, {"--help-man"}};
+    static const char *const fine[][2] = {{"--help"}, {"-h"}, {"--version"}, {"--help-man"}, {"--help-options"}};
     for (size_t i = 0; i < sizeof fine / sizeof *fine; i++)
         assert_int_equal(status_of(parse_child, (void *)fine[i]), 0);
     setenv("VLRM_COUNT", "many", 1);
