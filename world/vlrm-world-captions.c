@@ -97,11 +97,10 @@ static void record_caption(Filter *f, const Truth *truth, const Record *r, Packe
         return;
     }
     pack_reset(group);
-    pack_map(group, 2);
-    pack_string(group, "text");
-    pack_string(group, falsify || exchange ? false_text : text);
-    pack_string(group, "eos");
-    pack_bool(group, true);
+    pack_map_begin(group);
+    pack_field_text(group, "text", falsify || exchange ? false_text : text);
+    pack_field_bool(group, "eos", true);
+    pack_map_end(group);
     filter_write(f, r, "caption", group);
 }
 

@@ -60,13 +60,11 @@ static void embed(Packer *p, Slice group, ImageFormat format, const void *image,
     const char *key;
     json_t *frame = slice_json(group), *value;
     json_object_set_new(frame, "encoding", json_string(image_format_name(format)));
-    pack_map(p, json_object_size(frame) + 1);
-    json_object_foreach (frame, key, value) {
-        pack_string(p, key);
-        pack_json(p, value);
-    }
-    pack_string(p, "image");
-    pack_bin(p, image, size);
+    pack_map_begin(p);
+    json_object_foreach (frame, key, value)
+        pack_field_json(p, key, value);
+    pack_field_bin(p, "image", image, size);
+    pack_map_end(p);
     json_decref(frame);
 }
 
@@ -131,15 +129,12 @@ void features_pack(Packer *p, const char *encoder, DType dtype, const real *x, s
         type[n++] = (char)tolower((unsigned char)*c);
     type[n] = '\0';
     const int64_t shape[] = {(int64_t)rows, (int64_t)cols};
-    pack_map(p, 4);
-    pack_string(p, "encoder");
-    pack_string(p, encoder);
-    pack_string(p, "shape");
-    pack_ints(p, shape, 2);
-    pack_string(p, "dtype");
-    pack_string(p, type);
-    pack_string(p, "data");
-    pack_bin(p, data, bytes);
+    pack_map_begin(p);
+    pack_field_text(p, "encoder", encoder);
+    pack_field_ints(p, "shape", shape, 2);
+    pack_field_text(p, "dtype", type);
+    pack_field_bin(p, "data", data, bytes);
+    pack_map_end(p);
     free(data);
 }
 

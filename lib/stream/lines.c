@@ -49,28 +49,27 @@ uint64_t lines_number(const Lines *l)
 /* The header and end record that the input leaves out. */
 static void made_header(Packer *p)
 {
-    pack_map(p, 6);
-    pack_string(p, "vlrm");
-    pack_int(p, 1);
-    pack_string(p, "stage");
-    pack_string(p, "json");
-    pack_string(p, "version");
-    pack_string(p, VLRM_VERSION);
-    pack_string(p, "params");
+    pack_map_begin(p);
+    pack_field_int(p, "vlrm", 1);
+    pack_field_text(p, "stage", "json");
+    pack_field_text(p, "version", VLRM_VERSION);
+    pack_key(p, "params");
     pack_map(p, 0);
-    pack_string(p, "inputs");
+    pack_key(p, "inputs");
     pack_array(p, 0);
-    pack_string(p, "upstream");
+    pack_key(p, "upstream");
     pack_nil(p);
+    pack_map_end(p);
 }
 
 static void made_end(Packer *p)
 {
-    pack_map(p, 1);
-    pack_string(p, "end");
-    pack_map(p, 1);
-    pack_string(p, "status");
-    pack_int(p, STATUS_CLEAN);
+    pack_map_begin(p);
+    pack_key(p, "end");
+    pack_map_begin(p);
+    pack_field_int(p, "status", STATUS_CLEAN);
+    pack_map_end(p);
+    pack_map_end(p);
 }
 
 /* A line of text, blank ones passed over; false at the end of the input or on failure (err set). */

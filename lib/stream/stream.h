@@ -128,14 +128,41 @@ const char *reader_name(const Reader *r);
 
 /* ---- building a group ---- */
 
+enum { PACK_DEPTH = 8 }; /* maps begun by pack_map_begin one inside the other */
+
 /* msgpack under construction. `= {0}` is empty; writer_record checks that counts given to pack_map and pack_array were kept. */
 typedef struct Packer {
     char *data;
     size_t size, capacity;
+    struct {
+        size_t at, keys; /* where its header is to stand, and the keys so far */
+    } open[PACK_DEPTH];  /* the maps begun and not ended, the innermost last */
+    size_t n_open;
 } Packer;
 
-void pack_reset(Packer *p);
+void pack_reset(Packer *p); /* empty, no map begun; the memory is kept */
 void pack_release(Packer *p);
+
+/*
+ * A map by its fields: begin, then a pack_field_* for each key (or pack_key and one value of any kind), then end, which writes
+ * the count: the same bytes as pack_map with the right count. bug() for an end without a begin, a key outside a map, a key
+ * without exactly one value behind it, and more than PACK_DEPTH maps in one another; a map never ended is no value, which
+ * writer_record refuses.
+ */
+void pack_map_begin(Packer *p);
+void pack_map_end(Packer *p);
+void pack_key(Packer *p, const char *key);
+void pack_field_text(Packer *p, const char *key, const char *text);
+void pack_field_text_n(Packer *p, const char *key, const char *text, size_t n);
+void pack_field_int(Packer *p, const char *key, int64_t v);
+void pack_field_real(Packer *p, const char *key, double v);
+void pack_field_bool(Packer *p, const char *key, bool v);
+void pack_field_bin(Packer *p, const char *key, const void *data, size_t n);
+void pack_field_ints(Packer *p, const char *key, const int64_t *v, size_t n);
+void pack_field_reals(Packer *p, const char *key, const double *v, size_t n);
+void pack_field_json(Packer *p, const char *key, const json_t *value); /* as pack_json */
+
+/* Counts that are computed from data: exactly so many pairs or items must follow. */
 void pack_map(Packer *p, size_t pairs);
 void pack_array(Packer *p, size_t items);
 void pack_string(Packer *p, const char *text);

@@ -201,6 +201,25 @@ ScanStatus scan_run(Scan *s, const uint8_t *p, uint64_t n)
     return s->done && s->position <= n ? SCAN_DONE : SCAN_MORE;
 }
 
+size_t values_count(Slice values)
+{
+    const uint8_t *data = values.data;
+    size_t n = 0, at = 0;
+    uint64_t left = 0;
+    while (at < values.size) {
+        Token t;
+        if (token_read(&t, data + at, values.size - at) != TOKEN_OK || t.size > values.size - at - t.head)
+            return SIZE_MAX;
+        if (left == 0) {
+            n++;
+            left = 1;
+        }
+        left += token_children(&t) - 1;
+        at += t.head + t.size;
+    }
+    return left == 0 ? n : SIZE_MAX;
+}
+
 bool value_whole(Slice v)
 {
     Scan s;

@@ -79,6 +79,9 @@ void scan_init(Scan *s);
  */
 ScanStatus scan_run(Scan *s, const uint8_t *p, uint64_t n);
 
+/* How many values stand one behind the other; SIZE_MAX where the last one is not whole or a byte is none of msgpack's. */
+size_t values_count(Slice values);
+
 /* Whether the slice is exactly one well-formed value. */
 bool value_whole(Slice s);
 

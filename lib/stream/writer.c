@@ -110,16 +110,15 @@ bool writer_header(Writer *w, const char *stage, json_t *params, json_t *inputs,
     Packer p = {0};
     const char *key;
     json_t *value;
-    pack_map(&p, json_object_size(all) + 1);
-    json_object_foreach (all, key, value) {
-        pack_string(&p, key);
-        pack_json(&p, value);
-    }
-    pack_string(&p, "upstream");
+    pack_map_begin(&p);
+    json_object_foreach (all, key, value)
+        pack_field_json(&p, key, value);
+    pack_key(&p, "upstream");
     if (upstream.data)
         pack_raw(&p, upstream);
     else
         pack_nil(&p);
+    pack_map_end(&p);
     bool ok = writer_header_raw(w, (Slice){p.data, p.size});
     pack_release(&p);
     json_decref(all);
@@ -184,50 +183,48 @@ bool writer_batch(Writer *w, int64_t index, int64_t records, int64_t step)
     if (!ready(w, true))
         return false;
     Packer *p = &w->head;
-    pack_map(p, 1);
-    pack_string(p, "batch");
-    pack_map(p, step >= 0 ? 3 : 2);
-    pack_string(p, "index");
-    pack_int(p, index);
-    pack_string(p, "records");
-    pack_int(p, records);
-    if (step >= 0) {
-        pack_string(p, "step");
-        pack_int(p, step);
-    }
+    pack_map_begin(p);
+    pack_key(p, "batch");
+    pack_map_begin(p);
+    pack_field_int(p, "index", index);
+    pack_field_int(p, "records", records);
+    if (step >= 0)
+        pack_field_int(p, "step", step);
+    pack_map_end(p);
+    pack_map_end(p);
     return put_head(w);
 }
 
-static void pack_key_int(Packer *p, const char *key, int64_t v)
+/* The end record, with zeros where the digest of what stands before goes: its last value. */
+static void end_pack(Packer *p, uint64_t records, int64_t failed, int64_t filtered, int status, json_t *extra)
 {
-    pack_string(p, key);
-    pack_int(p, v);
+    const char *key;
+    json_t *value;
+    pack_map_begin(p);
+    pack_key(p, "end");
+    pack_map_begin(p);
+    pack_field_int(p, "records", (int64_t)records);
+    pack_field_int(p, "failed", failed);
+    pack_field_int(p, "filtered", filtered);
+    pack_field_int(p, "status", status);
+    json_object_foreach (extra, key, value)
+        pack_field_json(p, key, value);
+    pack_field_text(p, "digest", "0000000000000000");
+    pack_map_end(p);
+    pack_map_end(p);
 }
 
 bool writer_end_with(Writer *w, int64_t failed, int64_t filtered, int status, json_t *extra)
 {
     bool ok = ready(w, true);
     if (ok) {
-        Packer *p = &w->head;
-        const char *key;
-        json_t *value;
         char digest[17];
-        pack_map(p, 1);
-        pack_string(p, "end");
-        pack_map(p, 5 + json_object_size(extra));
-        pack_key_int(p, "records", (int64_t)w->records);
-        pack_key_int(p, "failed", failed);
-        pack_key_int(p, "filtered", filtered);
-        pack_key_int(p, "status", status);
-        json_object_foreach (extra, key, value) {
-            pack_string(p, key);
-            pack_json(p, value);
-        }
-        pack_string(p, "digest");
+        end_pack(&w->head, w->records, failed, filtered, status, extra);
+        w->head.size -= sizeof digest; /* 16 digits and the byte that says so */
         ok = put_head(w);
         seal_text(digest, sink_digest(w->sink));
-        pack_reset(p);
-        pack_string(p, digest);
+        pack_reset(&w->head);
+        pack_string(&w->head, digest);
         ok = ok && put_head(w) && finish(w, sink_end(w->sink, &w->error));
     }
     w->inside = false;

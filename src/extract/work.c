@@ -56,38 +56,20 @@ static char *make_id(Work *w, const VideoFrame *f)
     return xasprintf("%s%s%s%s", w->source->name, time, again, pass);
 }
 
-static void pack_pair(Packer *p, const char *key, int64_t a, int64_t b)
-{
-    pack_string(p, key);
-    pack_ints(p, (int64_t[]){a, b}, 2);
-}
-
-static void pack_text(Packer *p, const char *key, const char *text)
-{
-    pack_string(p, key);
-    pack_string(p, text);
-}
-
-static void pack_number(Packer *p, const char *key, int64_t number)
-{
-    pack_string(p, key);
-    pack_int(p, number);
-}
-
-/* Where in its source a frame of a video is, and how it was decoded: 3 keys, and where it is known, the packet's place. */
+/* Where in its source a frame of a video is, and how it was decoded. */
 static void pack_origin(Packer *p, const Work *w, const VideoFrame *f)
 {
     bool all = w->s->every > 0 || w->s->scene > 0;
-    pack_text(p, "decode", all ? "all" : "keyframe");
+    pack_field_text(p, "decode", all ? "all" : "keyframe");
     if (f->packet >= 0)
-        pack_number(p, "packet", f->packet);
-    pack_pair(p, "stored", f->stored_width, f->stored_height);
-    pack_text(p, "range", f->full_range ? "full" : "limited");
+        pack_field_int(p, "packet", f->packet);
+    pack_field_ints(p, "stored", (int64_t[]){f->stored_width, f->stored_height}, 2);
+    pack_field_text(p, "range", f->full_range ? "full" : "limited");
 }
 
 static void pack_references(Packer *p, const Source *s)
 {
-    pack_string(p, "references");
+    pack_key(p, "references");
     pack_array(p, s->n_references);
     for (size_t i = 0; i < s->n_references; i++)
         pack_string(p, s->references[i]);
@@ -100,37 +82,33 @@ static void pack_frame(Packer *p, const Work *w, const VideoFrame *f, ImageForma
     const Source *s = w->source;
     char digest[17];
     seal_text(digest, hash_id(data, size));
-    const bool turned = f->orientation > 1, vouched = w->digest[0], loop = w->s->loop, referred = s->n_references > 0;
-    const int origin = w->still ? 0 : 3 + (f->packet >= 0);
-    pack_map(p, (size_t)(11 + (f->stamp != STAMP_PTS) + referred + loop + vouched + turned + (w->quality > 0) + origin));
-    pack_text(p, "source", s->label);
-    if (vouched)
-        pack_text(p, "digest", w->digest);
-    pack_number(p, "stream", f->stream);
-    pack_number(p, "pts", f->pts);
+    pack_map_begin(p);
+    pack_field_text(p, "source", s->label);
+    if (w->digest[0])
+        pack_field_text(p, "digest", w->digest);
+    pack_field_int(p, "stream", f->stream);
+    pack_field_int(p, "pts", f->pts);
     if (f->stamp != STAMP_PTS)
-        pack_text(p, "stamp", stamps[f->stamp]);
-    pack_pair(p, "time_base", f->time_base[0], f->time_base[1]);
-    pack_string(p, "time");
-    pack_real(p, f->time);
-    pack_string(p, "pict_type");
-    pack_string_n(p, &f->pict_type, 1);
+        pack_field_text(p, "stamp", stamps[f->stamp]);
+    pack_field_ints(p, "time_base", (int64_t[]){f->time_base[0], f->time_base[1]}, 2);
+    pack_field_real(p, "time", f->time);
+    pack_field_text_n(p, "pict_type", &f->pict_type, 1);
     if (!w->still)
         pack_origin(p, w, f);
-    if (turned)
-        pack_number(p, "orientation", f->orientation);
-    pack_number(p, "width", f->width);
-    pack_number(p, "height", f->height);
-    pack_text(p, "encoding", image_format_name(format));
+    if (f->orientation > 1)
+        pack_field_int(p, "orientation", f->orientation);
+    pack_field_int(p, "width", f->width);
+    pack_field_int(p, "height", f->height);
+    pack_field_text(p, "encoding", image_format_name(format));
     if (w->quality > 0)
-        pack_number(p, "quality", w->quality);
-    if (loop)
-        pack_number(p, "pass", s->pass);
-    if (referred)
+        pack_field_int(p, "quality", w->quality);
+    if (w->s->loop)
+        pack_field_int(p, "pass", s->pass);
+    if (s->n_references > 0)
         pack_references(p, s);
-    pack_text(p, "image_digest", digest);
-    pack_string(p, "image");
-    pack_bin(p, data, size);
+    pack_field_text(p, "image_digest", digest);
+    pack_field_bin(p, "image", data, size);
+    pack_map_end(p);
 }
 
 void shot_emit(Work *w, const VideoFrame *f, ImageFormat format, const void *data, size_t size, uint64_t look)

@@ -19,7 +19,7 @@ void reward_returns(double *out, const Reward *r, const Weights *w)
 
 static void pack_part(Packer *p, const char *name, double value)
 {
-    pack_string(p, name);
+    pack_key(p, name);
     if (isnan(value))
         pack_nil(p);
     else
@@ -28,7 +28,7 @@ static void pack_part(Packer *p, const char *name, double value)
 
 static void pack_marks(Packer *p, const char *name, const uint8_t *marks, size_t n)
 {
-    pack_string(p, name);
+    pack_key(p, name);
     pack_array(p, n);
     for (size_t i = 0; i < n; i++)
         pack_int(p, marks[i]);
@@ -36,19 +36,16 @@ static void pack_marks(Packer *p, const char *name, const uint8_t *marks, size_t
 
 static void pack_fired(Packer *p, const WordMarks *marks)
 {
-    pack_string(p, "fired");
+    pack_key(p, "fired");
     pack_array(p, marks->n_fired);
     for (size_t i = 0; i < marks->n_fired; i++) {
         const WordFired *f = &marks->fired[i];
-        pack_map(p, 4);
-        pack_string(p, "rule");
-        pack_string(p, word_rule_name(f->rule));
-        pack_string(p, "text");
-        pack_string_n(p, f->text.data, f->text.size);
-        pack_string(p, "start");
-        pack_int(p, (int64_t)f->start);
-        pack_string(p, "end");
-        pack_int(p, (int64_t)f->end);
+        pack_map_begin(p);
+        pack_field_text(p, "rule", word_rule_name(f->rule));
+        pack_field_text_n(p, "text", f->text.data, f->text.size);
+        pack_field_int(p, "start", (int64_t)f->start);
+        pack_field_int(p, "end", (int64_t)f->end);
+        pack_map_end(p);
     }
 }
 
@@ -58,23 +55,20 @@ void reward_pack(Packer *p, const Reward *r, const Weights *w, Arena *arena)
     double *returns = arena_alloc(arena, n * sizeof *returns);
     reward_returns(returns, r, w);
     pack_reset(p);
-    pack_map(p, 8);
-    pack_string(p, "sim");
-    pack_real(p, reward_sim(r, w));
+    pack_map_begin(p);
+    pack_field_real(p, "sim", reward_sim(r, w));
     pack_part(p, "ref", r->ref);
-    pack_string(p, "noeos");
-    pack_int(p, r->noeos);
+    pack_field_int(p, "noeos", r->noeos);
     pack_marks(p, "bad", r->marks.bad, n);
     pack_marks(p, "repeat", r->marks.repeat, n);
-    pack_string(p, "returns");
-    pack_reals(p, returns, n);
-    pack_string(p, "parts");
-    pack_map(p, r->ref_model[0] ? 3 : 2);
+    pack_field_reals(p, "returns", returns, n);
+    pack_key(p, "parts");
+    pack_map_begin(p);
     pack_part(p, "itm", r->itm);
     pack_part(p, "phi", r->phi);
-    if (r->ref_model[0]) {
-        pack_string(p, "ref_model");
-        pack_string(p, r->ref_model);
-    }
+    if (r->ref_model[0])
+        pack_field_text(p, "ref_model", r->ref_model);
+    pack_map_end(p);
     pack_fired(p, &r->marks);
+    pack_map_end(p);
 }

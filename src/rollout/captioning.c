@@ -133,26 +133,17 @@ static Slice caption_id(Captioning *c, Slice id, size_t k)
 
 static void sampler_pack(Packer *p, const GenerateOptions *o)
 {
-    pack_string(p, "sampler");
+    pack_key(p, "sampler");
+    pack_map_begin(p);
+    pack_field_text(p, "mode", o->sample ? "sample" : o->num_beams > 1 ? "beam" : "greedy");
     if (o->sample) {
-        pack_map(p, 4);
-        pack_string(p, "mode");
-        pack_string(p, "sample");
-        pack_string(p, "top_k");
-        pack_int(p, o->top_k);
-        pack_string(p, "temperature");
-        pack_real(p, o->temperature);
-        pack_string(p, "seed");
-        pack_int(p, (int64_t)o->seed);
-        return;
+        pack_field_int(p, "top_k", o->top_k);
+        pack_field_real(p, "temperature", o->temperature);
+        pack_field_int(p, "seed", (int64_t)o->seed);
+    } else if (o->num_beams > 1) {
+        pack_field_int(p, "num_beams", o->num_beams);
     }
-    pack_map(p, o->num_beams > 1 ? 2 : 1);
-    pack_string(p, "mode");
-    pack_string(p, o->num_beams > 1 ? "beam" : "greedy");
-    if (o->num_beams > 1) {
-        pack_string(p, "num_beams");
-        pack_int(p, o->num_beams);
-    }
+    pack_map_end(p);
 }
 
 static void caption_pack(Captioning *c, Packer *p, const Generated *g, const CaptionSource *source)
@@ -160,24 +151,19 @@ static void caption_pack(Captioning *c, Packer *p, const Generated *g, const Cap
     CaptionText text;
     tokenizer_caption(&text, &c->arena, c->tokenizer, g->ids, g->n);
     pack_reset(p);
-    pack_map(p, source->step >= 0 ? 7 : 6);
-    pack_string(p, "text");
-    pack_string_n(p, text.text.data, text.text.size);
-    pack_string(p, "tokens");
+    pack_map_begin(p);
+    pack_field_text_n(p, "text", text.text.data, text.text.size);
+    pack_key(p, "tokens");
     pack_array(p, g->n);
     for (size_t i = 0; i < g->n; i++)
         pack_int(p, g->ids[i]);
-    pack_string(p, "logp");
-    pack_reals(p, g->logp, g->n);
-    pack_string(p, "eos");
-    pack_bool(p, g->eos);
-    pack_string(p, "policy");
-    pack_string(p, source->policy);
-    if (source->step >= 0) {
-        pack_string(p, "step");
-        pack_int(p, source->step);
-    }
+    pack_field_reals(p, "logp", g->logp, g->n);
+    pack_field_bool(p, "eos", g->eos);
+    pack_field_text(p, "policy", source->policy);
+    if (source->step >= 0)
+        pack_field_int(p, "step", source->step);
     sampler_pack(p, &c->options.generate);
+    pack_map_end(p);
 }
 
 /* The captions of a frame, image i of those decoded. */

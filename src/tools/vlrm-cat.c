@@ -149,17 +149,15 @@ static void put_batch(const Record *r)
     if (opt.count)
         return;
     Packer p = {0};
-    pack_map(&p, 1);
-    pack_string(&p, "batch");
-    pack_map(&p, r->batch.step >= 0 ? 3 : 2);
-    pack_string(&p, "index");
-    pack_int(&p, r->batch.index);
-    pack_string(&p, "records");
-    pack_int(&p, opt.ids.count > 0 ? cat.in_batch : r->batch.records);
-    if (r->batch.step >= 0) {
-        pack_string(&p, "step");
-        pack_int(&p, r->batch.step);
-    }
+    pack_map_begin(&p);
+    pack_key(&p, "batch");
+    pack_map_begin(&p);
+    pack_field_int(&p, "index", r->batch.index);
+    pack_field_int(&p, "records", opt.ids.count > 0 ? cat.in_batch : r->batch.records);
+    if (r->batch.step >= 0)
+        pack_field_int(&p, "step", r->batch.step);
+    pack_map_end(&p);
+    pack_map_end(&p);
     Slice batch = {p.data, p.size};
     if (cat.out)
         writer_forward(cat.out, &(Record){.kind = RECORD_BATCH, .raw = batch});

@@ -17,13 +17,11 @@ static bool writer_ok(const Writer *w, Error *err)
 
 static void value_pack(Packer *p, const Episode *e, const StepReport *report)
 {
-    pack_map(p, 3);
-    pack_string(p, "values");
-    pack_reals(p, report->values + e->first, e->n);
-    pack_string(p, "advantages");
-    pack_reals(p, report->advantages + e->first, e->n);
-    pack_string(p, "normalised");
-    pack_reals(p, report->normalised + e->first, e->n);
+    pack_map_begin(p);
+    pack_field_reals(p, "values", report->values + e->first, e->n);
+    pack_field_reals(p, "advantages", report->advantages + e->first, e->n);
+    pack_field_reals(p, "normalised", report->normalised + e->first, e->n);
+    pack_map_end(p);
 }
 
 /* The image that a record names by path, into the record; where it has features too the image may be gone. */

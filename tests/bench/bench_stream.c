@@ -37,20 +37,16 @@ static void write_record(Writer *w, int i, const unsigned char *image)
     char id[32];
     Packer frame = {0}, caption = {0};
     snprintf(id, sizeof id, "clip%06d#%d.480", i / 10, i % 10);
-    pack_map(&frame, 4);
-    pack_string(&frame, "width");
-    pack_int(&frame, 640);
-    pack_string(&frame, "height");
-    pack_int(&frame, 360);
-    pack_string(&frame, "encoding");
-    pack_string(&frame, "jpeg");
-    pack_string(&frame, "image");
-    pack_bin(&frame, image, IMAGE);
-    pack_map(&caption, 2);
-    pack_string(&caption, "text");
-    pack_string(&caption, "a red bus on a street");
-    pack_string(&caption, "logp");
-    pack_reals(&caption, (double[]){-0.1, -0.2, -0.3, -0.4, -0.5, -0.6, -0.7, -0.8}, 8);
+    pack_map_begin(&frame);
+    pack_field_int(&frame, "width", 640);
+    pack_field_int(&frame, "height", 360);
+    pack_field_text(&frame, "encoding", "jpeg");
+    pack_field_bin(&frame, "image", image, IMAGE);
+    pack_map_end(&frame);
+    pack_map_begin(&caption);
+    pack_field_text(&caption, "text", "a red bus on a street");
+    pack_field_reals(&caption, "logp", (double[]){-0.1, -0.2, -0.3, -0.4, -0.5, -0.6, -0.7, -0.8}, 8);
+    pack_map_end(&caption);
     Group groups[2] = {{{"frame", 5}, {frame.data, frame.size}}, {{"caption", 7}, {caption.data, caption.size}}};
     writer_record(w, (Slice){id, strlen(id)}, NULL, groups, 2);
     pack_release(&frame);
@@ -86,9 +82,9 @@ static void forward(int in, int out)
     Reader *reader = reader_open_fd(dup(in), "sample", &err);
     Writer *w = writer_new(out, "out", 0);
     RecordKind kind;
-    pack_map(&p, 1);
-    pack_string(&p, "sim");
-    pack_real(&p, 4.88);
+    pack_map_begin(&p);
+    pack_field_real(&p, "sim", 4.88);
+    pack_map_end(&p);
     Group g = {{"reward", 6}, {p.data, p.size}};
     while ((kind = reader_next(reader, &r)) == RECORD_HEADER || kind == RECORD_DATA)
         if (kind == RECORD_HEADER)
