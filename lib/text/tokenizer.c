@@ -88,6 +88,18 @@ Tokenizer *tokenizer_open(const char *model_dir, Error *err)
     return t;
 }
 
+Tokenizer *tokenizer_open_kind(const char *model_dir, TokenizerKind kind, Error *err)
+{
+    static const char *const names[] = {
+        [TOKENIZER_OPT] = "OPT's byte-level BPE", [TOKENIZER_CLIP] = "CLIP's BPE", [TOKENIZER_BERT] = "BERT's WordPiece"};
+    Tokenizer *t = tokenizer_open(model_dir, err);
+    if (!t || t->vocab.kind == kind)
+        return t;
+    error_set_status(err, STATUS_MISMATCH, "%s: its tokenizer is not %s", model_dir, names[kind]);
+    tokenizer_free(t);
+    return NULL;
+}
+
 void tokenizer_free(Tokenizer *t)
 {
     if (!t)

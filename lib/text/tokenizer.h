@@ -58,6 +58,9 @@ enum {
  */
 Tokenizer *tokenizer_open(const char *model_dir, Error *err);
 
+/* As tokenizer_open, for a caller that can use one kind only: any other is NULL with STATUS_MISMATCH. */
+Tokenizer *tokenizer_open_kind(const char *model_dir, TokenizerKind kind, Error *err);
+
 /* NULL is fine. */
 void tokenizer_free(Tokenizer *t);
 

@@ -6,27 +6,18 @@
 #define EVAL_MODELS_H
 
 #include "eval/images.h"
-#include "models/clip.h"
-#include "models/itm.h"
-#include "stage/frame.h"
-#include "stage/inputs.h"
-#include "text/tokenizer.h"
+#include "stage/scorer.h"
 
 enum { IC3_CHARACTERS = 300 }; /* where IC3 cuts a caption before CLIP reads it */
 
 typedef struct Models {
     const Kernels *kernels;
-    Tape *tape;                                /* owned */
-    Clip *clip;                                /* owned */
-    Itm *itm;                                  /* owned; NULL if not asked for */
-    Tokenizer *clip_tokenizer, *itm_tokenizer; /* owned */
-    Preprocess clip_images, itm_images;
-    char encoder[17]; /* digest of ITM's vision blocks */
-    size_t itm_max_tokens;
+    Tape *tape; /* owned */
+    ClipScorer clip;
+    ItmScorer itm;        /* none if not asked for */
     Arena arena;          /* of one call */
     uint64_t features_of; /* the image whose features are in `features`; 0: none */
     real *features;       /* owned: [rows, hidden] of ITM's encoder */
-    bool said_other_encoder;
 } Models;
 
 /* itm NULL: no ITM. */

@@ -66,14 +66,14 @@ static bool already_pending(const Reading *g, uint64_t key)
 /* The image, in what form it is needed: nothing where its row is known. */
 static bool read_image(Reading *g, Pending *p, Error *err)
 {
-    size_t side = g->models->clip->config.vision.image;
+    size_t side = g->models->clip.model->config.vision.image;
     p->pixels = NULL;
     if (!image_key(&p->key, &p->record, err))
         return false;
     if (images_find(g->images, p->key) != SIZE_MAX || already_pending(g, p->key))
         return true;
     p->pixels = arena_alloc(&g->arena, 3 * side * side * sizeof *p->pixels);
-    return frame_pixels(p->pixels, &p->record, &g->models->clip_images, err);
+    return frame_pixels(p->pixels, &p->record, &g->models->clip.images, err);
 }
 
 static bool valid_utf8(const Entry *e, Error *err)
@@ -169,7 +169,7 @@ static bool add_entry(Reading *g, Pending *p, Error *err)
     TextSlice text = {p->entry.text, p->entry.size};
     p->entry.image = image_number(run, p->key, images_find(g->images, p->key), p->entry.id);
     p->entry.counts = statistics_add(&run->totals, text, g->options->rules, g->options->colours, &g->arena);
-    if (g->models->itm && !models_itm(g->models, &p->entry.itm, &p->record, p->key, text, err))
+    if (g->models->itm.model && !models_itm(g->models, &p->entry.itm, &p->record, p->key, text, err))
         return error_prefix(err, "record %s", p->entry.id);
     if (g->options->references && run->n_images > known && !add_references(g, p, err))
         return false;
@@ -223,7 +223,7 @@ static bool take_record(Reading *g, const Record *r, Error *err)
 static void follow_rollout(Reading *g)
 {
     const json_t *crop = header_param(filter_upstream(&g->filter), "rollout", "crop");
-    g->models->itm_images.crop = crop && !g->options->crop_given ? json_is_true(crop) : g->options->crop;
+    g->models->itm.images.crop = crop && !g->options->crop_given ? json_is_true(crop) : g->options->crop;
     if (!g->run->upstream)
         g->run->upstream = json_incref(filter_upstream(&g->filter));
 }

@@ -15,6 +15,7 @@
 #include "eval/captions.h"
 #include "eval/checks.h"
 #include "eval/report.h"
+#include "stage/inputs.h"
 #include "stage/machine.h"
 
 static struct {
@@ -166,10 +167,10 @@ static void open_all(Eval *e)
     bool ok = open_lists(e, &err) && machine_kernels(&opt.machine, &kernels, &err) &&
               models_open(&e->models, opt.clip, opt.itm, (size_t)opt.itm_max_tokens, kernels, &err);
     if (ok && opt.cache) {
-        digest_text(checkpoint_digest(e->models.clip->checkpoint, NULL, 0), digest);
+        digest_text(checkpoint_digest(e->models.clip.model->checkpoint, NULL, 0), digest);
         snprintf(name, sizeof name, "%s-%s-each", digest, kernels->compute == COMPUTE_BF16 ? "bf16" : "f32");
     }
-    if (!ok || !images_init(&e->images, e->models.clip->config.projection, opt.cache, name, &err))
+    if (!ok || !images_init(&e->images, e->models.clip.model->config.projection, opt.cache, name, &err))
         die_status(err.status, "%s", err.text);
 }
 

@@ -10,10 +10,8 @@ bool caption_reader_init(CaptionReader *reader, const char *folder, Error *err)
     OptConfig model;
     bool inside;
     Error none = {0};
-    if (!(reader->tokenizer = tokenizer_open(folder, err)))
+    if (!(reader->tokenizer = tokenizer_open_kind(folder, TOKENIZER_OPT, err)))
         return false;
-    if (tokenizer_kind(reader->tokenizer) != TOKENIZER_OPT)
-        return error_set_status(err, STATUS_MISMATCH, "%s: its tokenizer is not OPT's byte-level BPE", folder);
     reader->vocabulary = (size_t)tokenizer_size(reader->tokenizer);
     if (opt_config_read(&model, &inside, folder, &none) && model.vocabulary > reader->vocabulary)
         reader->vocabulary = model.vocabulary;

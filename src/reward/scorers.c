@@ -7,17 +7,7 @@
 
 #include "base/clock.h"
 #include "base/hash.h"
-
-static Tokenizer *tokenizer_of_kind(const char *folder, TokenizerKind kind, const char *name, Error *err)
-{
-    Tokenizer *t = tokenizer_open(folder, err);
-    if (t && tokenizer_kind(t) != kind) {
-        error_set_status(err, STATUS_MISMATCH, "%s: its tokenizer is not %s", folder, name);
-        tokenizer_free(t);
-        t = NULL;
-    }
-    return t;
-}
+#include "stage/inputs.h"
 
 /* Whether the reference reads captions by their ids or by their text, which its own tokenizer cuts. */
 static bool ref_tokenizer_open(Scorers *s, Error *err)
@@ -25,7 +15,7 @@ static bool ref_tokenizer_open(Scorers *s, Error *err)
     const char *folder = s->options.ref;
     if (!s->options.captions)
         return true;
-    Tokenizer *t = tokenizer_of_kind(folder, TOKENIZER_OPT, "OPT's byte-level BPE", err);
+    Tokenizer *t = tokenizer_open_kind(folder, TOKENIZER_OPT, err);
     if (!t)
         return error_prefix(err, "what captions are to the reference model");
     if (tokenizer_same(t, s->options.captions)) {
@@ -42,31 +32,18 @@ bool scorers_init(Scorers *s, const ScorerOptions *options, const Kernels *kerne
 {
     *s = (Scorers){.options = *options, .kernels = kernels};
     s->tape = tape_new(kernels);
-    if (options->itm) {
-        if (!(s->itm = itm_open(options->itm, kernels, err)) ||
-            !(s->itm_tokenizer = tokenizer_of_kind(options->itm, TOKENIZER_BERT, "BERT's WordPiece", err)))
-            return false;
-        digest_text(vit_digest(s->itm->checkpoint), s->encoder);
-        s->itm_images = frame_preprocess(&s->itm->config.vision, options->crop);
-    }
+    if (options->itm && !itm_scorer_open(&s->itm, options->itm, options->itm_max_tokens, options->crop, kernels, err))
+        return false;
     if (options->ref && (!(s->ref = language_model_open(options->ref, kernels, err)) || !ref_tokenizer_open(s, err)))
         return false;
-    if (options->clip) {
-        if (!(s->clip = clip_open(options->clip, kernels, err)) ||
-            !(s->clip_tokenizer = tokenizer_of_kind(options->clip, TOKENIZER_CLIP, "CLIP's BPE", err)))
-            return false;
-        s->clip_images = frame_preprocess(&s->clip->config.vision, true);
-    }
-    return true;
+    return !options->clip || clip_scorer_open(&s->clip, options->clip, kernels, err);
 }
 
 void scorers_release(Scorers *s)
 {
-    itm_free(s->itm);
+    itm_scorer_release(&s->itm);
+    clip_scorer_release(&s->clip);
     language_model_free(s->ref);
-    clip_free(s->clip);
-    tokenizer_free(s->itm_tokenizer);
-    tokenizer_free(s->clip_tokenizer);
     tokenizer_free(s->ref_tokenizer);
     tape_free(s->tape);
     *s = (Scorers){0};
@@ -74,23 +51,12 @@ void scorers_release(Scorers *s)
 
 void scorers_inputs(const Scorers *s, json_t *inputs)
 {
-    if (s->itm) {
-        inputs_add(inputs, "itm", checkpoint_digest(s->itm->checkpoint, NULL, 0));
-        inputs_add(inputs, "itm-tokenizer", tokenizer_digest(s->itm_tokenizer));
-    }
+    itm_scorer_inputs(&s->itm, inputs);
     if (s->ref)
         inputs_add(inputs, "ref", language_model_digest(s->ref));
     if (s->ref_tokenizer)
         inputs_add(inputs, "ref-tokenizer", tokenizer_digest(s->ref_tokenizer));
-    if (s->clip) {
-        inputs_add(inputs, "clip", checkpoint_digest(s->clip->checkpoint, NULL, 0));
-        inputs_add(inputs, "clip-tokenizer", tokenizer_digest(s->clip_tokenizer));
-    }
-}
-
-size_t scorers_clip_cols(const Scorers *s)
-{
-    return s->clip ? s->clip->config.projection : 0;
+    clip_scorer_inputs(&s->clip, inputs);
 }
 
 /* ---- images ---- */
@@ -101,35 +67,6 @@ static uint64_t image_hash(const Record *r)
     Slice frame = record_raw(r, "frame"), features = record_raw(r, "features");
     const uint64_t both[] = {hash_id(frame.data, frame.size), hash_id(features.data, features.size)};
     return hash_id(both, sizeof both);
-}
-
-/* Features of one image, into out: from the record, else by ITM's encoder. */
-static bool features_fill(Scorers *s, ScoreItem *item, real *out)
-{
-    const Vit *vit = &s->itm->vit;
-    size_t rows = vit_rows(vit), cols = vit->config.hidden;
-    Field found = features_read(out, item->record, s->encoder, rows, cols);
-    if (found == FIELD_OK) {
-        s->n_shared++;
-        return true;
-    }
-    if (found == FIELD_WRONG && !s->said_other_encoder) {
-        warn("record %.*s: its features are of another encoder than %s's: not used, computed here (said once)",
-             (int)item->record->id.size, (const char *)item->record->id.data, s->options.itm);
-        s->said_other_encoder = true;
-    }
-    size_t image = vit->config.image;
-    float *pixels = xmalloc(3 * image * image * sizeof *pixels);
-    bool ok = frame_pixels(pixels, item->record, &s->itm_images, &item->err);
-    if (ok) {
-        TapeMark mark = tape_mark(s->tape);
-        Tensor *x = vit_blocks(s->tape, vit, pixels, 1);
-        s->kernels->download(out, x->data, rows * cols * sizeof *out);
-        tape_release(s->tape, mark);
-        s->n_encoded++;
-    }
-    free(pixels);
-    return ok;
 }
 
 /* ---- ITM ---- */
@@ -143,54 +80,39 @@ typedef struct ImageSet {
 /* The place of the item's image in the set, added if it is new; SIZE_MAX if it cannot be read. */
 static size_t image_place(Scorers *s, ImageSet *set, ScoreItem *item)
 {
-    size_t values = vit_rows(&s->itm->vit) * s->itm->vit.config.hidden;
     uint64_t hash = image_hash(item->record);
     for (size_t i = 0; i < set->n; i++)
         if (set->hashes[i] == hash)
             return i;
-    if (!features_fill(s, item, set->features + set->n * values))
+    if (!itm_scorer_features(&s->itm, s->tape, set->features + set->n * itm_scorer_values(&s->itm), item->record, &item->err))
         return SIZE_MAX;
     set->hashes[set->n] = hash;
     return set->n++;
 }
 
-static bool itm_ids(Scorers *s, Arena *arena, ScoreItem *item, QformerText *out)
-{
-    Tokens tokens;
-    if (!tokenizer_encode(&tokens, arena, s->itm_tokenizer, item->caption->text.text, ENCODE_SPECIAL, s->options.itm_max_tokens,
-                          &item->err))
-        return false;
-    out->ids = tokens.ids;
-    out->n = tokens.count;
-    return true;
-}
-
 static void score_itm(Scorers *s, ScoreItem *items, size_t n)
 {
     Arena arena = {0};
-    size_t rows = vit_rows(&s->itm->vit), cols = s->itm->vit.config.hidden, n_texts = 0;
-    ImageSet set = {arena_alloc(&arena, n * sizeof(uint64_t)), arena_alloc(&arena, n * rows * cols * sizeof(real)), 0};
+    size_t n_texts = 0;
+    ImageSet set = {arena_alloc(&arena, n * sizeof(uint64_t)), arena_alloc(&arena, n * itm_scorer_values(&s->itm) * sizeof(real)),
+                    0};
     QformerText *texts = arena_calloc(&arena, n, sizeof *texts);
     size_t *owner = arena_calloc(&arena, n, sizeof *owner);
     double start = seconds_now();
     for (size_t i = 0; i < n; i++) {
         size_t place = items[i].failed ? SIZE_MAX : image_place(s, &set, &items[i]);
-        items[i].failed = place == SIZE_MAX || !itm_ids(s, &arena, &items[i], &texts[n_texts]);
-        texts[n_texts].image = place;
+        items[i].failed = place == SIZE_MAX ||
+                          !itm_scorer_text(&s->itm, &texts[n_texts], place, items[i].caption->text.text, &arena, &items[i].err);
         owner[n_texts] = i;
         n_texts += !items[i].failed;
     }
     double encoded = seconds_now();
     s->seconds_encode += encoded - start;
     if (n_texts > 0) {
-        Tensor *x = tape_input(s->tape, set.n * rows, cols, set.features, false);
-        QformerMemory memory = qformer_memory(s->tape, &s->itm->qformer, vit_norm(s->tape, &s->itm->vit, x), set.n);
-        Tensor *logits = itm_logits(s->tape, s->itm, &memory, texts, n_texts);
-        real *host = arena_alloc(&arena, 2 * n_texts * sizeof *host);
-        s->kernels->download(host, logits->data, 2 * n_texts * sizeof *host);
+        real *logits = arena_alloc(&arena, n_texts * sizeof *logits);
+        itm_scorer_run(&s->itm, s->tape, logits, set.features, set.n, texts, n_texts);
         for (size_t i = 0; i < n_texts; i++)
-            items[owner[i]].itm = host[2 * i + 1];
-        tape_reset(s->tape);
+            items[owner[i]].itm = logits[i];
     }
     s->seconds_itm += seconds_now() - encoded;
     arena_release(&arena);
@@ -285,35 +207,27 @@ static void score_ref(Scorers *s, ScoreItem *items, size_t n)
 static void score_clip(Scorers *s, ScoreItem *items, size_t n)
 {
     Arena arena = {0};
-    size_t image = s->clip->config.vision.image, one = 3 * image * image, cols = s->clip->config.projection, good = 0;
+    size_t image = s->clip.model->config.vision.image, one = 3 * image * image, cols = clip_scorer_cols(&s->clip), good = 0;
     float *pixels = arena_alloc(&arena, n * one * sizeof *pixels);
     ClipText *texts = arena_calloc(&arena, n, sizeof *texts);
-    size_t *owner = arena_calloc(&arena, n, sizeof *owner), limit = tokenizer_limit(s->clip_tokenizer);
+    size_t *owner = arena_calloc(&arena, n, sizeof *owner);
     double start = seconds_now();
-    if (limit == 0 || limit > s->clip->config.text.positions)
-        limit = s->clip->config.text.positions;
     for (size_t i = 0; i < n; i++) {
-        Tokens tokens;
         items[i].failed = items[i].failed ||
-                          !frame_pixels(pixels + good * one, items[i].record, &s->clip_images, &items[i].err) ||
-                          !tokenizer_encode(&tokens, &arena, s->clip_tokenizer, items[i].caption->text.text, ENCODE_SPECIAL,
-                                            limit, &items[i].err);
-        if (items[i].failed)
-            continue;
-        texts[good] = (ClipText){tokens.ids, tokens.count};
-        owner[good++] = i;
+                          !frame_pixels(pixels + good * one, items[i].record, &s->clip.images, &items[i].err) ||
+                          !clip_scorer_text(&s->clip, &texts[good], items[i].caption->text.text, &arena, &items[i].err);
+        owner[good] = i;
+        good += !items[i].failed;
     }
     if (good > 0) {
-        Tensor *a = clip_images(s->tape, s->clip, pixels, good), *b = clip_texts(s->tape, s->clip, texts, good);
-        real *host_a = arena_alloc(&arena, good * cols * sizeof *host_a),
-             *host_b = arena_alloc(&arena, good * cols * sizeof *host_b);
-        s->kernels->download(host_a, a->data, good * cols * sizeof *host_a);
-        s->kernels->download(host_b, b->data, good * cols * sizeof *host_b);
+        real *rows_image = arena_alloc(&arena, good * cols * sizeof *rows_image),
+             *rows_text = arena_alloc(&arena, good * cols * sizeof *rows_text);
+        clip_scorer_images(&s->clip, s->tape, rows_image, pixels, good);
+        clip_scorer_texts(&s->clip, s->tape, rows_text, texts, good);
         for (size_t i = 0; i < good; i++) {
-            memcpy(items[owner[i]].clip_image, host_a + i * cols, cols * sizeof *host_a);
-            memcpy(items[owner[i]].clip_text, host_b + i * cols, cols * sizeof *host_b);
+            memcpy(items[owner[i]].clip_image, rows_image + i * cols, cols * sizeof *rows_image);
+            memcpy(items[owner[i]].clip_text, rows_text + i * cols, cols * sizeof *rows_text);
         }
-        tape_reset(s->tape);
     }
     s->seconds_clip += seconds_now() - start;
     arena_release(&arena);
@@ -323,9 +237,9 @@ void scorers_run(Scorers *s, ScoreItem *items, size_t n)
 {
     for (size_t i = 0; i < n; i++)
         items[i].itm = items[i].ref = NAN;
-    if (s->clip)
+    if (s->clip.model)
         score_clip(s, items, n);
-    if (s->itm)
+    if (s->itm.model)
         score_itm(s, items, n);
     if (s->ref)
         score_ref(s, items, n);

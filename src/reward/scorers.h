@@ -7,12 +7,9 @@
 #ifndef REWARD_SCORERS_H
 #define REWARD_SCORERS_H
 
-#include "models/clip.h"
-#include "models/itm.h"
 #include "models/opt.h"
 #include "reward/caption.h"
-#include "stage/frame.h"
-#include "stage/inputs.h"
+#include "stage/scorer.h"
 
 typedef struct ScorerOptions {
     const char *itm, *ref, *clip; /* folders; NULL: not computed */
@@ -24,17 +21,12 @@ typedef struct ScorerOptions {
 typedef struct Scorers {
     ScorerOptions options;
     const Kernels *kernels;
-    Tape *tape;                                /* owned */
-    Itm *itm;                                  /* owned, NULL if not asked for */
-    LanguageModel *ref;                        /* owned */
-    Clip *clip;                                /* owned */
-    Tokenizer *itm_tokenizer, *clip_tokenizer; /* owned */
-    Tokenizer *ref_tokenizer;                  /* owned: where the reference model reads captions otherwise; else NULL */
-    char ref_model[17];                        /* then the digest of its tensors; else "" */
-    char encoder[17];                          /* digest of ITM's vision blocks */
-    Preprocess itm_images, clip_images;
-    uint64_t n_encoded, n_shared; /* images that ran through ITM's encoder; those whose features came along */
-    bool said_other_encoder;
+    Tape *tape; /* owned */
+    ItmScorer itm;
+    ClipScorer clip;
+    LanguageModel *ref;       /* owned; as the others none if not asked for */
+    Tokenizer *ref_tokenizer; /* owned: where the reference model reads captions otherwise; else NULL */
+    char ref_model[17];       /* then the digest of its tensors; else "" */
     double seconds_encode, seconds_itm, seconds_ref, seconds_clip;
 } Scorers;
 
@@ -56,7 +48,5 @@ typedef struct ScoreItem {
 
 /* Scores n captions together. Items that fail are marked; the others go on. */
 void scorers_run(Scorers *s, ScoreItem *items, size_t n);
-
-size_t scorers_clip_cols(const Scorers *s);
 
 #endif

@@ -15,6 +15,7 @@
 #include "reward/phi.h"
 #include "reward/returns.h"
 #include "reward/scorers.h"
+#include "stage/inputs.h"
 #include "stage/machine.h"
 #include "stage/spool.h"
 #include "stream/filter.h"
@@ -173,7 +174,7 @@ static Waited *wait_next(Waiting *w, const Record *r)
 static void wait_for_batch(Loop *l, const Pending *p, const Reward *reward, const ScoreItem *item)
 {
     Waiting *w = &l->waiting;
-    size_t cols = scorers_clip_cols(&l->scorers);
+    size_t cols = clip_scorer_cols(&l->scorers.clip);
     Waited *waited = wait_next(w, &p->record);
     w->images = array_reserve(w->images, &w->images_capacity, (w->good + 1) * cols, sizeof *w->images);
     w->texts = array_reserve(w->texts, &w->texts_capacity, (w->good + 1) * cols, sizeof *w->texts);
@@ -212,7 +213,7 @@ static void write_waiting(Loop *l)
     double *phi = xcalloc(w->good + 1, sizeof *phi);
     const double *next = phi;
     if (w->good > 0)
-        phi_compute(phi, l->scorers.kernels, w->images, w->texts, w->good, scorers_clip_cols(&l->scorers));
+        phi_compute(phi, l->scorers.kernels, w->images, w->texts, w->good, clip_scorer_cols(&l->scorers.clip));
     for (size_t i = 0; i < w->n; i++)
         write_waited(l, &w->items[i], i, &next);
     free(phi);
@@ -226,7 +227,7 @@ static void write_waiting(Loop *l)
 /* A record that cannot be scored takes its place in the output. */
 static void put_failed(Loop *l, const Record *r, const char *why)
 {
-    if (l->scorers.clip)
+    if (l->scorers.clip.model)
         wait_next(&l->waiting, r)->why = arena_strndup(&l->waiting.arena, why, strlen(why));
     else
         record_failed(l, r, why);
@@ -234,7 +235,7 @@ static void put_failed(Loop *l, const Record *r, const char *why)
 
 static void put_scored(Loop *l, const Pending *p, const ScoreItem *item)
 {
-    bool waits = l->scorers.clip != NULL;
+    bool waits = l->scorers.clip.model != NULL;
     Reward reward = {.itm = item->itm, .phi = NAN, .ref = item->ref, .noeos = !p->caption.eos};
     memcpy(reward.ref_model, l->scorers.ref_model, sizeof reward.ref_model);
     if (item->failed) {
@@ -252,7 +253,7 @@ static void put_scored(Loop *l, const Pending *p, const ScoreItem *item)
 /* Scores those of the pending records that can be, and puts all in their places. */
 static void score_pending(Loop *l)
 {
-    size_t cols = scorers_clip_cols(&l->scorers), n = 0;
+    size_t cols = clip_scorer_cols(&l->scorers.clip), n = 0;
     ScoreItem *items = arena_calloc(&l->arena, l->n_good + 1, sizeof *items);
     for (size_t i = 0; i < l->n_pending; i++) {
         if (l->pending[i].why)
@@ -295,9 +296,9 @@ static void take_record(Loop *l, const Record *r)
 static void close_batch(Loop *l, const Record *batch)
 {
     score_pending(l);
-    if (l->scorers.clip)
+    if (l->scorers.clip.model)
         write_waiting(l);
-    if (l->in_batch < l->largest_batch && l->scorers.clip)
+    if (l->in_batch < l->largest_batch && l->scorers.clip.model)
         note("batch %lld is smaller: Phi is over %llu records", (long long)l->index, (unsigned long long)l->in_batch);
     l->largest_batch = l->in_batch > l->largest_batch ? l->in_batch : l->largest_batch;
     writer_batch(l->filter.out, batch ? batch->batch.index : l->index, l->written, batch ? batch->batch.step : -1);
@@ -347,7 +348,7 @@ static void follow_rollout(Loop *l)
 {
     const json_t *crop = header_param(filter_upstream(&l->filter), "rollout", "crop");
     if (crop && !option_given(&program, "crop"))
-        l->scorers.itm_images.crop = json_is_true(crop);
+        l->scorers.itm.images.crop = json_is_true(crop);
 }
 
 static void run_loop(Loop *l)
@@ -374,7 +375,7 @@ static void run_loop(Loop *l)
         close_batch(l, NULL);
     } else {
         score_pending(l);
-        if (l->scorers.clip)
+        if (l->scorers.clip.model)
             write_waiting(l);
     }
 }
@@ -442,8 +443,8 @@ static void close_all(Loop *l)
     const Scorers *s = &l->scorers;
     if (!opt.recombine)
         note("%llu images encoded, %llu shared; seconds: encode %.2f, itm %.2f, ref %.2f, clip %.2f",
-             (unsigned long long)s->n_encoded, (unsigned long long)s->n_shared, s->seconds_encode, s->seconds_itm, s->seconds_ref,
-             s->seconds_clip);
+             (unsigned long long)s->itm.n_encoded, (unsigned long long)s->itm.n_shared, s->seconds_encode, s->seconds_itm,
+             s->seconds_ref, s->seconds_clip);
     if (l->scorers.tape)
         scorers_release(&l->scorers);
     word_rules_free(l->rules);

@@ -33,8 +33,6 @@ static DType features_type(const Captioning *c)
 static bool tokenizer_agrees(const Captioning *c, Error *err)
 {
     TokenizerIds ids = tokenizer_ids(c->tokenizer);
-    if (tokenizer_kind(c->tokenizer) != TOKENIZER_OPT)
-        return error_set_status(err, STATUS_MISMATCH, "%s: its tokenizer is not OPT's byte-level BPE", c->options.model);
     if ((size_t)tokenizer_size(c->tokenizer) > c->captioner->config.text.vocabulary)
         return error_set_status(err, STATUS_MISMATCH, "%s: the tokenizer has %d ids, the model %zu rows", c->options.model,
                                 tokenizer_size(c->tokenizer), c->captioner->config.text.vocabulary);
@@ -48,7 +46,7 @@ bool captioning_init(Captioning *c, const CaptioningOptions *options, const Kern
 {
     *c = (Captioning){.options = *options, .kernels = kernels};
     c->captioner = captioner_open(options->model, kernels, err);
-    c->tokenizer = c->captioner ? tokenizer_open(options->model, err) : NULL;
+    c->tokenizer = c->captioner ? tokenizer_open_kind(options->model, TOKENIZER_OPT, err) : NULL;
     if (!c->tokenizer || !tokenizer_agrees(c, err))
         return false;
     size_t queries = c->captioner->config.queries, image = c->captioner->config.vision.image;

@@ -1,0 +1,153 @@
+/* ITM and CLIP with their tokenizers; see scorer.h. */
+#include "stage/scorer.h"
+
+#include <stdlib.h>
+
+#include "stage/inputs.h"
+
+/* ---- ITM ---- */
+
+bool itm_scorer_open(ItmScorer *s, const char *folder, size_t max_tokens, bool crop, const Kernels *kernels, Error *err)
+{
+    *s = (ItmScorer){.folder = folder, .max_tokens = max_tokens};
+    if (!(s->model = itm_open(folder, kernels, err)) || !(s->tokenizer = tokenizer_open_kind(folder, TOKENIZER_BERT, err)))
+        return false;
+    digest_text(vit_digest(s->model->checkpoint), s->encoder);
+    s->images = frame_preprocess(&s->model->config.vision, crop);
+    return true;
+}
+
+void itm_scorer_release(ItmScorer *s)
+{
+    itm_free(s->model);
+    tokenizer_free(s->tokenizer);
+    *s = (ItmScorer){0};
+}
+
+void itm_scorer_inputs(const ItmScorer *s, json_t *inputs)
+{
+    if (!s->model)
+        return;
+    inputs_add(inputs, "itm", checkpoint_digest(s->model->checkpoint, NULL, 0));
+    inputs_add(inputs, "itm-tokenizer", tokenizer_digest(s->tokenizer));
+}
+
+size_t itm_scorer_values(const ItmScorer *s)
+{
+    return vit_rows(&s->model->vit) * s->model->vit.config.hidden;
+}
+
+/* The encoder's blocks on the record's image. */
+static bool features_compute(ItmScorer *s, Tape *t, real *out, const Record *r, Error *err)
+{
+    const Vit *vit = &s->model->vit;
+    const size_t image = vit->config.image;
+    float *pixels = xmalloc(3 * image * image * sizeof *pixels);
+    bool ok = frame_pixels(pixels, r, &s->images, err);
+    if (ok) {
+        TapeMark mark = tape_mark(t);
+        tape_kernels(t)->download(out, vit_blocks(t, vit, pixels, 1)->data, itm_scorer_values(s) * sizeof *out);
+        tape_release(t, mark);
+        s->n_encoded++;
+    }
+    free(pixels);
+    return ok;
+}
+
+bool itm_scorer_features(ItmScorer *s, Tape *t, real *out, const Record *r, Error *err)
+{
+    const Vit *vit = &s->model->vit;
+    Field found = features_read(out, r, s->encoder, vit_rows(vit), vit->config.hidden);
+    if (found == FIELD_OK) {
+        s->n_shared++;
+        return true;
+    }
+    if (found == FIELD_WRONG && !s->said_other_encoder) {
+        warn("record %.*s: its features are of another encoder than %s's: not used, computed here (said once)", (int)r->id.size,
+             (const char *)r->id.data, s->folder);
+        s->said_other_encoder = true;
+    }
+    return features_compute(s, t, out, r, err);
+}
+
+bool itm_scorer_text(const ItmScorer *s, QformerText *out, size_t image, TextSlice text, Arena *arena, Error *err)
+{
+    Tokens tokens;
+    if (!tokenizer_encode(&tokens, arena, s->tokenizer, text, ENCODE_SPECIAL, s->max_tokens, err))
+        return false;
+    *out = (QformerText){.image = image, .ids = tokens.ids, .n = tokens.count};
+    return true;
+}
+
+void itm_scorer_run(const ItmScorer *s, Tape *t, real *out, const real *features, size_t n_images, const QformerText *texts,
+                    size_t n)
+{
+    const Vit *vit = &s->model->vit;
+    real *logits = xmalloc(2 * n * sizeof *logits);
+    Tensor *x = tape_input(t, n_images * vit_rows(vit), vit->config.hidden, features, false);
+    QformerMemory memory = qformer_memory(t, &s->model->qformer, vit_norm(t, vit, x), n_images);
+    tape_kernels(t)->download(logits, itm_logits(t, s->model, &memory, texts, n)->data, 2 * n * sizeof *logits);
+    for (size_t i = 0; i < n; i++)
+        out[i] = logits[2 * i + 1];
+    tape_reset(t);
+    free(logits);
+}
+
+/* ---- CLIP ---- */
+
+bool clip_scorer_open(ClipScorer *s, const char *folder, const Kernels *kernels, Error *err)
+{
+    *s = (ClipScorer){0};
+    if (!(s->model = clip_open(folder, kernels, err)) || !(s->tokenizer = tokenizer_open_kind(folder, TOKENIZER_CLIP, err)))
+        return false;
+    const size_t limit = tokenizer_limit(s->tokenizer), positions = s->model->config.text.positions;
+    s->max_tokens = limit == 0 || limit > positions ? positions : limit;
+    s->images = frame_preprocess(&s->model->config.vision, true);
+    return true;
+}
+
+void clip_scorer_release(ClipScorer *s)
+{
+    clip_free(s->model);
+    tokenizer_free(s->tokenizer);
+    *s = (ClipScorer){0};
+}
+
+void clip_scorer_inputs(const ClipScorer *s, json_t *inputs)
+{
+    if (!s->model)
+        return;
+    inputs_add(inputs, "clip", checkpoint_digest(s->model->checkpoint, NULL, 0));
+    inputs_add(inputs, "clip-tokenizer", tokenizer_digest(s->tokenizer));
+}
+
+size_t clip_scorer_cols(const ClipScorer *s)
+{
+    return s->model ? s->model->config.projection : 0;
+}
+
+/* What is on the tape, as numbers of the caller's. */
+static void take(Tape *t, real *rows, const Tensor *x)
+{
+    tape_kernels(t)->download(rows, x->data, tensor_size(x) * sizeof *rows);
+    tape_reset(t);
+}
+
+void clip_scorer_images(const ClipScorer *s, Tape *t, real *rows, const float *pixels, size_t n)
+{
+    take(t, rows, clip_images(t, s->model, pixels, n));
+}
+
+bool clip_scorer_text(const ClipScorer *s, ClipText *out, TextSlice text, Arena *arena, Error *err)
+{
+    Tokens tokens;
+    if (!tokenizer_encode(&tokens, arena, s->tokenizer, text, ENCODE_SPECIAL, s->max_tokens, err))
+        return false;
+    *out = (ClipText){tokens.ids, tokens.count};
+    return true;
+}
+
+void clip_scorer_texts(const ClipScorer *s, Tape *t, real *rows, const ClipText *texts, size_t n)
+{
+    take(t, rows, clip_texts(t, s->model, texts, n));
+}
