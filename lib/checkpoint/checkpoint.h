@@ -32,9 +32,8 @@ const char *checkpoint_metadata(const Checkpoint *c, const char *key);      /* o
  * Digest of the tensors whose names begin with one of the prefixes (all, if n is 0): xxh3-64 over name, dtype, shape and xxh3-64
  * of the bytes of each, in order of name; so of tensors, not of files. Reads every byte, on all threads of the pool, and gives
  * its page back at once; a tensor that has been read for a digest before is not read again, so the digest of a part costs nothing
- * after that of the whole. The text has 16 hexadecimal digits.
+ * after that of the whole.
  */
 uint64_t checkpoint_digest(const Checkpoint *c, const char *const *prefixes, size_t n);
-void digest_text(uint64_t digest, char text[static 17]);
 
 #endif

@@ -66,8 +66,3 @@ uint64_t checkpoint_digest(const Checkpoint *c, const char *const *prefixes, siz
     free(tensors);
     return digest;
 }
-
-void digest_text(uint64_t digest, char text[static 17])
-{
-    snprintf(text, 17, "%016llx", (unsigned long long)digest);
-}

@@ -28,12 +28,12 @@ bool policy_latest(const char *dir, int64_t *step, Error *err)
     return ok;
 }
 
-static bool digest_field(const json_t *root, const char *key, char out[static 17])
+static bool digest_field(const json_t *root, const char *key, Digest *out)
 {
     const char *text = json_string_value(json_object_get(root, key));
     if (!text || strlen(text) != 16)
         return false;
-    memcpy(out, text, 17);
+    memcpy(out->text, text, sizeof out->text);
     return true;
 }
 
@@ -57,7 +57,7 @@ static bool bytes_digest(const char *path, uint64_t *sum, Error *err)
 }
 
 /* Digest over the files of a policy but config.json, which holds it: tensors, and what scales those of the adapters. */
-static bool folder_digest(const char *folder, char out[static 17], Error *err)
+static bool folder_digest(const char *folder, Digest *out, Error *err)
 {
     static const char *const files[] = {"model.safetensors", "adapter/adapter_model.safetensors", "adapter/adapter_config.json"};
     uint64_t sums[3] = {0};
@@ -70,7 +70,7 @@ static bool folder_digest(const char *folder, char out[static 17], Error *err)
             ok = i < 2 ? tensors_digest(path, &sums[i], err) : bytes_digest(path, &sums[i], err);
         free(path);
     }
-    digest_text(hash_id(sums, sizeof sums), out);
+    *out = digest_text(hash_id(sums, sizeof sums));
     return ok;
 }
 
@@ -80,7 +80,7 @@ static bool config_read(const char *folder, PolicyInfo *out, Error *err)
     json_t *root = json_file_read(path, err);
     const json_t *step = json_object_get(root, "step");
     bool ok = root != NULL;
-    if (ok && (!json_is_integer(step) || !digest_field(root, "base", out->base) || !digest_field(root, "policy", out->digest)))
+    if (ok && (!json_is_integer(step) || !digest_field(root, "base", &out->base) || !digest_field(root, "policy", &out->digest)))
         ok = error_set_status(err, STATUS_CORRUPT, "%s: expected step (integer), base and policy (16 hexadecimal digits)", path);
     if (ok) {
         out->step = json_integer_value(step);
@@ -93,18 +93,19 @@ static bool config_read(const char *folder, PolicyInfo *out, Error *err)
 
 bool policy_info(const char *folder, PolicyInfo *out, Error *err)
 {
-    char found[17];
-    if (!config_read(folder, out, err) || !folder_digest(folder, found, err))
+    Digest found;
+    if (!config_read(folder, out, err) || !folder_digest(folder, &found, err))
         return false;
-    return strcmp(found, out->digest) == 0 ||
-           error_set_status(err, STATUS_CORRUPT, "%s: digest of its tensors is %s, expected %s", folder, found, out->digest);
+    return strcmp(found.text, out->digest.text) == 0 ||
+           error_set_status(err, STATUS_CORRUPT, "%s: digest of its tensors is %s, expected %s", folder, found.text,
+                            out->digest.text);
 }
 
 static bool info_write(const char *folder, const PolicyInfo *info, Error *err)
 {
     char *path = path_join(folder, "config.json");
     char *text = xasprintf("{\"step\": %lld, \"base\": \"%s\", \"policy\": \"%s\", \"lag\": %lld}\n", (long long)info->step,
-                           info->base, info->digest, (long long)info->lag);
+                           info->base.text, info->digest.text, (long long)info->lag);
     bool ok = file_write(path, text, strlen(text), err);
     free(text);
     free(path);
@@ -121,7 +122,7 @@ static bool files_write(const char *folder, PolicyInfo *info, const Parameters *
     bool ok = folder_make(folder, err) && safetensors_write(model, sources.items, sources.count, NULL, err);
     if (ok && adapter)
         ok = lora_write(adapter, peft, "", err);
-    ok = ok && folder_digest(folder, info->digest, err) && info_write(folder, info, err) && folder_sync(folder, err);
+    ok = ok && folder_digest(folder, &info->digest, err) && info_write(folder, info, err) && folder_sync(folder, err);
     sources_release(&sources);
     free(model);
     free(peft);
@@ -138,7 +139,7 @@ static bool says_same(const char *folder, const PolicyInfo *info, bool *same, Er
     bool there, ok = path_exists(config, &there, err);
     free(config);
     *same = ok && there && policy_info(folder, &old, &why) && old.step == info->step && old.lag == info->lag &&
-            strcmp(old.base, info->base) == 0 && strcmp(old.digest, info->digest) == 0;
+            strcmp(old.base.text, info->base.text) == 0 && strcmp(old.digest.text, info->digest.text) == 0;
     return ok && (!why.text[0] || why.status == STATUS_CORRUPT || error_set_status(err, why.status, "%s", why.text));
 }
 
@@ -197,9 +198,9 @@ bool policy_apply(AppliedPolicy *applied, Captioner *c, const char *base, const 
     PolicyInfo info;
     if (!policy_info(folder, &info, err))
         return false;
-    if (strcmp(info.base, base) != 0)
-        return error_set_status(err, STATUS_MISMATCH, "%s: is a policy over the base model %s, this one is %s", folder, info.base,
-                                base);
+    if (strcmp(info.base.text, base) != 0)
+        return error_set_status(err, STATUS_MISMATCH, "%s: is a policy over the base model %s, this one is %s", folder,
+                                info.base.text, base);
     char *model = path_join(folder, "model.safetensors");
     applied->info = info;
     applied->delta = checkpoint_open(model, err);

@@ -7,6 +7,7 @@
 #ifndef LEARN_POLICY_H
 #define LEARN_POLICY_H
 
+#include "base/hash.h"
 #include "base/steps.h"
 #include "models/blip2.h"
 #include "learn/lora.h"
@@ -14,7 +15,7 @@
 /* What config.json of a policy folder says. */
 typedef struct PolicyInfo {
     int64_t step, lag;
-    char base[17], digest[17]; /* 16 hexadecimal digits each */
+    Digest base, digest;
 } PolicyInfo;
 
 /* The step that `latest` names; -1 when nothing is published yet. False for a link that names no step. */

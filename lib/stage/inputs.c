@@ -1,13 +1,11 @@
 /* The header's inputs; see inputs.h. */
 #include "stage/inputs.h"
 
-#include "checkpoint/checkpoint.h"
+#include "base/hash.h"
 
 void inputs_add(json_t *inputs, const char *role, uint64_t digest)
 {
-    char text[17];
-    digest_text(digest, text);
-    inputs_add_text(inputs, role, text);
+    inputs_add_text(inputs, role, digest_text(digest).text);
 }
 
 void inputs_add_text(json_t *inputs, const char *role, const char *digest)

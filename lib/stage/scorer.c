@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "base/hash.h"
 #include "stage/inputs.h"
 
 /* ---- ITM ---- */
@@ -12,7 +13,7 @@ bool itm_scorer_open(ItmScorer *s, const char *folder, size_t max_tokens, bool c
     *s = (ItmScorer){.folder = folder, .max_tokens = max_tokens};
     if (!(s->model = itm_open(folder, kernels, err)) || !(s->tokenizer = tokenizer_open_kind(folder, TOKENIZER_BERT, err)))
         return false;
-    digest_text(vit_digest(s->model->checkpoint), s->encoder);
+    s->encoder = digest_text(vit_digest(s->model->checkpoint));
     s->images = frame_preprocess(&s->model->config.vision, crop);
     return true;
 }
@@ -57,7 +58,7 @@ static bool features_compute(ItmScorer *s, Tape *t, real *out, const Record *r, 
 bool itm_scorer_features(ItmScorer *s, Tape *t, real *out, const Record *r, Error *err)
 {
     const Vit *vit = &s->model->vit;
-    Field found = features_read(out, r, s->encoder, vit_rows(vit), vit->config.hidden);
+    Field found = features_read(out, r, s->encoder.text, vit_rows(vit), vit->config.hidden);
     if (found == FIELD_OK) {
         s->n_shared++;
         return true;

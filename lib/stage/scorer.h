@@ -7,6 +7,7 @@
 #ifndef STAGE_SCORER_H
 #define STAGE_SCORER_H
 
+#include "base/hash.h"
 #include "models/clip.h"
 #include "models/itm.h"
 #include "stage/frame.h"
@@ -21,7 +22,7 @@ typedef struct ItmScorer {
     Tokenizer *tokenizer; /* owned */
     Preprocess images;
     size_t max_tokens;            /* of a text */
-    char encoder[17];             /* digest of its vision blocks: whose features it can take */
+    Digest encoder;               /* digest of its vision blocks: whose features it can take */
     uint64_t n_encoded, n_shared; /* images that ran through its encoder; those whose features came along */
     bool said_other_encoder;
 } ItmScorer;

@@ -10,6 +10,7 @@
 #include <unistd.h>
 #include <xxhash.h>
 
+#include "base/hash.h"
 #include "stream/lines.h"
 #include "stream/record.h"
 #include "stream/seal.h"
@@ -162,14 +163,12 @@ static RecordKind header_record(Reader *r, const Record *record)
 /* The digest is the last key and a string of 16 bytes packed the shortest way, so that no byte of the record is free. */
 static bool digest_agrees(Reader *r, Slice record)
 {
-    char want[17];
     static const unsigned char key[8] = {0xa6, 'd', 'i', 'g', 'e', 's', 't', 0xb0};
     const uint8_t *p = record.data;
     if (record.size < 24 || memcmp(p + record.size - 24, key, 8) != 0)
         return false;
     XXH3_64bits_update(r->hash, p, record.size - 17);
-    seal_text(want, XXH3_64bits_digest(r->hash));
-    return memcmp(p + record.size - 16, want, 16) == 0;
+    return memcmp(p + record.size - 16, digest_text(XXH3_64bits_digest(r->hash)).text, 16) == 0;
 }
 
 static RecordKind end_record(Reader *r, const Record *record)

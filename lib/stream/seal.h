@@ -16,7 +16,4 @@ enum {
 
 extern const unsigned char seal_open[SEAL_OPEN_SIZE], seal_close[SEAL_HEAD];
 
-/* 16 lower-case hex digits and a zero. */
-void seal_text(char out[17], uint64_t digest);
-
 #endif

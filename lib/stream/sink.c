@@ -10,6 +10,7 @@
 #include <unistd.h>
 #include <zstd.h>
 
+#include "base/hash.h"
 #include "stream/seal.h"
 
 enum {
@@ -189,13 +190,11 @@ uint64_t sink_digest(Sink *s)
 
 bool sink_end(Sink *s, Error *err)
 {
-    char digest[17];
     s->inside = false;
     if (!s->zstd)
         return sink_flush(s, err);
     if (s->failed || !push(s, NULL, 0, err) || !compress(s, NULL, 0, ZSTD_e_end, err) ||
         !write_sealed(s, seal_close, SEAL_HEAD, err))
         return false;
-    seal_text(digest, XXH3_64bits_digest(s->seal));
-    return write_sealed(s, digest, 16, err);
+    return write_sealed(s, digest_text(XXH3_64bits_digest(s->seal)).text, 16, err);
 }

@@ -10,6 +10,7 @@
 #include <xxhash.h>
 #include <zstd.h>
 
+#include "base/hash.h"
 #include "base/signals.h"
 #include "stream/seal.h"
 
@@ -137,12 +138,10 @@ static SourceStatus open_seal(Source *s, Error *err)
 
 static SourceStatus close_seal(Source *s, Error *err)
 {
-    char want[17];
     if (!s->sealed)
         return corrupt(err, "a closing seal without an opening one");
     consume(s, SEAL_HEAD);
-    seal_text(want, XXH3_64bits_digest(s->hash));
-    if (memcmp(want, s->in + s->begin, 16) != 0)
+    if (memcmp(digest_text(XXH3_64bits_digest(s->hash)).text, s->in + s->begin, 16) != 0)
         return corrupt(err, "the compressed bytes do not have the digest that their seal says");
     s->sealed = false;
     consume(s, 16);

@@ -3,7 +3,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "stream/seal.h"
+#include "base/hash.h"
 #include "stream/sink.h"
 #include "stream/token.h"
 
@@ -218,13 +218,12 @@ bool writer_end_with(Writer *w, int64_t failed, int64_t filtered, int status, js
 {
     bool ok = ready(w, true);
     if (ok) {
-        char digest[17];
         end_pack(&w->head, w->records, failed, filtered, status, extra);
-        w->head.size -= sizeof digest; /* 16 digits and the byte that says so */
+        w->head.size -= sizeof(Digest); /* 16 digits and the byte that says so */
         ok = put_head(w);
-        seal_text(digest, sink_digest(w->sink));
+        const Digest digest = digest_text(sink_digest(w->sink));
         pack_reset(&w->head);
-        pack_string(&w->head, digest);
+        pack_string(&w->head, digest.text);
         ok = ok && put_head(w) && finish(w, sink_end(w->sink, &w->error));
     }
     w->inside = false;

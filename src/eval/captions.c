@@ -186,9 +186,8 @@ static json_t *caption_json(const Run *run, const Entry *e)
 {
     Caption c = entry_caption(run, e);
     double plain[PLAIN];
-    char image[17];
-    digest_text(run->image_keys[e->image], image);
-    json_t *o = json_pack("{s:s, s:s, s:s%, s:I, s:I}", "id", e->id, "image", image, "text", e->text, e->size, "rank",
+    const Digest image = digest_text(run->image_keys[e->image]);
+    json_t *o = json_pack("{s:s, s:s, s:s%, s:I, s:I}", "id", e->id, "image", image.text, "text", e->text, e->size, "rank",
                           (json_int_t)c.rank, "i2t_rank", (json_int_t)c.image_rank);
     plain_values(plain, &c);
     for (size_t i = 0; o && i < PLAIN; i++)

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/hash.h"
 #include "base/options.h"
 #include "base/pool.h"
 #include "base/signals.h"
@@ -163,12 +164,12 @@ static void open_all(Eval *e)
 {
     Error err = {0};
     const Kernels *kernels;
-    char name[40] = "", digest[17];
+    char name[40] = "";
     bool ok = open_lists(e, &err) && machine_kernels(&opt.machine, &kernels, &err) &&
               models_open(&e->models, opt.clip, opt.itm, (size_t)opt.itm_max_tokens, kernels, &err);
     if (ok && opt.cache) {
-        digest_text(checkpoint_digest(e->models.clip.model->checkpoint, NULL, 0), digest);
-        snprintf(name, sizeof name, "%s-%s-each", digest, kernels->compute == COMPUTE_BF16 ? "bf16" : "f32");
+        const Digest digest = digest_text(checkpoint_digest(e->models.clip.model->checkpoint, NULL, 0));
+        snprintf(name, sizeof name, "%s-%s-each", digest.text, kernels->compute == COMPUTE_BF16 ? "bf16" : "f32");
     }
     if (!ok || !images_init(&e->images, e->models.clip.model->config.projection, opt.cache, name, &err))
         die_status(err.status, "%s", err.text);

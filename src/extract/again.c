@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/hash.h"
 #include "base/signals.h"
 #include "stream/filter.h"
 #include "stream/token.h"
@@ -14,7 +15,7 @@
 /* What a record says of its frame. */
 typedef struct Want {
     char *source;      /* owned */
-    char digest[17];   /* of the source; empty where it is not said */
+    Digest digest;     /* of the source; empty where it is not said */
     VideoFrame frame;  /* pts, stamp, packet */
     Settings settings; /* such that this frame comes out */
 } Want;
@@ -85,7 +86,7 @@ static bool want_read(Want *w, const Settings *s, const Record *r, Error *err)
     *w = (Want){.settings = *s};
     if (record_string(r, "frame.source", &source) != FIELD_OK)
         return error_set(err, "no frame.source: it does not say what it was made from");
-    copy_text(w->digest, sizeof w->digest, r, "frame.digest");
+    copy_text(w->digest.text, sizeof w->digest.text, r, "frame.digest");
     copy_text(decode, sizeof decode, r, "frame.decode");
     w->settings.every = strcmp(decode, "all") == 0;
     w->source = xstrndup(source.data, source.size);
@@ -169,7 +170,7 @@ static void make_video(Again *a, const Want *want, Work *w, double until)
 static bool make(Again *a, const Want *want, double until, Error *err)
 {
     Work w = {.s = &want->settings, .source = &a->at.source, .emit = keep_shot, .context = a, .out = &a->outcome, .until = until};
-    memcpy(w.digest, a->at.digest, sizeof w.digest);
+    w.digest = a->at.digest;
     VideoReport *report = &a->outcome.report;
     InputKind kind = input_kind(&a->at.in, a->at.label, report);
     if (kind == INPUT_VIDEO)
@@ -224,15 +225,15 @@ static void compare_key(const Record *was, const Record *now, const char *key, E
 static bool same_picture(const Record *was, const Record *now, bool *known)
 {
     Slice before, is;
-    char digest[17] = "", said[17];
+    Digest digest = {""}, said;
     bool bytes = record_bin(was, "frame.image", &before) == FIELD_OK, made = record_bin(now, "frame.image", &is) == FIELD_OK;
-    *known = bytes || copy_text(said, sizeof said, was, "frame.image_digest");
+    *known = bytes || copy_text(said.text, sizeof said.text, was, "frame.image_digest");
     if (!made || !*known)
         return false;
     if (bytes)
         return before.size == is.size && memcmp(before.data, is.data, is.size) == 0;
-    copy_text(digest, sizeof digest, now, "frame.image_digest");
-    return strcmp(digest, said) == 0;
+    copy_text(digest.text, sizeof digest.text, now, "frame.image_digest");
+    return strcmp(digest.text, said.text) == 0;
 }
 
 /* All that no longer holds, in `said`. */
@@ -295,15 +296,16 @@ static void record_do(Again *a, Filter *f, const Record *r)
     Want want;
     const double until = a->s->deadline > 0 ? seconds_now() + a->s->deadline : 0;
     bool ok = want_read(&want, a->s, r, &err);
-    if (ok && !reopened_is(&a->at, want.source, want.digest)) {
+    if (ok && !reopened_is(&a->at, want.source, want.digest.text)) {
         video_free(a->video);
         a->video = NULL;
     }
-    ok = ok && reopen(&a->at, want.source, want.digest, until, &err);
+    ok = ok && reopen(&a->at, want.source, want.digest.text, until, &err);
     if (ok && !make(a, &want, until, &err)) {
         ok = false;
-        if (want.digest[0] && strcmp(want.digest, a->at.digest) != 0)
-            say(&err, "the source has changed: its digest is \"%s\", the record says \"%s\"", a->at.digest, want.digest);
+        if (want.digest.text[0] && strcmp(want.digest.text, a->at.digest.text) != 0)
+            say(&err, "the source has changed: its digest is \"%s\", the record says \"%s\"", a->at.digest.text,
+                want.digest.text);
     }
     if (ok)
         pass_on(a, f, r);

@@ -5,6 +5,7 @@
 #ifndef EXTRACT_AGAIN_H
 #define EXTRACT_AGAIN_H
 
+#include "base/hash.h"
 #include "extract/extract.h"
 
 /* A source that a record names, open for as long as the records that follow name the same. `= {0}` is none. */
@@ -13,7 +14,7 @@ typedef struct Reopened {
     char *label;       /* owned: the name; NULL when nothing is open */
     Source source;     /* owned, as all that follows */
     Input in;
-    char digest[17];
+    Digest digest;
     Tar *tar; /* the shard of the member that was opened last, read up to it */
     char *shard;
 } Reopened;

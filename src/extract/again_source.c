@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/hash.h"
 #include "extract/again.h"
 #include "extract/opener.h"
 
@@ -75,7 +76,7 @@ static bool take(Reopened *o, const char *label, Source *source, double until, E
     if (source->path)
         source_open(source);
     bool opened = input_open(&o->in, source, until, o->s->max_bytes, &report);
-    if (!opened || !input_digest(o->digest, &o->in, err)) {
+    if (!opened || !input_digest(&o->digest, &o->in, err)) {
         input_close(&o->in);
         source_release(source);
         return opened ? error_prefix(err, "%s", label) : error_set(err, "%s: %s", label, report.reason);
@@ -116,7 +117,7 @@ static bool take_member(Reopened *o, const char *label, const char *shard, const
     if (o->shard && strcmp(o->shard, shard) == 0 && next_member(o, member, &source)) {
         if (!take(o, label, &source, until, err))
             return false;
-        if (!*digest || strcmp(o->digest, digest) == 0)
+        if (!*digest || strcmp(o->digest.text, digest) == 0)
             return true;
         reopened_close(o);
     }
@@ -125,7 +126,7 @@ static bool take_member(Reopened *o, const char *label, const char *shard, const
         while (next_member(o, member, &source)) {
             if (!take(o, label, &source, until, err))
                 return false;
-            if (any || !*digest || strcmp(o->digest, digest) == 0)
+            if (any || !*digest || strcmp(o->digest.text, digest) == 0)
                 return true;
             reopened_close(o);
         }
@@ -155,7 +156,7 @@ static bool take_path(Reopened *o, const char *label, const char *name, const ch
 bool reopened_is(const Reopened *o, const char *label, const char *digest)
 {
     const bool member = o->source.data; /* a shard may have several of one name */
-    return o->label && strcmp(o->label, label) == 0 && (!member || strcmp(o->digest, digest) == 0);
+    return o->label && strcmp(o->label, label) == 0 && (!member || strcmp(o->digest.text, digest) == 0);
 }
 
 bool reopen(Reopened *o, const char *label, const char *digest, double until, Error *err)

@@ -7,9 +7,9 @@
 #include <unistd.h>
 #include <xxhash.h>
 
+#include "base/hash.h"
 #include "base/io.h"
 #include "extract/extract.h"
-#include "stream/seal.h"
 
 enum { BLOCK = 1 << 20, BLOCKS = 16 };
 
@@ -45,7 +45,7 @@ static bool add_blocks(XXH3_state_t *x, const Input *in, uint8_t *scratch, Error
     return ok;
 }
 
-bool input_digest(char out[17], const Input *in, Error *err)
+bool input_digest(Digest *out, const Input *in, Error *err)
 {
     XXH3_state_t *x = XXH3_createState();
     uint8_t *scratch = xmalloc(BLOCK);
@@ -53,9 +53,7 @@ bool input_digest(char out[17], const Input *in, Error *err)
         die_status(STATUS_MEMORY, "out of memory");
     XXH3_64bits_reset(x);
     bool ok = in->size <= (int64_t)BLOCK * BLOCKS ? add_bytes(x, in, 0, in->size, scratch, err) : add_blocks(x, in, scratch, err);
-    out[0] = '\0';
-    if (ok)
-        seal_text(out, XXH3_64bits_digest(x));
+    *out = ok ? digest_text(XXH3_64bits_digest(x)) : (Digest){""};
     XXH3_freeState(x);
     free(scratch);
     return ok;

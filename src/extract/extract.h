@@ -8,6 +8,7 @@
 #ifndef EXTRACT_EXTRACT_H
 #define EXTRACT_EXTRACT_H
 
+#include "base/hash.h"
 #include "base/hashmap.h"
 #include "base/options.h"
 #include "base/sandbox.h"
@@ -106,7 +107,7 @@ bool input_open(Input *in, const Source *s, double until, int64_t max_bytes, Vid
 bool input_bytes(Input *in, VideoReport *report); /* all of it in memory, for a still: in->data, in->size */
 void input_close(Input *in);
 /* 16 hex digits that its bytes are known by (formats/frame.md); empty, and false, where they cannot be read. */
-MUST_USE bool input_digest(char out[17], const Input *in, Error *err);
+MUST_USE bool input_digest(Digest *out, const Input *in, Error *err);
 /* Up to *n bytes from its beginning; *n: how many. */
 bool input_head(const Input *in, uint8_t *out, size_t *n, VideoReport *report);
 
@@ -143,7 +144,7 @@ typedef struct Work {
     size_t n_looks, looks_capacity;
     Buffer file;     /* owned: the encoded picture */
     int64_t quality; /* of the JPEG in file; 0 for another */
-    char digest[17]; /* the source's */
+    Digest digest;   /* the source's */
     int64_t last_ms, ordinal;
     double until; /* the deadline, on seconds_now()'s clock; 0 for none */
     bool still, stop;

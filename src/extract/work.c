@@ -9,7 +9,6 @@
 #include "base/random.h"
 #include "extract/extract.h"
 #include "media/resize.h"
-#include "stream/seal.h"
 
 bool wanted_size(const Settings *s, int *width, int *height, Error *err)
 {
@@ -80,12 +79,10 @@ static void pack_frame(Packer *p, const Work *w, const VideoFrame *f, ImageForma
 {
     static const char *const stamps[] = {NULL, "dts", "count", "none"};
     const Source *s = w->source;
-    char digest[17];
-    seal_text(digest, hash_id(data, size));
     pack_map_begin(p);
     pack_field_text(p, "source", s->label);
-    if (w->digest[0])
-        pack_field_text(p, "digest", w->digest);
+    if (w->digest.text[0])
+        pack_field_text(p, "digest", w->digest.text);
     pack_field_int(p, "stream", f->stream);
     pack_field_int(p, "pts", f->pts);
     if (f->stamp != STAMP_PTS)
@@ -106,7 +103,7 @@ static void pack_frame(Packer *p, const Work *w, const VideoFrame *f, ImageForma
         pack_field_int(p, "pass", s->pass);
     if (s->n_references > 0)
         pack_references(p, s);
-    pack_field_text(p, "image_digest", digest);
+    pack_field_text(p, "image_digest", digest_text(hash_id(data, size)).text);
     pack_field_bin(p, "image", data, size);
     pack_map_end(p);
 }
@@ -306,7 +303,7 @@ static void input_do(Work *w, Input *in)
 /* A source that could not be read everywhere gives the frames that it has, without the digest that it lacks. */
 static void take_digest(Work *w, const Input *in, Error *err)
 {
-    if (!input_digest(w->digest, in, err))
+    if (!input_digest(&w->digest, in, err))
         gaps_add(&w->out->gaps, NAN, -1, err->text);
 }
 

@@ -66,8 +66,8 @@ void reward_pack(Packer *p, const Reward *r, const Weights *w, Arena *arena)
     pack_map_begin(p);
     pack_part(p, "itm", r->itm);
     pack_part(p, "phi", r->phi);
-    if (r->ref_model[0])
-        pack_field_text(p, "ref_model", r->ref_model);
+    if (r->ref_model.text[0])
+        pack_field_text(p, "ref_model", r->ref_model.text);
     pack_map_end(p);
     pack_fired(p, &r->marks);
     pack_map_end(p);

@@ -7,6 +7,7 @@
 #ifndef REWARD_RETURNS_H
 #define REWARD_RETURNS_H
 
+#include "base/hash.h"
 #include "stream/stream.h"
 #include "text/words.h"
 
@@ -17,7 +18,7 @@ typedef struct Weights {
 /* One caption's reward. NAN: the part was not computed. */
 typedef struct Reward {
     double itm, phi, ref;
-    char ref_model[17]; /* whose ref it is, where it was not read by the captioner's ids; else "" */
+    Digest ref_model; /* whose ref it is, where it was not read by the captioner's ids; else "" */
     bool noeos;
     WordMarks marks; /* bad and repeat, one entry for each token */
 } Reward;

@@ -23,7 +23,7 @@ static bool ref_tokenizer_open(Scorers *s, Error *err)
         return true;
     }
     s->ref_tokenizer = t;
-    digest_text(checkpoint_digest(s->ref->checkpoint, NULL, 0), s->ref_model);
+    s->ref_model = digest_text(checkpoint_digest(s->ref->checkpoint, NULL, 0));
     note("%s has another tokenizer than the captioner: it scores the captions' text", folder);
     return true;
 }

@@ -7,6 +7,7 @@
 #ifndef REWARD_SCORERS_H
 #define REWARD_SCORERS_H
 
+#include "base/hash.h"
 #include "models/opt.h"
 #include "reward/caption.h"
 #include "stage/scorer.h"
@@ -26,7 +27,7 @@ typedef struct Scorers {
     ClipScorer clip;
     LanguageModel *ref;       /* owned; as the others none if not asked for */
     Tokenizer *ref_tokenizer; /* owned: where the reference model reads captions otherwise; else NULL */
-    char ref_model[17];       /* then the digest of its tensors; else "" */
+    Digest ref_model;         /* then the digest of its tensors; else "" */
     double seconds_encode, seconds_itm, seconds_ref, seconds_clip;
 } Scorers;
 

@@ -237,7 +237,7 @@ static void put_scored(Loop *l, const Pending *p, const ScoreItem *item)
 {
     bool waits = l->scorers.clip.model != NULL;
     Reward reward = {.itm = item->itm, .phi = NAN, .ref = item->ref, .noeos = !p->caption.eos};
-    memcpy(reward.ref_model, l->scorers.ref_model, sizeof reward.ref_model);
+    reward.ref_model = l->scorers.ref_model;
     if (item->failed) {
         check_mismatch(&p->record, &item->err);
         put_failed(l, &p->record, item->err.text);
@@ -321,8 +321,8 @@ static bool reward_read(Reward *reward, const Record *r, Error *err)
             return error_set(err, "%s is no number", paths[i]);
     }
     Slice model;
-    if (record_string(r, "reward.parts.ref_model", &model) == FIELD_OK && model.size < sizeof reward->ref_model)
-        memcpy(reward->ref_model, model.data, model.size);
+    if (record_string(r, "reward.parts.ref_model", &model) == FIELD_OK && model.size < sizeof reward->ref_model.text)
+        memcpy(reward->ref_model.text, model.data, model.size);
     return true;
 }
 
@@ -433,8 +433,8 @@ static void open_all(Loop *l, char **operands, int n)
     filter_init(&l->filter, &program, operands, n, (int)opt.zstd, "captions");
     if (kernels)
         filter_header_set(&l->filter, "kernels", json_string(kernels->name));
-    if (l->scorers.ref_model[0])
-        filter_header_set(&l->filter, "ref", json_pack("{s:s, s:s}", "model", l->scorers.ref_model, "reads", "text"));
+    if (l->scorers.ref_model.text[0])
+        filter_header_set(&l->filter, "ref", json_pack("{s:s, s:s}", "model", l->scorers.ref_model.text, "reads", "text"));
     name_inputs(l);
 }
 

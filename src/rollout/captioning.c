@@ -54,8 +54,8 @@ bool captioning_init(Captioning *c, const CaptioningOptions *options, const Kern
         return error_set(err, "--max-new-tokens %lld: the model has %zu positions", (long long)options->generate.max_new_tokens,
                          c->captioner->config.text.positions);
     c->options.generate.eos = c->captioner->eos;
-    digest_text(checkpoint_digest(c->captioner->checkpoint, NULL, 0), c->base);
-    digest_text(vit_digest(c->captioner->checkpoint), c->encoder);
+    c->base = digest_text(checkpoint_digest(c->captioner->checkpoint, NULL, 0));
+    c->encoder = digest_text(vit_digest(c->captioner->checkpoint));
     c->preprocess = frame_preprocess(&c->captioner->config.vision, options->crop);
     c->dtype = features_type(c);
     c->frames = xcalloc(options->most + FAILED_MOST, sizeof *c->frames);
@@ -170,7 +170,7 @@ static void write_frame(Captioning *c, Filter *f, const Record *r, size_t i, con
     Packer caption = {0}, attached = {0};
     size_t rows = vit_rows(&c->captioner->vit), cols = c->captioner->config.vision.hidden;
     if (features)
-        features_pack(&attached, c->encoder, c->dtype, features + i * rows * cols, rows, cols);
+        features_pack(&attached, c->encoder.text, c->dtype, features + i * rows * cols, rows, cols);
     for (size_t k = 0; k < c->options.n_return; k++) {
         Generated g = decoder_result(c->decoder, i, k);
         caption_pack(c, &caption, &g, source);

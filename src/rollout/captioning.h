@@ -4,6 +4,7 @@
 #ifndef ROLLOUT_CAPTIONING_H
 #define ROLLOUT_CAPTIONING_H
 
+#include "base/hash.h"
 #include "models/blip2.h"
 #include "decode/decode.h"
 #include "stage/frame.h"
@@ -31,7 +32,7 @@ typedef struct Captioning {
     Tokenizer *tokenizer; /* owned */
     Decoder *decoder;     /* owned */
     Tape *tape;           /* owned */
-    char base[17], encoder[17];
+    Digest base, encoder;
     Preprocess preprocess;
     DType dtype;           /* of features */
     GatheredFrame *frames; /* in the order of the input: at most `most` to be captioned, and some that failed */

@@ -34,7 +34,7 @@ bool follow_open(Follow *f, Captioner *c, Error *err)
     bool ok = path_exists(config, &f->one, err);
     free(config);
     if (ok && f->one)
-        ok = f->has_policy = policy_apply(&f->applied, c, f->base, f->dir, err);
+        ok = f->has_policy = policy_apply(&f->applied, c, f->base.text, f->dir, err);
     return ok;
 }
 
@@ -98,14 +98,14 @@ FollowResult follow_batch(Follow *f, Captioner *c, int64_t index, Error *err)
     if (f->has_policy && f->applied.info.step == wanted)
         return FOLLOW_READY;
     char *folder = step_folder(f->dir, wanted);
-    f->has_policy = policy_apply(&f->applied, c, f->base, folder, err);
+    f->has_policy = policy_apply(&f->applied, c, f->base.text, folder, err);
     free(folder);
     return f->has_policy ? FOLLOW_READY : FOLLOW_FAILED;
 }
 
 const char *follow_digest(const Follow *f)
 {
-    return f->has_policy ? f->applied.info.digest : f->base;
+    return f->has_policy ? f->applied.info.digest.text : f->base.text;
 }
 
 int64_t follow_step(const Follow *f)

@@ -11,13 +11,14 @@
 #ifndef ROLLOUT_FOLLOW_H
 #define ROLLOUT_FOLLOW_H
 
+#include "base/hash.h"
 #include "learn/policy.h"
 
 typedef struct Follow {
     const char *dir; /* NULL: no policy is followed, the captioner's own tensors are used */
     int64_t lag;
     int64_t patience; /* seconds without a vlrm-update at work on the run; 0: for ever */
-    char base[17];
+    Digest base;
     AppliedPolicy applied;
     bool has_policy;
     bool one; /* dir is one policy (a step folder) rather than the folder they are published in */

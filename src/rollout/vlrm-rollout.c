@@ -201,7 +201,7 @@ static void run_loop(Loop *l)
 static void name_inputs(Loop *l)
 {
     json_t *inputs = json_array();
-    inputs_add_text(inputs, "model", l->captioning.base);
+    inputs_add_text(inputs, "model", l->captioning.base.text);
     inputs_add(inputs, "tokenizer", tokenizer_digest(l->captioning.tokenizer));
     if (l->follow.one)
         inputs_add_text(inputs, "policy", follow_digest(&l->follow));
@@ -224,14 +224,13 @@ static void open_all(Loop *l, char **operands, int n)
     co.most = (size_t)opt.decode_batch;
     if (!captioning_init(&l->captioning, &co, kernels, &err))
         die_status(err.status, "%s", err.text);
-    l->follow = (Follow){.dir = opt.policy, .lag = opt.max_lag, .patience = opt.patience};
-    memcpy(l->follow.base, l->captioning.base, sizeof l->follow.base);
+    l->follow = (Follow){.dir = opt.policy, .lag = opt.max_lag, .patience = opt.patience, .base = l->captioning.base};
     if (!follow_open(&l->follow, l->captioning.captioner, &err))
         die_status(err.status, "%s", err.text);
     filter_init(&l->filter, &program, operands, n, (int)opt.zstd, "frames");
     filter_header_set(&l->filter, "kernels", json_string(kernels->name));
     filter_header_set(&l->filter, "compute", json_string(kernels->compute == COMPUTE_BF16 ? "bf16" : "f32"));
-    filter_header_set(&l->filter, "model", json_string(l->captioning.base));
+    filter_header_set(&l->filter, "model", json_string(l->captioning.base.text));
     name_inputs(l);
 }
 

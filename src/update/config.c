@@ -266,8 +266,8 @@ bool config_write(const char *run, const Learner *l, json_t *options, const char
         json_decref(known);
         known = json_deep_copy(upstream);
     }
-    json_object_set_new(digests, "base", json_string(l->base));
-    json_object_set_new(digests, "encoder", json_string(l->encoder));
+    json_object_set_new(digests, "base", json_string(l->base.text));
+    json_object_set_new(digests, "encoder", json_string(l->encoder.text));
     json_object_set_new(digests, "init", *init ? json_string(init) : json_null());
     json_object_set_new(options, "digests", digests);
     json_object_set_new(options, "version", json_string(VLRM_VERSION));

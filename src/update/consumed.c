@@ -59,11 +59,10 @@ static bool read_keys(Consumed *c, int fd, size_t count, Error *err)
 
 static bool digest_check(const Consumed *c, size_t count, const char *expected, Error *err)
 {
-    char found[17];
-    digest_text(c->digest, found);
-    return count == 0 || strcmp(found, expected) == 0 ||
-           error_set_status(err, STATUS_CORRUPT, "%s: digest of %zu ids is %s, the checkpoint expects %s", c->path, count, found,
-                            expected);
+    const Digest found = digest_text(c->digest);
+    return count == 0 || strcmp(found.text, expected) == 0 ||
+           error_set_status(err, STATUS_CORRUPT, "%s: digest of %zu ids is %s, the checkpoint expects %s", c->path, count,
+                            found.text, expected);
 }
 
 bool consumed_open(Consumed *c, const char *path, size_t count, const char *digest, Error *err)

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/hash.h"
+
 /* A group's name is part of the tensor's only where it would not be unique. */
 static const char *prefix_of(const char *group)
 {
@@ -122,12 +124,12 @@ static bool dump_load(Learner *l, const Checkpoint *c, Error *err)
     return ok;
 }
 
-bool dump_init(Learner *l, const char *path, char digest[static 17], Error *err)
+bool dump_init(Learner *l, const char *path, Digest *digest, Error *err)
 {
     Checkpoint *c = path ? checkpoint_open(path, err) : NULL;
     bool ok = !path || (c && dump_load(l, c, err));
     if (ok && c)
-        digest_text(checkpoint_digest(c, NULL, 0), digest);
+        *digest = digest_text(checkpoint_digest(c, NULL, 0));
     checkpoint_free(c);
     return ok;
 }

@@ -2,6 +2,7 @@
 #ifndef UPDATE_DUMP_H
 #define UPDATE_DUMP_H
 
+#include "base/hash.h"
 #include "update/learner.h"
 
 typedef struct Dump {
@@ -23,6 +24,6 @@ MUST_USE bool dump_write(Dump *d, const Learner *l, const Batch *b, const StepRe
  * Starts trained parts from the tensors of the file at path (NULL: does nothing), by the names that dump_write gives them; what
  * it lacks stays as it is. digest: of its tensors. STATUS_MISMATCH where it has none of them.
  */
-MUST_USE bool dump_init(Learner *l, const char *path, char digest[static 17], Error *err);
+MUST_USE bool dump_init(Learner *l, const char *path, Digest *digest, Error *err);
 
 #endif

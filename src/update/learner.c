@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/hash.h"
+
 const char *const learner_groups[LEARNER_GROUPS] = {"query",    "qformer",    "projection", "lora-vision",
                                                     "lora-llm", "value-head", "value-lora"};
 
@@ -72,8 +74,8 @@ Learner *learner_new(const LearnerOptions *options, const Kernels *kernels, Erro
     parameters_init(&l->policy, kernels);
     parameters_init(&l->value, kernels);
     if (!options->count_only) {
-        digest_text(checkpoint_digest(l->captioner->checkpoint, NULL, 0), l->base);
-        digest_text(vit_digest(l->captioner->checkpoint), l->encoder);
+        l->base = digest_text(checkpoint_digest(l->captioner->checkpoint, NULL, 0));
+        l->encoder = digest_text(vit_digest(l->captioner->checkpoint));
     }
     if (!train_parts(l, err) || !train_policy_adapters(l, err) || !train_value(l, err)) {
         learner_free(l);

@@ -12,6 +12,7 @@
 #ifndef UPDATE_LEARNER_H
 #define UPDATE_LEARNER_H
 
+#include "base/hash.h"
 #include "base/options.h"
 #include "learn/policy.h"
 #include "learn/value_head.h"
@@ -47,7 +48,7 @@ typedef struct Learner {
     const Kernels *kernels;
     Tape *tape;           /* owned */
     Captioner *captioner; /* owned */
-    char base[17], encoder[17];
+    Digest base, encoder;
     Parameters policy, value;          /* value: value head and the value pass's LoRA */
     LoraSet *policy_lora, *value_lora; /* owned; policy_lora NULL unless trained */
     ValueHead *head;                   /* owned */

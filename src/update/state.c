@@ -38,13 +38,13 @@ static bool set_write(const Parameters *p, const char *folder, const char *file,
 /* The file must be the one that state.json vouches for: its digest is `expected`. */
 static bool set_load(Parameters *p, const char *folder, const char *file, const char *expected, Error *err)
 {
-    char *path = path_join(folder, file), found[17];
+    char *path = path_join(folder, file);
     Checkpoint *c = checkpoint_open(path, err);
     bool ok = c != NULL;
     if (ok) {
-        digest_text(checkpoint_digest(c, NULL, 0), found);
-        ok = strcmp(found, expected) == 0 ||
-             error_set_status(err, STATUS_CORRUPT, "%s: digest of its tensors is %s, expected %s", path, found, expected);
+        const Digest found = digest_text(checkpoint_digest(c, NULL, 0));
+        ok = strcmp(found.text, expected) == 0 ||
+             error_set_status(err, STATUS_CORRUPT, "%s: digest of its tensors is %s, expected %s", path, found.text, expected);
     }
     ok = ok && parameters_load(p, NULL, PARAMETER_VALUE, "", c, false, err) &&
          parameters_load(p, NULL, PARAMETER_M, "m.", c, false, err) && parameters_load(p, NULL, PARAMETER_V, "v.", c, false, err);
@@ -53,12 +53,12 @@ static bool set_load(Parameters *p, const char *folder, const char *file, const 
     return ok;
 }
 
-static bool set_digest(const char *folder, const char *file, char digest[static 17], Error *err)
+static bool set_digest(const char *folder, const char *file, Digest *digest, Error *err)
 {
     char *path = path_join(folder, file);
     Checkpoint *c = checkpoint_open(path, err);
     if (c)
-        digest_text(checkpoint_digest(c, NULL, 0), digest);
+        *digest = digest_text(checkpoint_digest(c, NULL, 0));
     bool ok = c != NULL;
     checkpoint_free(c);
     free(path);
@@ -83,14 +83,15 @@ static bool value_export(Learner *l, const char *folder, Error *err)
 }
 
 /* Digest of what state.json says: all of it but this digest, in order of keys. */
-static void state_digest(const json_t *state, char digest[static 17])
+static Digest state_digest(const json_t *state)
 {
     json_t *rest = json_deep_copy(state);
     json_object_del(json_object_get(rest, "digests"), "state");
     char *text = json_dumps(rest, JSON_COMPACT | JSON_SORT_KEYS | JSON_REAL_PRECISION(17));
-    digest_text(hash_id(text, strlen(text)), digest);
+    const Digest digest = digest_text(hash_id(text, strlen(text)));
     free(text);
     json_decref(rest);
+    return digest;
 }
 
 /* A file of the checkpoint in `from` under another name; not where there is none, or the file system has no such links. */
@@ -106,22 +107,22 @@ static bool set_link(const char *from, const char *folder, const char *file)
 /* Parameters and state.json; from: a checkpoint of the same step to link to, or NULL. */
 static bool state_fill(Run *run, Learner *l, const char *folder, const char *from, Error *err)
 {
-    char digests[2][17], said[17];
+    Digest digests[2];
     if (!folder_make(folder, err))
         return false;
     for (size_t i = 0; i < 2; i++)
         if ((!set_link(from, folder, set_files[i]) && !set_write(set_of(l, i), folder, set_files[i], err)) ||
-            !set_digest(folder, set_files[i], digests[i], err))
+            !set_digest(folder, set_files[i], &digests[i], err))
             return false;
     off_t written = ftello(run->metrics);
     if (written < 0) /* a checkpoint that said so could never be taken up */
         return error_set(err, "look at %s:", run->metrics_path);
-    json_t *state = json_pack("{s:I, s:I, s:I, s:I, s:o, s:O, s:{s:s, s:s, s:s, s:s}}", "step", (json_int_t)l->step, "next_batch",
-                              (json_int_t)run->next_batch, "consumed", (json_int_t)run->settled, "metrics_bytes",
-                              (json_int_t)written, "signs", signs_json(&run->signs), "options", run->numbers, "digests", "base",
-                              l->base, "policy", digests[0], "value", digests[1], "consumed", run->settled_digest);
-    state_digest(state, said);
-    json_object_set_new(json_object_get(state, "digests"), "state", json_string(said));
+    json_t *state =
+        json_pack("{s:I, s:I, s:I, s:I, s:o, s:O, s:{s:s, s:s, s:s, s:s}}", "step", (json_int_t)l->step, "next_batch",
+                  (json_int_t)run->next_batch, "consumed", (json_int_t)run->settled, "metrics_bytes", (json_int_t)written,
+                  "signs", signs_json(&run->signs), "options", run->numbers, "digests", "base", l->base.text, "policy",
+                  digests[0].text, "value", digests[1].text, "consumed", run->settled_digest.text);
+    json_object_set_new(json_object_get(state, "digests"), "state", json_string(state_digest(state).text));
     bool ok = json_file_write(folder, "state.json", state, err);
     json_decref(state);
     return ok;
@@ -167,7 +168,7 @@ static const char *digest_said(const json_t *root, const char *key)
  */
 static bool state_read(State *s, const char *folder, int64_t step, Error *err)
 {
-    char *path = path_join(folder, "state.json"), found[17];
+    char *path = path_join(folder, "state.json");
     json_t *root = json_file_read(path, err);
     bool ok = root != NULL;
     *s = (State){root,
@@ -180,9 +181,9 @@ static bool state_read(State *s, const char *folder, int64_t step, Error *err)
                  json_integer_value(json_object_get(root, "consumed")),
                  json_integer_value(json_object_get(root, "metrics_bytes"))};
     if (ok) {
-        state_digest(root, found);
-        ok = strcmp(found, digest_said(root, "state")) == 0 ||
-             error_set_status(err, STATUS_CORRUPT, "%s: digest of what it says is %s, expected %s", path, found,
+        const Digest found = state_digest(root);
+        ok = strcmp(found.text, digest_said(root, "state")) == 0 ||
+             error_set_status(err, STATUS_CORRUPT, "%s: digest of what it says is %s, expected %s", path, found.text,
                               digest_said(root, "state"));
     }
     if (ok && step >= 0 && s->step != step)
@@ -203,7 +204,7 @@ static bool state_take(Run *run, Learner *l, const State *s, const char *folder,
 {
     const RunOptions *o = &run->options;
     bool ok =
-        config_agrees(s->options, run->numbers, s->step, o->folder, o->changes, err) && base_agrees(l->base, s, folder, err);
+        config_agrees(s->options, run->numbers, s->step, o->folder, o->changes, err) && base_agrees(l->base.text, s, folder, err);
     for (size_t i = 0; i < 2 && ok; i++)
         ok = set_load(set_of(l, i), folder, set_files[i], s->sets[i], err);
     if (ok) {
@@ -211,9 +212,9 @@ static bool state_take(Run *run, Learner *l, const State *s, const char *folder,
         run->next_batch = s->next_batch;
         run->signs = signs_from_json(json_object_get(s->root, "signs"));
         run->settled = (size_t)s->n_consumed;
-        const size_t n = strnlen(s->consumed, sizeof run->settled_digest - 1); /* none before the first step */
-        memcpy(run->settled_digest, s->consumed, n);
-        run->settled_digest[n] = '\0';
+        const size_t n = strnlen(s->consumed, sizeof run->settled_digest.text - 1); /* none before the first step */
+        memcpy(run->settled_digest.text, s->consumed, n);
+        run->settled_digest.text[n] = '\0';
         note("%s: going on after step %lld, batch %lld", o->folder, (long long)s->step, (long long)s->next_batch);
     }
     return ok;
@@ -267,11 +268,10 @@ static bool metrics_open(Run *run, int64_t bytes, Error *err)
 /* Writes the policy of the learner's step. */
 static bool policy_update(Run *run, const Learner *l, Error *err)
 {
-    PolicyInfo info = {.step = l->step, .lag = run->options.lag};
-    memcpy(info.base, l->base, sizeof info.base);
+    PolicyInfo info = {.step = l->step, .lag = run->options.lag, .base = l->base};
     bool ok = policy_write(run->policy, &info, &l->policy, l->policy_lora, err);
     run->policy_step = l->step;
-    memcpy(run->policy_digest, info.digest, sizeof run->policy_digest);
+    run->policy_digest = info.digest;
     return ok;
 }
 
@@ -282,10 +282,10 @@ const char *run_policy(Run *run, int64_t step, Error *err)
     bool known = run->policy_step == step, ok = known || policy_info(folder, &info, err);
     if (ok && !known) {
         run->policy_step = step;
-        memcpy(run->policy_digest, info.digest, sizeof run->policy_digest);
+        run->policy_digest = info.digest;
     }
     free(folder);
-    return ok ? run->policy_digest : NULL;
+    return ok ? run->policy_digest.text : NULL;
 }
 
 /* States but for the newest ones go; and policies, of which those behind `latest` that --max-lag still samples by are newest. */
@@ -376,7 +376,7 @@ static bool checkpoint(Run *run, Learner *l, Error *err)
 bool run_save(Run *run, Learner *l, const json_t *metrics, Error *err)
 {
     run->settled = run->consumed.count;
-    digest_text(run->consumed.digest, run->settled_digest);
+    run->settled_digest = digest_text(run->consumed.digest);
     bool due = l->step % run->options.checkpoint_every == 0;
     return policy_update(run, l, err) && metrics_append(run, metrics, err) && (!due || checkpoint(run, l, err)) &&
            policy_publish(run->policy, l->step, err) && (!due || prune(run, l->step, -1, err));

@@ -9,6 +9,7 @@
 
 #include <jansson.h>
 
+#include "base/hash.h"
 #include "update/collapse.h"
 #include "update/config.h"
 #include "update/consumed.h"
@@ -29,10 +30,10 @@ typedef struct Run {
     int lock;       /* held while the run is open */
     FILE *metrics;  /* owned: metrics.jsonl, appended to */
     Consumed consumed;
-    size_t settled;          /* ids consumed by the steps taken; those behind are of the batch being read */
-    char settled_digest[17]; /* of those ids */
-    int64_t policy_step;     /* of which policy_digest is known */
-    char policy_digest[17];
+    size_t settled;        /* ids consumed by the steps taken; those behind are of the batch being read */
+    Digest settled_digest; /* of those ids */
+    int64_t policy_step;   /* of which policy_digest is known */
+    Digest policy_digest;
 } Run;
 
 /*

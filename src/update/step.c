@@ -37,7 +37,7 @@ static Field features_find(Step *s, size_t i, real *out, size_t rows, size_t col
         found = kept ? FIELD_OK : FIELD_WRONG;
     } else if (!batch_record(s->batch, i, &r, &arena, s->err)) {
         found = FIELD_WRONG;
-    } else if (features_read(out, &r, s->l->encoder, rows, cols) == FIELD_OK) {
+    } else if (features_read(out, &r, s->l->encoder.text, rows, cols) == FIELD_OK) {
         found = FIELD_OK;
     }
     arena_release(&arena);

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/hash.h"
 #include "base/options.h"
 #include "base/pool.h"
 #include "base/signals.h"
@@ -149,7 +150,7 @@ typedef struct Loop {
     int64_t index;          /* of the batch being read */
     int64_t repeated;       /* ids refused because they had been consumed */
     uint64_t in_batch;      /* data records since the last batch record */
-    char init[17];          /* digest of --init's tensors; "" for none */
+    Digest init;            /* digest of --init's tensors; "" for none */
     Changes changes;        /* of options since the steps before */
     const char *collapsing; /* the metric outside its limits in the step before; NULL for none */
     bool stopped;
@@ -352,7 +353,7 @@ static void follow_input(Loop *loop)
     pack_reset(&loop->upstream);
     pack_raw(&loop->upstream, filter_upstream_raw(&loop->filter));
     if (!opt.replay && loop->index == 0 &&
-        !config_begin(opt.run, loop->learner, settings_json(&program), loop->init, upstream, &loop->changes, &err))
+        !config_begin(opt.run, loop->learner, settings_json(&program), loop->init.text, upstream, &loop->changes, &err))
         die_status(err.status, "%s", err.text);
     if (crop && !option_given(&program, "crop"))
         loop->learner->options.crop = json_is_true(crop);
@@ -383,7 +384,7 @@ static void run_loop(Loop *loop)
 static bool open_run(Loop *loop, Error *err)
 {
     RunOptions ro = {opt.run, opt.keep, opt.keep_every, opt.checkpoint_every, opt.policy.max_lag, &loop->changes};
-    json_t *numbers = settings_numbers(&program, loop->init);
+    json_t *numbers = settings_numbers(&program, loop->init.text);
     if (opt.replay) {
         ro.folder = opt.replay;
         json_object_del(numbers, "init"); /* what it gave is in the state */
@@ -391,7 +392,7 @@ static bool open_run(Loop *loop, Error *err)
     }
     return run_open(&loop->run, &ro, numbers, loop->learner, err) &&
            kept_prune(&loop->run, opt.keep_batches, loop->learner->step, err) &&
-           config_write(opt.run, loop->learner, settings_json(&program), loop->init, NULL, &loop->changes, err) &&
+           config_write(opt.run, loop->learner, settings_json(&program), loop->init.text, NULL, &loop->changes, err) &&
            (!opt.tensorboard || tensorboard_open(&loop->tensorboard, opt.tensorboard, err));
 }
 
@@ -403,7 +404,7 @@ static void open_all(Loop *loop, char **operands, int n)
     opt.policy.off = opt.policy.off || opt.replay; /* it was asked when the step was taken */
     if (!changes_open(&loop->changes, opt.replay ? NULL : opt.run, opt.change_options, &err) ||
         !machine_kernels(&opt.machine, &kernels, &err) || !(loop->learner = learner_new(&opt.learner, kernels, &err)) ||
-        !dump_init(loop->learner, opt.init, loop->init, &err) || !open_run(loop, &err) ||
+        !dump_init(loop->learner, opt.init, &loop->init, &err) || !open_run(loop, &err) ||
         !recorder_open(&loop->recorder, opt.record, &program, &err))
         die_status(err.status, "%s", err.text);
     learner_describe(loop->learner);

@@ -10,6 +10,7 @@
 #include <jansson.h>
 #include <math.h>
 
+#include "base/hash.h"
 #include "base/json_file.h"
 #include "learn/policy.h"
 #include "weights/weights.h"
@@ -118,13 +119,12 @@ static void check_base(const char *policy, const Checkpoint *base)
 {
     Error err = {0};
     PolicyInfo info;
-    char digest[17];
     if (!policy_info(policy, &info, &err))
         weights_die(&err);
-    digest_text(checkpoint_digest(base, NULL, 0), digest);
-    if (strcmp(digest, info.base) != 0)
-        die_status(STATUS_MISMATCH, "%s: is a policy over the base model %s, %s is %s", policy, info.base, checkpoint_path(base),
-                   digest);
+    const Digest digest = digest_text(checkpoint_digest(base, NULL, 0));
+    if (strcmp(digest.text, info.base.text) != 0)
+        die_status(STATUS_MISMATCH, "%s: is a policy over the base model %s, %s is %s", policy, info.base.text,
+                   checkpoint_path(base), digest.text);
 }
 
 static int write_model(const char *base_path, const char *policy, const char *out, const char *dtype)

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/hash.h"
 #include "base/pool.h"
 #include "weights/weights.h"
 
@@ -30,12 +31,10 @@ static bool has_name(const Checkpoint *c, const char *prefix)
 int weights_digest(const char *path, const char *const *prefixes, size_t n)
 {
     Checkpoint *c = weights_open(path);
-    char text[17];
     for (size_t i = 0; i < n; i++)
         if (!has_name(c, prefixes[i]))
             die("%s: no tensor's name begins with %s", path, prefixes[i]);
-    digest_text(checkpoint_digest(c, prefixes, n), text);
-    puts(text);
+    puts(digest_text(checkpoint_digest(c, prefixes, n)).text);
     checkpoint_free(c);
     return STATUS_CLEAN;
 }
