@@ -167,15 +167,15 @@ void value_head_free(ValueHead *h)
 static Tensor *residual_block(Tape *t, void *context, Tensor *x)
 {
     const HeadBlock *b = context;
-    return op_linear_add(t, x, op_gelu(t, op_linear(t, op_layernorm(t, x, &b->norm), &b->up)), &b->down);
+    return op_linear_add_inplace(t, x, op_gelu_inplace(t, op_linear(t, op_layernorm(t, x, &b->norm), &b->up)), &b->down);
 }
 
 Tensor *value_head_forward(Tape *t, const ValueHead *h, Tensor *x)
 {
     for (size_t i = 0; i < h->shape.n; i++)
-        x = h->shape.kind == HEAD_MLP ? op_gelu(t, op_linear(t, x, &h->blocks[i].up))
-                                      : tape_segment(t, residual_block, &h->blocks[i], x, x->rows);
+        x = h->shape.kind == HEAD_MLP ? op_gelu_inplace(t, op_linear(t, x, &h->blocks[i].up))
+                                      : tape_checkpoint(t, residual_block, &h->blocks[i], x, x->rows);
     if (h->shape.kind == HEAD_RESIDUAL)
-        x = op_gelu(t, op_linear(t, x, &h->hidden));
+        x = op_gelu_inplace(t, op_linear(t, x, &h->hidden));
     return op_linear(t, x, &h->out);
 }

@@ -3,17 +3,17 @@
 
 static Tensor *activate(Tape *t, Activation activation, Tensor *x)
 {
-    return activation == ACTIVATION_RELU ? op_relu(t, x) : op_gelu(t, x);
+    return activation == ACTIVATION_RELU ? op_relu_inplace(t, x) : op_gelu_inplace(t, x);
 }
 
 /* x + out(a), then the feed-forward half. a: [rows, d], the attention's result; mark: behind x, before what led to a. */
 static Tensor *finish(Tape *t, const Block *b, const BlockPass *pass, Tensor *x, const Tensor *a, TapeMark mark)
 {
-    Tensor *y = op_linear_add(t, x, a, &b->out);
+    Tensor *y = op_linear_add_inplace(t, x, a, &b->out);
     if (y == x) /* the attention's half left nothing else that is wanted */
         tape_release(t, mark);
     Tensor *h = activate(t, pass->activation, op_linear(t, op_layernorm(t, y, &b->norm2), &b->fc1));
-    return op_linear_add(t, y, h, &b->fc2);
+    return op_linear_add_inplace(t, y, h, &b->fc2);
 }
 
 static Tensor *wanted(Tape *t, const BlockPass *pass, Tensor *x)
@@ -42,7 +42,7 @@ Tensor *block_forward(Tape *t, const Block *block, const BlockPass *pass, Tensor
 {
     BlockContext *c = tape_alloc(t, sizeof *c);
     *c = (BlockContext){block, *pass};
-    return tape_segment(t, forward, c, x, pass->wanted ? pass->n_wanted : x->rows);
+    return tape_checkpoint(t, forward, c, x, pass->wanted ? pass->n_wanted : x->rows);
 }
 
 typedef struct CachedContext {
@@ -73,5 +73,5 @@ Tensor *block_cached(Tape *t, const Block *block, const BlockPass *pass, Tensor 
     if (tape_recording(t))
         bug("decoding with a cache is not recorded");
     CachedContext c = {{block, *pass}, cache_k, cache_v, at};
-    return tape_segment(t, forward_cached, &c, x, pass->wanted ? pass->n_wanted : x->rows);
+    return tape_checkpoint(t, forward_cached, &c, x, pass->wanted ? pass->n_wanted : x->rows);
 }

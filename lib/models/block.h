@@ -25,7 +25,7 @@ typedef struct BlockPass {
     size_t n_wanted;      /* but keys and values. Spans count queries among these */
 } BlockPass;
 
-/* x [rows, d] to [rows, d], or to [n_wanted, d]; one tape_segment. */
+/* x [rows, d] to [rows, d], or to [n_wanted, d]; one tape_checkpoint. */
 Tensor *block_forward(Tape *t, const Block *block, const BlockPass *pass, Tensor *x);
 
 /*

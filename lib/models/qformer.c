@@ -86,7 +86,7 @@ static Tensor *attend(Tape *t, const QformerAttention *a, Tensor *x, const Tenso
                       size_t n, size_t heads)
 {
     Tensor *h = op_attention(t, op_linear(t, x, &a->query), k, v, spans, n, heads, false);
-    return op_layernorm(t, op_linear_add(t, x, h, &a->dense), &a->norm);
+    return op_layernorm(t, op_linear_add_inplace(t, x, h, &a->dense), &a->norm);
 }
 
 static Tensor *self_attend(Tape *t, const QformerAttention *a, Tensor *x, const Span *spans, size_t n, size_t heads)
@@ -96,8 +96,8 @@ static Tensor *self_attend(Tape *t, const QformerAttention *a, Tensor *x, const 
 
 static Tensor *feed_forward(Tape *t, const QformerFfn *f, Tensor *x)
 {
-    Tensor *h = op_gelu(t, op_linear(t, x, &f->up));
-    return op_layernorm(t, op_linear_add(t, x, h, &f->down), &f->norm);
+    Tensor *h = op_gelu_inplace(t, op_linear(t, x, &f->up));
+    return op_layernorm(t, op_linear_add_inplace(t, x, h, &f->down), &f->norm);
 }
 
 /* Cross-attention (where layer i has it) and feed-forward of the query rows [n * queries, hidden]; set j reads image image[j]. */
@@ -144,7 +144,7 @@ Tensor *qformer_queries(Tape *t, const Qformer *q, const QformerMemory *memory)
     for (size_t i = 0; i < q->config.layers; i++) {
         QueryLayer *l = tape_alloc(t, sizeof *l);
         *l = (QueryLayer){q, i, n, *memory, self, cross};
-        x = tape_segment(t, query_layer, l, x, x->rows);
+        x = tape_checkpoint(t, query_layer, l, x, x->rows);
     }
     free(refs);
     return x;
@@ -261,7 +261,7 @@ Tensor *qformer_pairs(Tape *t, const Qformer *q, const QformerMemory *memory, co
         if (last && words)
             *words = op_gather(t, &joined, 1, l.text_refs, l.text_rows);
         PairLayer layer = {q, memory, &l, i, n};
-        x = tape_recording(t) ? pair_layer(t, &layer, x) : tape_segment(t, pair_layer, &layer, x, last ? n * q->queries : l.rows);
+        x = tape_recording(t) ? pair_layer(t, &layer, x) : tape_checkpoint(t, pair_layer, &layer, x, last ? n * q->queries : l.rows);
     }
     layout_release(&l);
     return x;

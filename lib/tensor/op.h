@@ -4,14 +4,14 @@
 
 #include "tensor/ops.h"
 
-/* NULL is fine. */
+/* Whether a gradient is wanted, be its memory there or not. NULL is fine. */
 static inline bool has_grad(const Tensor *t)
 {
-    return t && t->grad;
+    return t && (t->grad || t->grad_later);
 }
 
 /* An op that nobody reads x after may put its result there: nothing is recorded that needs x again. */
-static inline bool op_spends(const Tape *t, const Tensor *x)
+static inline bool op_may_overwrite(const Tape *t, const Tensor *x)
 {
     return !tape_recording(t) && !has_grad(x);
 }

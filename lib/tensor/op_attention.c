@@ -3,15 +3,15 @@
 
 #include <math.h>
 
-typedef struct AttentionNote {
+typedef struct AttentionNode {
     const Tensor *q, *k, *v, *out;
     const Tensor *stats; /* [q rows, heads * 2] */
     AttentionShape shape;
-} AttentionNote;
+} AttentionNode;
 
 static void attention_backward(Tape *t, void *context)
 {
-    const AttentionNote *n = context;
+    const AttentionNode *n = context;
     tape_kernels(t)->attention_backward(n->q->grad, n->k->grad, n->v->grad, n->out->grad, n->out->data, n->stats->data,
                                         n->q->data, n->k->data, n->v->data, &n->shape);
 }
@@ -56,9 +56,9 @@ Tensor *op_attention(Tape *t, const Tensor *q, const Tensor *k, const Tensor *v,
     }
     const Tensor *stats = tape_tensor(t, q->rows, 2 * heads, false);
     tape_kernels(t)->attention(out->data, stats->data, q->data, k->data, v->data, &shape);
-    AttentionNote *n = tape_alloc(t, sizeof *n);
+    AttentionNode *n = tape_alloc(t, sizeof *n);
     shape.spans = op_copy(t, spans, n_spans, sizeof *spans);
-    *n = (AttentionNote){q, k, v, out, stats, shape};
-    tape_note(t, attention_backward, n);
+    *n = (AttentionNode){q, k, v, out, stats, shape};
+    tape_node(t, attention_backward, n);
     return out;
 }

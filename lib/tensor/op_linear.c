@@ -2,12 +2,12 @@
  * https://arxiv.org/abs/2106.09685). */
 #include "tensor/op.h"
 
-typedef struct LinearNote {
+typedef struct LinearNode {
     const Tensor *residual, *x, *y; /* residual: NULL: none */
     const Linear *layer;
     const Lora *lora;     /* NULL: none */
     const Tensor *scaled; /* [m, r]: scale x A^T */
-} LinearNote;
+} LinearNode;
 
 static bool leads_to_gradient(const Tensor *x, const Linear *layer, const Lora *lora)
 {
@@ -47,7 +47,7 @@ static const Tensor *lora_forward(Tape *t, const Tensor *x, const Lora *l, Tenso
 }
 
 /* In the forward pass this was h = scale x A^T, y += h B^T. */
-static void lora_backward(Tape *t, const LinearNote *n)
+static void lora_backward(Tape *t, const LinearNode *n)
 {
     const Kernels *k = tape_kernels(t);
     const Lora *l = n->lora;
@@ -71,7 +71,7 @@ static void lora_backward(Tape *t, const LinearNote *n)
 
 static void linear_backward(Tape *t, void *context)
 {
-    const LinearNote *n = context;
+    const LinearNode *n = context;
     const Kernels *k = tape_kernels(t);
     const Tensor *w = &n->layer->weight, *b = &n->layer->bias;
     const real *dy = n->y->grad;
@@ -95,7 +95,7 @@ static Tensor *linear(Tape *t, Tensor *residual, const Tensor *x, const Linear *
     check_shapes(x, layer, lora);
     const Tensor *w = &layer->weight;
     bool leads = has_grad(residual) || leads_to_gradient(x, layer, lora);
-    bool spent = residual && op_spends(t, residual);
+    bool spent = residual && op_may_overwrite(t, residual);
     TapeMark mark = tape_mark(t);
     Tensor *y = residual ? tape_tensor_onto(t, residual, leads) : tape_tensor(t, x->rows, w->rows, leads);
     multiply(t, y, x, w, layer->bias.data, false);
@@ -107,9 +107,9 @@ static Tensor *linear(Tape *t, Tensor *residual, const Tensor *x, const Linear *
         return residual;
     }
     if (leads && tape_recording(t)) {
-        LinearNote *n = tape_alloc(t, sizeof *n);
-        *n = (LinearNote){residual, x, y, layer, lora, scaled};
-        tape_note(t, linear_backward, n);
+        LinearNode *n = tape_alloc(t, sizeof *n);
+        *n = (LinearNode){residual, x, y, layer, lora, scaled};
+        tape_node(t, linear_backward, n);
     }
     return y;
 }
@@ -119,7 +119,7 @@ Tensor *op_linear(Tape *t, const Tensor *x, const Linear *layer)
     return linear(t, NULL, x, layer);
 }
 
-Tensor *op_linear_add(Tape *t, Tensor *residual, const Tensor *x, const Linear *layer)
+Tensor *op_linear_add_inplace(Tape *t, Tensor *residual, const Tensor *x, const Linear *layer)
 {
     op_expect_real("linear", residual);
     op_expect("linear", "rows of the residual", residual->rows, x->rows);

@@ -1,15 +1,15 @@
 /* Row-wise normalisation: layer norm (Ba et al. 2016, https://arxiv.org/abs/1607.06450) and unit length. */
 #include "tensor/op.h"
 
-typedef struct NormNote {
+typedef struct NormNode {
     const Tensor *x, *y;
     const Norm *norm;          /* layer norm only */
     const Tensor *mean, *rstd; /* [rows, 1]; unit length keeps |x| in rstd */
-} NormNote;
+} NormNode;
 
 static void layernorm_backward(Tape *t, void *context)
 {
-    const NormNote *n = context;
+    const NormNode *n = context;
     tape_kernels(t)->layernorm_backward(n->x->grad, n->norm->gamma.grad, n->norm->beta.grad, n->y->grad, n->x->data,
                                         n->mean->data, n->rstd->data, n->norm->gamma.data, n->x->rows, n->x->cols);
 }
@@ -25,16 +25,16 @@ Tensor *op_layernorm(Tape *t, const Tensor *x, const Norm *norm)
     tape_kernels(t)->layernorm(y->data, mean->data, rstd->data, x->data, norm->gamma.data, norm->beta.data, norm->eps, x->rows,
                                x->cols);
     if (leads && tape_recording(t)) {
-        NormNote *n = tape_alloc(t, sizeof *n);
-        *n = (NormNote){x, y, norm, mean, rstd};
-        tape_note(t, layernorm_backward, n);
+        NormNode *n = tape_alloc(t, sizeof *n);
+        *n = (NormNode){x, y, norm, mean, rstd};
+        tape_node(t, layernorm_backward, n);
     }
     return y;
 }
 
 static void normalise_backward(Tape *t, void *context)
 {
-    const NormNote *n = context;
+    const NormNode *n = context;
     tape_kernels(t)->normalise_backward(n->x->grad, n->y->grad, n->y->data, n->rstd->data, n->x->rows, n->x->cols);
 }
 
@@ -45,9 +45,9 @@ Tensor *op_normalise(Tape *t, const Tensor *x)
     const Tensor *length = tape_tensor(t, x->rows, 1, false);
     tape_kernels(t)->normalise(y->data, length->data, x->data, x->rows, x->cols);
     if (has_grad(x) && tape_recording(t)) {
-        NormNote *n = tape_alloc(t, sizeof *n);
-        *n = (NormNote){.x = x, .y = y, .rstd = length};
-        tape_note(t, normalise_backward, n);
+        NormNode *n = tape_alloc(t, sizeof *n);
+        *n = (NormNode){.x = x, .y = y, .rstd = length};
+        tape_node(t, normalise_backward, n);
     }
     return y;
 }

@@ -3,14 +3,14 @@
 
 #include <string.h>
 
-typedef struct EmbedNote {
+typedef struct EmbedNode {
     const Tensor *table, *y;
     const int32_t *ids;
-} EmbedNote;
+} EmbedNode;
 
 static void embed_backward(Tape *t, void *context)
 {
-    const EmbedNote *n = context;
+    const EmbedNode *n = context;
     tape_kernels(t)->embed_backward(n->table->grad, n->y->grad, n->ids, n->y->rows, n->y->cols);
 }
 
@@ -22,23 +22,23 @@ Tensor *op_embed(Tape *t, const Tensor *table, const int32_t *ids, size_t n)
     Tensor *y = tape_tensor(t, n, table->cols, has_grad(table));
     tape_kernels(t)->embed(y->data, table->type, table->data, ids, n, table->cols);
     if (has_grad(table) && tape_recording(t)) {
-        EmbedNote *note = tape_alloc(t, sizeof *note);
-        *note = (EmbedNote){table, y, op_copy(t, ids, n, sizeof *ids)};
-        tape_note(t, embed_backward, note);
+        EmbedNode *note = tape_alloc(t, sizeof *note);
+        *note = (EmbedNode){table, y, op_copy(t, ids, n, sizeof *ids)};
+        tape_node(t, embed_backward, note);
     }
     return y;
 }
 
-typedef struct GatherNote {
+typedef struct GatherNode {
     const Tensor *const *sources;
     size_t n_sources;
     const RowRef *refs;
     const Tensor *y;
-} GatherNote;
+} GatherNode;
 
 static void gather_backward(Tape *t, void *context)
 {
-    const GatherNote *n = context;
+    const GatherNode *n = context;
     TapeMark mark = tape_mark(t);
     real **grads = tape_alloc(t, n->n_sources * sizeof *grads); /* one per source, NULL where it has none */
     for (size_t i = 0; i < n->n_sources; i++)
@@ -73,21 +73,21 @@ Tensor *op_gather(Tape *t, const Tensor *const *sources, size_t n_sources, const
     Tensor *y = tape_tensor(t, n, sources[0]->cols, leads);
     tape_kernels(t)->gather(y->data, data, refs, n, y->cols);
     if (leads && tape_recording(t)) {
-        GatherNote *note = tape_alloc(t, sizeof *note);
-        *note = (GatherNote){op_copy(t, sources, n_sources, sizeof(Tensor *)), n_sources, op_copy(t, refs, n, sizeof *refs), y};
-        tape_note(t, gather_backward, note);
+        GatherNode *note = tape_alloc(t, sizeof *note);
+        *note = (GatherNode){op_copy(t, sources, n_sources, sizeof(Tensor *)), n_sources, op_copy(t, refs, n, sizeof *refs), y};
+        tape_node(t, gather_backward, note);
     }
     return y;
 }
 
-typedef struct MeanNote {
+typedef struct MeanNode {
     const Tensor *x, *y;
     const size_t *first, *count;
-} MeanNote;
+} MeanNode;
 
 static void mean_backward(Tape *t, void *context)
 {
-    const MeanNote *n = context;
+    const MeanNode *n = context;
     tape_kernels(t)->mean_rows_backward(n->x->grad, n->y->grad, n->first, n->count, n->y->rows, n->y->cols);
 }
 
@@ -100,9 +100,9 @@ Tensor *op_mean_rows(Tape *t, const Tensor *x, const size_t *first, const size_t
     Tensor *y = tape_tensor(t, n, x->cols, has_grad(x));
     tape_kernels(t)->mean_rows(y->data, x->data, first, count, n, x->cols);
     if (has_grad(x) && tape_recording(t)) {
-        MeanNote *note = tape_alloc(t, sizeof *note);
-        *note = (MeanNote){x, y, op_copy(t, first, n, sizeof *first), op_copy(t, count, n, sizeof *count)};
-        tape_note(t, mean_backward, note);
+        MeanNode *note = tape_alloc(t, sizeof *note);
+        *note = (MeanNode){x, y, op_copy(t, first, n, sizeof *first), op_copy(t, count, n, sizeof *count)};
+        tape_node(t, mean_backward, note);
     }
     return y;
 }

@@ -15,12 +15,12 @@
 
 enum { BLOCK = 256, COLUMNS = 8192, STREAMED_ROWS = 512 };
 
-typedef struct LogpNote {
+typedef struct LogpNode {
     const Tensor *x, *table, *logp;
     const Tensor *lse;   /* [n, 1] */
     const Tensor *slope; /* as x: d logp / d x; NULL where x has no gradient */
     const int32_t *targets;
-} LogpNote;
+} LogpNode;
 
 /* Blocks are of nearly equal size: the table is read for each. */
 static size_t block_rows(const Tensor *x, size_t first)
@@ -35,7 +35,7 @@ static void logits_of(const Kernels *k, real *logits, const Tensor *x, const Ten
 }
 
 /* In the forward pass this was logits = x table^T: dtable += dlogits^T x. */
-static void table_backward(Tape *t, const LogpNote *n)
+static void table_backward(Tape *t, const LogpNode *n)
 {
     const Kernels *k = tape_kernels(t);
     const Tensor *x = n->x, *table = n->table;
@@ -52,7 +52,7 @@ static void table_backward(Tape *t, const LogpNote *n)
 
 static void token_logp_backward(Tape *t, void *context)
 {
-    const LogpNote *n = context;
+    const LogpNode *n = context;
     if (has_grad(n->x)) /* dx[i] += dlogp[i] slope[i] */
         tape_kernels(t)->axpy_rows(n->x->grad, n->logp->grad, tensor_data(n->slope), n->x->rows, n->x->cols);
     if (has_grad(n->table))
@@ -69,7 +69,7 @@ static void check_shapes(const Tensor *x, const Tensor *table, const int32_t *ta
 }
 
 /* slope = d logp / d x of rows first .., whose logits are overwritten. */
-static void slope_of(Tape *t, const LogpNote *n, real *logits, size_t first, size_t rows)
+static void slope_of(Tape *t, const LogpNode *n, real *logits, size_t first, size_t rows)
 {
     const Kernels *k = tape_kernels(t);
     const Tensor *table = n->table;
@@ -85,7 +85,7 @@ static void slope_of(Tape *t, const LogpNote *n, real *logits, size_t first, siz
 }
 
 /* Fills in logp, lse, entropy (NULL: none) and slope (NULL: none), a block of rows after the other. */
-static void token_logp_forward(Tape *t, const LogpNote *n, double *entropy)
+static void token_logp_forward(Tape *t, const LogpNode *n, double *entropy)
 {
     const Kernels *k = tape_kernels(t);
     const Tensor *x = n->x, *table = n->table;
@@ -117,7 +117,7 @@ static double log_sum(double a, double b)
 }
 
 /* logp of rows first .., a part of the vocabulary after the other. */
-static void stream_rows(Tape *t, const LogpNote *n, size_t first, size_t rows)
+static void stream_rows(Tape *t, const LogpNode *n, size_t first, size_t rows)
 {
     const Kernels *k = tape_kernels(t);
     const Tensor *table = n->table;
@@ -152,7 +152,7 @@ static void stream_rows(Tape *t, const LogpNote *n, size_t first, size_t rows)
     tape_release(t, mark);
 }
 
-static void token_logp_streamed(Tape *t, const LogpNote *n)
+static void token_logp_streamed(Tape *t, const LogpNode *n)
 {
     for (size_t i = 0; i < n->x->rows; i += STREAMED_ROWS)
         stream_rows(t, n, i, n->x->rows - i < STREAMED_ROWS ? n->x->rows - i : STREAMED_ROWS);
@@ -163,8 +163,8 @@ Tensor *op_token_logp(Tape *t, const Tensor *x, const Tensor *table, const int32
     check_shapes(x, table, targets);
     bool recorded = (has_grad(x) || has_grad(table)) && tape_recording(t);
     Tensor *logp = tape_tensor(t, x->rows, 1, has_grad(x) || has_grad(table));
-    LogpNote *n = tape_alloc(t, sizeof *n);
-    *n = (LogpNote){.x = x, .table = table, .logp = logp, .lse = tape_tensor(t, x->rows, 1, false)};
+    LogpNode *n = tape_alloc(t, sizeof *n);
+    *n = (LogpNode){.x = x, .table = table, .logp = logp, .lse = tape_tensor(t, x->rows, 1, false)};
     n->slope = recorded && has_grad(x) ? tape_tensor(t, x->rows, x->cols, false) : NULL;
     n->targets = recorded ? op_copy(t, targets, x->rows, sizeof *targets) : targets;
     if (recorded || entropy)
@@ -172,6 +172,6 @@ Tensor *op_token_logp(Tape *t, const Tensor *x, const Tensor *table, const int32
     else
         token_logp_streamed(t, n);
     if (recorded)
-        tape_note(t, token_logp_backward, n);
+        tape_node(t, token_logp_backward, n);
     return logp;
 }

@@ -49,15 +49,15 @@ Tensor *op_linear(Tape *t, const Tensor *x, const Linear *layer);
  * y = residual + x W^T + b + adapter: what x W^T + b is by itself nobody needs. residual is a result of this pass that no later
  * op reads: its gradient begins as y's, in the same memory. Not recorded, residual itself is y and leaves nothing on the stack.
  */
-Tensor *op_linear_add(Tape *t, Tensor *residual, const Tensor *x, const Linear *layer);
+Tensor *op_linear_add_inplace(Tape *t, Tensor *residual, const Tensor *x, const Linear *layer);
 
 /* Row-wise layer normalisation (Ba et al. 2016). */
 Tensor *op_layernorm(Tape *t, const Tensor *x, const Norm *norm);
 
 /* erf form. Nobody else reads x later: not recorded, x is overwritten and returned. */
-Tensor *op_gelu(Tape *t, Tensor *x);
+Tensor *op_gelu_inplace(Tape *t, Tensor *x);
 /* In place: x is overwritten and returned, its gradient later as well. Nobody else may have read x. */
-Tensor *op_relu(Tape *t, Tensor *x);
+Tensor *op_relu_inplace(Tape *t, Tensor *x);
 Tensor *op_add(Tape *t, const Tensor *a, const Tensor *b);
 
 /*

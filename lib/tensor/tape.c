@@ -1,4 +1,4 @@
-/* The tape; see tape.h. Data and gradients lie on a device stack; notes, Tensor structs and contexts on a host stack. */
+/* The tape; see tape.h. Data and gradients lie on a device stack; nodes, Tensor structs and contexts on a host stack. */
 #include "tensor/tape.h"
 
 #include <stdlib.h>
@@ -6,19 +6,19 @@
 #include "tensor/op.h"
 #include "tensor/stack.h"
 
-typedef struct Note Note;
-struct Note {
-    Note *before;
+typedef struct Node Node;
+struct Node {
+    Node *before;
     void (*backward)(Tape *t, void *context);
     void *context;
 };
 
-/* PROBE: a segment finds out whether its result leads to a gradient: gradients are marked (grad = data), nothing is noted. */
+/* PROBE: checkpointing finds out whether a result leads to a gradient: tensors say that they want one, no node is made. */
 typedef enum Mode { MODE_OFF, MODE_RECORD, MODE_PROBE } Mode;
 
 /*
- * A segment that keeps what it computed, but not its gradients: they get memory when the backward pass comes to the segment, and
- * give it back when that leaves it. Until then a tensor is marked as in a probe.
+ * A function whose results are kept, but not their gradients: they get memory when the backward pass comes to it, and give it
+ * back when that leaves it. Until then a tensor only says that it wants one (grad_later).
  */
 typedef struct Scoped Scoped;
 struct Scoped {
@@ -33,12 +33,12 @@ typedef struct Scope {
 struct Tape {
     const Kernels *kernels; /* borrowed */
     Stack device, host;
-    Note *last;
-    size_t n_notes;
+    Node *last;
+    size_t n_nodes;
     Mode mode;
     Adapter adapter;
-    bool segments, step;
-    Scope *scope; /* the segment being recorded; NULL outside */
+    bool checkpointing, step;
+    Scope *scope; /* of the function being recorded; NULL outside */
 };
 
 static void *host_new(size_t bytes)
@@ -54,7 +54,7 @@ Tape *tape_new(const Kernels *kernels)
     Tape *t = xcalloc(1, sizeof *t);
     t->kernels = kernels;
     t->adapter = ADAPTER_NONE;
-    t->segments = true;
+    t->checkpointing = true;
     stack_init(&t->device, kernels->memory_new, kernels->memory_free);
     stack_init(&t->host, host_new, free);
     return t;
@@ -106,9 +106,9 @@ bool tape_in_step(const Tape *t)
     return t->step;
 }
 
-void tape_segments(Tape *t, bool on)
+void tape_checkpointing(Tape *t, bool on)
 {
-    t->segments = on;
+    t->checkpointing = on;
 }
 
 void tape_forbid_growth(Tape *t, bool forbid)
@@ -129,20 +129,27 @@ static size_t matrix_bytes(size_t rows, size_t cols)
     return n;
 }
 
-/* Gives x a zeroed gradient, or in a probe the mark of one. */
-static void give_grad(Tape *t, Tensor *x)
+/* Memory for x's gradient, zeroed. */
+static void grad_new(Tape *t, Tensor *x)
 {
     size_t bytes = matrix_bytes(x->rows, x->cols);
+    x->grad = stack_push(&t->device, bytes);
+    x->grad_later = false;
+    t->kernels->zero(x->grad, bytes);
+}
+
+/* Gives x a gradient, now or later. */
+static void give_grad(Tape *t, Tensor *x)
+{
     if (t->mode == MODE_RECORD && t->scope) {
         Scoped *s = tape_alloc(t, sizeof *s);
         *s = (Scoped){t->scope->last, x};
         t->scope->last = s;
-        x->grad = x->data;
+        x->grad_later = true;
     } else if (t->mode == MODE_RECORD) {
-        x->grad = stack_push(&t->device, bytes);
-        t->kernels->zero(x->grad, bytes);
+        grad_new(t, x);
     } else if (t->mode == MODE_PROBE) {
-        x->grad = x->data;
+        x->grad_later = true;
     }
 }
 
@@ -158,7 +165,7 @@ Tensor *tape_tensor(Tape *t, size_t rows, size_t cols, bool wants_grad)
 
 Tensor *tape_tensor_onto(Tape *t, const Tensor *x, bool wants_grad)
 {
-    bool has_memory = t->mode == MODE_RECORD && x->grad && x->grad != x->data;
+    bool has_memory = t->mode == MODE_RECORD && x->grad;
     Tensor *y = tape_tensor(t, x->rows, x->cols, wants_grad && !has_memory);
     if (has_memory)
         y->grad = x->grad;
@@ -179,46 +186,43 @@ void *tape_alloc(Tape *t, size_t bytes)
 
 TapeMark tape_mark(Tape *t)
 {
-    StackMark device = stack_mark(&t->device), host = stack_mark(&t->host);
-    return (TapeMark){
-        {(uintptr_t)device.block, device.used, device.total, (uintptr_t)host.block, host.used, host.total, t->n_notes}};
+    return (TapeMark){stack_mark(&t->device), stack_mark(&t->host), t->n_nodes};
 }
 
-static void last_note_drop(Tape *t)
+static void last_node_drop(Tape *t)
 {
     t->last = t->last->before;
-    t->n_notes--;
+    t->n_nodes--;
 }
 
 void tape_release(Tape *t, TapeMark mark)
 {
-    const uint64_t *at = mark.at;
-    while (t->n_notes > at[6])
-        last_note_drop(t);
-    stack_pop(&t->device, (StackMark){(StackBlock *)(uintptr_t)at[0], at[1], at[2]});
-    stack_pop(&t->host, (StackMark){(StackBlock *)(uintptr_t)at[3], at[4], at[5]});
+    while (t->n_nodes > mark.n_nodes)
+        last_node_drop(t);
+    stack_pop(&t->device, mark.device);
+    stack_pop(&t->host, mark.host);
 }
 
 void tape_reset(Tape *t)
 {
-    tape_release(t, (TapeMark){{0}});
+    tape_release(t, (TapeMark){0});
 }
 
-void tape_note(Tape *t, void (*backward)(Tape *, void *), void *context)
+void tape_node(Tape *t, void (*backward)(Tape *, void *), void *context)
 {
     if (t->mode != MODE_RECORD)
         return;
-    Note *n = tape_alloc(t, sizeof *n);
-    *n = (Note){t->last, backward, context};
+    Node *n = tape_alloc(t, sizeof *n);
+    *n = (Node){t->last, backward, context};
     t->last = n;
-    t->n_notes++;
+    t->n_nodes++;
 }
 
-static void run_back_to(Tape *t, size_t n_notes)
+static void run_back_to(Tape *t, size_t n_nodes)
 {
-    while (t->n_notes > n_notes) {
-        Note *n = t->last;
-        last_note_drop(t);
+    while (t->n_nodes > n_nodes) {
+        Node *n = t->last;
+        last_node_drop(t);
         n->backward(t, n->context);
     }
 }
@@ -227,70 +231,81 @@ void tape_backward_since(Tape *t, TapeMark mark)
 {
     Mode mode = t->mode;
     t->mode = MODE_OFF;
-    run_back_to(t, mark.at[6]);
+    run_back_to(t, mark.n_nodes);
     t->mode = mode;
 }
 
 void tape_backward(Tape *t)
 {
-    tape_backward_since(t, (TapeMark){{0}});
+    tape_backward_since(t, (TapeMark){0});
 }
 
-typedef struct Segment {
+/*
+ * Checkpointing, y = f(x), nested as f likes. Time runs to the right, the device stack upwards:
+ *
+ *   forward   | x | y |  f's own results  |        mode PROBE: f computes, and its results say whether y leads to a gradient
+ *             | x | y |                            what f left is released: y alone stays, and a node that knows f, its context and x
+ *   backward  | x | y |  f's own results, their gradients  |      mode RECORD: f once more, from the same x; y's gradient goes
+ *             | x | y |                                           to the second y, and the new nodes run back to here
+ *
+ * Everything of f is thus on the stack twice, never at the same time as that of another f. The second pass computes the same
+ * bits: f is a function of x, its context and the adapter in force, which the node remembers.
+ *
+ * With checkpointing off, f's results stay from the first pass on, and only their gradients come and go: the node made before f
+ * (scope_leave) runs after its nodes, the one made behind it (scope_enter) before them.
+ */
+typedef struct Checkpointed {
     Tensor *(*f)(Tape *, void *, Tensor *);
     void *context;
     const Tensor *x, *y;
     Adapter adapter;
-} Segment;
+} Checkpointed;
 
-/* Computes f again, recording this time, and runs its notes back. */
-static void segment_backward(Tape *t, void *context)
+/* Computes f again, recording this time, and runs its nodes back. */
+static void checkpointed_backward(Tape *t, void *context)
 {
-    const Segment *s = context;
+    const Checkpointed *s = context;
     TapeMark mark = tape_mark(t);
     Mode mode = t->mode;
     Adapter adapter = t->adapter;
-    size_t n_notes = t->n_notes;
+    size_t n_nodes = t->n_nodes;
     t->mode = MODE_RECORD;
     t->adapter = s->adapter;
     Tensor x = *s->x;
     Tensor *y = s->f(t, s->context, &x);
     t->kernels->axpy(y->grad, 1, s->y->grad, tensor_size(y));
     t->mode = MODE_OFF;
-    run_back_to(t, n_notes);
+    run_back_to(t, n_nodes);
     t->mode = mode;
     t->adapter = adapter;
     tape_release(t, mark);
 }
 
 /* f without what it leaves on the stack; its result goes into y. Says whether the result leads to a gradient. */
-static bool segment_forward(Tape *t, const Segment *s, Tensor *y)
+static bool checkpointed_forward(Tape *t, const Checkpointed *s, Tensor *y)
 {
     TapeMark mark = tape_mark(t);
     Mode mode = t->mode;
     t->mode = mode == MODE_OFF ? MODE_OFF : MODE_PROBE;
     Tensor x = *s->x;
     const Tensor *result = s->f(t, s->context, &x);
-    op_expect("segment", "rows of the result", result->rows, y->rows);
-    op_expect("segment", "columns of the result", result->cols, y->cols);
+    op_expect("checkpoint", "rows of the result", result->rows, y->rows);
+    op_expect("checkpoint", "columns of the result", result->cols, y->cols);
     if (result->data != y->data)
         t->kernels->copy(y->data, result->data, matrix_bytes(y->rows, y->cols));
-    bool leads = result->grad;
+    bool leads = has_grad(result);
     t->mode = mode;
     tape_release(t, mark);
     return leads;
 }
 
-/* Backwards a segment begins at its end: gradients get their memory. */
+/* Backwards f begins at its end: gradients get their memory. */
 static void scope_enter(Tape *t, void *context)
 {
     Scope *scope = context;
     scope->mark = tape_mark(t);
-    for (Scoped *s = scope->last; s; s = s->before) {
-        size_t bytes = matrix_bytes(s->tensor->rows, s->tensor->cols);
-        s->tensor->grad = stack_push(&t->device, bytes);
-        t->kernels->zero(s->tensor->grad, bytes);
-    }
+    for (Scoped *s = scope->last; s; s = s->before)
+        grad_new(t, s->tensor);
 }
 
 static void scope_leave(Tape *t, void *context)
@@ -298,10 +313,10 @@ static void scope_leave(Tape *t, void *context)
     const Scope *scope = context;
     for (Scoped *s = scope->last; s; s = s->before)
         s->tensor->grad = NULL;
-    stack_pop(&t->device, (StackMark){(StackBlock *)(uintptr_t)scope->mark.at[0], scope->mark.at[1], scope->mark.at[2]});
+    stack_pop(&t->device, scope->mark.device);
 }
 
-/* The segment's result is read and added to outside: it leaves the scope, with a gradient of its own. */
+/* f's result is read and added to outside: it leaves the scope, with a gradient of its own. */
 static void scope_give(Tape *t, Scope *scope, Tensor *y)
 {
     for (Scoped **s = &scope->last; *s; s = &(*s)->before)
@@ -312,31 +327,31 @@ static void scope_give(Tape *t, Scope *scope, Tensor *y)
         }
 }
 
-static Tensor *segment_kept(Tape *t, Tensor *(*f)(Tape *, void *, Tensor *), void *context, Tensor *x)
+static Tensor *checkpointing_off(Tape *t, Tensor *(*f)(Tape *, void *, Tensor *), void *context, Tensor *x)
 {
     if (t->mode != MODE_RECORD)
         return f(t, context, x);
     Scope *outer = t->scope, *scope = tape_alloc(t, sizeof *scope);
     *scope = (Scope){0};
-    tape_note(t, scope_leave, scope);
+    tape_node(t, scope_leave, scope);
     t->scope = scope;
     Tensor *y = f(t, context, x);
     t->scope = outer;
     scope_give(t, scope, y);
-    tape_note(t, scope_enter, scope);
+    tape_node(t, scope_enter, scope);
     return y;
 }
 
-Tensor *tape_segment(Tape *t, Tensor *(*f)(Tape *, void *, Tensor *), void *context, Tensor *x, size_t rows)
+Tensor *tape_checkpoint(Tape *t, Tensor *(*f)(Tape *, void *, Tensor *), void *context, Tensor *x, size_t rows)
 {
-    if (!t->segments)
-        return segment_kept(t, f, context, x);
-    Segment *s = tape_alloc(t, sizeof *s);
-    Tensor *y = rows == x->rows && op_spends(t, x) ? x : tape_tensor(t, rows, x->cols, false);
-    *s = (Segment){f, context, x, y, t->adapter};
-    if (segment_forward(t, s, y)) {
+    if (!t->checkpointing)
+        return checkpointing_off(t, f, context, x);
+    Checkpointed *s = tape_alloc(t, sizeof *s);
+    Tensor *y = rows == x->rows && op_may_overwrite(t, x) ? x : tape_tensor(t, rows, x->cols, false);
+    *s = (Checkpointed){f, context, x, y, t->adapter};
+    if (checkpointed_forward(t, s, y)) {
         give_grad(t, y);
-        tape_note(t, segment_backward, s);
+        tape_node(t, checkpointed_backward, s);
     }
     return y;
 }

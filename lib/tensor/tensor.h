@@ -36,9 +36,10 @@ void dtype_convert_bytes(DType to, void *dst, DType from, const void *src, size_
 
 typedef struct Tensor {
     void *data;        /* rows * cols values of `type` */
-    real *grad;        /* same shape; NULL: no gradient is wanted. Backward passes add to it */
+    real *grad;        /* same shape; NULL: it has no memory. Backward passes add to it */
     size_t rows, cols; /* a vector is one row */
     DType type;        /* DTYPE_REAL for activations and trained parameters */
+    bool grad_later;   /* a gradient is wanted, and gets its memory in the backward pass (tape.h: checkpointing) */
 } Tensor;
 
 /* The values of an activation or trained parameter. */

@@ -13,60 +13,60 @@ static double block_reals(double d, double inner)
 }
 
 /* Of a stack of blocks, per row: each one's values and its result's gradient, one block's gradients; or only results. */
-static double stack_reals(double d, double inner, double layers, bool segments)
+static double stack_reals(double d, double inner, double layers, bool checkpointing)
 {
     double block = block_reals(d, inner);
-    return segments ? 2 * d * layers + 2 * block : (block + d) * layers + block;
+    return checkpointing ? 2 * d * layers + 2 * block : (block + d) * layers + block;
 }
 
 /* The encoder is recorded only when it is trained; else its features alone are there, as they are and normed. */
-static double vision_reals(const Learner *l, bool segments)
+static double vision_reals(const Learner *l, bool checkpointing)
 {
     const VisionConfig *v = &l->captioner->config.vision;
     double rows = (double)vit_rows(&l->captioner->vit), d = (double)v->hidden, inner = 2 * (double)v->mlp;
-    return rows * (2 * d + (l->train_vision ? stack_reals(d, inner, (double)v->layers, segments) : 0));
+    return rows * (2 * d + (l->train_vision ? stack_reals(d, inner, (double)v->layers, checkpointing) : 0));
 }
 
 /* Of the image's keys and values there are as many as it has rows, and gradients of them. */
-static double qformer_reals(const Learner *l, bool segments)
+static double qformer_reals(const Learner *l, bool checkpointing)
 {
     const QformerConfig *q = &l->captioner->config.qformer;
     double h = (double)q->hidden, layers = (double)q->layers, queries = (double)l->captioner->config.queries;
     double crosses = ceil(layers / (double)q->cross_frequency);
-    return queries * (stack_reals(h, 2 * (double)q->mlp, layers, segments) + (segments ? 2 : crosses + 1) * 4 * h) +
+    return queries * (stack_reals(h, 2 * (double)q->mlp, layers, checkpointing) + (checkpointing ? 2 : crosses + 1) * 4 * h) +
            (double)vit_rows(&l->captioner->vit) * crosses * 4 * h;
 }
 
 /* The language model's activations, and on top of them those of a pass, value or policy, of which one is there at a time. */
-static size_t caption_bytes(const Learner *l, size_t n_tokens, bool segments, bool images_kept)
+static size_t caption_bytes(const Learner *l, size_t n_tokens, bool checkpointing, bool images_kept)
 {
     const OptConfig *o = &l->captioner->config.text;
     double d = (double)o->hidden, tokens = (double)n_tokens, rows = (double)l->captioner->config.queries + tokens;
-    double opt = rows * (4 * d + stack_reals(d, (double)o->ffn, (double)o->layers, segments));
-    double images = vision_reals(l, segments) + qformer_reals(l, segments);
+    double opt = rows * (4 * d + stack_reals(d, (double)o->ffn, (double)o->layers, checkpointing));
+    double images = vision_reals(l, checkpointing) + qformer_reals(l, checkpointing);
     double values = tokens * 72 * d + (images_kept ? images : 0), policy = images + tokens * (double)o->vocabulary;
     return (size_t)((opt + fmax(values, policy)) * sizeof(real));
 }
 
-size_t plan_bytes(const Learner *l, size_t n_tokens, bool segments)
+size_t plan_bytes(const Learner *l, size_t n_tokens, bool checkpointing)
 {
-    return caption_bytes(l, n_tokens, segments, false);
+    return caption_bytes(l, n_tokens, checkpointing, false);
 }
 
-static size_t batch_bytes(const Learner *l, const Batch *b, bool segments, bool images_kept)
+static size_t batch_bytes(const Learner *l, const Batch *b, bool checkpointing, bool images_kept)
 {
     size_t bytes = 0;
     for (size_t i = 0; i < b->n; i++)
-        bytes += caption_bytes(l, b->episodes[i].n, segments, images_kept);
+        bytes += caption_bytes(l, b->episodes[i].n, checkpointing, images_kept);
     return bytes;
 }
 
 /* How many captions from `first` on fit, but no more than `share` bytes need: a small rest would be no cheaper. At least one. */
-static size_t captions_that_fit(const Learner *l, const Batch *b, size_t first, size_t share, bool segments)
+static size_t captions_that_fit(const Learner *l, const Batch *b, size_t first, size_t share, bool checkpointing)
 {
     size_t n = 0, used = 0;
     while (first + n < b->n && used < share) {
-        used += plan_bytes(l, b->episodes[first + n].n, segments);
+        used += plan_bytes(l, b->episodes[first + n].n, checkpointing);
         if (n > 0 && used > l->memory)
             break;
         n++;
@@ -83,7 +83,7 @@ static size_t longest(const Batch *b)
 }
 
 /* Layers are computed again only where keeping them would leave too few rows to a product. */
-static bool wants_segments(const Learner *l, const Batch *b)
+static bool wants_checkpointing(const Learner *l, const Batch *b)
 {
     size_t tokens = longest(b), rows = l->captioner->config.queries + tokens, whole = plan_bytes(l, tokens, false);
     return whole * b->n > l->memory && l->memory / whole * rows < ROWS_WANTED;
@@ -91,18 +91,18 @@ static bool wants_segments(const Learner *l, const Batch *b)
 
 bool plan_keeps_images(const Learner *l, const Batch *b)
 {
-    return batch_bytes(l, b, wants_segments(l, b), true) <= l->memory;
+    return batch_bytes(l, b, wants_checkpointing(l, b), true) <= l->memory;
 }
 
 bool plan_run(Learner *l, const Batch *b, StepReport *report, bool (*pass)(void *, size_t, size_t), void *context)
 {
-    bool segments = wants_segments(l, b);
-    size_t bytes = batch_bytes(l, b, segments, false), parts = (bytes + l->memory - 1) / l->memory;
+    bool checkpointing = wants_checkpointing(l, b);
+    size_t bytes = batch_bytes(l, b, checkpointing, false), parts = (bytes + l->memory - 1) / l->memory;
     size_t share = parts ? bytes / parts : 0;
-    tape_segments(l->tape, segments);
+    tape_checkpointing(l->tape, checkpointing);
     report->micro_batches = 0;
     for (size_t first = 0, n; first < b->n; first += n) {
-        n = captions_that_fit(l, b, first, share, segments);
+        n = captions_that_fit(l, b, first, share, checkpointing);
         if (!pass(context, first, n))
             return false;
         report->micro_batches++;

@@ -10,7 +10,7 @@
 #include "update/learner.h"
 
 /* Runs pass(context, first, n) over the batch; stops and returns false when it does. Layers are computed again in the backward
- * pass (tape_segments) only where keeping them would leave micro-batches too small to be efficient. */
+ * pass (tape_checkpointing) only where keeping them would leave micro-batches too small to be efficient. */
 MUST_USE bool plan_run(Learner *l, const Batch *batch, StepReport *report, bool (*pass)(void *context, size_t first, size_t n),
                        void *context);
 
@@ -18,6 +18,6 @@ MUST_USE bool plan_run(Learner *l, const Batch *batch, StepReport *report, bool 
 bool plan_keeps_images(const Learner *l, const Batch *batch);
 
 /* Bytes of activations that one caption of n tokens takes, with or without keeping every layer; an estimate from above. */
-size_t plan_bytes(const Learner *l, size_t n_tokens, bool segments);
+size_t plan_bytes(const Learner *l, size_t n_tokens, bool checkpointing);
 
 #endif

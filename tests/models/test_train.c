@@ -153,9 +153,9 @@ static void test_segments(void **state)
         const size_t bytes = tensor_size(&p.items[i]->value) * sizeof(real);
         kept[i] = memcpy(xmalloc(bytes), p.items[i]->value.grad, bytes);
     }
-    tape_segments(c->tape, false);
+    tape_checkpointing(c->tape, false);
     gradients(&own, captioner_output, &p);
-    tape_segments(c->tape, true);
+    tape_checkpointing(c->tape, true);
     for (size_t i = 0; i < p.count; i++) {
         if (memcmp(kept[i], p.items[i]->value.grad, tensor_size(&p.items[i]->value) * sizeof(real)) != 0)
             fail_msg("%s: the gradient changes with recomputation", p.items[i]->name);

@@ -151,7 +151,7 @@ static Tensor *linear_add(Tape *t, World *w)
 {
     Tensor *x = leaf(w, 5, 9), *residual = leaf(w, 5, 7), *weight = leaf(w, 7, 9), *bias = leaf(w, 1, 7);
     w->linear[0] = (Linear){.weight = *weight, .bias = *bias};
-    return op_linear_add(t, residual, x, &w->linear[0]);
+    return op_linear_add_inplace(t, residual, x, &w->linear[0]);
 }
 
 /* Nothing but the residual wants a gradient. */
@@ -159,7 +159,7 @@ static Tensor *linear_add_only(Tape *t, World *w)
 {
     Tensor *x = frozen(w, 67, 5, DTYPE_REAL), *residual = leaf(w, 67, 6), *weight = frozen(w, 6, 5, DTYPE_BF16);
     w->linear[0] = (Linear){.weight = *weight};
-    return op_linear_add(t, residual, x, &w->linear[0]);
+    return op_linear_add_inplace(t, residual, x, &w->linear[0]);
 }
 
 /* As in a transformer: the layer's input is the residual, through an activation that overwrites. */
@@ -168,7 +168,7 @@ static Tensor *linear_add_relu(Tape *t, World *w)
     Tensor *x = leaf(w, 4, 6), *up = leaf(w, 9, 6), *down = leaf(w, 6, 9);
     w->linear[0] = (Linear){.weight = *up};
     w->linear[1] = (Linear){.weight = *down};
-    return op_linear_add(t, x, op_relu(t, op_linear(t, x, &w->linear[0])), &w->linear[1]);
+    return op_linear_add_inplace(t, x, op_relu_inplace(t, op_linear(t, x, &w->linear[0])), &w->linear[1]);
 }
 
 /* norms */
@@ -207,14 +207,14 @@ static Tensor *normalise_rows(Tape *t, World *w)
 
 static Tensor *gelu_odd(Tape *t, World *w)
 {
-    return op_gelu(t, leaf(w, 3, 17));
+    return op_gelu_inplace(t, leaf(w, 3, 17));
 }
 
 /* Of a copy: relu overwrites what it is given, and a leaf is used again. */
 static Tensor *relu_odd(Tape *t, World *w)
 {
     const Tensor *x = leaf(w, 1, 33);
-    return op_relu(t, op_gather(t, &x, 1, (const RowRef[]){{0, 0}}, 1));
+    return op_relu_inplace(t, op_gather(t, &x, 1, (const RowRef[]){{0, 0}}, 1));
 }
 
 static Tensor *add_two(Tape *t, World *w)
@@ -319,10 +319,10 @@ static Tensor *layer_run(Tape *t, void *context, Tensor *x)
     Tensor *h = op_layernorm(t, x, &w->norm[l->at]);
     h = op_linear(t, h, &w->linear[l->at]);
     h = op_attention(t, h, h, h, spans, 2, 2, true);
-    return op_add(t, x, op_gelu(t, h));
+    return op_add(t, x, op_gelu_inplace(t, h));
 }
 
-static Tensor *segments_two(Tape *t, World *w)
+static Tensor *checkpoint_two(Tape *t, World *w)
 {
     static Layer layers[2];
     Tensor *x = leaf(w, 5, 4);
@@ -336,7 +336,7 @@ static Tensor *segments_two(Tape *t, World *w)
     }
     for (size_t i = 0; i < 2; i++) {
         tape_adapter(t, i == 0 ? ADAPTER_VALUE : ADAPTER_NONE);
-        x = tape_segment(t, layer_run, &layers[i], x, x->rows);
+        x = tape_checkpoint(t, layer_run, &layers[i], x, x->rows);
     }
     tape_adapter(t, ADAPTER_NONE);
     return x;
@@ -346,10 +346,10 @@ static Tensor *segments_two(Tape *t, World *w)
 static Tensor *layer_pair(Tape *t, void *context, Tensor *x)
 {
     Layer *l = context;
-    return tape_segment(t, layer_run, &l[1], tape_segment(t, layer_run, &l[0], x, x->rows), x->rows);
+    return tape_checkpoint(t, layer_run, &l[1], tape_checkpoint(t, layer_run, &l[0], x, x->rows), x->rows);
 }
 
-static Tensor *segments_nested(Tape *t, World *w)
+static Tensor *checkpoint_nested(Tape *t, World *w)
 {
     static Layer layers[2];
     Tensor *x = leaf(w, 5, 4);
@@ -359,7 +359,7 @@ static Tensor *segments_nested(Tape *t, World *w)
         w->norm[i] = (Norm){*gamma, *beta, 1e-5};
         w->linear[i] = (Linear){.weight = *weight};
     }
-    return tape_segment(t, layer_pair, layers, x, x->rows);
+    return tape_checkpoint(t, layer_pair, layers, x, x->rows);
 }
 
 /* A segment that gives some rows of what it was given. */
@@ -370,14 +370,14 @@ static Tensor *layer_of_some(Tape *t, void *context, Tensor *x)
     return op_gather(t, &y, 1, some, 2);
 }
 
-static Tensor *segments_fewer(Tape *t, World *w)
+static Tensor *checkpoint_fewer(Tape *t, World *w)
 {
     static Layer layer;
     Tensor *x = leaf(w, 5, 4), *gamma = leaf(w, 1, 4), *beta = leaf(w, 1, 4), *weight = leaf(w, 4, 4);
     layer = (Layer){w, 0};
     w->norm[0] = (Norm){*gamma, *beta, 1e-5};
     w->linear[0] = (Linear){.weight = *weight};
-    return tape_segment(t, layer_of_some, &layer, x, 2);
+    return tape_checkpoint(t, layer_of_some, &layer, x, 2);
 }
 
 /* Two pre-norm blocks: each sum goes on in its residual's gradient, from the last block down to x. */
@@ -385,12 +385,12 @@ static Tensor *layer_sums(Tape *t, void *context, Tensor *x)
 {
     const Layer *l = context;
     const World *w = l->w;
-    Tensor *y = op_linear_add(t, x, op_gelu(t, op_layernorm(t, x, &w->norm[l->at])), &w->linear[2 * l->at]);
-    Tensor *h = op_relu(t, op_linear(t, op_layernorm(t, y, &w->norm[l->at]), &w->linear[2 * l->at]));
-    return op_linear_add(t, y, h, &w->linear[2 * l->at + 1]);
+    Tensor *y = op_linear_add_inplace(t, x, op_gelu_inplace(t, op_layernorm(t, x, &w->norm[l->at])), &w->linear[2 * l->at]);
+    Tensor *h = op_relu_inplace(t, op_linear(t, op_layernorm(t, y, &w->norm[l->at]), &w->linear[2 * l->at]));
+    return op_linear_add_inplace(t, y, h, &w->linear[2 * l->at + 1]);
 }
 
-static Tensor *segments_sums(Tape *t, World *w)
+static Tensor *checkpoint_sums(Tape *t, World *w)
 {
     static Layer layers[2];
     Tensor *x = leaf(w, 5, 4);
@@ -402,7 +402,7 @@ static Tensor *segments_sums(Tape *t, World *w)
         w->linear[2 * i + 1] = (Linear){.weight = *down};
     }
     for (size_t i = 0; i < 2; i++)
-        x = tape_segment(t, layer_sums, &layers[i], x, x->rows);
+        x = tape_checkpoint(t, layer_sums, &layers[i], x, x->rows);
     return x;
 }
 
@@ -442,10 +442,10 @@ static const Case cases[] = {
     {"logp_trained", logp_trained},
     {"logp_frozen", logp_frozen},
     {"logp_blocks", logp_blocks},
-    {"segments_two", segments_two},
-    {"segments_nested", segments_nested},
-    {"segments_fewer", segments_fewer},
-    {"segments_sums", segments_sums},
+    {"checkpoint_two", checkpoint_two},
+    {"checkpoint_nested", checkpoint_nested},
+    {"checkpoint_fewer", checkpoint_fewer},
+    {"checkpoint_sums", checkpoint_sums},
 };
 
 enum { N_CASES = sizeof cases / sizeof cases[0] };

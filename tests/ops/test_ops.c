@@ -97,16 +97,16 @@ static void test_gradients(void **state)
     }
 }
 
-static void test_segments_same_bits(void **state)
+static void test_checkpointing_same_bits(void **state)
 {
     (void)state;
     for (size_t i = 0; i < N_CASES; i++) {
-        if (strncmp(cases[i].name, "segments", 8) != 0)
+        if (strncmp(cases[i].name, "checkpoint", 10) != 0)
             continue;
         Tape *t = tape_new(kernels_cpu(COMPUTE_AUTO));
         World w[2] = {{.name = cases[i].name}, {.name = cases[i].name}};
         for (int on = 0; on < 2; on++) {
-            tape_segments(t, on);
+            tape_checkpointing(t, on);
             loss(t, &cases[i], &w[on]);
             gradients(t, &cases[i], &w[on]);
         }
@@ -131,7 +131,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_gradients),
-        cmocka_unit_test(test_segments_same_bits),
+        cmocka_unit_test(test_checkpointing_same_bits),
     };
     return cmocka_run_group_tests(tests, pool_start, NULL);
 }

@@ -64,11 +64,11 @@ static void test_only_gradients_are_recorded(void **state)
     (void)state;
     tape_record(tape, true);
     Tensor *x = tape_input(tape, 2, 4, ones, false);
-    assert_null(op_gelu(tape, op_add(tape, x, x))->grad);
+    assert_null(op_gelu_inplace(tape, op_add(tape, x, x))->grad);
     Tensor *p = tape_input(tape, 2, 4, ones, true);
-    assert_non_null(op_gelu(tape, p)->grad);
+    assert_non_null(op_gelu_inplace(tape, p)->grad);
     tape_record(tape, false);
-    assert_null(op_gelu(tape, x)->grad);
+    assert_null(op_gelu_inplace(tape, x)->grad);
     assert_null(tape_input(tape, 2, 4, ones, true)->grad);
 }
 
@@ -77,11 +77,11 @@ static void test_notes_run_once_backwards(void **state)
     (void)state;
     int *calls = tape_alloc(tape, 3 * sizeof *calls);
     memset(calls, 0, 3 * sizeof *calls);
-    tape_note(tape, count_call, &calls[0]); /* not recording: ignored */
+    tape_node(tape, count_call, &calls[0]); /* not recording: ignored */
     tape_record(tape, true);
-    tape_note(tape, count_call, &calls[1]);
+    tape_node(tape, count_call, &calls[1]);
     TapeMark mark = tape_mark(tape);
-    tape_note(tape, count_call, &calls[2]);
+    tape_node(tape, count_call, &calls[2]);
     tape_release(tape, mark); /* and its note with it */
     tape_backward(tape);
     tape_backward(tape);
@@ -95,7 +95,7 @@ static void test_gradients_add(void **state)
     (void)state;
     tape_record(tape, true);
     const Tensor *x = tape_input(tape, 1, 4, ones, true);
-    const Tensor *y = op_add(tape, op_relu(tape, op_add(tape, x, x)), x);
+    const Tensor *y = op_add(tape, op_relu_inplace(tape, op_add(tape, x, x)), x);
     memcpy(y->grad, ones, 4 * sizeof(real));
     tape_backward(tape);
     for (size_t i = 0; i < 4; i++)
@@ -150,19 +150,19 @@ static Tensor *wide(Tape *t, void *context, Tensor *x)
     (void)context;
     Tensor *y = x;
     for (int i = 0; i < 10; i++)
-        y = op_gelu(t, y);
+        y = op_gelu_inplace(t, y);
     return y;
 }
 
-static size_t peak_of(bool segments)
+static size_t peak_of(bool checkpointing)
 {
     Tape *t = tape_new(kernels_cpu(COMPUTE_F32));
-    tape_segments(t, segments);
+    tape_checkpointing(t, checkpointing);
     tape_record(t, true);
     real *zeros = calloc(100 * 1000, sizeof *zeros);
     Tensor *x = tape_input(t, 100, 1000, zeros, true), *y = x;
     for (int i = 0; i < 10; i++)
-        y = tape_segment(t, wide, NULL, y, y->rows);
+        y = tape_checkpoint(t, wide, NULL, y, y->rows);
     memset(y->grad, 0, tensor_size(y) * sizeof(real));
     tape_backward(t);
     size_t peak = tape_peak(t);
@@ -187,18 +187,18 @@ static void test_unrecorded_segments_take_turns(void **state)
     real values[1000], recorded[1000];
     for (size_t i = 0; i < 1000; i++)
         values[i] = (real)i / 250 - 2;
-    tape_segments(tape, false);
+    tape_checkpointing(tape, false);
     tape_record(tape, true);
     Tensor *y = tape_input(tape, 10, 100, values, true);
     for (int i = 0; i < 10; i++)
-        y = tape_segment(tape, wide, NULL, y, 10);
+        y = tape_checkpoint(tape, wide, NULL, y, 10);
     memcpy(recorded, y->data, sizeof recorded);
     for (int segments = 0; segments < 2; segments++) {
         Tape *t = tape_new(kernels_cpu(COMPUTE_F32));
-        tape_segments(t, segments);
+        tape_checkpointing(t, checkpointing);
         Tensor *x = y = tape_input(t, 10, 100, values, false);
         for (int i = 0; i < 10; i++)
-            y = tape_segment(t, wide, NULL, y, 10);
+            y = tape_checkpoint(t, wide, NULL, y, 10);
         assert_true(y->data == x->data && tape_peak(t) < 2 * sizeof recorded);
         assert_memory_equal(y->data, recorded, sizeof recorded);
         tape_free(t);
@@ -219,15 +219,15 @@ static void test_unrecorded_sums_are_in_place(void **state)
     const Tensor *x = tape_input(tape, 2, 4, ones, false);
     Tensor *residual = tape_input(tape, 2, 4, ones, false);
     void *top = tape_tensor(tape, 1, 1, false)->data;
-    assert_ptr_equal(op_linear_add(tape, residual, x, &layer), residual);
+    assert_ptr_equal(op_linear_add_inplace(tape, residual, x, &layer), residual);
     assert_ptr_equal(tape_tensor(tape, 1, 1, false)->data, (char *)top + 64);
     for (size_t i = 0; i < 8; i++)
         assert_true(tensor_data(residual)[i] == 6);
     tape_record(tape, true);
     Tensor *trained = tape_input(tape, 2, 4, ones, true);
     tape_record(tape, false);
-    assert_true(tensor_data(op_linear_add(tape, trained, x, &layer))[0] == 6 && tensor_data(trained)[0] == 1);
-    assert_true(op_gelu(tape, trained) != trained && tape_segment(tape, same, NULL, trained, 2) != trained);
+    assert_true(tensor_data(op_linear_add_inplace(tape, trained, x, &layer))[0] == 6 && tensor_data(trained)[0] == 1);
+    assert_true(op_gelu_inplace(tape, trained) != trained && tape_checkpoint(tape, same, NULL, trained, 2) != trained);
     for (size_t i = 0; i < 8; i++)
         assert_true(tensor_data(trained)[i] == 1);
 }
@@ -237,8 +237,8 @@ static void test_segment_of_nothing(void **state)
     (void)state;
     tape_record(tape, true);
     Tensor *x = tape_input(tape, 1, 4, ones, true), *frozen = tape_input(tape, 1, 4, ones, false);
-    assert_null(tape_segment(tape, wide, NULL, frozen, 1)->grad);
-    const Tensor *y = tape_segment(tape, same, NULL, x, 1);
+    assert_null(tape_checkpoint(tape, wide, NULL, frozen, 1)->grad);
+    const Tensor *y = tape_checkpoint(tape, same, NULL, x, 1);
     memcpy(y->grad, ones, 4 * sizeof(real));
     tape_backward(tape);
     for (size_t i = 0; i < 4; i++)

@@ -16,7 +16,7 @@ enum { LOG_EVERY = 200 };
 void lesson_begin(Lesson *l, const LessonOptions *options, Binder *binder)
 {
     *l = (Lesson){.options = *options, .binder = binder, .tape = tape_new(binder->kernels), .step = -1};
-    tape_segments(l->tape, false); /* small models: memory is there, time is not */
+    tape_checkpointing(l->tape, false); /* small models: memory is there, time is not */
     parameters_init(&l->parameters, binder->kernels);
 }
 
