@@ -71,7 +71,7 @@ void candidates_fetch(Candidates *s, const real *logits, size_t rows)
     if (s->k > MOST_LISTED || s->k > s->vocabulary)
         s->k = 1;
     s->logits = logits;
-    s->kernels->likeliest(s->values, s->ids, s->lse, logits, rows, s->vocabulary, s->k);
+    s->kernels->top_k(s->values, s->ids, s->lse, logits, rows, s->vocabulary, s->k);
     for (size_t i = 0; i < rows; i++) {
         real *values = s->values + i * s->k;
         int32_t *ids = s->ids + i * s->k;

@@ -140,7 +140,7 @@ typedef struct Kernels {
      * first, of equals the lower id first; lse[i] = log of the sum of exponentials of row i (sums in double). NaN is never among
      * them; places left over hold -INFINITY and id 0.
      */
-    void (*likeliest)(real *values, int32_t *ids, double *lse, const real *logits, size_t rows, size_t cols, size_t k);
+    void (*top_k)(real *values, int32_t *ids, double *lse, const real *logits, size_t rows, size_t cols, size_t k);
 
     /* Optimizer. */
     double (*sum_squares)(const real *x, size_t n);

@@ -299,9 +299,9 @@ static void mirror_token_logp_backward(real *dlogits, const real *dlogp, const r
 }
 
 /* What it finds is host memory in every table. */
-static void mirror_likeliest(real *values, int32_t *ids, double *lse, const real *logits, size_t rows, size_t cols, size_t k)
+static void mirror_top_k(real *values, int32_t *ids, double *lse, const real *logits, size_t rows, size_t cols, size_t k)
 {
-    device->likeliest(values, ids, lse, in(logits, rows * cols), rows, cols, k);
+    device->top_k(values, ids, lse, in(logits, rows * cols), rows, cols, k);
     back();
 }
 
@@ -365,7 +365,7 @@ static const Kernels *mirror_of(const Kernels *under)
         .mean_rows_backward = mirror_mean_rows_backward,
         .token_logp = mirror_token_logp,
         .token_logp_backward = mirror_token_logp_backward,
-        .likeliest = mirror_likeliest,
+        .top_k = mirror_top_k,
         .sum_squares = mirror_sum_squares,
         .clamp = mirror_clamp,
         .scale = mirror_scale,

@@ -199,7 +199,7 @@ static void logits(void)
 }
 
 /* The k largest of every row by counting, for each value, how many come before it; NaN is nowhere, left over places are empty. */
-static void likeliest_by_rank(real *values, int32_t *ids, const real *x, size_t cols, size_t k)
+static void top_k_by_rank(real *values, int32_t *ids, const real *x, size_t cols, size_t k)
 {
     for (size_t i = 0; i < k; i++) {
         values[i] = -INFINITY;
@@ -217,20 +217,20 @@ static void likeliest_by_rank(real *values, int32_t *ids, const real *x, size_t 
 }
 
 /* Also against plain, and each row alone. */
-static void check_likeliest(const real *logits, size_t rows, size_t cols, size_t k)
+static void check_top_k(const real *logits, size_t rows, size_t cols, size_t k)
 {
-    what = "likeliest";
+    what = "top_k";
     real *values = buffer(rows * k), *expected = buffer(k), *alone = buffer(k), *lse = buffer(rows), *plain_lse = buffer(rows);
     int32_t *ids = malloc(3 * rows * k * sizeof *ids), *expected_ids = ids + rows * k, *alone_ids = ids + 2 * rows * k;
     double *sums = malloc((2 * rows + 1) * sizeof *sums);
-    fast->likeliest(values, ids, sums, logits, rows, cols, k);
+    fast->top_k(values, ids, sums, logits, rows, cols, k);
     for (size_t i = 0; i < rows; i++) {
         const real *x = logits + i * cols;
         if (cols <= 2000)
-            likeliest_by_rank(expected, expected_ids, x, cols, k);
+            top_k_by_rank(expected, expected_ids, x, cols, k);
         else
-            plain->likeliest(expected, expected_ids, sums + 2 * rows, x, 1, cols, k);
-        fast->likeliest(alone, alone_ids, sums + rows + i, x, 1, cols, k);
+            plain->top_k(expected, expected_ids, sums + 2 * rows, x, 1, cols, k);
+        fast->top_k(alone, alone_ids, sums + rows + i, x, 1, cols, k);
         for (size_t j = 0; j < k; j++) {
             if (values[i * k + j] != expected[j] || ids[i * k + j] != expected_ids[j])
                 fail_msg("%s (%s), %zu of %zu: place %zu of row %zu has %g of token %d, expected %g of %d", what, fast->name, k,
@@ -242,7 +242,7 @@ static void check_likeliest(const real *logits, size_t rows, size_t cols, size_t
             fail_msg("%s (%s): the sum of row %zu differs when alone", what, fast->name, i);
         lse[i] = (real)sums[i];
     }
-    plain->likeliest(values, ids, sums, logits, rows, cols, k);
+    plain->top_k(values, ids, sums, logits, rows, cols, k);
     for (size_t i = 0; i < rows; i++)
         plain_lse[i] = (real)sums[i];
     check(lse, plain_lse, rows, tolerance_functions);
@@ -252,7 +252,7 @@ static void check_likeliest(const real *logits, size_t rows, size_t cols, size_t
 }
 
 /* Rows of drawn numbers; of few different ones, so that there are ties; with forbidden tokens; and with NaN. */
-static void likeliest(void)
+static void top_k(void)
 {
     static const size_t columns[] = {1, 5, 33, 1000, 1999, 8193, 50273}, most[] = {1, 2, 7, 64, 129};
     enum { ROWS = 5 };
@@ -268,7 +268,7 @@ static void likeliest(void)
                 x[3 * cols + j] = j % 3 ? x[3 * cols + j] : NAN;
                 x[4 * cols + j] = j + 1 < cols ? -INFINITY : 1; /* all but the last are forbidden */
             }
-            check_likeliest(x, ROWS, cols, k);
+            check_top_k(x, ROWS, cols, k);
         }
 }
 
@@ -418,7 +418,7 @@ TEST(rows_moved)
 TEST(many_rows_moved)
 TEST(elements)
 TEST(logits)
-TEST(likeliest)
+TEST(top_k)
 TEST(rows_added)
 TEST(attentions)
 TEST(attention_alone)
@@ -428,7 +428,7 @@ static int run_all(int threads)
     pool_init(threads);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_norms),    cmocka_unit_test(test_rows_moved), cmocka_unit_test(test_many_rows_moved),
-        cmocka_unit_test(test_elements), cmocka_unit_test(test_likeliest),  cmocka_unit_test(test_rows_added),
+        cmocka_unit_test(test_elements), cmocka_unit_test(test_top_k),  cmocka_unit_test(test_rows_added),
         cmocka_unit_test(test_logits),   cmocka_unit_test(test_attentions), cmocka_unit_test(test_attention_alone),
         cmocka_unit_test(test_memory),
     };

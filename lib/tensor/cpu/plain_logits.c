@@ -64,17 +64,17 @@ static void token_logp_backward(real *dlogits, const real *dlogp, const real *lo
     pool_run(token_logp_backward_part, &w, rows);
 }
 
-typedef struct LikeliestWork {
+typedef struct TopKWork {
     real *values;
     int32_t *ids;
     double *lse;
     const real *logits;
     size_t cols, k;
-} LikeliestWork;
+} TopKWork;
 
-static void likeliest_part(void *context, size_t i)
+static void top_k_part(void *context, size_t i)
 {
-    const LikeliestWork *w = context;
+    const TopKWork *w = context;
     const real *x = w->logits + i * w->cols;
     Largest largest = {.values = w->values + i * w->k, .ids = w->ids + i * w->k, .k = w->k};
     for (size_t j = 0; j < w->cols; j++)
@@ -86,15 +86,15 @@ static void likeliest_part(void *context, size_t i)
     w->lse[i] = top + log(sum);
 }
 
-static void likeliest(real *values, int32_t *ids, double *lse, const real *logits, size_t rows, size_t cols, size_t k)
+static void top_k(real *values, int32_t *ids, double *lse, const real *logits, size_t rows, size_t cols, size_t k)
 {
-    LikeliestWork w = {values, ids, lse, logits, cols, k};
-    pool_run(likeliest_part, &w, rows);
+    TopKWork w = {values, ids, lse, logits, cols, k};
+    pool_run(top_k_part, &w, rows);
 }
 
 void plain_logits_fill(Kernels *k)
 {
-    k->likeliest = likeliest;
+    k->top_k = top_k;
     k->token_logp = token_logp;
     k->token_logp_backward = token_logp_backward;
 }

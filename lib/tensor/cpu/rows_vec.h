@@ -210,11 +210,11 @@ typedef struct Piece {
     double sum; /* of e^(x - top) */
 } Piece;
 
-typedef struct LikeliestWork {
+typedef struct TopKWork {
     Piece *pieces; /* [rows, per_row] */
     const real *logits;
     size_t cols, per_row;
-} LikeliestWork;
+} TopKWork;
 
 /* Where the list is full, whole vectors are compared with its last: few have anything larger. */
 static void piece_largest(Largest *l, const real *x, size_t first, size_t end)
@@ -243,9 +243,9 @@ static double piece_sum(const real *x, float top, size_t first, size_t end)
     return total;
 }
 
-static void likeliest_part(void *context, size_t part)
+static void top_k_part(void *context, size_t part)
 {
-    const LikeliestWork *w = context;
+    const TopKWork *w = context;
     Piece *p = &w->pieces[part];
     const real *x = w->logits + part / w->per_row * w->cols;
     size_t first = part % w->per_row * PIECE, end = size_min(w->cols, first + PIECE);
@@ -268,7 +268,7 @@ static double pieces_join(Largest *row, const Piece *pieces, size_t n)
     return top + log(sum);
 }
 
-static void likeliest(real *values, int32_t *ids, double *lse, const real *logits, size_t rows, size_t cols, size_t k)
+static void top_k(real *values, int32_t *ids, double *lse, const real *logits, size_t rows, size_t cols, size_t k)
 {
     size_t per_row = (cols + PIECE - 1) / PIECE, n = rows * per_row, room = (k + MOST_LISTED - 1) / MOST_LISTED * MOST_LISTED;
     Piece *pieces = scratch(SCRATCH_PIECES, n * (sizeof *pieces + room * (sizeof *values + sizeof *ids)));
@@ -276,7 +276,7 @@ static void likeliest(real *values, int32_t *ids, double *lse, const real *logit
     int32_t *at = (int32_t *)(found + n * k);
     for (size_t i = 0; i < n; i++)
         pieces[i] = (Piece){.largest = {.values = found + i * k, .ids = at + i * k, .k = k}};
-    pool_run(likeliest_part, &(LikeliestWork){pieces, logits, cols, per_row}, n);
+    pool_run(top_k_part, &(TopKWork){pieces, logits, cols, per_row}, n);
     for (size_t i = 0; i < rows; i++) {
         Largest row = {.values = values + i * k, .ids = ids + i * k, .k = k};
         lse[i] = pieces_join(&row, pieces + i * per_row, per_row);
@@ -285,7 +285,7 @@ static void likeliest(real *values, int32_t *ids, double *lse, const real *logit
 
 void VEC_NAME(rows)(Kernels *t)
 {
-    t->likeliest = likeliest;
+    t->top_k = top_k;
     layernorm_backward_lower = t->layernorm_backward;
     t->layernorm = layernorm;
     t->layernorm_backward = layernorm_backward;

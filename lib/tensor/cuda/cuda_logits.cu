@@ -88,7 +88,7 @@ static __device__ inline Place block_first(Place x)
 }
 
 /* A block per row. The k largest one after the other: each is the first behind the last. */
-static __global__ void likeliest_kernel(real *values, int32_t *ids, double *lse, const real *logits, size_t cols, size_t k)
+static __global__ void top_k_kernel(real *values, int32_t *ids, double *lse, const real *logits, size_t cols, size_t k)
 {
     size_t i = blockIdx.x;
     const real *x = logits + i * cols;
@@ -116,14 +116,14 @@ static __global__ void likeliest_kernel(real *values, int32_t *ids, double *lse,
         lse[i] = (double)max + log(sum);
 }
 
-static void likeliest(real *values, int32_t *ids, double *lse, const real *logits, size_t rows, size_t cols, size_t k)
+static void top_k(real *values, int32_t *ids, double *lse, const real *logits, size_t rows, size_t cols, size_t k)
 {
     if (rows == 0)
         return;
     double *sums = (double *)cuda_scratch(rows * sizeof *sums);
     real *found = (real *)cuda_scratch(rows * k * sizeof *found);
     int32_t *places = (int32_t *)cuda_scratch(rows * k * sizeof *places);
-    likeliest_kernel<<<(unsigned)rows, THREADS>>>(found, places, sums, logits, cols, k);
+    top_k_kernel<<<(unsigned)rows, THREADS>>>(found, places, sums, logits, cols, k);
     CHECK(cudaGetLastError());
     CHECK(cudaMemcpy(values, found, rows * k * sizeof *values, cudaMemcpyDeviceToHost));
     CHECK(cudaMemcpy(ids, places, rows * k * sizeof *ids, cudaMemcpyDeviceToHost));
@@ -135,7 +135,7 @@ static void likeliest(real *values, int32_t *ids, double *lse, const real *logit
 
 void cuda_logits_fill(Kernels *k)
 {
-    k->likeliest = likeliest;
+    k->top_k = top_k;
     k->token_logp = token_logp;
     k->token_logp_backward = token_logp_backward;
 }
