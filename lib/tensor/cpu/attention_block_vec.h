@@ -57,7 +57,7 @@ static void pack_turned(float *to, size_t stride, const float *x, size_t ldx, si
         size_t n = gemm_least(VL, d - e);
         for (size_t i = 0; i < VL; i++)
             r[i] = i < count ? v_load_n(x + i * ldx + e, n) : v_zero();
-        v_store_turned(to + e * stride, stride, r, gemm_least(VL, stride), n);
+        v_store_transposed(to + e * stride, stride, r, gemm_least(VL, stride), n);
     }
 }
 
@@ -251,7 +251,7 @@ static void keys_times_queries(const Keys *keys, const Lanes *b, real *y, const 
             V r[VL];
             for (size_t i = 0; i < VL; i++)
                 r[i] = j + i < b->keys ? v_load(c + (j + i) * LANES + h) : v_zero();
-            v_store_turned(turned + h * stride + j, stride, r, VL, VL);
+            v_store_transposed(turned + h * stride + j, stride, r, VL, VL);
         }
     for (size_t j = 0; j < b->keys;) {
         size_t end = panel_end(keys, j, b->keys);

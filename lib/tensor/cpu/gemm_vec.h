@@ -138,11 +138,11 @@ static Gemm gemm_slice(const Gemm *whole, Side side, size_t from, size_t to)
     Gemm g = *whole;
     if (side == LEFT) {
         g.m = to - from;
-        g.a += g.a_turned ? from : from * g.lda;
+        g.a += g.a_transposed ? from : from * g.lda;
         g.c += from * g.ldc;
     } else {
         g.n = to - from;
-        g.b = (const char *)g.b + (g.b_turned ? from * g.ldb : from) * weight_size(g.kind);
+        g.b = (const char *)g.b + (g.b_transposed ? from * g.ldb : from) * weight_size(g.kind);
         g.bias = g.bias ? g.bias + from : NULL;
         g.c += from;
     }
@@ -175,8 +175,8 @@ static void gemm_product(const Gemm *whole)
         Gemm g = *whole;
         g.ldc = g.n;
         g.depth = gemm_least(block, whole->depth - t);
-        g.a += g.a_turned ? t * g.lda : t;
-        g.b = (const char *)g.b + (g.b_turned ? t : t * g.ldb) * weight_size(g.kind);
+        g.a += g.a_transposed ? t * g.lda : t;
+        g.b = (const char *)g.b + (g.b_transposed ? t : t * g.ldb) * weight_size(g.kind);
         if (t > 0) {
             g.bias = NULL;
             g.add = true;

@@ -75,8 +75,8 @@ static void matmul_dx_rounded(real *dx, const real *dy, DType type, const void *
 static void matmul_dw_narrow(real *dw, const real *dy, const real *x, size_t m, size_t n, size_t k)
 {
     float *dwt = scratch(SCRATCH_INPUT, k * n * sizeof *dwt);
-    gemm_product(
-        &(Gemm){.c = dwt, .a = x, .b = dy, .lda = k, .ldb = n, .kind = WEIGHT_F32, .a_turned = true, .m = k, .n = n, .depth = m});
+    gemm_product(&(Gemm){
+        .c = dwt, .a = x, .b = dy, .lda = k, .ldb = n, .kind = WEIGHT_F32, .a_transposed = true, .m = k, .n = n, .depth = m});
     for (size_t i = 0; i < n; i++)
         for (size_t j = 0; j < k; j++)
             dw[i * k + j] += dwt[j * n + i];
@@ -96,7 +96,7 @@ static void matmul_dw_f32(real *dw, const real *dy, const real *x, size_t m, siz
                          .lda = n,
                          .ldb = k,
                          .kind = WEIGHT_F32,
-                         .a_turned = true,
+                         .a_transposed = true,
                          .m = n,
                          .n = k,
                          .depth = m});

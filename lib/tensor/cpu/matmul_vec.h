@@ -67,7 +67,7 @@ INLINE void product_forward(bool step, float *y, const Input *x, Weight kind, co
                              .lda = k,
                              .ldb = k,
                              .kind = kind,
-                             .b_turned = true,
+                             .b_transposed = true,
                              .m = m,
                              .n = n,
                              .depth = k});

@@ -20,12 +20,12 @@ typedef struct Gemm {
     float *c;          /* [m, n] */
     const float *bias; /* [n] or NULL */
     bool add;          /* to what c holds */
-    const Input *a;    /* [m, depth]; a_turned: [depth, m] */
-    const void *b;     /* [depth, n]; b_turned: [n, depth] */
+    const Input *a;    /* [m, depth]; a_transposed: [depth, m] */
+    const void *b;     /* [depth, n]; b_transposed: [n, depth] */
     size_t lda, ldb;   /* values from one row of the stored matrix to the next */
     size_t ldc;        /* of c */
     Weight kind;       /* of b */
-    bool a_turned, b_turned;
+    bool a_transposed, b_transposed;
     size_t m, n, depth;
 } Gemm;
 
@@ -63,12 +63,12 @@ static void pack_left(const Gemm *g, float *to, size_t i0, size_t rows, size_t t
             else
                 r[i] = term_input_n(g->a, (i0 + i) * g->lda + at, rest);
         }
-        v_store_turned(to + t * rows, rows, r, rows, gemm_least(VL, terms - t));
+        v_store_transposed(to + t * rows, rows, r, rows, gemm_least(VL, terms - t));
     }
 }
 
 /* The same of a stored transposed (f32 only): rows lie side by side already. */
-static void pack_left_turned(const Gemm *g, float *to, size_t i0, size_t rows, size_t t0, size_t terms)
+static void pack_left_transposed(const Gemm *g, float *to, size_t i0, size_t rows, size_t t0, size_t terms)
 {
     for (size_t t = 0; t < terms; t++) {
         const Input *from = g->a + (t0 + t) * g->lda + i0;
@@ -80,7 +80,7 @@ static void pack_left_turned(const Gemm *g, float *to, size_t i0, size_t rows, s
 }
 
 /* VL columns of b from j0 on, stored as rows of w (`columns` of which exist), terms t0 .., to lanes of a panel. */
-INLINE void pack_right_turned(const Gemm *g, Weight kind, float *to, size_t j0, size_t columns, size_t t0, size_t terms)
+INLINE void pack_right_transposed(const Gemm *g, Weight kind, float *to, size_t j0, size_t columns, size_t t0, size_t terms)
 {
     for (size_t t = 0; t < terms; t += VL) {
         V r[VL];
@@ -93,7 +93,7 @@ INLINE void pack_right_turned(const Gemm *g, Weight kind, float *to, size_t j0, 
             for (size_t j = 0; j < VL; j++)
                 r[j] = j < columns ? term_weight_n(kind, g->b, (j0 + j) * g->ldb + at, rest) : v_zero();
         }
-        v_store_turned(to + t * PANEL_COLUMNS, PANEL_COLUMNS, r, VL, gemm_least(VL, terms - t));
+        v_store_transposed(to + t * PANEL_COLUMNS, PANEL_COLUMNS, r, VL, gemm_least(VL, terms - t));
     }
 }
 
@@ -126,14 +126,14 @@ INLINE void pack_right_plain(const Gemm *g, Weight kind, float *to, size_t j0, s
 /* Columns j0 .. end-1 of b, in whole panels, terms t0 .., to panels of [terms][PANEL_COLUMNS]. */
 INLINE void pack_right_kind(const Gemm *g, Weight kind, float *to, size_t j0, size_t end, size_t t0, size_t terms)
 {
-    if (!g->b_turned) {
+    if (!g->b_transposed) {
         pack_right_plain(g, kind, to, j0, end, t0, terms);
         return;
     }
     for (size_t j = j0; j < end; j += VL) {
         size_t panel = (j - j0) / PANEL_COLUMNS, lane = (j - j0) % PANEL_COLUMNS;
         size_t columns = j < g->n ? gemm_least(VL, g->n - j) : 0;
-        pack_right_turned(g, kind, to + panel * terms * PANEL_COLUMNS + lane, j, columns, t0, terms);
+        pack_right_transposed(g, kind, to + panel * terms * PANEL_COLUMNS + lane, j, columns, t0, terms);
     }
 }
 
@@ -164,8 +164,8 @@ static void pack_panels_of(const Gemm *g, Side side, float *to, size_t p0, size_
     }
     for (size_t p = p0, at = first, next; p < p1; p++, at = next) {
         next = side_start(g, LEFT, p + 1);
-        if (g->a_turned)
-            pack_left_turned(g, to + (at - first) * terms, at, next - at, t0, terms);
+        if (g->a_transposed)
+            pack_left_transposed(g, to + (at - first) * terms, at, next - at, t0, terms);
         else
             pack_left(g, to + (at - first) * terms, at, next - at, t0, terms);
     }
@@ -179,8 +179,9 @@ static Ahead ahead_of(const Gemm *g, size_t p0, size_t p1, size_t t0)
     if (p0 == p1 || column >= g->n || first >= g->depth)
         return (Ahead){0};
     size_t columns = gemm_least(p1 * PANEL_COLUMNS, g->n) - column, depth = gemm_least(PANEL_DEPTH * TERM, g->depth - first);
-    Ahead a = {.stride = g->ldb * size, .rows = g->b_turned ? columns : depth, .width = (g->b_turned ? depth : columns) * size};
-    a.row = (const char *)g->b + (g->b_turned ? column * g->ldb + first : first * g->ldb + column) * size;
+    Ahead a = {
+        .stride = g->ldb * size, .rows = g->b_transposed ? columns : depth, .width = (g->b_transposed ? depth : columns) * size};
+    a.row = (const char *)g->b + (g->b_transposed ? column * g->ldb + first : first * g->ldb + column) * size;
     size_t into_line = (uintptr_t)a.row % LINE_BYTES;
     a.row -= into_line;
     a.width += into_line;

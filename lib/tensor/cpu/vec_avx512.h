@@ -265,7 +265,7 @@ INLINE void v_transpose(V r[VL])
 }
 
 /* The first `terms` lanes of vectors as rows `stride` apart, each of `rows` <= VL values: one of every vector. r is used up. */
-INLINE void v_store_turned(float *to, size_t stride, V r[VL], size_t rows, size_t terms)
+INLINE void v_store_transposed(float *to, size_t stride, V r[VL], size_t rows, size_t terms)
 {
     v_transpose(r);
     for (size_t t = 0; t < terms; t++)
