@@ -11,4 +11,10 @@
 #include "base/memory.h"
 #include "base/msg.h"
 
+/* The smaller of two sizes. */
+static inline size_t size_min(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
 #endif

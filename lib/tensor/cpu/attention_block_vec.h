@@ -46,18 +46,18 @@ INLINE size_t key_row(const Span *s, size_t j)
 INLINE size_t panel_end(const Keys *keys, size_t j, size_t n)
 {
     size_t end = j < keys->span->n_prefix ? keys->span->n_prefix : n;
-    return gemm_least(gemm_least(j + PANEL_ROWS, end), n);
+    return size_min(size_min(j + PANEL_ROWS, end), n);
 }
 
 /* `count` <= VL rows at x (ldx apart), d values each, to [d][stride]. */
-static void pack_turned(float *to, size_t stride, const float *x, size_t ldx, size_t count, size_t d)
+static void pack_transposed(float *to, size_t stride, const float *x, size_t ldx, size_t count, size_t d)
 {
     for (size_t e = 0; e < d; e += VL) {
         V r[VL];
-        size_t n = gemm_least(VL, d - e);
+        size_t n = size_min(VL, d - e);
         for (size_t i = 0; i < VL; i++)
             r[i] = i < count ? v_load_n(x + i * ldx + e, n) : v_zero();
-        v_store_transposed(to + e * stride, stride, r, gemm_least(VL, stride), n);
+        v_store_transposed(to + e * stride, stride, r, size_min(VL, stride), n);
     }
 }
 
@@ -67,8 +67,8 @@ static void pack_panels(const Keys *keys, float *to, const real *x)
     const AttentionJob *w = keys->w;
     for (size_t j = 0; j < keys->n;) {
         size_t end = panel_end(keys, j, keys->n);
-        pack_turned(to + j * w->d, end - j, x + key_row(keys->span, j) * w->shape->cols + keys->column, w->shape->cols, end - j,
-                    w->d);
+        pack_transposed(to + j * w->d, end - j, x + key_row(keys->span, j) * w->shape->cols + keys->column, w->shape->cols,
+                        end - j, w->d);
         j = end;
     }
 }
@@ -78,7 +78,7 @@ INLINE void pack_row(float *to, const float *x, size_t row, size_t rows, size_t 
 {
     for (size_t e = 0; e < d; e += PANEL_COLUMNS)
         for (size_t h = 0; h < PANEL_COLUMNS; h += VL) {
-            size_t n = e + h < d ? gemm_least(VL, d - e - h) : 0;
+            size_t n = e + h < d ? size_min(VL, d - e - h) : 0;
             v_store(to + e * rows + row * PANEL_COLUMNS + h, n ? v_load_n(x + e + h, n) : v_zero());
         }
 }
@@ -99,7 +99,7 @@ typedef struct Lanes {
 static Lanes lanes_of(const Keys *keys, size_t first)
 {
     const Span *s = keys->span;
-    Lanes b = {.first = first, .n = gemm_least(LANES, s->nq - first)};
+    Lanes b = {.first = first, .n = size_min(LANES, s->nq - first)};
     b.keys = s->n_prefix + span_visible(s, first + b.n - 1, keys->w->shape->causal);
     return b;
 }
@@ -113,11 +113,11 @@ INLINE size_t lane_at(const Keys *keys, const Lanes *b, size_t lane)
 static void pack_lanes(const Keys *keys, const Lanes *b, float *to, const real *x)
 {
     for (size_t h = 0; h < LANES; h += VL) {
-        size_t n = b->n > h ? gemm_least(VL, b->n - h) : 0;
+        size_t n = b->n > h ? size_min(VL, b->n - h) : 0;
         for (size_t e = 0; n == 0 && e < keys->w->d; e++)
             v_store(to + e * LANES + h, v_zero());
         if (n > 0)
-            pack_turned(to + h, LANES, x + lane_at(keys, b, h), keys->w->shape->cols, n, keys->w->d);
+            pack_transposed(to + h, LANES, x + lane_at(keys, b, h), keys->w->shape->cols, n, keys->w->d);
     }
 }
 
@@ -126,7 +126,7 @@ static void keys_times_lanes(const Keys *keys, const Lanes *b, float *c, const f
 {
     size_t d = keys->w->d;
     for (size_t j = 0; j < b->keys;) {
-        size_t whole = panel_end(keys, j, keys->n), end = gemm_least(whole, b->keys);
+        size_t whole = panel_end(keys, j, keys->n), end = size_min(whole, b->keys);
         Corner o = {.c = c + j * LANES, .ldc = LANES, .columns = LANES};
         panel_kernels[end - j - 1](panels + j * d, whole - j, lanes, d, &o);
         j = end;
@@ -141,7 +141,7 @@ static void lanes_times_keys(const Keys *keys, const Lanes *b, real *y, const fl
     for (size_t p = 0; p < panels; p++) {
         size_t i0 = panel_start(p, panels, b->n), rows = panel_start(p + 1, panels, b->n) - i0;
         for (size_t e = 0; e < d; e += PANEL_COLUMNS) {
-            Corner o = {.c = y + lane_at(keys, b, i0) + e, .ldc = cols, .columns = gemm_least(PANEL_COLUMNS, d - e), .add = true};
+            Corner o = {.c = y + lane_at(keys, b, i0) + e, .ldc = cols, .columns = size_min(PANEL_COLUMNS, d - e), .add = true};
             panel_kernels[rows - 1](c + i0, LANES, x + e * keys->n, b->keys, &o);
         }
     }
@@ -152,7 +152,7 @@ INLINE V lanes_see(const Keys *keys, const Lanes *b, size_t h)
 {
     float n[VL];
     for (size_t i = 0; i < VL; i++) {
-        size_t query = gemm_least(b->first + h + i, keys->span->nq - 1);
+        size_t query = size_min(b->first + h + i, keys->span->nq - 1);
         n[i] = (float)(keys->span->n_prefix + span_visible(keys->span, query, keys->w->shape->causal));
     }
     return v_load(n);
@@ -242,8 +242,8 @@ static void lanes_softmax_backward(const Keys *keys, const Lanes *b, float *p, f
     }
 }
 
-/* y (rows of keys, add) = c x, c [keys][LANES], x (rows of queries) packed wide; turned: room for c transposed. */
-static void keys_times_queries(const Keys *keys, const Lanes *b, real *y, const float *c, const float *x, float *turned)
+/* y (rows of keys, add) = c x, c [keys][LANES], x (rows of queries) packed wide; transposed: room for c turned round. */
+static void keys_times_queries(const Keys *keys, const Lanes *b, real *y, const float *c, const float *x, float *transposed)
 {
     size_t stride = (b->keys + VL - 1) / VL * VL, d = keys->w->d, cols = keys->w->shape->cols;
     for (size_t j = 0; j < b->keys; j += VL)
@@ -251,16 +251,16 @@ static void keys_times_queries(const Keys *keys, const Lanes *b, real *y, const 
             V r[VL];
             for (size_t i = 0; i < VL; i++)
                 r[i] = j + i < b->keys ? v_load(c + (j + i) * LANES + h) : v_zero();
-            v_store_transposed(turned + h * stride + j, stride, r, VL, VL);
+            v_store_transposed(transposed + h * stride + j, stride, r, VL, VL);
         }
     for (size_t j = 0; j < b->keys;) {
         size_t end = panel_end(keys, j, b->keys);
         for (size_t e = 0; e < d; e += PANEL_COLUMNS) {
             Corner o = {.c = y + key_row(keys->span, j) * cols + keys->column + e,
                         .ldc = cols,
-                        .columns = gemm_least(PANEL_COLUMNS, d - e),
+                        .columns = size_min(PANEL_COLUMNS, d - e),
                         .add = true};
-            panel_kernels[end - j - 1](turned + j, stride, x + e * LANES, b->n, &o);
+            panel_kernels[end - j - 1](transposed + j, stride, x + e * LANES, b->n, &o);
         }
         j = end;
     }
@@ -270,7 +270,7 @@ static void keys_times_queries(const Keys *keys, const Lanes *b, real *y, const 
 typedef struct Backward {
     float *key_panels, *value_panels; /* left, for scores and dp */
     float *keys_wide;                 /* right, for dq */
-    float *p, *dp, *turned;
+    float *p, *dp, *transposed;
     float *lanes, *rows; /* queries or dout: along the lanes; and as right panels */
 } Backward;
 
@@ -283,8 +283,8 @@ static Backward backward_room(const Keys *keys)
     r.keys_wide = r.value_panels + n * d;
     r.p = r.keys_wide + n * keys->wide;
     r.dp = r.p + n * LANES;
-    r.turned = r.dp + n * LANES;
-    r.lanes = r.turned + n * LANES;
+    r.transposed = r.dp + n * LANES;
+    r.lanes = r.transposed + n * LANES;
     r.rows = r.lanes + d * LANES;
     return r;
 }
@@ -306,13 +306,13 @@ static void block_backward(const Keys *keys, const Lanes *b, const Backward *r)
         lanes_softmax_backward(keys, b, r->p, r->dp, h);
     if (w->dv) {
         pack_queries_wide(keys, b, r->rows, w->dout);
-        keys_times_queries(keys, b, w->dv, r->p, r->rows, r->turned);
+        keys_times_queries(keys, b, w->dv, r->p, r->rows, r->transposed);
     }
     if (w->dq) /* in the forward pass this was scores = q k^T */
         lanes_times_keys(keys, b, w->dq, r->dp, r->keys_wide);
     if (w->dk) {
         pack_queries_wide(keys, b, r->rows, w->q);
-        keys_times_queries(keys, b, w->dk, r->dp, r->rows, r->turned);
+        keys_times_queries(keys, b, w->dk, r->dp, r->rows, r->transposed);
     }
 }
 

@@ -25,9 +25,9 @@ static void step_scores(const AttentionJob *w, float *scores, const float *q, si
         V sum[4] = {v_zero(), v_zero(), v_zero(), v_zero()};
         const float *key[4];
         for (size_t c = 0; c < 4; c++)
-            key[c] = x + gemm_least(j + c, count - 1) * cols;
+            key[c] = x + size_min(j + c, count - 1) * cols;
         for (size_t e = 0; e < w->d; e += VL) {
-            size_t n = gemm_least(VL, w->d - e);
+            size_t n = size_min(VL, w->d - e);
             V qe = v_load_n(q + e, n);
             for (size_t c = 0; c < 4; c++) {
                 _mm_prefetch((const char *)(key[c] + KEYS_AHEAD * cols + e), _MM_HINT_T0);
@@ -47,7 +47,7 @@ static void step_values(const AttentionJob *w, float *out, const float *p, size_
     size_t cols = w->shape->cols;
     for (size_t e = 0; e < w->d; e += 2 * VL) {
         const float *v = w->v + row0 * cols + head * w->d + e;
-        size_t n0 = gemm_least(VL, w->d - e), n1 = w->d - e > VL ? gemm_least(VL, w->d - e - VL) : 0;
+        size_t n0 = size_min(VL, w->d - e), n1 = w->d - e > VL ? size_min(VL, w->d - e - VL) : 0;
         V a0 = v_load_n(out + e, n0), a1 = n1 ? v_load_n(out + e + VL, n1) : v_zero();
         for (size_t j = 0; j < count; j++, v += cols) {
             V pj = v_set(p[j]);
@@ -71,7 +71,7 @@ static void step_softmax(float *p, size_t n, float *stats)
         max = p[j] > max ? p[j] : max;
     double sum = 0;
     for (size_t j = 0; j < n; j += VL) {
-        size_t rest = gemm_least(VL, n - j);
+        size_t rest = size_min(VL, n - j);
         v_store_n(p + j, v_exp(v_sub(v_load_n(p + j, rest), v_set(max))), rest);
         for (size_t i = j; i < j + rest; i++)
             sum += (double)p[i];

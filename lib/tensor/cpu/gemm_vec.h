@@ -18,7 +18,7 @@ enum {
     SHARED_ROWS = 16 << 20,             /* bytes of shared rows that are packed at a time */
     SHARED_COLUMNS = 4 << 20,           /* and of shared columns: the less, the nearer they stay */
     DEEP_PANELS = 8,                    /* along the depth, at a time */
-    LEAST_PANELS = 4,                   /* of its own that are worth meeting a shared panel */
+    MIN_PANELS = 4,                     /* of its own that are worth meeting a shared panel */
     PACK_PANELS = 4,                    /* of the shared side, in one part of the work */
 };
 
@@ -48,9 +48,9 @@ INLINE float *shared_panel(const Shares *s, size_t p, size_t t0, size_t terms)
 static void pack_part(void *context, size_t part)
 {
     const Shares *s = context;
-    size_t p0 = part * PACK_PANELS, p1 = gemm_least(p0 + PACK_PANELS, side_panels(&s->g, s->other));
+    size_t p0 = part * PACK_PANELS, p1 = size_min(p0 + PACK_PANELS, side_panels(&s->g, s->other));
     for (size_t t0 = 0; t0 < gemm_terms(&s->g); t0 += PANEL_DEPTH) {
-        size_t terms = gemm_least(PANEL_DEPTH, gemm_terms(&s->g) - t0);
+        size_t terms = size_min(PANEL_DEPTH, gemm_terms(&s->g) - t0);
         pack_panels_of(&s->g, s->other, shared_panel(s, p0, t0, terms), p0, p1, t0, terms);
     }
 }
@@ -62,7 +62,7 @@ INLINE void gemm_tile(const Gemm *g, const float *a, size_t row, size_t rows, co
     Corner o = {.c = g->c + row * g->ldc + column,
                 .bias = g->bias && t0 == 0 ? g->bias + column : NULL,
                 .ldc = g->ldc,
-                .columns = gemm_least(PANEL_COLUMNS, g->n - column),
+                .columns = size_min(PANEL_COLUMNS, g->n - column),
                 .add = g->add || t0 > 0,
                 .ahead = ahead};
     panel_kernels[rows - 1](a, rows, b, terms, &o);
@@ -87,7 +87,7 @@ INLINE void gemm_meet(const Shares *s, const float *own, size_t p0, size_t p1, s
 /* The first panel of own block `block`; behind the last one, the end. */
 INLINE size_t block_start(const Shares *s, size_t block)
 {
-    return panel_start(gemm_least(block, s->blocks), s->blocks, side_panels(&s->g, s->own));
+    return panel_start(size_min(block, s->blocks), s->blocks, side_panels(&s->g, s->own));
 }
 
 /* The columns that the thread which has packed those of `block` from term t0 on is likely to pack next; none where rows are own.
@@ -111,7 +111,7 @@ static void gemm_part(void *context, size_t part)
     size_t q0 = panel_start(split, s->splits, all), q1 = panel_start(split + 1, s->splits, all);
     float *own = scratch(SCRATCH_OWN, (side_start(g, s->own, p1) - side_start(g, s->own, p0)) * (PANEL_DEPTH + VL) * sizeof *own);
     for (size_t t0 = 0; t0 < gemm_terms(g); t0 += PANEL_DEPTH) {
-        size_t terms = gemm_least(PANEL_DEPTH, gemm_terms(g) - t0);
+        size_t terms = size_min(PANEL_DEPTH, gemm_terms(g) - t0);
         pack_panels_of(g, s->own, own, p0, p1, t0, terms);
         Ahead ahead = own_ahead(s, block, t0);
         for (size_t q = q0; q < q1; q++)
@@ -125,8 +125,8 @@ static void gemm_shares(const Gemm *g, Side own_side)
     Shares s = {.g = *g, .own = own_side, .other = own_side == LEFT ? RIGHT : LEFT};
     size_t threads = (size_t)pool_threads(), own = side_panels(g, s.own), other = side_panels(g, s.other);
     size_t fit = s.own == LEFT ? LEFT_PANELS : RIGHT_PANELS, rounds = (own + threads * fit - 1) / (threads * fit);
-    s.blocks = gemm_least(rounds * threads, (own + LEAST_PANELS - 1) / LEAST_PANELS);
-    s.splits = gemm_least((threads + s.blocks - 1) / s.blocks, other);
+    s.blocks = size_min(rounds * threads, (own + MIN_PANELS - 1) / MIN_PANELS);
+    s.splits = size_min((threads + s.blocks - 1) / s.blocks, other);
     s.shared = scratch(SCRATCH_SHARED, (side_start(g, s.other, other) * gemm_terms(g) + VL * VL) * sizeof *s.shared);
     pool_run(pack_part, &s, (other + PACK_PANELS - 1) / PACK_PANELS);
     pool_run(gemm_part, &s, s.blocks * s.splits);
@@ -157,7 +157,7 @@ static void gemm_slices(const Gemm *whole, Side own, size_t most)
     size_t units = (extent + unit - 1) / unit, fit = most / (gemm_terms(whole) * sizeof(float) * unit) + 1;
     for (size_t k = 0, slices = (units + fit - 1) / fit; k < slices; k++) {
         size_t from = panel_start(k, slices, units) * unit, to = panel_start(k + 1, slices, units) * unit;
-        Gemm g = gemm_slice(whole, other, from, gemm_least(to, extent));
+        Gemm g = gemm_slice(whole, other, from, size_min(to, extent));
         gemm_shares(&g, own);
     }
 }
@@ -170,11 +170,11 @@ static void gemm_product(const Gemm *whole)
     Side own = gemm_own(whole);
     size_t most = own == LEFT ? SHARED_COLUMNS : SHARED_ROWS;
     size_t panel = (own == LEFT ? whole->n : whole->m) * PANEL_DEPTH * sizeof(float), deep = most / panel;
-    size_t block = (deep < 1 ? 1 : gemm_least(deep, DEEP_PANELS)) * PANEL_DEPTH * TERM;
+    size_t block = (deep < 1 ? 1 : size_min(deep, DEEP_PANELS)) * PANEL_DEPTH * TERM;
     for (size_t t = 0; t < whole->depth; t += block) {
         Gemm g = *whole;
         g.ldc = g.n;
-        g.depth = gemm_least(block, whole->depth - t);
+        g.depth = size_min(block, whole->depth - t);
         g.a += g.a_transposed ? t * g.lda : t;
         g.b = (const char *)g.b + (g.b_transposed ? t : t * g.ldb) * weight_size(g.kind);
         if (t > 0) {

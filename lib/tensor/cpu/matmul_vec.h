@@ -26,7 +26,7 @@ typedef struct InputJob {
 static void input_part(void *context, size_t part)
 {
     const InputJob *job = context;
-    size_t at = part * INPUT_PART, n = gemm_least(INPUT_PART, job->n - at);
+    size_t at = part * INPUT_PART, n = size_min(INPUT_PART, job->n - at);
     input_convert(job->to + at, job->from + at, n);
 }
 

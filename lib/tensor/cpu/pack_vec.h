@@ -54,7 +54,7 @@ static void pack_left(const Gemm *g, float *to, size_t i0, size_t rows, size_t t
 {
     for (size_t t = 0; t < terms; t += VL) {
         V r[VL];
-        size_t at = (t0 + t) * TERM, rest = gemm_least(VL * TERM, g->depth - at);
+        size_t at = (t0 + t) * TERM, rest = size_min(VL * TERM, g->depth - at);
         for (size_t i = 0; i < VL; i++) {
             if (i >= rows)
                 r[i] = v_zero();
@@ -63,7 +63,7 @@ static void pack_left(const Gemm *g, float *to, size_t i0, size_t rows, size_t t
             else
                 r[i] = term_input_n(g->a, (i0 + i) * g->lda + at, rest);
         }
-        v_store_transposed(to + t * rows, rows, r, rows, gemm_least(VL, terms - t));
+        v_store_transposed(to + t * rows, rows, r, rows, size_min(VL, terms - t));
     }
 }
 
@@ -84,7 +84,7 @@ INLINE void pack_right_transposed(const Gemm *g, Weight kind, float *to, size_t 
 {
     for (size_t t = 0; t < terms; t += VL) {
         V r[VL];
-        size_t at = (t0 + t) * TERM, rest = gemm_least(VL * TERM, g->depth - at);
+        size_t at = (t0 + t) * TERM, rest = size_min(VL * TERM, g->depth - at);
         if (columns == VL && rest == VL * TERM) {
             UNROLL
             for (size_t j = 0; j < VL; j++)
@@ -93,7 +93,7 @@ INLINE void pack_right_transposed(const Gemm *g, Weight kind, float *to, size_t 
             for (size_t j = 0; j < VL; j++)
                 r[j] = j < columns ? term_weight_n(kind, g->b, (j0 + j) * g->ldb + at, rest) : v_zero();
         }
-        v_store_transposed(to + t * PANEL_COLUMNS, PANEL_COLUMNS, r, VL, gemm_least(VL, terms - t));
+        v_store_transposed(to + t * PANEL_COLUMNS, PANEL_COLUMNS, r, VL, size_min(VL, terms - t));
     }
 }
 
@@ -112,11 +112,11 @@ INLINE void pack_right_plain(const Gemm *g, Weight kind, float *to, size_t j0, s
     for (size_t t = 0; t < terms; t++) {
         size_t row = (t0 + t) * TERM;
         for (size_t r = row + ROWS_AHEAD; r < row + ROWS_AHEAD + TERM && r < g->depth; r++)
-            ask_row(g, kind, r, j0, gemm_least(end, g->n));
+            ask_row(g, kind, r, j0, size_min(end, g->n));
         for (size_t j = j0; j < end; j += VL) {
             V terms_of_row = v_zero();
             if (j < g->n)
-                terms_of_row = term_across(kind, g->b, row * g->ldb + j, gemm_least(VL, g->n - j), g->ldb, g->depth - row);
+                terms_of_row = term_across(kind, g->b, row * g->ldb + j, size_min(VL, g->n - j), g->ldb, g->depth - row);
             size_t panel = (j - j0) / PANEL_COLUMNS, lane = (j - j0) % PANEL_COLUMNS;
             v_store(to + (panel * terms + t) * PANEL_COLUMNS + lane, terms_of_row);
         }
@@ -132,7 +132,7 @@ INLINE void pack_right_kind(const Gemm *g, Weight kind, float *to, size_t j0, si
     }
     for (size_t j = j0; j < end; j += VL) {
         size_t panel = (j - j0) / PANEL_COLUMNS, lane = (j - j0) % PANEL_COLUMNS;
-        size_t columns = j < g->n ? gemm_least(VL, g->n - j) : 0;
+        size_t columns = j < g->n ? size_min(VL, g->n - j) : 0;
         pack_right_transposed(g, kind, to + panel * terms * PANEL_COLUMNS + lane, j, columns, t0, terms);
     }
 }
@@ -178,7 +178,7 @@ static Ahead ahead_of(const Gemm *g, size_t p0, size_t p1, size_t t0)
     size_t column = p0 * PANEL_COLUMNS, first = t0 * TERM, size = weight_size(g->kind);
     if (p0 == p1 || column >= g->n || first >= g->depth)
         return (Ahead){0};
-    size_t columns = gemm_least(p1 * PANEL_COLUMNS, g->n) - column, depth = gemm_least(PANEL_DEPTH * TERM, g->depth - first);
+    size_t columns = size_min(p1 * PANEL_COLUMNS, g->n) - column, depth = size_min(PANEL_DEPTH * TERM, g->depth - first);
     Ahead a = {
         .stride = g->ldb * size, .rows = g->b_transposed ? columns : depth, .width = (g->b_transposed ? depth : columns) * size};
     a.row = (const char *)g->b + (g->b_transposed ? column * g->ldb + first : first * g->ldb + column) * size;

@@ -18,11 +18,6 @@ INLINE size_t panel_start(size_t p, size_t panels, size_t m)
     return p * m / panels;
 }
 
-INLINE size_t gemm_least(size_t a, size_t b)
-{
-    return a < b ? a : b;
-}
-
 /*
  * Rows of a matrix that are wanted next: a kernel asks for a line of them now and then, as they come from memory, in runs too
  * short for the processor to guess.
@@ -61,7 +56,7 @@ INLINE void edge_store(const Corner *o, size_t row, size_t lane, V sum)
     if (lane >= o->columns)
         return;
     float *c = o->c + row * o->ldc + lane;
-    size_t n = gemm_least(VL, o->columns - lane);
+    size_t n = size_min(VL, o->columns - lane);
     if (o->bias)
         sum = v_add(sum, v_load_n(o->bias + lane, n));
     v_store_n(c, o->add ? v_add(sum, v_load_n(c, n)) : sum, n);

@@ -22,11 +22,6 @@ void plain_optimizer_fill(Kernels *k);
 
 /* What the other tables share with the plain one. */
 
-static inline size_t size_min(size_t a, size_t b)
-{
-    return a < b ? a : b;
-}
-
 /* Consecutive values given to one thread at a time by elementwise kernels, and a share of n of them. */
 enum { ELEMENTS_PER_PART = 16384 };
 
