@@ -56,7 +56,8 @@ endif
 %_avx512bf16.o: VARIANT_FLAGS += -mavx2 -mfma -mf16c -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512bf16
 %_amx.o: VARIANT_FLAGS += -mavx2 -mfma -mf16c -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512bf16 -mamx-tile -mamx-bf16
 
-LIB_SOURCES  := $(wildcard lib/*/*.c lib/tensor/cpu/*.c)
+LIB_SOURCES  := $(wildcard lib/*/*.c lib/tensor/cpu/*.c lib/tensor/cpu/plain/*.c)
+LIB_SOURCES  += $(wildcard lib/tensor/cpu/$(if $(filter double,$(VARIANT)),absent,vec)/*.c)
 ifeq ($(VARIANT),cuda)
 ifeq ($(shell command -v $(NVCC)),)
 $(error CUDA kernels need nvcc: "$(NVCC)" was not found. Set NVCC to its path, or build without CUDA=1)

@@ -57,6 +57,10 @@ typedef struct AdamStep {
     int64_t step;                                          /* from 1 */
 } AdamStep;
 
+/* The types of products with weights: y = x w^T (+ bias) (+ y), and dx += dy w. Slots below say more. */
+typedef void Matmul(real *y, const real *x, DType type, const void *w, const real *bias, bool add, size_t m, size_t n, size_t k);
+typedef void MatmulDx(real *dx, const real *dy, DType type, const void *w, size_t m, size_t n, size_t k);
+
 typedef struct Kernels {
     const char *name; /* "plain", "avx2", "avx512", "avx512bf16", "amx", "cuda" */
     Compute compute;  /* COMPUTE_F32 or COMPUTE_BF16: what AUTO came to */
@@ -71,12 +75,11 @@ typedef struct Kernels {
     const void *(*weights)(const void *host, size_t bytes); /* where a kernel can read mapped weights */
 
     /* y[m,n] = x[m,k] w[n,k]^T (+ bias[n], may be NULL) (+ y when add). The forward of a linear layer. */
-    void (*matmul)(real *y, const real *x, DType type, const void *w, const real *bias, bool add, size_t m, size_t n, size_t k);
+    Matmul *matmul;
     /* The same for a step of decoding: the few rows meet weights where they lie. Its sums may run in another order. */
-    void (*matmul_step)(real *y, const real *x, DType type, const void *w, const real *bias, bool add, size_t m, size_t n,
-                        size_t k);
+    Matmul *matmul_step;
     /* dx[m,k] += dy[m,n] w[n,k]. */
-    void (*matmul_dx)(real *dx, const real *dy, DType type, const void *w, size_t m, size_t n, size_t k);
+    MatmulDx *matmul_dx;
     /* dw[n,k] += dy[m,n]^T x[m,k]. */
     void (*matmul_dw)(real *dw, const real *dy, const real *x, size_t m, size_t n, size_t k);
     /* db[n] += column sums of dy[m,n]. */

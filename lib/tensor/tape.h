@@ -1,5 +1,6 @@
 /*
- * The tape: what is computed is computed at once; while recording, each op also leaves a node, which knows how to run it backwards.
+ * The tape: what is computed is computed at once; while recording, each op also leaves a node, which knows how to run it
+ * backwards.
  *
  *   tape_record(t, true);
  *   ... ops ...                        forward, results on the tape's stack

@@ -428,7 +428,7 @@ static int run_all(int threads)
     pool_init(threads);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_norms),    cmocka_unit_test(test_rows_moved), cmocka_unit_test(test_many_rows_moved),
-        cmocka_unit_test(test_elements), cmocka_unit_test(test_top_k),  cmocka_unit_test(test_rows_added),
+        cmocka_unit_test(test_elements), cmocka_unit_test(test_top_k),      cmocka_unit_test(test_rows_added),
         cmocka_unit_test(test_logits),   cmocka_unit_test(test_attentions), cmocka_unit_test(test_attention_alone),
         cmocka_unit_test(test_memory),
     };

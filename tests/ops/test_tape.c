@@ -1,6 +1,6 @@
 /*
- * The tape's promises: what leads to no gradient leaves nothing, memory is given back and kept, growth can be forbidden, segments
- * save memory; number types round to nearest even; wrong shapes and unknown devices are refused.
+ * The tape's promises: what leads to no gradient leaves nothing, memory is given back and kept, growth can be forbidden,
+ * checkpoints save memory; number types round to nearest even; wrong shapes and unknown devices are refused.
  */
 #include <math.h>
 #include <setjmp.h>
@@ -171,7 +171,7 @@ static size_t peak_of(bool checkpointing)
     return peak;
 }
 
-static void test_segments_save_memory(void **state)
+static void test_checkpointing_saves_memory(void **state)
 {
     (void)state;
     size_t with = peak_of(true), without = peak_of(false);
@@ -180,8 +180,8 @@ static void test_segments_save_memory(void **state)
     assert_true(with < 45 * 100000 * sizeof(real)); /* 11 of each, and one segment's 10 of each */
 }
 
-/* Not recorded, a stack of segments is as large as one of them, and what was computed is the same. */
-static void test_unrecorded_segments_take_turns(void **state)
+/* Not recorded, a stack of checkpoints is as large as one of them, and what was computed is the same. */
+static void test_unrecorded_checkpoints_take_turns(void **state)
 {
     (void)state;
     real values[1000], recorded[1000];
@@ -193,7 +193,7 @@ static void test_unrecorded_segments_take_turns(void **state)
     for (int i = 0; i < 10; i++)
         y = tape_checkpoint(tape, wide, NULL, y, 10);
     memcpy(recorded, y->data, sizeof recorded);
-    for (int segments = 0; segments < 2; segments++) {
+    for (int checkpointing = 0; checkpointing < 2; checkpointing++) {
         Tape *t = tape_new(kernels_cpu(COMPUTE_F32));
         tape_checkpointing(t, checkpointing);
         Tensor *x = y = tape_input(t, 10, 100, values, false);
@@ -232,7 +232,7 @@ static void test_unrecorded_sums_are_in_place(void **state)
         assert_true(tensor_data(trained)[i] == 1);
 }
 
-static void test_segment_of_nothing(void **state)
+static void test_checkpoint_of_nothing(void **state)
 {
     (void)state;
     tape_record(tape, true);
@@ -435,10 +435,10 @@ int main(void)
         ON_A_TAPE(test_gradients_add),
         ON_A_TAPE(test_memory_is_kept),
         ON_A_TAPE(test_growth_forbidden),
-        cmocka_unit_test(test_segments_save_memory),
-        ON_A_TAPE(test_unrecorded_segments_take_turns),
+        cmocka_unit_test(test_checkpointing_saves_memory),
+        ON_A_TAPE(test_unrecorded_checkpoints_take_turns),
         ON_A_TAPE(test_unrecorded_sums_are_in_place),
-        ON_A_TAPE(test_segment_of_nothing),
+        ON_A_TAPE(test_checkpoint_of_nothing),
         ON_A_TAPE(test_unrecorded_log_probabilities),
         cmocka_unit_test(test_f16_all),
         cmocka_unit_test(test_bf16_all),

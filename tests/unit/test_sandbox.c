@@ -132,7 +132,7 @@ static void test_sealed_opens_nothing(void **state)
     int fd = mkstemp(kept);
     assert_true(fd >= 0);
     close(fd);
-    snprintf(escaped, sizeof escaped, "%s.escaped", kept);
+    snprintf(escaped, sizeof escaped, "%.50s.escaped", kept);
     refused(sandbox_seal, opens_for_reading);
     refused(sandbox_seal, opens_by_number);
     refused(sandbox_seal, opens_for_writing);

@@ -1,0 +1,114 @@
+/* Elementwise kernels in plain C. */
+#include "tensor/cpu/plain/plain.h"
+
+#include <tgmath.h>
+
+static const double sqrt_half = 0.70710678118654752440, inv_sqrt_2pi = 0.39894228040143267794;
+
+static void gelu_run(real *y, const real *x, const real *b, double c, size_t n)
+{
+    (void)b, (void)c;
+    for (size_t i = 0; i < n; i++)
+        y[i] = x[i] * (real)0.5 * (1 + erf(x[i] * (real)sqrt_half));
+}
+
+static void gelu(real *y, const real *x, size_t n)
+{
+    elements_run(gelu_run, y, x, NULL, 0, n);
+}
+
+/* In the forward pass this was y = x Phi(x), so dx += dy (Phi(x) + x phi(x)). */
+static void gelu_backward_run(real *dx, const real *dy, const real *x, double c, size_t n)
+{
+    (void)c;
+    for (size_t i = 0; i < n; i++) {
+        real cdf = (real)0.5 * (1 + erf(x[i] * (real)sqrt_half));
+        real density = (real)inv_sqrt_2pi * exp(x[i] * x[i] * (real)-0.5);
+        dx[i] += dy[i] * (cdf + (density > 0 ? x[i] * density : 0)); /* not inf * 0 */
+    }
+}
+
+static void gelu_backward(real *dx, const real *dy, const real *x, size_t n)
+{
+    elements_run(gelu_backward_run, dx, dy, x, 0, n);
+}
+
+static void relu_run(real *y, const real *x, const real *b, double c, size_t n)
+{
+    (void)b, (void)c;
+    for (size_t i = 0; i < n; i++)
+        y[i] = x[i] <= 0 ? 0 : x[i]; /* NaN stays NaN */
+}
+
+static void relu(real *y, const real *x, size_t n)
+{
+    elements_run(relu_run, y, x, NULL, 0, n);
+}
+
+/* In place through one pointer, every element loaded and stored: else no compiler makes vectors of it, and the branch is random.
+ */
+static void relu_backward_run(real *dy, const real *y, const real *b, double c, size_t n)
+{
+    (void)b, (void)c;
+    for (size_t i = 0; i < n; i++) {
+        real d = dy[i];
+        dy[i] = y[i] <= 0 ? 0 : d;
+    }
+}
+
+static void relu_backward(real *dy, const real *y, size_t n)
+{
+    elements_run(relu_backward_run, dy, y, NULL, 0, n);
+}
+
+static void add_run(real *y, const real *a, const real *b, double c, size_t n)
+{
+    (void)c;
+    for (size_t i = 0; i < n; i++)
+        y[i] = a[i] + b[i];
+}
+
+static void add(real *y, const real *a, const real *b, size_t n)
+{
+    elements_run(add_run, y, a, b, 0, n);
+}
+
+static void axpy_run(real *y, const real *x, const real *b, double alpha, size_t n)
+{
+    (void)b;
+    for (size_t i = 0; i < n; i++)
+        y[i] += (real)alpha * x[i];
+}
+
+static void axpy(real *y, double alpha, const real *x, size_t n)
+{
+    elements_run(axpy_run, y, x, NULL, alpha, n);
+}
+
+typedef struct AxpyRows {
+    real *y;
+    const real *alpha, *x;
+    size_t cols;
+} AxpyRows;
+
+static void axpy_row(const void *context, size_t i)
+{
+    const AxpyRows *w = context;
+    axpy_run(w->y + i * w->cols, w->x + i * w->cols, NULL, (double)w->alpha[i], w->cols);
+}
+
+static void axpy_rows(real *y, const real *alpha, const real *x, size_t rows, size_t cols)
+{
+    rows_run(axpy_row, &(AxpyRows){y, alpha, x, cols}, rows, cols);
+}
+
+void plain_elementwise_fill(Kernels *k)
+{
+    k->gelu = gelu;
+    k->gelu_backward = gelu_backward;
+    k->relu = relu;
+    k->relu_backward = relu_backward;
+    k->add = add;
+    k->axpy = axpy;
+    k->axpy_rows = axpy_rows;
+}

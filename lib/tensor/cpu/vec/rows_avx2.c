@@ -1,0 +1,5 @@
+/* The kernels of rows_vec.h, compiled for AVX2. */
+#include "tensor/cpu/vec/variants.h"
+
+#include "tensor/cpu/vec/vec_avx2.h"
+#include "tensor/cpu/vec/rows_vec.h"
