@@ -243,10 +243,10 @@ void tape_backward(Tape *t)
 /*
  * Checkpointing, y = f(x), nested as f likes. Time runs to the right, the device stack upwards:
  *
- *   forward   | x | y |  f's own results  |        mode PROBE: f computes, and its results say whether y leads to a gradient
- *             | x | y |                            what f left is released: y alone stays, and a node that knows f, its context
- * and x backward  | x | y |  f's own results, their gradients  |      mode RECORD: f once more, from the same x; y's gradient
- * goes | x | y |                                           to the second y, and the new nodes run back to here
+ *   forward   | x | y | f's own results |              mode PROBE: do the results say that y leads to a gradient?
+ *             | x | y |                                what f left is released; a node knows f, its context and x
+ *   backward  | x | y | f's results and gradients |    mode RECORD: f once more, from the same x
+ *             | x | y |                                y's gradient went into the second y, the new nodes ran back to here
  *
  * Everything of f is thus on the stack twice, never at the same time as that of another f. The second pass computes the same
  * bits: f is a function of x, its context and the adapter in force, which the node remembers.

@@ -442,10 +442,10 @@ static const Case cases[] = {
     {"logp_trained", logp_trained},
     {"logp_frozen", logp_frozen},
     {"logp_blocks", logp_blocks},
-    {"checkpoint_two", checkpoint_two},
-    {"checkpoint_nested", checkpoint_nested},
-    {"checkpoint_fewer", checkpoint_fewer},
-    {"checkpoint_sums", checkpoint_sums},
+    {"segments_two", checkpoint_two},
+    {"segments_nested", checkpoint_nested},
+    {"segments_fewer", checkpoint_fewer},
+    {"segments_sums", checkpoint_sums},
 };
 
 enum { N_CASES = sizeof cases / sizeof cases[0] };
