@@ -261,7 +261,8 @@ Tensor *qformer_pairs(Tape *t, const Qformer *q, const QformerMemory *memory, co
         if (last && words)
             *words = op_gather(t, &joined, 1, l.text_refs, l.text_rows);
         PairLayer layer = {q, memory, &l, i, n};
-        x = tape_recording(t) ? pair_layer(t, &layer, x) : tape_checkpoint(t, pair_layer, &layer, x, last ? n * q->queries : l.rows);
+        x = tape_recording(t) ? pair_layer(t, &layer, x)
+                              : tape_checkpoint(t, pair_layer, &layer, x, last ? n * q->queries : l.rows);
     }
     layout_release(&l);
     return x;
