@@ -115,9 +115,9 @@ bool input_head(const Input *in, uint8_t *out, size_t *n, VideoReport *report);
 
 /* One record ready to be written. */
 typedef struct Shot {
-    char *id;      /* owned */
-    Packer frame;  /* owned: the group's value */
-    uint64_t look; /* perceptual hash, when duplicates are dropped across the stream */
+    char *id;       /* owned */
+    Packer frame;   /* owned: the group's value */
+    uint64_t phash; /* perceptual hash, when duplicates are dropped across the stream */
 } Shot;
 
 /* What became of a source. */
@@ -140,8 +140,8 @@ typedef struct Work {
     Emit emit;
     void *context;
     Outcome *out;
-    uint64_t *looks; /* owned: of the frames kept so far */
-    size_t n_looks, looks_capacity;
+    uint64_t *phashes; /* owned: of the frames kept so far */
+    size_t n_phashes, phashes_capacity;
     Buffer file;     /* owned: the encoded picture */
     int64_t quality; /* of the JPEG in file; 0 for another */
     Digest digest;   /* the source's */
@@ -150,10 +150,10 @@ typedef struct Work {
     bool still, stop;
 } Work;
 
-/* Whether the filters let it pass; *look is set when hashes are wanted. */
-bool filters_pass(Work *w, const Image *im, uint64_t *look);
-uint64_t image_look(const Image *im);
-int look_distance(uint64_t a, uint64_t b);
+/* Whether the filters let it pass; *phash is set when hashes are wanted. */
+bool filters_pass(Work *w, const Image *im, uint64_t *phash);
+uint64_t image_phash(const Image *im);
+int phash_distance(uint64_t a, uint64_t b);
 
 /* What a source is, told by its first bytes; motion JPEG without a container by its name. FAILED: the report says why. */
 typedef enum InputKind { INPUT_VIDEO, INPUT_STILL, INPUT_STREAM, INPUT_FAILED } InputKind;
@@ -162,7 +162,7 @@ InputKind input_kind(const Input *in, const char *name, VideoReport *report);
 /* The size asked for, of a picture of width x height; false where that is more than --max-pixels. */
 bool wanted_size(const Settings *s, int *width, int *height, Error *err);
 bool encode_image(Work *w, const Image *im, ImageFormat format, Error *err);
-void shot_emit(Work *w, const VideoFrame *f, ImageFormat format, const void *data, size_t size, uint64_t look);
+void shot_emit(Work *w, const VideoFrame *f, ImageFormat format, const void *data, size_t size, uint64_t phash);
 /* One chosen frame of a video, which v has just given: filters, size, encoding. */
 void frame_do(Work *w, Video *v, VideoFrame *f);
 void still_do(Work *w, Input *in);

@@ -6,7 +6,7 @@
 #include "extract/extract.h"
 #include "media/resize.h"
 
-enum { BLACK_BELOW = 32, SHARPNESS_SIDE = 256, LOOK_SIDE = 32, LOOK_LOW = 8 };
+enum { BLACK_BELOW = 32, SHARPNESS_SIDE = 256, PHASH_SIDE = 32, PHASH_LOW = 8 };
 
 static uint8_t luma(const uint8_t *p)
 {
@@ -51,57 +51,57 @@ static int by_value(const void *a, const void *b)
 }
 
 /* 64 bits: which of the lowest 8 x 8 cosine coefficients of the 32 x 32 picture lie above their median. */
-uint64_t image_look(const Image *im)
+uint64_t image_phash(const Image *im)
 {
     Image small;
-    image_resize(&small, im, LOOK_SIDE, LOOK_SIDE);
-    double wave[LOOK_LOW][LOOK_SIDE], rows[LOOK_SIDE][LOOK_LOW] = {{0}}, low[64] = {0}, sorted[64];
-    for (int k = 0; k < LOOK_LOW; k++)
-        for (int x = 0; x < LOOK_SIDE; x++)
-            wave[k][x] = cos((2 * x + 1) * k * 3.14159265358979323846 / (2 * LOOK_SIDE));
-    for (int y = 0; y < LOOK_SIDE; y++)
-        for (int k = 0; k < LOOK_LOW; k++)
-            for (int x = 0; x < LOOK_SIDE; x++)
-                rows[y][k] += luma(small.rgb + (y * LOOK_SIDE + x) * 3) * wave[k][x];
-    for (int j = 0; j < LOOK_LOW; j++)
-        for (int k = 0; k < LOOK_LOW; k++)
-            for (int y = 0; y < LOOK_SIDE; y++)
-                low[j * LOOK_LOW + k] += rows[y][k] * wave[j][y];
+    image_resize(&small, im, PHASH_SIDE, PHASH_SIDE);
+    double wave[PHASH_LOW][PHASH_SIDE], rows[PHASH_SIDE][PHASH_LOW] = {{0}}, low[64] = {0}, sorted[64];
+    for (int k = 0; k < PHASH_LOW; k++)
+        for (int x = 0; x < PHASH_SIDE; x++)
+            wave[k][x] = cos((2 * x + 1) * k * 3.14159265358979323846 / (2 * PHASH_SIDE));
+    for (int y = 0; y < PHASH_SIDE; y++)
+        for (int k = 0; k < PHASH_LOW; k++)
+            for (int x = 0; x < PHASH_SIDE; x++)
+                rows[y][k] += luma(small.rgb + (y * PHASH_SIDE + x) * 3) * wave[k][x];
+    for (int j = 0; j < PHASH_LOW; j++)
+        for (int k = 0; k < PHASH_LOW; k++)
+            for (int y = 0; y < PHASH_SIDE; y++)
+                low[j * PHASH_LOW + k] += rows[y][k] * wave[j][y];
     image_release(&small);
-    low[0] = 0; /* mean brightness is no look */
+    low[0] = 0; /* mean brightness does not count */
     for (int i = 0; i < 64; i++)
         sorted[i] = low[i];
     qsort(sorted, 64, sizeof *sorted, by_value);
     double median = (sorted[31] + sorted[32]) / 2;
-    uint64_t look = 0;
+    uint64_t phash = 0;
     for (int i = 0; i < 64; i++)
-        look |= (uint64_t)(low[i] > median) << i;
-    return look;
+        phash |= (uint64_t)(low[i] > median) << i;
+    return phash;
 }
 
-int look_distance(uint64_t a, uint64_t b)
+int phash_distance(uint64_t a, uint64_t b)
 {
     return __builtin_popcountll(a ^ b);
 }
 
-static bool is_new_look(Work *w, uint64_t look)
+static bool is_new_phash(Work *w, uint64_t phash)
 {
-    for (size_t i = 0; i < w->n_looks; i++)
-        if (look_distance(w->looks[i], look) <= w->s->duplicate_distance)
+    for (size_t i = 0; i < w->n_phashes; i++)
+        if (phash_distance(w->phashes[i], phash) <= w->s->duplicate_distance)
             return false;
-    w->looks = array_reserve(w->looks, &w->looks_capacity, w->n_looks + 1, sizeof *w->looks);
-    w->looks[w->n_looks++] = look;
+    w->phashes = array_reserve(w->phashes, &w->phashes_capacity, w->n_phashes + 1, sizeof *w->phashes);
+    w->phashes[w->n_phashes++] = phash;
     return true;
 }
 
-bool filters_pass(Work *w, const Image *im, uint64_t *look)
+bool filters_pass(Work *w, const Image *im, uint64_t *phash)
 {
     const Settings *s = w->s;
-    *look = 0;
+    *phash = 0;
     bool pass = !(s->drop_black && dark_share(im) >= s->black_share) && !(s->drop_blur && sharpness(im) < s->blur_threshold);
     if (pass && (s->drop_duplicates || s->dedup_all)) {
-        *look = image_look(im);
-        pass = s->dedup_all || is_new_look(w, *look);
+        *phash = image_phash(im);
+        pass = s->dedup_all || is_new_phash(w, *phash);
     }
     w->out->filtered += !pass;
     return pass;

@@ -41,8 +41,8 @@ struct Jobs {
     /* the main thread's own */
     Writer *w;
     Totals *t;
-    uint64_t *looks; /* owned: --dedup-all; those of the source being written are the last */
-    size_t n_looks, looks_capacity;
+    uint64_t *phashes; /* owned: --dedup-all; those of the source being written are the last */
+    size_t n_phashes, phashes_capacity;
     Progress progress;
 };
 
@@ -147,20 +147,20 @@ static void *worker(void *context)
 }
 
 /* --dedup-all: whether nothing that looks like it was written before. */
-static bool is_new_look(Jobs *j, uint64_t look)
+static bool is_new_phash(Jobs *j, uint64_t phash)
 {
-    for (size_t i = 0; i < j->n_looks; i++)
-        if (look_distance(j->looks[i], look) <= j->s->duplicate_distance)
+    for (size_t i = 0; i < j->n_phashes; i++)
+        if (phash_distance(j->phashes[i], phash) <= j->s->duplicate_distance)
             return false;
-    j->looks = array_reserve(j->looks, &j->looks_capacity, j->n_looks + 1, sizeof *j->looks);
-    j->looks[j->n_looks++] = look;
+    j->phashes = array_reserve(j->phashes, &j->phashes_capacity, j->n_phashes + 1, sizeof *j->phashes);
+    j->phashes[j->n_phashes++] = phash;
     return true;
 }
 
 /* Writes one record; *dropped when it looked like an earlier one. False when writing failed or enough is written. */
 static bool write_shot(Jobs *j, const Shot *shot, bool *dropped)
 {
-    *dropped = j->s->dedup_all && !is_new_look(j, shot->look);
+    *dropped = j->s->dedup_all && !is_new_phash(j, shot->phash);
     if (*dropped)
         return true;
     Group g = {{"frame", 5}, {shot->frame.data, shot->frame.size}};
@@ -243,8 +243,8 @@ static bool close_source(Jobs *j, Job *job, Error *err)
         warn("%s: %s: %s; %lld frames, %lld known to be missing", job->source.label, verdict_name(verdict), o->report.reason,
              (long long)o->frames, (long long)o->report.missing);
     }
-    const uint64_t *looks = j->s->dedup_all && o->frames > 0 ? j->looks + j->n_looks - o->frames : NULL;
-    return !j->journal || (writer_flush(j->w) && journal_write(j->journal, &job->source, o, looks, err));
+    const uint64_t *phashes = j->s->dedup_all && o->frames > 0 ? j->phashes + j->n_phashes - o->frames : NULL;
+    return !j->journal || (writer_flush(j->w) && journal_write(j->journal, &job->source, o, phashes, err));
 }
 
 /* Writes the job at the head. False when all is to end: enough is written, asked to, or failed (err). */
@@ -273,8 +273,8 @@ bool jobs_run(const Settings *s, Sources *sources, Journal *journal, Writer *w, 
 {
     Jobs j = {.s = s, .sources = sources, .journal = journal, .w = w, .t = t, .working = (int)s->jobs};
     if (journal && s->dedup_all)
-        j.looks = journal_looks(journal, &j.n_looks);
-    j.looks_capacity = j.n_looks;
+        j.phashes = journal_phashes(journal, &j.n_phashes);
+    j.phashes_capacity = j.n_phashes;
     pthread_mutex_init(&j.taking, NULL);
     pthread_mutex_init(&j.lock, NULL);
     pthread_cond_init(&j.changed, NULL);
@@ -298,7 +298,7 @@ bool jobs_run(const Settings *s, Sources *sources, Journal *journal, Writer *w, 
         drop_head(&j);
     progress_end(&j.progress);
     free(threads);
-    free(j.looks);
+    free(j.phashes);
     if (writer_error(w)->text[0])
         error_set(err, "%s", writer_error(w)->text);
     return err->text[0] == '\0';

@@ -18,8 +18,8 @@
 
 typedef struct Entry {
     int64_t frames, failed, filtered;
-    uint64_t *looks; /* owned */
-    size_t n_looks;
+    uint64_t *phashes; /* owned */
+    size_t n_phashes;
     bool done; /* not to be tried again */
 } Entry;
 
@@ -38,7 +38,7 @@ static void put(Journal *j, const char *label, Entry e)
         j->entries = array_reserve(j->entries, &j->capacity, j->count + 1, sizeof *j->entries);
         *at = (int64_t)++j->count;
     } else {
-        free(j->entries[*at - 1].looks);
+        free(j->entries[*at - 1].phashes);
     }
     j->entries[*at - 1] = e;
 }
@@ -48,13 +48,13 @@ static int64_t number(json_t *line, const char *key)
     return (int64_t)json_integer_value(json_object_get(line, key));
 }
 
-static void take_looks(Entry *e, const json_t *list)
+static void take_phashes(Entry *e, const json_t *list)
 {
-    e->n_looks = json_array_size(list);
-    e->looks = xcalloc(e->n_looks + 1, sizeof *e->looks);
-    for (size_t i = 0; i < e->n_looks; i++) {
+    e->n_phashes = json_array_size(list);
+    e->phashes = xcalloc(e->n_phashes + 1, sizeof *e->phashes);
+    for (size_t i = 0; i < e->n_phashes; i++) {
         const char *digits = json_string_value(json_array_get(list, i));
-        e->looks[i] = digits ? strtoull(digits, NULL, 16) : 0;
+        e->phashes[i] = digits ? strtoull(digits, NULL, 16) : 0;
     }
 }
 
@@ -73,7 +73,7 @@ static bool take_line(Journal *j, const char *text, bool retry)
                                            : 1,
                    .filtered = number(line, "filtered"),
                    .done = complete || !retry};
-        take_looks(&e, json_object_get(line, "looks"));
+        take_phashes(&e, json_object_get(line, "looks"));
         put(j, source, e);
     }
     json_decref(line);
@@ -125,11 +125,11 @@ Journal *journal_open(const Settings *s, Error *err)
     ok = ok && lock_take(j->fd, s->journal, err);
     if (ok && s->resume)
         ok = read_lines(j, s->retry == RETRY_FAILED, err);
-    size_t n_looks;
-    free(journal_looks(j, &n_looks));
-    if (ok && s->dedup_all && (int64_t)n_looks != journal_vouched(j).frames)
+    size_t n_phashes;
+    free(journal_phashes(j, &n_phashes));
+    if (ok && s->dedup_all && (int64_t)n_phashes != journal_vouched(j).frames)
         ok = error_set_status(err, STATUS_USAGE, "%s has %zu hashes for %lld frames: it was not written with --dedup-all",
-                              s->journal, n_looks, (long long)journal_vouched(j).frames);
+                              s->journal, n_phashes, (long long)journal_vouched(j).frames);
     if (ok && !s->resume && lseek(j->fd, 0, SEEK_END) > 0)
         ok = error_set_status(err, STATUS_USAGE, "%s exists already: --resume goes on with it", s->journal);
     if (ok)
@@ -156,27 +156,27 @@ Vouched journal_vouched(const Journal *j)
     return v;
 }
 
-uint64_t *journal_looks(const Journal *j, size_t *n)
+uint64_t *journal_phashes(const Journal *j, size_t *n)
 {
-    uint64_t *looks = NULL;
+    uint64_t *phashes = NULL;
     size_t capacity = 0;
     *n = 0;
     for (size_t i = 0; i < j->count; i++) {
         const Entry *e = &j->entries[i];
-        if (!e->done || e->n_looks == 0)
+        if (!e->done || e->n_phashes == 0)
             continue;
-        looks = array_reserve(looks, &capacity, *n + e->n_looks, sizeof *looks);
-        memcpy(looks + *n, e->looks, e->n_looks * sizeof *looks);
-        *n += e->n_looks;
+        phashes = array_reserve(phashes, &capacity, *n + e->n_phashes, sizeof *phashes);
+        memcpy(phashes + *n, e->phashes, e->n_phashes * sizeof *phashes);
+        *n += e->n_phashes;
     }
-    return looks;
+    return phashes;
 }
 
-static json_t *looks_json(const uint64_t *looks, size_t n)
+static json_t *phashes_json(const uint64_t *phashes, size_t n)
 {
     json_t *list = json_array();
     for (size_t i = 0; i < n; i++)
-        json_array_append_new(list, json_sprintf("%016llx", (unsigned long long)looks[i]));
+        json_array_append_new(list, json_sprintf("%016llx", (unsigned long long)phashes[i]));
     return list;
 }
 
@@ -203,7 +203,7 @@ static json_t *gaps_json(const VideoGaps *gaps)
     return list;
 }
 
-bool journal_write(Journal *j, const Source *source, const Outcome *o, const uint64_t *looks, Error *err)
+bool journal_write(Journal *j, const Source *source, const Outcome *o, const uint64_t *phashes, Error *err)
 {
     json_t *line = json_pack("{s:s, s:s, s:I, s:I}", "source", source->label, "verdict", verdict_name(o->report.verdict),
                              "frames", (json_int_t)o->frames, "missing", (json_int_t)o->report.missing);
@@ -217,8 +217,8 @@ bool journal_write(Journal *j, const Source *source, const Outcome *o, const uin
         json_object_set_new(line, "gaps_more", json_integer(o->gaps.more));
     if (source->pass > 1)
         json_object_set_new(line, "pass", json_integer(source->pass));
-    if (looks)
-        json_object_set_new(line, "looks", looks_json(looks, (size_t)o->frames));
+    if (phashes)
+        json_object_set_new(line, "looks", phashes_json(phashes, (size_t)o->frames));
     char *text = json_dumps(line, JSON_COMPACT | JSON_REAL_PRECISION(15)), *whole = xasprintf("%s\n", text);
     bool ok = write_in_full(j->fd, whole, strlen(whole)) || error_set(err, "write %s:", j->path);
     free(whole);
@@ -234,7 +234,7 @@ void journal_close(Journal *j)
     if (j->fd >= 0)
         close(j->fd);
     for (size_t i = 0; i < j->count; i++)
-        free(j->entries[i].looks);
+        free(j->entries[i].phashes);
     free(j->entries);
     hashmap_release(&j->index);
     free(j);

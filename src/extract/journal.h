@@ -25,10 +25,10 @@ typedef struct Vouched {
 Vouched journal_vouched(const Journal *j);
 
 /* The perceptual hashes of the vouched sources' frames (--dedup-all): *n of them. The caller frees. */
-uint64_t *journal_looks(const Journal *j, size_t *n);
+uint64_t *journal_phashes(const Journal *j, size_t *n);
 
-/* Vouches for a source; looks is NULL without --dedup-all, else there are o->frames of them. */
-MUST_USE bool journal_write(Journal *j, const Source *source, const Outcome *o, const uint64_t *looks, Error *err);
+/* Vouches for a source; phashes is NULL without --dedup-all, else there are o->frames of them. */
+MUST_USE bool journal_write(Journal *j, const Source *source, const Outcome *o, const uint64_t *phashes, Error *err);
 
 /* Counts of the segment being written. */
 typedef struct Totals {

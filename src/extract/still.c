@@ -38,7 +38,7 @@ static void fail(Work *w, const Error *err, VideoVerdict verdict)
 }
 
 /* Shows the decoded picture; the filters have passed it. */
-static void show(Work *w, Input *in, const ImageInfo *info, Image *im, bool changed, uint64_t look)
+static void show(Work *w, Input *in, const ImageInfo *info, Image *im, bool changed, uint64_t phash)
 {
     Error err = {0};
     int width = im->width, height = im->height;
@@ -50,7 +50,7 @@ static void show(Work *w, Input *in, const ImageInfo *info, Image *im, bool chan
     VideoFrame f = {.time_base = {1, 1}, .pict_type = 'I', .width = width, .height = height, .orientation = info->orientation};
     Slice bytes;
     if (!resized && own_bytes(w, in, info, changed, &bytes)) {
-        shot_emit(w, &f, info->format, bytes.data, bytes.size, look);
+        shot_emit(w, &f, info->format, bytes.data, bytes.size, phash);
         return;
     }
     Image small = {0};
@@ -59,9 +59,9 @@ static void show(Work *w, Input *in, const ImageInfo *info, Image *im, bool chan
     ImageFormat format = format_for(w, info, resized);
     const Image *shown = resized ? &small : im;
     if (format == IMAGE_RGB)
-        shot_emit(w, &f, format, shown->rgb, (size_t)width * (size_t)height * 3, look);
+        shot_emit(w, &f, format, shown->rgb, (size_t)width * (size_t)height * 3, phash);
     else if (encode_image(w, shown, format, &err))
-        shot_emit(w, &f, format, w->file.data, w->file.size, look);
+        shot_emit(w, &f, format, w->file.data, w->file.size, phash);
     else
         fail(w, &err, VERDICT_DAMAGED);
     image_release(&small);
@@ -95,7 +95,7 @@ void still_do(Work *w, Input *in)
     ImageInfo info;
     Image im;
     bool changed;
-    uint64_t look;
+    uint64_t phash;
     w->still = true;
     if (!look_first(w, in, &info))
         return;
@@ -106,7 +106,7 @@ void still_do(Work *w, Input *in)
     }
     if (time_is_up(w, &err))
         fail(w, &err, VERDICT_TIMED_OUT);
-    else if (filters_pass(w, &im, &look))
-        show(w, in, &info, &im, changed, look);
+    else if (filters_pass(w, &im, &phash))
+        show(w, in, &info, &im, changed, phash);
     image_release(&im);
 }

@@ -108,9 +108,9 @@ static void pack_frame(Packer *p, const Work *w, const VideoFrame *f, ImageForma
     pack_map_end(p);
 }
 
-void shot_emit(Work *w, const VideoFrame *f, ImageFormat format, const void *data, size_t size, uint64_t look)
+void shot_emit(Work *w, const VideoFrame *f, ImageFormat format, const void *data, size_t size, uint64_t phash)
 {
-    Shot shot = {.id = make_id(w, f), .look = look};
+    Shot shot = {.id = make_id(w, f), .phash = phash};
     pack_frame(&shot.frame, w, f, format, data, size);
     w->ordinal++;
     w->out->frames++;
@@ -129,7 +129,7 @@ static void frame_failed(Work *w, const VideoFrame *f, const Error *err)
 }
 
 /* The picture in the frame's own size, resized and encoded as asked for. */
-static void show(Work *w, VideoFrame *f, Image *im, ImageFormat format, uint64_t look)
+static void show(Work *w, VideoFrame *f, Image *im, ImageFormat format, uint64_t phash)
 {
     Error err = {0};
     Image resized = {0};
@@ -139,21 +139,21 @@ static void show(Work *w, VideoFrame *f, Image *im, ImageFormat format, uint64_t
         shown = &resized;
     }
     if (format == IMAGE_RGB)
-        shot_emit(w, f, format, shown->rgb, (size_t)shown->width * (size_t)shown->height * 3, look);
+        shot_emit(w, f, format, shown->rgb, (size_t)shown->width * (size_t)shown->height * 3, phash);
     else if (encode_image(w, shown, format, &err))
-        shot_emit(w, f, format, w->file.data, w->file.size, look);
+        shot_emit(w, f, format, w->file.data, w->file.size, phash);
     else
         frame_failed(w, f, &err);
     image_release(&resized);
 }
 
 /* The frame as a JPEG of its own planes, where that can be. */
-static bool shown_directly(Work *w, Video *v, const VideoFrame *f, int width, int height, uint64_t look)
+static bool shown_directly(Work *w, Video *v, const VideoFrame *f, int width, int height, uint64_t phash)
 {
     if (w->s->encoding != 0 || width != f->width || height != f->height || !video_jpeg(v, &w->file, (int)w->s->quality))
         return false;
     w->quality = w->s->quality;
-    shot_emit(w, f, IMAGE_JPEG, w->file.data, w->file.size, look);
+    shot_emit(w, f, IMAGE_JPEG, w->file.data, w->file.size, phash);
     return true;
 }
 
@@ -164,20 +164,20 @@ void frame_do(Work *w, Video *v, VideoFrame *f)
     bool looked_at = s->drop_black || s->drop_blur || s->drop_duplicates || s->dedup_all;
     Error err = {0};
     Image im = {0};
-    uint64_t look = 0;
+    uint64_t phash = 0;
     int width = f->width, height = f->height;
     if (!wanted_size(s, &width, &height, &err) || (looked_at && !video_image(v, &im, &err)))
         frame_failed(w, f, &err);
-    else if (looked_at && !filters_pass(w, &im, &look))
+    else if (looked_at && !filters_pass(w, &im, &phash))
         ; /* counted as filtered */
-    else if (shown_directly(w, v, f, width, height, look))
+    else if (shown_directly(w, v, f, width, height, phash))
         ; /* the same bytes, looked at or not: --again makes them from what the record says */
     else if (!looked_at && !video_image(v, &im, &err))
         frame_failed(w, f, &err);
     else {
         f->width = width;
         f->height = height;
-        show(w, f, &im, formats[s->encoding], look);
+        show(w, f, &im, formats[s->encoding], phash);
     }
     image_release(&im);
 }
@@ -332,5 +332,5 @@ void work_on(const Settings *s, Source *source, Emit emit, void *context, Outcom
     input_close(&in);
     source_close(source);
     buffer_release(&w.file);
-    free(w.looks);
+    free(w.phashes);
 }
