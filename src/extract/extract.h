@@ -133,6 +133,15 @@ typedef bool (*Emit)(void *context, Shot *shot);
 /* Does one source, and closes it. */
 void work_on(const Settings *s, Source *source, Emit emit, void *context, Outcome *out);
 
+/* Perceptual hashes of frames, in the order they came. `= {0}` is empty. */
+typedef struct Phashes {
+    uint64_t *items; /* owned: free() */
+    size_t n, capacity;
+} Phashes;
+
+/* Adds a hash unless one that is there differs from it in at most `distance` of its 64 bits; whether it was added. */
+bool phashes_add(Phashes *seen, uint64_t phash, int64_t distance);
+
 /* For work.c and still.c: one frame's way through size, filters and encoding. */
 typedef struct Work {
     const Settings *s;
@@ -140,8 +149,7 @@ typedef struct Work {
     Emit emit;
     void *context;
     Outcome *out;
-    uint64_t *phashes; /* owned: of the frames kept so far */
-    size_t n_phashes, phashes_capacity;
+    Phashes seen;    /* owned: of the frames kept so far */
     Buffer file;     /* owned: the encoded picture */
     int64_t quality; /* of the JPEG in file; 0 for another */
     Digest digest;   /* the source's */
@@ -152,8 +160,6 @@ typedef struct Work {
 
 /* Whether the filters let it pass; *phash is set when hashes are wanted. */
 bool filters_pass(Work *w, const Image *im, uint64_t *phash);
-uint64_t image_phash(const Image *im);
-int phash_distance(uint64_t a, uint64_t b);
 
 /* What a source is, told by its first bytes; motion JPEG without a container by its name. FAILED: the report says why. */
 typedef enum InputKind { INPUT_VIDEO, INPUT_STILL, INPUT_STREAM, INPUT_FAILED } InputKind;

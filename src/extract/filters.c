@@ -50,8 +50,8 @@ static int by_value(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* 64 bits: which of the lowest 8 x 8 cosine coefficients of the 32 x 32 picture lie above their median. */
-uint64_t image_phash(const Image *im)
+/* A perceptual hash, 64 bits: which of the lowest 8 x 8 cosine coefficients of the 32 x 32 picture lie above their median. */
+static uint64_t image_phash(const Image *im)
 {
     Image small;
     image_resize(&small, im, PHASH_SIDE, PHASH_SIDE);
@@ -79,18 +79,13 @@ uint64_t image_phash(const Image *im)
     return phash;
 }
 
-int phash_distance(uint64_t a, uint64_t b)
+bool phashes_add(Phashes *seen, uint64_t phash, int64_t distance)
 {
-    return __builtin_popcountll(a ^ b);
-}
-
-static bool is_new_phash(Work *w, uint64_t phash)
-{
-    for (size_t i = 0; i < w->n_phashes; i++)
-        if (phash_distance(w->phashes[i], phash) <= w->s->duplicate_distance)
+    for (size_t i = 0; i < seen->n; i++)
+        if (__builtin_popcountll(seen->items[i] ^ phash) <= distance)
             return false;
-    w->phashes = array_reserve(w->phashes, &w->phashes_capacity, w->n_phashes + 1, sizeof *w->phashes);
-    w->phashes[w->n_phashes++] = phash;
+    seen->items = array_reserve(seen->items, &seen->capacity, seen->n + 1, sizeof *seen->items);
+    seen->items[seen->n++] = phash;
     return true;
 }
 
@@ -101,7 +96,7 @@ bool filters_pass(Work *w, const Image *im, uint64_t *phash)
     bool pass = !(s->drop_black && dark_share(im) >= s->black_share) && !(s->drop_blur && sharpness(im) < s->blur_threshold);
     if (pass && (s->drop_duplicates || s->dedup_all)) {
         *phash = image_phash(im);
-        pass = s->dedup_all || is_new_phash(w, *phash);
+        pass = s->dedup_all || phashes_add(&w->seen, *phash, s->duplicate_distance);
     }
     w->out->filtered += !pass;
     return pass;

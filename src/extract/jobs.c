@@ -41,8 +41,7 @@ struct Jobs {
     /* the main thread's own */
     Writer *w;
     Totals *t;
-    uint64_t *phashes; /* owned: --dedup-all; those of the source being written are the last */
-    size_t n_phashes, phashes_capacity;
+    Phashes seen; /* owned: --dedup-all; those of the source being written are the last */
     Progress progress;
 };
 
@@ -146,21 +145,10 @@ static void *worker(void *context)
     return NULL;
 }
 
-/* --dedup-all: whether nothing that looks like it was written before. */
-static bool is_new_phash(Jobs *j, uint64_t phash)
-{
-    for (size_t i = 0; i < j->n_phashes; i++)
-        if (phash_distance(j->phashes[i], phash) <= j->s->duplicate_distance)
-            return false;
-    j->phashes = array_reserve(j->phashes, &j->phashes_capacity, j->n_phashes + 1, sizeof *j->phashes);
-    j->phashes[j->n_phashes++] = phash;
-    return true;
-}
-
 /* Writes one record; *dropped when it looked like an earlier one. False when writing failed or enough is written. */
 static bool write_shot(Jobs *j, const Shot *shot, bool *dropped)
 {
-    *dropped = j->s->dedup_all && !is_new_phash(j, shot->phash);
+    *dropped = j->s->dedup_all && !phashes_add(&j->seen, shot->phash, j->s->duplicate_distance);
     if (*dropped)
         return true;
     Group g = {{"frame", 5}, {shot->frame.data, shot->frame.size}};
@@ -243,7 +231,7 @@ static bool close_source(Jobs *j, Job *job, Error *err)
         warn("%s: %s: %s; %lld frames, %lld known to be missing", job->source.label, verdict_name(verdict), o->report.reason,
              (long long)o->frames, (long long)o->report.missing);
     }
-    const uint64_t *phashes = j->s->dedup_all && o->frames > 0 ? j->phashes + j->n_phashes - o->frames : NULL;
+    const uint64_t *phashes = j->s->dedup_all && o->frames > 0 ? j->seen.items + j->seen.n - o->frames : NULL;
     return !j->journal || (writer_flush(j->w) && journal_write(j->journal, &job->source, o, phashes, err));
 }
 
@@ -273,8 +261,8 @@ bool jobs_run(const Settings *s, Sources *sources, Journal *journal, Writer *w, 
 {
     Jobs j = {.s = s, .sources = sources, .journal = journal, .w = w, .t = t, .working = (int)s->jobs};
     if (journal && s->dedup_all)
-        j.phashes = journal_phashes(journal, &j.n_phashes);
-    j.phashes_capacity = j.n_phashes;
+        j.seen.items = journal_phashes(journal, &j.seen.n);
+    j.seen.capacity = j.seen.n;
     pthread_mutex_init(&j.taking, NULL);
     pthread_mutex_init(&j.lock, NULL);
     pthread_cond_init(&j.changed, NULL);
@@ -298,7 +286,7 @@ bool jobs_run(const Settings *s, Sources *sources, Journal *journal, Writer *w, 
         drop_head(&j);
     progress_end(&j.progress);
     free(threads);
-    free(j.phashes);
+    free(j.seen.items);
     if (writer_error(w)->text[0])
         error_set(err, "%s", writer_error(w)->text);
     return err->text[0] == '\0';

@@ -332,5 +332,5 @@ void work_on(const Settings *s, Source *source, Emit emit, void *context, Outcom
     input_close(&in);
     source_close(source);
     buffer_release(&w.file);
-    free(w.phashes);
+    free(w.seen.items);
 }
