@@ -26,7 +26,7 @@ typedef struct Again {
     Video *video; /* owned: of the source that is open; NULL for none */
     bool all;     /* it decodes everything */
     VideoFrame last;
-    Shot shot; /* owned: the frame made anew */
+    ExtractedFrame extracted; /* owned: the frame made anew */
     Outcome outcome;
 } Again;
 
@@ -95,19 +95,19 @@ static bool want_read(Want *w, const Settings *s, const Record *r, Error *err)
 
 /* ---- making it ---- */
 
-static bool keep_shot(void *context, Shot *shot)
+static bool extracted_keep(void *context, ExtractedFrame *extracted)
 {
     Again *a = context;
-    a->shot = *shot;
+    a->extracted = *extracted;
     return true;
 }
 
-static void shot_drop(Again *a)
+static void extracted_drop(Again *a)
 {
-    free(a->shot.id);
-    pack_release(&a->shot.frame);
+    free(a->extracted.id);
+    pack_release(&a->extracted.frame);
     gaps_release(&a->outcome.gaps);
-    a->shot = (Shot){0};
+    a->extracted = (ExtractedFrame){0};
     a->outcome = (Outcome){0};
 }
 
@@ -166,10 +166,11 @@ static void make_video(Again *a, const Want *want, Work *w, double until)
     frame_do(w, a->video, &f);
 }
 
-/* The frame, in a->shot. False: err says why there is none. */
+/* The frame, in a->extracted. False: err says why there is none. */
 static bool make(Again *a, const Want *want, double until, Error *err)
 {
-    Work w = {.s = &want->settings, .source = &a->at.source, .emit = keep_shot, .context = a, .out = &a->outcome, .until = until};
+    Work w = {
+        .s = &want->settings, .source = &a->at.source, .emit = extracted_keep, .context = a, .out = &a->outcome, .until = until};
     w.digest = a->at.digest;
     VideoReport *report = &a->outcome.report;
     InputKind kind = input_kind(&a->at.in, a->at.label, report);
@@ -178,7 +179,7 @@ static bool make(Again *a, const Want *want, double until, Error *err)
     else if (kind == INPUT_STILL && input_bytes(&a->at.in, report))
         still_do(&w, &a->at.in);
     buffer_release(&w.file);
-    if (a->shot.frame.size > 0)
+    if (a->extracted.frame.size > 0)
         return true;
     return error_set(err, "%s: %s", a->at.label, report->reason[0] ? report->reason : "neither a video nor an image");
 }
@@ -275,7 +276,7 @@ static void pack_with_image(Packer *p, const Record *was, const Record *now)
 
 static void pass_on(Again *a, Filter *f, const Record *was)
 {
-    Group group = {{"frame", 5}, {a->shot.frame.data, a->shot.frame.size}};
+    Group group = {{"frame", 5}, {a->extracted.frame.data, a->extracted.frame.size}};
     const Record now = {.kind = RECORD_DATA, .groups = &group, .n_groups = 1};
     Error said = {0};
     Packer p = {0};
@@ -311,7 +312,7 @@ static void record_do(Again *a, Filter *f, const Record *r)
         pass_on(a, f, r);
     else if (!interrupted())
         filter_failed(f, r, "%s", err.text);
-    shot_drop(a);
+    extracted_drop(a);
     free(want.source);
 }
 

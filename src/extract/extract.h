@@ -114,11 +114,11 @@ bool input_head(const Input *in, uint8_t *out, size_t *n, VideoReport *report);
 /* ---- frames ---- */
 
 /* One record ready to be written. */
-typedef struct Shot {
+typedef struct ExtractedFrame {
     char *id;       /* owned */
     Packer frame;   /* owned: the group's value */
     uint64_t phash; /* perceptual hash, when duplicates are dropped across the stream */
-} Shot;
+} ExtractedFrame;
 
 /* What became of a source. */
 typedef struct Outcome {
@@ -127,8 +127,8 @@ typedef struct Outcome {
     int64_t frames, filtered;
 } Outcome;
 
-/* Takes the shot; false when no more is wanted. */
-typedef bool (*Emit)(void *context, Shot *shot);
+/* Takes the frame; false when no more is wanted. */
+typedef bool (*Emit)(void *context, ExtractedFrame *extracted);
 
 /* Does one source, and closes it. */
 void work_on(const Settings *s, Source *source, Emit emit, void *context, Outcome *out);
@@ -168,7 +168,7 @@ InputKind input_kind(const Input *in, const char *name, VideoReport *report);
 /* The size asked for, of a picture of width x height; false where that is more than --max-pixels. */
 bool wanted_size(const Settings *s, int *width, int *height, Error *err);
 bool encode_image(Work *w, const Image *im, ImageFormat format, Error *err);
-void shot_emit(Work *w, const VideoFrame *f, ImageFormat format, const void *data, size_t size, uint64_t phash);
+void extracted_emit(Work *w, const VideoFrame *f, ImageFormat format, const void *data, size_t size, uint64_t phash);
 /* One chosen frame of a video, which v has just given: filters, size, encoding. */
 void frame_do(Work *w, Video *v, VideoFrame *f);
 void still_do(Work *w, Input *in);

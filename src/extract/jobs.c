@@ -12,7 +12,7 @@
 #include "base/signals.h"
 #include "extract/journal.h"
 
-enum { QUEUE_BYTES = 8 << 20, QUEUE_SHOTS = 256, WAIT_MS = 100 };
+enum { QUEUE_BYTES = 8 << 20, QUEUE_FRAMES = 256, WAIT_MS = 100 };
 
 typedef struct Jobs Jobs;
 
@@ -20,7 +20,7 @@ typedef struct Jobs Jobs;
 typedef struct Job {
     Jobs *jobs;
     Source source;
-    Shot shots[QUEUE_SHOTS]; /* a ring */
+    ExtractedFrame frames[QUEUE_FRAMES]; /* a ring */
     size_t first, count, bytes;
     bool done;
     Outcome outcome;
@@ -56,27 +56,27 @@ static void wait_change(Jobs *j)
     pthread_cond_timedwait(&j->changed, &j->lock, &until);
 }
 
-static void shot_release(Shot *shot)
+static void extracted_release(ExtractedFrame *extracted)
 {
-    free(shot->id);
-    pack_release(&shot->frame);
+    free(extracted->id);
+    pack_release(&extracted->frame);
 }
 
 /* A worker hands over a frame; waits while the job's queue is full. */
-static bool on_shot(void *context, Shot *shot)
+static bool on_extracted(void *context, ExtractedFrame *extracted)
 {
     Job *job = context;
     Jobs *j = job->jobs;
     pthread_mutex_lock(&j->lock);
-    while (!j->stop && job->count > 0 && (job->count == QUEUE_SHOTS || job->bytes + shot->frame.size > QUEUE_BYTES))
+    while (!j->stop && job->count > 0 && (job->count == QUEUE_FRAMES || job->bytes + extracted->frame.size > QUEUE_BYTES))
         wait_change(j);
     bool go_on = !j->stop;
     if (go_on) {
-        job->shots[(job->first + job->count++) % QUEUE_SHOTS] = *shot;
-        job->bytes += shot->frame.size;
+        job->frames[(job->first + job->count++) % QUEUE_FRAMES] = *extracted;
+        job->bytes += extracted->frame.size;
         pthread_cond_broadcast(&j->changed);
     } else {
-        shot_release(shot);
+        extracted_release(extracted);
     }
     pthread_mutex_unlock(&j->lock);
     return go_on;
@@ -131,7 +131,7 @@ static void *worker(void *context)
     Job *job;
     while ((job = take_job(j))) {
         Outcome outcome;
-        work_on(j->s, &job->source, on_shot, job, &outcome);
+        work_on(j->s, &job->source, on_extracted, job, &outcome);
         pthread_mutex_lock(&j->lock);
         job->outcome = outcome;
         job->done = true;
@@ -146,20 +146,20 @@ static void *worker(void *context)
 }
 
 /* Writes one record; *dropped when it looked like an earlier one. False when writing failed or enough is written. */
-static bool write_shot(Jobs *j, const Shot *shot, bool *dropped)
+static bool extracted_write(Jobs *j, const ExtractedFrame *extracted, bool *dropped)
 {
-    *dropped = j->s->dedup_all && !phashes_add(&j->seen, shot->phash, j->s->duplicate_distance);
+    *dropped = j->s->dedup_all && !phashes_add(&j->seen, extracted->phash, j->s->duplicate_distance);
     if (*dropped)
         return true;
-    Group g = {{"frame", 5}, {shot->frame.data, shot->frame.size}};
-    if (!writer_record(j->w, (Slice){shot->id, strlen(shot->id)}, NULL, &g, 1) || !batch_count(j->s, j->w, j->t))
+    Group g = {{"frame", 5}, {extracted->frame.data, extracted->frame.size}};
+    if (!writer_record(j->w, (Slice){extracted->id, strlen(extracted->id)}, NULL, &g, 1) || !batch_count(j->s, j->w, j->t))
         return false;
     progress_update(&j->progress, writer_records(j->w), NULL);
     return j->s->limit == 0 || (int64_t)writer_records(j->w) < j->s->limit;
 }
 
-/* The next shot of the job at the head, taken out of its queue; false when it has no more. Flushes before it waits. */
-static bool next_shot(Jobs *j, Job *job, Shot *shot)
+/* The next frame of the job at the head, taken out of its queue; false when it has no more. Flushes before it waits. */
+static bool extracted_next(Jobs *j, Job *job, ExtractedFrame *extracted)
 {
     pthread_mutex_lock(&j->lock);
     if (job->count == 0 && !job->done) {
@@ -172,10 +172,10 @@ static bool next_shot(Jobs *j, Job *job, Shot *shot)
         wait_change(j);
     bool got = job->count > 0;
     if (got) {
-        *shot = job->shots[job->first];
-        job->first = (job->first + 1) % QUEUE_SHOTS;
+        *extracted = job->frames[job->first];
+        job->first = (job->first + 1) % QUEUE_FRAMES;
         job->count--;
-        job->bytes -= shot->frame.size;
+        job->bytes -= extracted->frame.size;
         pthread_cond_broadcast(&j->changed);
     }
     pthread_mutex_unlock(&j->lock);
@@ -208,7 +208,7 @@ static void drop_head(Jobs *j)
     pthread_cond_broadcast(&j->changed);
     pthread_mutex_unlock(&j->lock);
     for (size_t i = 0; i < job->count; i++)
-        shot_release(&job->shots[(job->first + i) % QUEUE_SHOTS]);
+        extracted_release(&job->frames[(job->first + i) % QUEUE_FRAMES]);
     source_release(&job->source);
     gaps_release(&job->outcome.gaps);
     free(job);
@@ -238,11 +238,11 @@ static bool close_source(Jobs *j, Job *job, Error *err)
 /* Writes the job at the head. False when all is to end: enough is written, asked to, or failed (err). */
 static bool write_job(Jobs *j, Job *job, Error *err)
 {
-    Shot shot;
+    ExtractedFrame extracted;
     int64_t dropped = 0;
-    while (next_shot(j, job, &shot)) {
-        bool drop, go_on = write_shot(j, &shot, &drop);
-        shot_release(&shot);
+    while (extracted_next(j, job, &extracted)) {
+        bool drop, go_on = extracted_write(j, &extracted, &drop);
+        extracted_release(&extracted);
         dropped += drop;
         if (!go_on || interrupted()) {
             j->t->cut = interrupted();

@@ -50,7 +50,7 @@ static void show(Work *w, Input *in, const ImageInfo *info, Image *im, bool chan
     VideoFrame f = {.time_base = {1, 1}, .pict_type = 'I', .width = width, .height = height, .orientation = info->orientation};
     Slice bytes;
     if (!resized && own_bytes(w, in, info, changed, &bytes)) {
-        shot_emit(w, &f, info->format, bytes.data, bytes.size, phash);
+        extracted_emit(w, &f, info->format, bytes.data, bytes.size, phash);
         return;
     }
     Image small = {0};
@@ -59,9 +59,9 @@ static void show(Work *w, Input *in, const ImageInfo *info, Image *im, bool chan
     ImageFormat format = format_for(w, info, resized);
     const Image *shown = resized ? &small : im;
     if (format == IMAGE_RGB)
-        shot_emit(w, &f, format, shown->rgb, (size_t)width * (size_t)height * 3, phash);
+        extracted_emit(w, &f, format, shown->rgb, (size_t)width * (size_t)height * 3, phash);
     else if (encode_image(w, shown, format, &err))
-        shot_emit(w, &f, format, w->file.data, w->file.size, phash);
+        extracted_emit(w, &f, format, w->file.data, w->file.size, phash);
     else
         fail(w, &err, VERDICT_DAMAGED);
     image_release(&small);

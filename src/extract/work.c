@@ -108,13 +108,13 @@ static void pack_frame(Packer *p, const Work *w, const VideoFrame *f, ImageForma
     pack_map_end(p);
 }
 
-void shot_emit(Work *w, const VideoFrame *f, ImageFormat format, const void *data, size_t size, uint64_t phash)
+void extracted_emit(Work *w, const VideoFrame *f, ImageFormat format, const void *data, size_t size, uint64_t phash)
 {
-    Shot shot = {.id = make_id(w, f), .phash = phash};
-    pack_frame(&shot.frame, w, f, format, data, size);
+    ExtractedFrame extracted = {.id = make_id(w, f), .phash = phash};
+    pack_frame(&extracted.frame, w, f, format, data, size);
     w->ordinal++;
     w->out->frames++;
-    w->stop = !w->emit(w->context, &shot);
+    w->stop = !w->emit(w->context, &extracted);
 }
 
 static void frame_failed(Work *w, const VideoFrame *f, const Error *err)
@@ -139,9 +139,9 @@ static void show(Work *w, VideoFrame *f, Image *im, ImageFormat format, uint64_t
         shown = &resized;
     }
     if (format == IMAGE_RGB)
-        shot_emit(w, f, format, shown->rgb, (size_t)shown->width * (size_t)shown->height * 3, phash);
+        extracted_emit(w, f, format, shown->rgb, (size_t)shown->width * (size_t)shown->height * 3, phash);
     else if (encode_image(w, shown, format, &err))
-        shot_emit(w, f, format, w->file.data, w->file.size, phash);
+        extracted_emit(w, f, format, w->file.data, w->file.size, phash);
     else
         frame_failed(w, f, &err);
     image_release(&resized);
@@ -153,7 +153,7 @@ static bool shown_directly(Work *w, Video *v, const VideoFrame *f, int width, in
     if (w->s->encoding != 0 || width != f->width || height != f->height || !video_jpeg(v, &w->file, (int)w->s->quality))
         return false;
     w->quality = w->s->quality;
-    shot_emit(w, f, IMAGE_JPEG, w->file.data, w->file.size, phash);
+    extracted_emit(w, f, IMAGE_JPEG, w->file.data, w->file.size, phash);
     return true;
 }
 
