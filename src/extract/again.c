@@ -71,7 +71,7 @@ static bool want_place(VideoFrame *f, const Record *r, Error *err)
     char stamp[8];
     *f = (VideoFrame){.packet = -1};
     if (record_int(r, "frame.pts", &f->pts) == FIELD_WRONG || record_int(r, "frame.packet", &f->packet) == FIELD_WRONG)
-        return error_set(err, "frame.pts or frame.packet is no whole number");
+        return error_set(err, "frame.pts or frame.packet is not a whole number");
     copy_text(stamp, sizeof stamp, r, "frame.stamp");
     for (int i = STAMP_PTS; i <= STAMP_NONE; i++)
         if (strcmp(stamps[i], stamp) == 0)

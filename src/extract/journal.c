@@ -180,7 +180,7 @@ static json_t *phashes_json(const uint64_t *phashes, size_t n)
     return list;
 }
 
-/* What a source brought in may be no UTF-8. */
+/* What a source brought in may not be UTF-8. */
 static json_t *reason_json(const char *text)
 {
     json_t *reason = json_string(text);

@@ -85,7 +85,7 @@ static const Program program = {
         "By default the frames are the keyframes of the video stream, with the container's own time stamps, turned upright, in "
         "square pixels. A record's id is the source's name, for a video followed by # and the time in seconds (and by + and the "
         "frame's number where that time is not later than the one before); for a still it is the name alone. The name is the "
-        "path as given, for --coco the cocoid; a name that comes again gets (2), (3) and so on. Bytes of a name that are no "
+        "path as given, for --coco the cocoid; a name that comes again gets (2), (3) and so on. Bytes of a name that are not "
         "UTF-8 are written %XX, and so is a # before what looks like such a time.\n\n"
         "A still keeps its own bytes unless its pixels must change: --size, --encoding, an EXIF orientation (undone without "
         "loss), transparency (laid on white, stored as PNG).\n\n"
