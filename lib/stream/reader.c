@@ -56,9 +56,8 @@ static Reader *reader_new(const char *name)
     return r;
 }
 
-Reader *reader_open_fd(int fd, const char *name, Error *err)
+Reader *reader_open_fd(int fd, const char *name)
 {
-    (void)err;
     Reader *r = reader_new(name);
     r->source = source_new(fd);
     r->capacity = BUFFER_SIZE;
@@ -82,7 +81,7 @@ static const char *path_name(const char *path)
 Reader *reader_open(const char *path, Error *err)
 {
     int fd = path_open(path, err);
-    return fd < 0 ? NULL : reader_open_fd(fd, path_name(path), err);
+    return fd < 0 ? NULL : reader_open_fd(fd, path_name(path));
 }
 
 Reader *reader_open_json(const char *path, Error *err)
@@ -322,11 +321,10 @@ static RecordKind next_binary(Reader *r, Record *record, Wait wait)
     return kind;
 }
 
-static RecordKind next_line(Reader *r, Record *record, Wait wait)
+static RecordKind next_line(Reader *r, Record *record)
 {
     Slice value;
     Error err = {0};
-    (void)wait;
     LineStatus status = lines_next(r->lines, &value, &err);
     if (status == LINE_FAILED)
         return fail(r, err.status, err.text);
@@ -348,7 +346,7 @@ static RecordKind next_with(Reader *r, Record *record, Wait wait)
     RecordKind kind = RECORD_NONE;
     if (!r->finished && !r->cut) {
         do
-            kind = r->lines ? next_line(r, record, wait) : next_binary(r, record, wait);
+            kind = r->lines ? next_line(r, record) : next_binary(r, record, wait);
         while (r->other && kind != RECORD_FAILED && !r->cut);
     }
     record->kind = kind;

@@ -102,7 +102,8 @@ typedef struct Reader Reader;
 
 /* Opens a file, or stdin for "-". zstd is told by its magic. NULL on failure (err names the file). */
 Reader *reader_open(const char *path, Error *err);
-Reader *reader_open_fd(int fd, const char *name, Error *err);
+/* Takes fd; errors call it `name`. Never fails. */
+Reader *reader_open_fd(int fd, const char *name);
 /* Reads JSON lines as vlrm-cat prints them as if they were a stream. Lines without a header get one; with a header the end line
  * is required. */
 Reader *reader_open_json(const char *path, Error *err);

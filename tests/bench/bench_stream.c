@@ -76,10 +76,9 @@ static int sample(void)
 /* What a stage does: reads each record, adds a small group, passes the rest on. */
 static void forward(int in, int out)
 {
-    Error err = {0};
     Record r;
     Packer p = {0};
-    Reader *reader = reader_open_fd(dup(in), "sample", &err);
+    Reader *reader = reader_open_fd(dup(in), "sample");
     Writer *w = writer_new(out, "out", 0);
     RecordKind kind;
     pack_map_begin(&p);

@@ -60,7 +60,6 @@ static uint64_t count_records(Reader *in)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    Error err = {0};
     int lines = given_file(data, size), out = given_file(NULL, 0), text = given_file(NULL, 0);
     Reader *in = open_lines(lines);
     Writer *w = writer_new(out, "out", 0);
@@ -69,7 +68,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     fclose(printed);
     if (whole) {
         lseek(out, 0, SEEK_SET);
-        if (count_records(reader_open_fd(dup(out), "out", &err)) != count_records(open_lines(text)))
+        if (count_records(reader_open_fd(dup(out), "out")) != count_records(open_lines(text)))
             abort();
     }
     writer_free(w);

@@ -62,10 +62,9 @@ static void convert(const Record *r)
 
 static void read_again(int fd)
 {
-    Error err = {0};
     Record r;
     lseek(fd, 0, SEEK_SET);
-    Reader *in = reader_open_fd(dup(fd), "copy", &err);
+    Reader *in = reader_open_fd(dup(fd), "copy");
     RecordKind kind;
     while ((kind = reader_next(in, &r)) != RECORD_NONE)
         if (kind == RECORD_FAILED)
@@ -75,9 +74,8 @@ static void read_again(int fd)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    Error err = {0};
     Record r;
-    Reader *in = reader_open_fd(given_file(data, size), "fuzz", &err);
+    Reader *in = reader_open_fd(given_file(data, size), "fuzz");
     int out = given_file(NULL, 0);
     Writer *w = writer_new(out, "out", size % 2 ? 1 : 0);
     Packer p = {0};

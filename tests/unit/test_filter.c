@@ -96,13 +96,12 @@ static int new_file(void)
 static json_t *run_stage(int in, int *status)
 {
     int out = new_file();
-    Error err = {0};
     Record r;
     RecordKind kind;
     lseek(in, 0, SEEK_SET);
     *status = stage_wait(stage_start(in, out, 0, NULL));
     lseek(out, 0, SEEK_SET);
-    Reader *reader = reader_open_fd(out, "out", &err);
+    Reader *reader = reader_open_fd(out, "out");
     json_t *all = json_array();
     while ((kind = reader_next(reader, &r)) != RECORD_NONE) {
         if (kind == RECORD_FAILED)
@@ -209,10 +208,9 @@ static void test_output_does_not_wait(void **state)
     /* The child has a copy of in[1] too: the end of the input is never seen, which is not what this is about. */
     close(in[0]);
     close(out[1]);
-    Error err = {0};
     Record r;
     Writer *w = writer_new(in[1], "in", 0);
-    Reader *reader = reader_open_fd(out[0], "out", &err);
+    Reader *reader = reader_open_fd(out[0], "out");
     writer_header(w, "source", NULL, NULL, (Slice){NULL, 0}, NULL);
     assert_true(writer_flush(w));
     assert_int_equal(reader_next(reader, &r), RECORD_HEADER);
@@ -275,10 +273,9 @@ static void test_operands(void **state)
     char *twice[] = {path, path, NULL}, *missing[] = {path, "/nonexistent", NULL};
     assert_int_equal(stage_wait(stage_start(null, out, 2, twice)), 0);
     assert_int_equal(stage_wait(stage_start(null, new_file(), 2, missing)), STATUS_FAILURE);
-    Error err = {0};
     Record r;
     lseek(out, 0, SEEK_SET);
-    Reader *reader = reader_open_fd(out, "out", &err);
+    Reader *reader = reader_open_fd(out, "out");
     while (reader_next(reader, &r) != RECORD_NONE)
         assert_int_not_equal(r.kind, RECORD_FAILED);
     assert_int_equal(reader_end(reader).records, 2);

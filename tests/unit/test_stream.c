@@ -95,9 +95,8 @@ static unsigned char *sample(int level, size_t image, size_t *n)
 /* Reads to the end: the kinds as letters into `kinds`, the failure's text into err. Returns the exit status. */
 static int read_through(const void *data, size_t n, char *kinds, size_t room, char *why)
 {
-    Error err = {0};
     Record record;
-    Reader *r = reader_open_fd(memory_file(data, n), "sample", &err);
+    Reader *r = reader_open_fd(memory_file(data, n), "sample");
     RecordKind kind;
     size_t count = 0;
     do {
@@ -230,10 +229,9 @@ static void test_fields(void **state)
     (void)state;
     size_t n, count;
     unsigned char *data = sample(0, 5, &n);
-    Error err = {0};
     Record r;
     Arena a = {0};
-    Reader *in = reader_open_fd(memory_file(data, n), "sample", &err);
+    Reader *in = reader_open_fd(memory_file(data, n), "sample");
     assert_int_equal(reader_next(in, &r), RECORD_HEADER);
     assert_string_equal(json_string_value(json_object_get(reader_header(in), "stage")), "test");
     assert_int_equal(reader_next(in, &r), RECORD_DATA);
@@ -272,11 +270,10 @@ static void test_forward_and_add(void **state)
     (void)state;
     size_t n, m;
     unsigned char *data = sample(0, 40000, &n);
-    Error err = {0};
     Record r;
     int fd = memory_file("", 0);
     Writer *w = writer_new(fd, "copy", 0);
-    Reader *in = reader_open_fd(memory_file(data, n), "sample", &err);
+    Reader *in = reader_open_fd(memory_file(data, n), "sample");
     assert_int_equal(reader_next(in, &r), RECORD_HEADER);
     assert_true(writer_header_raw(w, reader_header_raw(in)));
     assert_int_equal(reader_next(in, &r), RECORD_DATA);
@@ -292,7 +289,7 @@ static void test_forward_and_add(void **state)
     reader_free(in);
     close(fd);
 
-    in = reader_open_fd(memory_file(copy, m), "copy", &err);
+    in = reader_open_fd(memory_file(copy, m), "copy");
     Slice s;
     assert_int_equal(reader_next(in, &r), RECORD_HEADER);
     assert_int_equal(reader_next(in, &r), RECORD_DATA);
