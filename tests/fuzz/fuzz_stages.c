@@ -97,8 +97,7 @@ static Reader *open_records(int fd, const uint8_t *data, size_t size)
 {
     char path[64];
     Error err = {0};
-    Reader *in =
-        size > 0 && data[0] == '{' ? reader_open_json(given_path(path, fd), &err) : reader_open_fd(dup(fd), "fuzz", &err);
+    Reader *in = size > 0 && data[0] == '{' ? reader_open_json(given_path(path, fd), &err) : reader_open_fd(dup(fd), "fuzz");
     if (!in)
         abort();
     return in;
