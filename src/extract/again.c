@@ -1,5 +1,6 @@
 /* Frames once more, from what their records say; see again.h. Nothing is passed on as the same that is not, to the byte. */
 #include "extract/again.h"
+#include "extract/still.h"
 
 #include <stdarg.h>
 #include <stdio.h>

@@ -6,7 +6,9 @@
 #define EXTRACT_AGAIN_H
 
 #include "base/hash.h"
-#include "extract/extract.h"
+#include "extract/input.h"
+#include "extract/settings.h"
+#include "extract/tar.h"
 
 /* A source that a record names, open for as long as the records that follow name the same. `= {0}` is none. */
 typedef struct Reopened {
@@ -33,5 +35,8 @@ bool reopened_is(const Reopened *o, const char *label, const char *digest);
 /* Closes the source, so that the next reopen opens it anew; the shard stays where it is. */
 void reopened_close(Reopened *o);
 void reopened_release(Reopened *o);
+
+/* Makes the frames of the records in --again anew; the exit status. */
+int again_run(const Settings *s, const Program *program);
 
 #endif

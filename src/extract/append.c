@@ -1,4 +1,6 @@
 /* --append FILE: a stream in a file that later runs go on with; see journal.h. */
+#include "extract/append.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -8,7 +10,6 @@
 #include <unistd.h>
 
 #include "base/lock.h"
-#include "extract/journal.h"
 
 bool batch_count(const Settings *s, Writer *w, Totals *t)
 {

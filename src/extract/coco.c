@@ -3,12 +3,14 @@
  * The file is hundreds of megabytes, so its text is scanned and only one image's object is in memory at a time.
  * https://cs.stanford.edu/people/karpathy/deepimagesent/
  */
+#include "extract/coco.h"
+
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "extract/extract.h"
+#include "media/image.h"
 
 enum { ELEMENT_MAX = 16 << 20 };
 

@@ -9,7 +9,7 @@
 
 #include "base/hash.h"
 #include "base/io.h"
-#include "extract/extract.h"
+#include "extract/input.h"
 
 enum { BLOCK = 1 << 20, BLOCKS = 16 };
 

@@ -1,9 +1,10 @@
 /* Frames not worth keeping: black, blurred, looking like one before. Each decision is made on a small picture, so costs little.
  */
+#include "extract/filters.h"
+
 #include <math.h>
 #include <stdlib.h>
 
-#include "extract/extract.h"
 #include "media/resize.h"
 
 enum { BLACK_BELOW = 32, SHARPNESS_SIDE = 256, PHASH_SIDE = 32, PHASH_LOW = 8 };
@@ -89,15 +90,13 @@ bool phashes_add(Phashes *seen, uint64_t phash, int64_t distance)
     return true;
 }
 
-bool filters_pass(Work *w, const Image *im, uint64_t *phash)
+bool filters_pass(const Settings *s, const Image *im, Phashes *seen, uint64_t *phash)
 {
-    const Settings *s = w->s;
     *phash = 0;
     bool pass = !(s->drop_black && dark_share(im) >= s->black_share) && !(s->drop_blur && sharpness(im) < s->blur_threshold);
     if (pass && (s->drop_duplicates || s->dedup_all)) {
         *phash = image_phash(im);
-        pass = s->dedup_all || phashes_add(&w->seen, *phash, s->duplicate_distance);
+        pass = s->dedup_all || phashes_add(seen, *phash, s->duplicate_distance);
     }
-    w->out->filtered += !pass;
     return pass;
 }

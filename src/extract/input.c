@@ -1,4 +1,6 @@
 /* Bytes of a source: a file as it is, stdin and FIFOs through a temporary file, for a container must be sought in. */
+#include "extract/input.h"
+
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
@@ -10,7 +12,6 @@
 #include "base/clock.h"
 #include "base/io.h"
 #include "base/signals.h"
-#include "extract/extract.h"
 
 static bool refuse(VideoReport *r, VideoVerdict verdict, const char *what)
 {

@@ -2,6 +2,8 @@
  * N threads each do one source at a time; the main thread writes their records in the order of the sources. At most 2 N sources
  * are begun and unwritten, and each holds at most QUEUE_BYTES of records (or one record): memory does not grow with the corpus.
  */
+#include "extract/jobs.h"
+
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -10,7 +12,7 @@
 
 #include "base/progress.h"
 #include "base/signals.h"
-#include "extract/journal.h"
+#include "extract/work.h"
 
 enum { QUEUE_BYTES = 8 << 20, QUEUE_FRAMES = 256, WAIT_MS = 100 };
 

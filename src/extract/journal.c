@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/hash.h"
+#include "base/hashmap.h"
 #include "base/io.h"
 #include "base/lock.h"
 

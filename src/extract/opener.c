@@ -4,6 +4,8 @@
  */
 #include "extract/opener.h"
 
+#include "media/image.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>

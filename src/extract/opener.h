@@ -6,7 +6,8 @@
 #ifndef EXTRACT_OPENER_H
 #define EXTRACT_OPENER_H
 
-#include "extract/extract.h"
+#include "extract/settings.h"
+#include "extract/source.h"
 
 typedef struct Opener Opener;
 

@@ -1,4 +1,6 @@
 /* The sources in their order: what the opener names and what is in archives; unique names, shards, passes and shuffling. */
+#include "extract/sources.h"
+
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -6,9 +8,10 @@
 #include <unistd.h>
 
 #include "base/hash.h"
+#include "base/hashmap.h"
 #include "base/random.h"
 #include "base/signals.h"
-#include "extract/opener.h"
+#include "extract/tar.h"
 
 struct Sources {
     const Settings *s;

@@ -1,8 +1,9 @@
 /* One still image: checked whole, and passed on in its own bytes unless something was asked that changes its pixels. */
+#include "extract/still.h"
+
 #include <stdio.h>
 
 #include "base/clock.h"
-#include "extract/extract.h"
 #include "media/resize.h"
 
 static const ImageFormat formats[] = {IMAGE_JPEG, IMAGE_PNG, IMAGE_RGB}; /* --encoding */
@@ -106,7 +107,7 @@ void still_do(Work *w, Input *in)
     }
     if (time_is_up(w, &err))
         fail(w, &err, VERDICT_TIMED_OUT);
-    else if (filters_pass(w, &im, &phash))
+    else if (frame_passes(w, &im, &phash))
         show(w, in, &info, &im, changed, phash);
     image_release(&im);
 }

@@ -2,6 +2,8 @@
  * WebDataset shards through libarchive: each media member is a source named "shard.tar/member". Nothing is ever written, so a
  * member's name can lead nowhere. Members that WebDataset keeps beside the media (.json, .txt, .cls ..) are passed over.
  */
+#include "extract/tar.h"
+
 #include <archive.h>
 #include <archive_entry.h>
 #include <stdlib.h>
@@ -10,7 +12,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "extract/extract.h"
+#include "extract/input.h"
 
 enum { BLOCK = 1 << 18, STEP = 1 << 20 };
 static const int64_t member_max = (int64_t)1 << 31;

@@ -1,13 +1,20 @@
-/* vlrm-extract: videos and still images to a stream of frames. Options and the order of things; the work is in the files beside
- * it. */
+/*
+ * vlrm-extract: videos and still images to a stream of frames. Options and the order of things; the work is in the files beside.
+ *
+ * A process of its own finds and opens what there is to read (opener.c, walk.c, coco.c); the one that decodes can open nothing.
+ * In it, sources (sources.c, tar.c) are taken one by one under a lock; each is worked on by one thread (work.c, input.c, still.c,
+ * filters.c), which hands its frames to jobs.c; the main thread writes them in the order of the sources and then vouches for the
+ * source in the journal (journal.c). append.c repairs the output of a killed run. With --again there are records in place of
+ * sources: again.c makes their frames anew.
+ */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/sandbox.h"
 #include "base/signals.h"
-#include "extract/journal.h"
-#include "extract/opener.h"
+#include "extract/again.h"
+#include "extract/jobs.h"
 #include "stream/filter.h"
 
 static Settings o;

@@ -1,6 +1,10 @@
 /* Operands, lists and folders; see walk.h. */
 #include "extract/walk.h"
 
+#include "media/image.h"
+#include "extract/coco.h"
+#include "extract/tar.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>

@@ -5,7 +5,8 @@
 #ifndef EXTRACT_WALK_H
 #define EXTRACT_WALK_H
 
-#include "extract/extract.h"
+#include "extract/settings.h"
+#include "extract/source.h"
 
 typedef struct Walk Walk;
 

@@ -1,4 +1,6 @@
 /* One source from its bytes to its frames. */
+#include "extract/work.h"
+
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,7 +9,7 @@
 #include "base/clock.h"
 #include "base/hash.h"
 #include "base/random.h"
-#include "extract/extract.h"
+#include "extract/still.h"
 #include "media/resize.h"
 
 bool wanted_size(const Settings *s, int *width, int *height, Error *err)
@@ -117,6 +119,13 @@ void extracted_emit(Work *w, const VideoFrame *f, ImageFormat format, const void
     w->stop = !w->emit(w->context, &extracted);
 }
 
+bool frame_passes(Work *w, const Image *im, uint64_t *phash)
+{
+    bool pass = filters_pass(w->s, im, &w->seen, phash);
+    w->out->filtered += !pass;
+    return pass;
+}
+
 static void frame_failed(Work *w, const VideoFrame *f, const Error *err)
 {
     char reason[sizeof w->out->report.reason];
@@ -168,7 +177,7 @@ void frame_do(Work *w, Video *v, VideoFrame *f)
     int width = f->width, height = f->height;
     if (!wanted_size(s, &width, &height, &err) || (looked_at && !video_image(v, &im, &err)))
         frame_failed(w, f, &err);
-    else if (looked_at && !filters_pass(w, &im, &phash))
+    else if (looked_at && !frame_passes(w, &im, &phash))
         ; /* counted as filtered */
     else if (shown_directly(w, v, f, width, height, phash))
         ; /* the same bytes, looked at or not: --again makes them from what the record says */

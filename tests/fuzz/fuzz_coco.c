@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "extract/extract.h"
+#include "extract/coco.h"
 #include "tests/fuzz/given.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "extract/extract.h"
+#include "extract/tar.h"
 #include "tests/fuzz/given.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -1,0 +1,33 @@
+/*
+ * The output of a run: counts, batches, and --append's file, which is repaired by the journal after a kill.
+ */
+#ifndef EXTRACT_APPEND_H
+#define EXTRACT_APPEND_H
+
+#include "extract/journal.h"
+#include "stream/stream.h"
+
+/* Counts of the segment being written. */
+typedef struct Totals {
+    int64_t failed, filtered;
+    int64_t in_batch, batches; /* --batch: records since the last batch record; batches closed */
+    int64_t sources;
+    bool cut;         /* asked to end before all was done */
+    bool empty_stdin; /* stdin was a source and held nothing */
+} Totals;
+
+/* One data record was written: closes the batch when it is full. */
+bool batch_count(const Settings *s, Writer *w, Totals *t);
+
+/* Begins the segment of a run: the header. */
+typedef bool (*Begin)(Writer *w);
+
+/*
+ * The writer of --append's FILE, header written; FILE is locked until the process ends. With --resume the file is first made
+ * anew, under a temporary name, from its records whose sources the journal lists; so a kill in between loses nothing. `options`:
+ * those in force, as a header has them. Dies when another process works on the file, when its header says other options
+ * (STATUS_MISMATCH), and when it is not what the journal vouches for.
+ */
+Writer *append_open(const Settings *s, const Journal *j, const json_t *options, Begin begin, Totals *t);
+
+#endif

@@ -1,0 +1,36 @@
+/*
+ * One video or image on its way from its name to its frames: who fills in what. sources.h lists them, input.h reads them.
+ */
+#ifndef EXTRACT_SOURCE_H
+#define EXTRACT_SOURCE_H
+
+#include "base/base.h"
+
+/* One video or image. Everything is owned. */
+typedef struct Source {
+    char *name;    /* begins the ids; unique in a pass */
+    char *label;   /* frame.source and the journal's key */
+    int64_t place; /* its number with the opener; for --shuffle's members, the archive's */
+    bool opened;   /* then, owned: */
+    int fd;        /* .. its descriptor */
+    int spare;     /* .. and, when it is no regular file, an empty temporary file to copy it into; else -1 */
+    uint8_t *data; /* the bytes of an archive's member */
+    size_t size;
+    char *shard; /* with --shuffle, instead of data: the archive that the member is in .. */
+    int64_t at;  /* .. and where its header is */
+    bool is_archive, is_stdin;
+    char *path;        /* the opening process only: NULL for stdin and sources with a problem */
+    bool regular_only; /* .. and whether data brought the name in, or a folder: then a FIFO or device is refused */
+    char *problem;     /* why it cannot even be tried */
+    char **references;
+    size_t n_references;
+    int64_t pass; /* --loop: from 1 */
+} Source;
+
+/* Frees all of it and closes what is open; leaves an empty source. */
+void source_release(Source *s);
+
+/* Closes its descriptors; a source that is not opened stays as it is. */
+void source_close(Source *s);
+
+#endif

@@ -1,0 +1,21 @@
+/*
+ * The sources in their order: what the opener names and what is in archives; unique names, shards, passes and shuffling.
+ */
+#ifndef EXTRACT_SOURCES_H
+#define EXTRACT_SOURCES_H
+
+#include "extract/opener.h"
+#include "extract/settings.h"
+#include "extract/source.h"
+
+typedef struct Sources Sources;
+Sources *sources_new(const Settings *s, Opener *opener); /* the opener is borrowed */
+void sources_free(Sources *s);
+
+/* The next source of this shard, by name; false when there are no more or when asked to end. */
+bool sources_next(Sources *s, Source *out);
+
+/* Opens it (source->opened or source->data), or sets source->problem. False when asked to end. */
+bool sources_open(Sources *s, Source *source);
+
+#endif
