@@ -71,7 +71,7 @@ bool itm_scorer_features(ItmScorer *s, Tape *t, real *out, const Record *r, Erro
     return features_compute(s, t, out, r, err);
 }
 
-bool itm_scorer_text(const ItmScorer *s, QformerText *out, size_t image, TextSlice text, Arena *arena, Error *err)
+bool itm_scorer_text(const ItmScorer *s, QformerText *out, size_t image, Slice text, Arena *arena, Error *err)
 {
     Tokens tokens;
     if (!tokenizer_encode(&tokens, arena, s->tokenizer, text, ENCODE_SPECIAL, s->max_tokens, err))
@@ -139,7 +139,7 @@ void clip_scorer_images(const ClipScorer *s, Tape *t, real *rows, const float *p
     take(t, rows, clip_images(t, s->model, pixels, n));
 }
 
-bool clip_scorer_text(const ClipScorer *s, ClipText *out, TextSlice text, Arena *arena, Error *err)
+bool clip_scorer_text(const ClipScorer *s, ClipText *out, Slice text, Arena *arena, Error *err)
 {
     Tokens tokens;
     if (!tokenizer_encode(&tokens, arena, s->tokenizer, text, ENCODE_SPECIAL, s->max_tokens, err))

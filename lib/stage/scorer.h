@@ -28,8 +28,7 @@ typedef struct ItmScorer {
 } ItmScorer;
 
 /* Opens the model folder and its tokenizer. False with err set; STATUS_MISMATCH where the tokenizer is not BERT's WordPiece. */
-__attribute__((warn_unused_result)) bool itm_scorer_open(ItmScorer *s, const char *folder, size_t max_tokens, bool crop,
-                                                         const Kernels *kernels, Error *err);
+MUST_USE bool itm_scorer_open(ItmScorer *s, const char *folder, size_t max_tokens, bool crop, const Kernels *kernels, Error *err);
 void itm_scorer_release(ItmScorer *s); /* one that is none, or half open, is fine */
 
 /* Names model and tokenizer among a header's inputs: itm, itm-tokenizer. Nothing without a model. */
@@ -42,11 +41,10 @@ size_t itm_scorer_values(const ItmScorer *s);
  * Features of a record's image before the final norm, into out [itm_scorer_values]: those of the record where they are of this
  * encoder, else computed from its image (a record with another encoder's is warned of, once). False with err set: no image.
  */
-__attribute__((warn_unused_result)) bool itm_scorer_features(ItmScorer *s, Tape *t, real *out, const Record *r, Error *err);
+MUST_USE bool itm_scorer_features(ItmScorer *s, Tape *t, real *out, const Record *r, Error *err);
 
 /* The text's ids, in the arena, as a text about image `image`. False with err set for one that is not UTF-8. */
-__attribute__((warn_unused_result)) bool itm_scorer_text(const ItmScorer *s, QformerText *out, size_t image, TextSlice text,
-                                                         Arena *arena, Error *err);
+MUST_USE bool itm_scorer_text(const ItmScorer *s, QformerText *out, size_t image, Slice text, Arena *arena, Error *err);
 
 /* Logits of a match, out [n], of n > 0 texts about images with these features [n_images, itm_scorer_values]. Empties the tape. */
 void itm_scorer_run(const ItmScorer *s, Tape *t, real *out, const real *features, size_t n_images, const QformerText *texts,
@@ -63,7 +61,7 @@ typedef struct ClipScorer {
 } ClipScorer;
 
 /* Opens the model folder and its tokenizer. False with err set; STATUS_MISMATCH where the tokenizer is not CLIP's BPE. */
-__attribute__((warn_unused_result)) bool clip_scorer_open(ClipScorer *s, const char *folder, const Kernels *kernels, Error *err);
+MUST_USE bool clip_scorer_open(ClipScorer *s, const char *folder, const Kernels *kernels, Error *err);
 void clip_scorer_release(ClipScorer *s); /* one that is none, or half open, is fine */
 
 /* Names model and tokenizer among a header's inputs: clip, clip-tokenizer. Nothing without a model. */
@@ -76,8 +74,7 @@ size_t clip_scorer_cols(const ClipScorer *s);
 void clip_scorer_images(const ClipScorer *s, Tape *t, real *rows, const float *pixels, size_t n);
 
 /* The text's ids, in the arena. False with err set for one that is not UTF-8. */
-__attribute__((warn_unused_result)) bool clip_scorer_text(const ClipScorer *s, ClipText *out, TextSlice text, Arena *arena,
-                                                          Error *err);
+MUST_USE bool clip_scorer_text(const ClipScorer *s, ClipText *out, Slice text, Arena *arena, Error *err);
 
 /* Texts to unit rows [n, cols]; n > 0. Empties the tape. */
 void clip_scorer_texts(const ClipScorer *s, Tape *t, real *rows, const ClipText *texts, size_t n);

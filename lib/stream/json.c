@@ -152,7 +152,7 @@ static json_t *value_json(const uint8_t **p, BinStyle style)
 
 json_t *slice_json_as(Slice value, BinStyle style)
 {
-    const uint8_t *p = value.data;
+    const uint8_t *p = (const uint8_t *)value.data;
     if (!value_whole(value))
         return NULL;
     json_t *v = value_json(&p, style);

@@ -163,7 +163,7 @@ static RecordKind header_record(Reader *r, const Record *record)
 static bool digest_agrees(Reader *r, Slice record)
 {
     static const unsigned char key[8] = {0xa6, 'd', 'i', 'g', 'e', 's', 't', 0xb0};
-    const uint8_t *p = record.data;
+    const uint8_t *p = (const uint8_t *)record.data;
     if (record.size < 24 || memcmp(p + record.size - 24, key, 8) != 0)
         return false;
     XXH3_64bits_update(r->hash, p, record.size - 17);
@@ -212,12 +212,12 @@ static RecordKind record_take(Reader *r, const Record *record)
     return record->kind;
 }
 
-/* Tells what the whole, well-formed value at p is, and takes it in. */
-static RecordKind record_accept(Reader *r, Record *out, const uint8_t *p, size_t size)
+/* Tells what the whole, well-formed value is, and takes it in. */
+static RecordKind record_accept(Reader *r, Record *out, Slice raw)
 {
     Error err = {0};
-    *out = (Record){.kind = RECORD_DATA, .offset = r->lines ? lines_number(r->lines) : r->offset, .raw = {p, size}};
-    Token map = token_at(p);
+    *out = (Record){.kind = RECORD_DATA, .offset = r->lines ? lines_number(r->lines) : r->offset, .raw = raw};
+    Token map = token_at(raw.data);
     if (map.kind != TOKEN_MAP || map.count == 0)
         return corrupt(r, "expected a record, found something that is no map");
     if (map.count > GROUPS_MAX)
@@ -314,7 +314,7 @@ static RecordKind next_binary(Reader *r, Record *record, Wait wait)
         return RECORD_NONE;
     }
     size_t size = (size_t)r->scan.position;
-    RecordKind kind = record_accept(r, record, r->buffer + r->begin, size);
+    RecordKind kind = record_accept(r, record, slice_bytes(r->buffer + r->begin, size));
     r->given = size;
     r->returned = false;
     scan_init(&r->scan);
@@ -335,7 +335,7 @@ static RecordKind next_line(Reader *r, Record *record)
         }
         return ends_early(r);
     }
-    return record_accept(r, record, value.data, value.size);
+    return record_accept(r, record, value);
 }
 
 static RecordKind next_with(Reader *r, Record *record, Wait wait)

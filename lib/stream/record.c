@@ -5,12 +5,6 @@
 
 #include "base/utf8.h"
 
-bool slice_equal(Slice a, const char *text)
-{
-    size_t n = strlen(text);
-    return a.data && a.size == n && memcmp(a.data, text, n) == 0;
-}
-
 static bool slice_is(Slice a, const char *text, size_t n)
 {
     return a.data && a.size == n && memcmp(a.data, text, n) == 0;
@@ -38,7 +32,7 @@ static Field field_find(const Record *r, const char *path, const uint8_t **value
     const uint8_t *p = NULL;
     for (size_t i = 0; i < r->n_groups && !p; i++)
         if (slice_is(r->groups[i].name, path, n))
-            p = r->groups[i].value.data;
+            p = (const uint8_t *)r->groups[i].value.data;
     while (p && path[n] == '.') {
         TokenKind kind = token_at(p).kind;
         if (kind != TOKEN_MAP)
@@ -54,7 +48,7 @@ static Field field_find(const Record *r, const char *path, const uint8_t **value
 Slice record_raw(const Record *r, const char *path)
 {
     const uint8_t *p;
-    return field_find(r, path, &p) == FIELD_OK ? (Slice){p, value_size(p)} : (Slice){NULL, 0};
+    return field_find(r, path, &p) == FIELD_OK ? slice_bytes(p, value_size(p)) : (Slice){NULL, 0};
 }
 
 /* The token of a field, if it is there and not nil. */
@@ -76,7 +70,7 @@ static Field field_bytes(const Record *r, const char *path, TokenKind kind, Slic
         return f;
     if (t.kind != kind)
         return FIELD_WRONG;
-    *out = (Slice){p + t.head, t.size};
+    *out = slice_bytes(p + t.head, t.size);
     return FIELD_OK;
 }
 
@@ -207,7 +201,7 @@ static bool pairs_split(const uint8_t *at, uint64_t pairs, Record *out, Error *e
         if (!key.data)
             return corrupt(err, "a key that is no string");
         at += value_size(at);
-        Slice value = {at, value_size(at)};
+        Slice value = slice_bytes(at, value_size(at));
         at += value.size;
         if (slice_equal(key, "id") && !out->id.data) {
             out->id = value_string(value.data);
@@ -239,7 +233,7 @@ bool record_split(Slice raw, Record *out, Error *err)
     if (!pairs_split((const uint8_t *)raw.data + map.head, map.count, out, err))
         return false;
     bool single = out->n_groups == 1 && !out->id.data;
-    if (name_known(out, (Slice){"vlrm", 4}))
+    if (name_known(out, SLICE("vlrm")))
         out->kind = RECORD_HEADER;
     else if (single && slice_equal(out->groups[0].name, "end"))
         out->kind = RECORD_END;

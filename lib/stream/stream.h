@@ -13,14 +13,7 @@
 #include <jansson.h>
 
 #include "base/base.h"
-
-/* Borrowed bytes; not zero-terminated. */
-typedef struct Slice {
-    const void *data;
-    size_t size;
-} Slice;
-
-bool slice_equal(Slice a, const char *text);
+#include "base/slice.h"
 
 /* ---- records ---- */
 

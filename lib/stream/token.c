@@ -120,11 +120,11 @@ TokenStatus token_read(Token *t, const uint8_t *p, size_t n)
     return TOKEN_OK;
 }
 
-Token token_at(const uint8_t *p)
+Token token_at(const void *p)
 {
     Token t = {0};
     if (token_read(&t, p, SIZE_MAX) != TOKEN_OK)
-        bug("token 0x%02x in a validated value", p[0]);
+        bug("token 0x%02x in a validated value", *(const uint8_t *)p);
     return t;
 }
 
@@ -133,7 +133,7 @@ static uint64_t token_children(const Token *t)
     return t->kind == TOKEN_MAP ? 2 * t->count : t->count;
 }
 
-size_t value_size(const uint8_t *p)
+size_t value_size(const void *p)
 {
     const uint8_t *at = p;
     for (uint64_t left = 1; left > 0; left--) {
@@ -141,13 +141,13 @@ size_t value_size(const uint8_t *p)
         at += t.head + t.size;
         left += token_children(&t);
     }
-    return (size_t)(at - p);
+    return (size_t)(at - (const uint8_t *)p);
 }
 
-Slice value_string(const uint8_t *p)
+Slice value_string(const void *p)
 {
     Token t = token_at(p);
-    return t.kind == TOKEN_STRING ? (Slice){p + t.head, t.size} : (Slice){NULL, 0};
+    return t.kind == TOKEN_STRING ? (Slice){(const char *)p + t.head, t.size} : (Slice){NULL, 0};
 }
 
 void scan_init(Scan *s)
@@ -184,8 +184,9 @@ static ScanStatus scan_step(Scan *s, const Token *t)
     return SCAN_MORE;
 }
 
-ScanStatus scan_run(Scan *s, const uint8_t *p, uint64_t n)
+ScanStatus scan_run(Scan *s, const void *data, uint64_t n)
 {
+    const uint8_t *p = data;
     if (s->fault)
         return SCAN_BAD;
     while (!s->done && s->position < n) {
@@ -203,7 +204,7 @@ ScanStatus scan_run(Scan *s, const uint8_t *p, uint64_t n)
 
 size_t values_count(Slice values)
 {
-    const uint8_t *data = values.data;
+    const uint8_t *data = (const uint8_t *)values.data;
     size_t n = 0, at = 0;
     uint64_t left = 0;
     while (at < values.size) {

@@ -51,13 +51,13 @@ typedef enum TokenStatus { TOKEN_OK, TOKEN_SHORT, TOKEN_BAD } TokenStatus;
 TokenStatus token_read(Token *t, const uint8_t *p, size_t n);
 
 /* The whole token at p of a validated value: head and payload are known to be there. */
-Token token_at(const uint8_t *p);
+Token token_at(const void *p);
 
 /* Bytes of the validated value at p, children included. */
-size_t value_size(const uint8_t *p);
+size_t value_size(const void *p);
 
 /* The string token's payload; {NULL, 0} when p is no string. */
-Slice value_string(const uint8_t *p);
+Slice value_string(const void *p);
 
 /*
  * A walk over one value that may stop for lack of bytes and go on where it stopped. Notes where the items of the outermost
@@ -75,9 +75,10 @@ typedef enum ScanStatus { SCAN_DONE, SCAN_MORE, SCAN_BAD } ScanStatus;
 
 void scan_init(Scan *s);
 
-/* Goes on over the value at p, of which n bytes are there. DONE: s->position is its size. MORE: at least position bytes needed.
+/* Goes on over the value at data, of which n bytes are there. DONE: s->position is its size. MORE: at least position bytes
+ * needed.
  */
-ScanStatus scan_run(Scan *s, const uint8_t *p, uint64_t n);
+ScanStatus scan_run(Scan *s, const void *data, uint64_t n);
 
 /* How many values stand one behind the other; SIZE_MAX where the last one is not whole or a byte is none of msgpack's. */
 size_t values_count(Slice values);

@@ -70,10 +70,10 @@ Bpe *bpe_new(const Vocab *v)
     for (int byte = 0; byte < 256; byte++) {
         char name[8];
         size_t n = (size_t)utf8_encode(name, character_of_byte((uint8_t)byte));
-        b->first[byte] = b->last[byte] = vocab_find(v, (TextSlice){name, n});
+        b->first[byte] = b->last[byte] = vocab_find(v, (Slice){name, n});
         if (v->kind == TOKENIZER_CLIP) {
             memcpy(name + n, "</w>", 4);
-            b->last[byte] = vocab_find(v, (TextSlice){name, n + 4});
+            b->last[byte] = vocab_find(v, (Slice){name, n + 4});
         }
     }
     return b;

@@ -10,36 +10,36 @@ typedef struct Text {
     size_t size;
 } Text;
 
-static void text_add(Text *t, TextSlice s)
+static void text_add(Text *t, Slice s)
 {
     if (s.size)
         memcpy(t->data + t->size, s.data, s.size);
     t->size += s.size;
 }
 
-TextSlice tokenizer_token_bytes(const Tokenizer *t, int32_t id)
+Slice tokenizer_token_bytes(const Tokenizer *t, int32_t id)
 {
     if (id < 0 || id >= t->vocab.size || t->special[id])
-        return (TextSlice){"", 0};
+        return (Slice){"", 0};
     return t->bytes[id];
 }
 
 /* What decoding writes for an id before anything is joined: its bytes, or its own name if that is no spelling of bytes. */
-static TextSlice decoded_bytes(const Tokenizer *t, int32_t id)
+static Slice decoded_bytes(const Tokenizer *t, int32_t id)
 {
-    TextSlice bytes = tokenizer_token_bytes(t, id), name = tokenizer_piece(t, id);
+    Slice bytes = tokenizer_token_bytes(t, id), name = tokenizer_piece(t, id);
     return bytes.size || tokenizer_is_special(t, id) || !name.data ? bytes : name;
 }
 
 /* Each maximal invalid subpart becomes one U+FFFD. out has room for three bytes for each of bytes. */
-static void replace_invalid(Text *out, TextSlice bytes)
+static void replace_invalid(Text *out, Slice bytes)
 {
     const char *end = bytes.data + bytes.size;
     int size;
     bool valid;
     for (const char *p = bytes.data; p < end; p += size) {
         utf8_decode(p, end, &size, &valid);
-        text_add(out, valid ? (TextSlice){p, (size_t)size} : slice_of("\xEF\xBF\xBD"));
+        text_add(out, valid ? (Slice){p, (size_t)size} : SLICE("\xEF\xBF\xBD"));
     }
 }
 
@@ -48,7 +48,7 @@ static bool is_stripped(uint32_t code)
     return (code >= 0x1C && code <= 0x1F) || unicode_flags(code) & UNICODE_SPACE;
 }
 
-TextSlice text_strip(TextSlice text)
+Slice text_strip(Slice text)
 {
     int size;
     bool valid;
@@ -65,10 +65,10 @@ TextSlice text_strip(TextSlice text)
             break;
         end = last;
     }
-    return (TextSlice){start, (size_t)(end - start)};
+    return (Slice){start, (size_t)(end - start)};
 }
 
-static TextSlice decode_bpe(Arena *arena, const Tokenizer *t, const int32_t *ids, size_t n)
+static Slice decode_bpe(Arena *arena, const Tokenizer *t, const int32_t *ids, size_t n)
 {
     size_t room = 0;
     for (size_t i = 0; i < n; i++)
@@ -76,24 +76,24 @@ static TextSlice decode_bpe(Arena *arena, const Tokenizer *t, const int32_t *ids
     Text bytes = {arena_alloc(arena, room + 1), 0}, out = {arena_alloc(arena, 3 * room + 1), 0};
     for (size_t i = 0; i < n; i++) {
         text_add(&bytes, decoded_bytes(t, ids[i]));
-        bool ends = t->vocab.kind == TOKENIZER_CLIP && slice_ends(tokenizer_piece(t, ids[i]), slice_of("</w>"));
+        bool ends = t->vocab.kind == TOKENIZER_CLIP && slice_ends(tokenizer_piece(t, ids[i]), SLICE("</w>"));
         if (ends && t->bytes[ids[i]].size)
-            text_add(&bytes, slice_of("</w>"));
+            text_add(&bytes, SLICE("</w>"));
     }
-    replace_invalid(&out, (TextSlice){bytes.data, bytes.size});
+    replace_invalid(&out, (Slice){bytes.data, bytes.size});
     if (t->vocab.kind == TOKENIZER_OPT)
-        return (TextSlice){out.data, out.size};
+        return (Slice){out.data, out.size};
     size_t kept = 0;
     for (size_t i = 0; i < out.size; kept++) {
         bool ends = out.size - i >= 4 && memcmp(out.data + i, "</w>", 4) == 0;
         out.data[kept] = ends ? ' ' : out.data[i];
         i += ends ? 4 : 1;
     }
-    return text_strip((TextSlice){out.data, kept});
+    return text_strip((Slice){out.data, kept});
 }
 
 /* The library's clean-up, token by token: what stands after the space that joins it to the left. */
-static bool joins_left(TextSlice name)
+static bool joins_left(Slice name)
 {
     static const char *const marks[] = {".", "?", "!", ",", "n't", "'m", "'s", "'ve", "'re"};
     for (size_t i = 0; i < sizeof marks / sizeof *marks; i++)
@@ -102,7 +102,7 @@ static bool joins_left(TextSlice name)
     return false;
 }
 
-static TextSlice decode_wordpiece(Arena *arena, const Tokenizer *t, const int32_t *ids, size_t n)
+static Slice decode_wordpiece(Arena *arena, const Tokenizer *t, const int32_t *ids, size_t n)
 {
     size_t room = 0;
     for (size_t i = 0; i < n; i++)
@@ -110,29 +110,29 @@ static TextSlice decode_wordpiece(Arena *arena, const Tokenizer *t, const int32_
     Text out = {arena_alloc(arena, room + 1), 0};
     bool first = true;
     for (size_t i = 0; i < n; i++) {
-        TextSlice name = tokenizer_piece(t, ids[i]);
+        Slice name = tokenizer_piece(t, ids[i]);
         if (!name.data || t->special[ids[i]])
             continue;
-        bool inside = slice_starts(name, slice_of("##")) && !first;
+        bool inside = slice_starts(name, SLICE("##")) && !first;
         if (!first && !inside && !joins_left(name))
-            text_add(&out, slice_of(" "));
+            text_add(&out, SLICE(" "));
         text_add(&out, inside ? t->bytes[ids[i]] : name);
         first = false;
     }
-    return (TextSlice){out.data, out.size};
+    return (Slice){out.data, out.size};
 }
 
-TextSlice tokenizer_decode(Arena *arena, const Tokenizer *t, const int32_t *ids, size_t n)
+Slice tokenizer_decode(Arena *arena, const Tokenizer *t, const int32_t *ids, size_t n)
 {
     return t->vocab.kind == TOKENIZER_BERT ? decode_wordpiece(arena, t, ids, n) : decode_bpe(arena, t, ids, n);
 }
 
 /* The bytes that an id adds to a caption: none for special ids, eos, and the names that OPT keeps for itself. */
-static TextSlice caption_bytes(const Tokenizer *t, int32_t id)
+static Slice caption_bytes(const Tokenizer *t, int32_t id)
 {
-    TextSlice name = tokenizer_piece(t, id), none = {"", 0};
-    if (id == t->ids.eos || id == t->ids.image || slice_equal(name, slice_of("<s>")) || slice_equal(name, slice_of("<unk>")) ||
-        slice_equal(name, slice_of("<pad>")) || slice_equal(name, slice_of("</s>")))
+    Slice name = tokenizer_piece(t, id), none = {"", 0};
+    if (id == t->ids.eos || id == t->ids.image || slice_equal(name, "<s>") || slice_equal(name, "<unk>") ||
+        slice_equal(name, "<pad>") || slice_equal(name, "</s>"))
         return none;
     return tokenizer_token_bytes(t, id);
 }
@@ -170,13 +170,13 @@ void tokenizer_caption(CaptionText *out, Arena *arena, const Tokenizer *t, const
     for (size_t i = 0; i < room; i += (size_t)size) {
         size_t before = text.size;
         utf8_decode(bytes.data + i, bytes.data + room, &size, &valid);
-        text_add(&text, valid ? (TextSlice){bytes.data + i, (size_t)size} : slice_of("\xEF\xBF\xBD"));
+        text_add(&text, valid ? (Slice){bytes.data + i, (size_t)size} : SLICE("\xEF\xBF\xBD"));
         for (int k = 0; k < size; k++) {
             starts[i + (size_t)k] = (uint32_t)before;
             ends[i + (size_t)k] = (uint32_t)text.size;
         }
     }
-    out->whole = (TextSlice){text.data, text.size};
+    out->whole = (Slice){text.data, text.size};
     out->text = text_strip(out->whole);
     place_tokens(out, starts, ends, room);
 }

@@ -34,7 +34,7 @@ static bool find_ids(Tokenizer *t, Error *err)
 }
 
 /* The bytes of a name; an empty slice if it has a character that stands for no byte. */
-static TextSlice bytes_of_name(Arena *arena, TextSlice name)
+static Slice bytes_of_name(Arena *arena, Slice name)
 {
     char *bytes = arena_alloc(arena, name.size + 1);
     size_t n = 0;
@@ -43,11 +43,11 @@ static TextSlice bytes_of_name(Arena *arena, TextSlice name)
         bool valid;
         byte = byte_of_character(utf8_decode(p, end, &size, &valid));
         if (byte < 0 || !valid)
-            return (TextSlice){"", 0};
+            return (Slice){"", 0};
         bytes[n++] = (char)byte;
         p += size;
     }
-    return (TextSlice){bytes, n};
+    return (Slice){bytes, n};
 }
 
 static void find_bytes(Tokenizer *t)
@@ -56,14 +56,14 @@ static void find_bytes(Tokenizer *t)
     t->bytes = arena_calloc(&v->arena, (size_t)v->size, sizeof *t->bytes);
     t->special = arena_calloc(&v->arena, (size_t)v->size, sizeof *t->special);
     for (int32_t id = 0; id < v->size; id++) {
-        TextSlice name = v->names[id].data ? v->names[id] : (TextSlice){"", 0};
+        Slice name = v->names[id].data ? v->names[id] : SLICE("");
         t->longest = name.size > t->longest ? name.size : t->longest;
-        if (v->kind == TOKENIZER_CLIP && slice_ends(name, slice_of("</w>")))
+        if (v->kind == TOKENIZER_CLIP && slice_ends(name, SLICE("</w>")))
             name.size -= 4;
         if (v->kind != TOKENIZER_BERT)
             t->bytes[id] = bytes_of_name(&v->arena, name);
         else
-            t->bytes[id] = slice_starts(name, slice_of("##")) ? (TextSlice){name.data + 2, name.size - 2} : name;
+            t->bytes[id] = slice_starts(name, SLICE("##")) ? (Slice){name.data + 2, name.size - 2} : name;
     }
     for (size_t i = 0; i < v->n_added; i++) {
         t->special[v->added[i].id] = v->added[i].special;
@@ -146,14 +146,14 @@ TokenizerIds tokenizer_ids(const Tokenizer *t)
     return t->ids;
 }
 
-int32_t tokenizer_id(const Tokenizer *t, TextSlice piece)
+int32_t tokenizer_id(const Tokenizer *t, Slice piece)
 {
     return vocab_find(&t->vocab, piece);
 }
 
-TextSlice tokenizer_piece(const Tokenizer *t, int32_t id)
+Slice tokenizer_piece(const Tokenizer *t, int32_t id)
 {
-    return id >= 0 && id < t->vocab.size ? t->vocab.names[id] : (TextSlice){0};
+    return id >= 0 && id < t->vocab.size ? t->vocab.names[id] : (Slice){0};
 }
 
 bool tokenizer_is_special(const Tokenizer *t, int32_t id)
@@ -162,7 +162,7 @@ bool tokenizer_is_special(const Tokenizer *t, int32_t id)
 }
 
 /* The text as code points, and where each begins. */
-static bool read_text(Tokenizer *t, TextSlice text, Error *err)
+static bool read_text(Tokenizer *t, Slice text, Error *err)
 {
     if (text.size >= UINT32_MAX / 8)
         return error_set(err, "a text of %zu bytes; at most %u can be tokenized at once", text.size, UINT32_MAX / 8);
@@ -204,10 +204,10 @@ static void encode_stretch(Tokenizer *t, size_t start, size_t end)
 }
 
 /* The longest added token at character i, or NULL. */
-static const AddedToken *added_at(const Tokenizer *t, TextSlice text, size_t i)
+static const AddedToken *added_at(const Tokenizer *t, Slice text, size_t i)
 {
     const AddedToken *best = NULL;
-    TextSlice rest = {text.data + t->at[i], text.size - t->at[i]};
+    Slice rest = {text.data + t->at[i], text.size - t->at[i]};
     if (!t->starts[(uint8_t)rest.data[0]])
         return NULL;
     for (size_t k = 0; k < t->vocab.n_added; k++) {
@@ -224,7 +224,7 @@ static bool is_space(const Tokenizer *t, size_t i)
 }
 
 /* Cuts out the added tokens; what lies between is encoded stretch by stretch. */
-static void encode_all(Tokenizer *t, TextSlice text, bool literal)
+static void encode_all(Tokenizer *t, Slice text, bool literal)
 {
     size_t from = 0, i = 0, n = t->input.n;
     t->list.n = 0;
@@ -273,7 +273,7 @@ static bool finish(Tokens *out, Arena *arena, Tokenizer *t, bool special, size_t
     return true;
 }
 
-bool tokenizer_encode(Tokens *out, Arena *arena, const Tokenizer *shared, TextSlice text, int flags, size_t limit, Error *err)
+bool tokenizer_encode(Tokens *out, Arena *arena, const Tokenizer *shared, Slice text, int flags, size_t limit, Error *err)
 {
     Tokenizer *t = (Tokenizer *)shared; /* only the cache and the scratch change, under the lock */
     *out = (Tokens){0};

@@ -17,6 +17,7 @@
 
 #include "base/memory.h"
 #include "base/msg.h"
+#include "base/slice.h"
 
 typedef struct Tokenizer Tokenizer;
 
@@ -25,12 +26,6 @@ typedef enum TokenizerKind {
     TOKENIZER_CLIP, /* lower-cased BPE with </w>, vocab.json + merges.txt */
     TOKENIZER_BERT, /* lower-cased WordPiece, vocab.txt */
 } TokenizerKind;
-
-/* size bytes at data, not zero-terminated; borrowed from whoever handed it out. */
-typedef struct TextSlice {
-    const char *data;
-    size_t size;
-} TextSlice;
 
 /* [start, end). */
 typedef struct TextRange {
@@ -87,26 +82,25 @@ size_t tokenizer_limit(const Tokenizer *t);
  * special ids. OPT and CLIP: pieces of text in no vocabulary entry give the unknown id if the vocabulary has one, else
  * nothing, as Hugging Face.
  */
-MUST_USE bool tokenizer_encode(Tokens *out, Arena *arena, const Tokenizer *t, TextSlice text, int flags, size_t limit,
-                               Error *err);
+MUST_USE bool tokenizer_encode(Tokens *out, Arena *arena, const Tokenizer *t, Slice text, int flags, size_t limit, Error *err);
 
 /*
  * The text of ids: special ids (those that Hugging Face calls special) dropped, unknown ids nothing, invalid UTF-8 replaced by
  * one U+FFFD per maximal subpart. OPT: exact inverse of encoding. BERT, CLIP: words joined by spaces as Hugging Face does. Not
  * stripped for OPT.
  */
-TextSlice tokenizer_decode(Arena *arena, const Tokenizer *t, const int32_t *ids, size_t n);
+Slice tokenizer_decode(Arena *arena, const Tokenizer *t, const int32_t *ids, size_t n);
 
 /* The name of an id in the vocabulary ("Ġcat", "cat</w>", "##ing"); data is NULL for an id that has none. */
-TextSlice tokenizer_piece(const Tokenizer *t, int32_t id);
+Slice tokenizer_piece(const Tokenizer *t, int32_t id);
 
 /* The id of a name in the vocabulary or among the added tokens, or -1. */
-int32_t tokenizer_id(const Tokenizer *t, TextSlice piece);
+int32_t tokenizer_id(const Tokenizer *t, Slice piece);
 
 /*
  * The bytes an id stands for. OPT: exact. CLIP: without </w>; BERT: without ##. Empty for special ids and for ids of no piece.
  */
-TextSlice tokenizer_token_bytes(const Tokenizer *t, int32_t id);
+Slice tokenizer_token_bytes(const Tokenizer *t, int32_t id);
 
 /* Whether decoding drops the id. */
 bool tokenizer_is_special(const Tokenizer *t, int32_t id);
@@ -127,14 +121,14 @@ TokenizerIds tokenizer_ids(const Tokenizer *t);
  * it); a token without bytes has the empty range of the place where it stands.
  */
 typedef struct CaptionText {
-    TextSlice whole;   /* unstripped */
-    TextSlice text;    /* whole without white space (White_Space, U+001C..1F) at both ends: the caption's text */
+    Slice whole;       /* unstripped */
+    Slice text;        /* whole without white space (White_Space, U+001C..1F) at both ends: the caption's text */
     TextRange *tokens; /* [count], into whole */
     size_t count;
 } CaptionText;
 
 /* Without white space (White_Space, U+001C..1F) at both ends, as Python's str.strip. */
-TextSlice text_strip(TextSlice text);
+Slice text_strip(Slice text);
 
 /* The text of an OPT caption; never fails: any ids give some text. */
 void tokenizer_caption(CaptionText *out, Arena *arena, const Tokenizer *t, const int32_t *ids, size_t n);

@@ -9,7 +9,7 @@
 struct Tokenizer {
     Vocab vocab;
     TokenizerIds ids;
-    TextSlice *bytes;     /* [size], in the vocabulary's arena: what each id stands for */
+    Slice *bytes;         /* [size], in the vocabulary's arena: what each id stands for */
     bool *special;        /* [size] */
     bool starts[256];     /* the bytes that added tokens begin with */
     size_t longest;       /* bytes of the longest name */

@@ -28,7 +28,7 @@ typedef struct Trainer {
     size_t merges_size, merges_capacity;
 } Trainer;
 
-static int32_t name_add(Vocab *v, TextSlice name)
+static int32_t name_add(Vocab *v, Slice name)
 {
     Error err = {0};
     if (!vocab_add(v, name, v->size, &err))
@@ -53,7 +53,7 @@ static void add_alphabet(Vocab *v, TokenizerKind kind)
         name_add(v, slice_of(first[i]));
     for (int last = 0; last <= (kind == TOKENIZER_CLIP); last++)
         for (int b = 0; b < 256; b++)
-            name_add(v, (TextSlice){name, byte_name(name, (uint8_t)b, last)});
+            name_add(v, (Slice){name, byte_name(name, (uint8_t)b, last)});
 }
 
 static void spell_words(Trainer *t, const TrainWords *words, TokenizerKind kind)
@@ -61,13 +61,13 @@ static void spell_words(Trainer *t, const TrainWords *words, TokenizerKind kind)
     t->symbols = xcalloc(words->n + 1, sizeof *t->symbols);
     t->sizes = xcalloc(words->n + 1, sizeof *t->sizes);
     for (size_t w = 0; w < words->n; w++) {
-        TextSlice word = words->items[w].text;
+        Slice word = words->items[w].text;
         t->sizes[w] = word.size;
         t->symbols[w] = xmalloc(word.size * sizeof **t->symbols);
         for (size_t i = 0; i < word.size; i++) {
             char name[8];
             size_t n = byte_name(name, (uint8_t)word.data[i], kind == TOKENIZER_CLIP && i + 1 == word.size);
-            t->symbols[w][i] = vocab_find(&t->out, (TextSlice){name, n});
+            t->symbols[w][i] = vocab_find(&t->out, (Slice){name, n});
         }
     }
 }
@@ -134,7 +134,7 @@ static void merge_everywhere(Trainer *t, size_t n_words, const Pair *p, int32_t 
     }
 }
 
-static void write_merge(Trainer *t, TextSlice left, TextSlice right)
+static void write_merge(Trainer *t, Slice left, Slice right)
 {
     t->merges = array_reserve(t->merges, &t->merges_capacity, t->merges_size + left.size + right.size + 3, 1);
     t->merges_size +=
@@ -148,7 +148,7 @@ static bool merge_best(Trainer *t, const TrainWords *words)
     Pair p = best_pair(t);
     if (p.count < 2)
         return false;
-    TextSlice left = t->out.names[p.left], right = t->out.names[p.right];
+    Slice left = t->out.names[p.left], right = t->out.names[p.right];
     char *name = xasprintf("%.*s%.*s", (int)left.size, left.data, (int)right.size, right.data);
     int32_t product = vocab_find(&t->out, slice_of(name));
     write_merge(t, left, right);
@@ -198,8 +198,8 @@ static bool train_bpe(const char *folder, TokenizerKind kind, const TrainWords *
         while ((size_t)t.out.size + last < size && merge_best(&t, words))
             continue;
         if (last) {
-            name_add(&t.out, slice_of("<|startoftext|>"));
-            name_add(&t.out, slice_of("<|endoftext|>"));
+            name_add(&t.out, SLICE("<|startoftext|>"));
+            name_add(&t.out, SLICE("<|endoftext|>"));
         }
         ok = write_vocabulary(&t, folder, err);
     }
@@ -225,7 +225,7 @@ static bool write_config(const char *folder, TokenizerKind kind, Error *err)
     return ok;
 }
 
-bool tokenizer_train(const char *folder, TokenizerKind kind, TextSlice text, size_t size, Error *err)
+bool tokenizer_train(const char *folder, TokenizerKind kind, Slice text, size_t size, Error *err)
 {
     TrainWords words = {0};
     bool ok =

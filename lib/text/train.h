@@ -25,6 +25,6 @@
  * fewer if no pair or word is left that stands twice (BERT: once). False for invalid UTF-8, a size below what must be there, or a
  * file that cannot be written.
  */
-MUST_USE bool tokenizer_train(const char *folder, TokenizerKind kind, TextSlice text, size_t size, Error *err);
+MUST_USE bool tokenizer_train(const char *folder, TokenizerKind kind, Slice text, size_t size, Error *err);
 
 #endif

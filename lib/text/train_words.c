@@ -14,13 +14,13 @@ static bool word_add(TrainWords *w, const Chars *s, TextRange range, Error *err)
     size_t size = 0;
     for (size_t i = range.start; i < range.end; i++)
         size += (size_t)utf8_encode(text + size, s->code[i]);
-    int32_t place = vocab_find(&w->index, (TextSlice){text, size});
+    int32_t place = vocab_find(&w->index, (Slice){text, size});
     bool ok = true;
     if (place < 0) {
         place = (int32_t)w->n;
-        ok = vocab_add(&w->index, (TextSlice){text, size}, place, err);
+        ok = vocab_add(&w->index, (Slice){text, size}, place, err);
         w->items = array_reserve(w->items, &w->capacity, w->n + 1, sizeof *w->items);
-        w->items[w->n++] = (TrainWord){ok ? w->index.names[place] : (TextSlice){0}, 0};
+        w->items[w->n++] = (TrainWord){ok ? w->index.names[place] : (Slice){0}, 0};
     }
     w->items[place].count++;
     free(text);
@@ -51,7 +51,7 @@ static bool next_piece(TextRange *piece, TokenizerKind kind, const Chars *s, siz
                                     : split_bert(piece, s, at);
 }
 
-bool train_words_collect(TrainWords *w, TokenizerKind kind, TextSlice text, Error *err)
+bool train_words_collect(TrainWords *w, TokenizerKind kind, Slice text, Error *err)
 {
     Chars line = {0}, scratch = {0};
     const char *p = text.data, *end = p + text.size;
@@ -93,7 +93,7 @@ static int compare_words(const void *a, const void *b)
 }
 
 /* Adds a name that is not there yet. */
-static bool name_add(Vocab *v, const char *prefix, TextSlice s, Error *err)
+static bool name_add(Vocab *v, const char *prefix, Slice s, Error *err)
 {
     char *name = xasprintf("%s%.*s", prefix, (int)s.size, s.data);
     bool ok = vocab_find(v, slice_of(name)) >= 0 || vocab_add(v, slice_of(name), v->size, err);
@@ -108,7 +108,7 @@ static bool add_characters(Vocab *v, const TrainWord *words, size_t n, const cha
     for (size_t w = 0; w < n; w++)
         for (const char *p = words[w].text.data, *end = p + words[w].text.size; ok && p < end; p += size) {
             utf8_decode(p, end, &size, &valid);
-            ok = name_add(v, prefix, (TextSlice){p, (size_t)size}, err);
+            ok = name_add(v, prefix, (Slice){p, (size_t)size}, err);
         }
     return ok;
 }

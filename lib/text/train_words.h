@@ -6,7 +6,7 @@
 #include "text/vocab.h"
 
 typedef struct TrainWord {
-    TextSlice text;
+    Slice text;
     uint64_t count;
 } TrainWord;
 
@@ -17,7 +17,7 @@ typedef struct TrainWords {
 } TrainWords;
 
 /* Normalises and splits each line as the tokenizer of this kind does; OPT's lines keep their newline. */
-MUST_USE bool train_words_collect(TrainWords *w, TokenizerKind kind, TextSlice text, Error *err);
+MUST_USE bool train_words_collect(TrainWords *w, TokenizerKind kind, Slice text, Error *err);
 void train_words_release(TrainWords *w);
 
 /* Writes vocab.txt. */

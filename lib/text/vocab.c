@@ -9,22 +9,22 @@
 
 enum { MAX_ID = 1 << 20 }; /* four times any published vocabulary: a larger id in a file is damage, not a reason to allocate */
 
-int32_t vocab_find(const Vocab *v, TextSlice name)
+int32_t vocab_find(const Vocab *v, Slice name)
 {
     if (!v->slots)
         return -1;
     for (size_t i = hash_id(name.data, name.size) & v->mask;; i = (i + 1) & v->mask) {
         int32_t id = v->slots[i];
-        if (id < 0 || slice_equal(v->names[id], name))
+        if (id < 0 || slice_same(v->names[id], name))
             return id;
     }
 }
 
 static void slot_fill(Vocab *v, int32_t id)
 {
-    TextSlice name = v->names[id];
+    Slice name = v->names[id];
     size_t i = hash_id(name.data, name.size) & v->mask;
-    while (v->slots[i] >= 0 && !slice_equal(v->names[v->slots[i]], name))
+    while (v->slots[i] >= 0 && !slice_same(v->names[v->slots[i]], name))
         i = (i + 1) & v->mask;
     v->slots[i] = id;
 }
@@ -43,17 +43,17 @@ static void slots_grow(Vocab *v)
             slot_fill(v, id);
 }
 
-bool vocab_add(Vocab *v, TextSlice name, int32_t id, Error *err)
+bool vocab_add(Vocab *v, Slice name, int32_t id, Error *err)
 {
     if (id < 0 || id >= MAX_ID)
         return error_set(err, "the id of \"%.*s\" is %d, expected 0 to %d", (int)name.size, name.data, id, MAX_ID - 1);
-    if (id < v->size && v->names[id].data && !slice_equal(v->names[id], name))
+    if (id < v->size && v->names[id].data && !slice_same(v->names[id], name))
         return error_set(err, "the id %d is \"%.*s\" and \"%.*s\", expected one of them", id, (int)v->names[id].size,
                          v->names[id].data, (int)name.size, name.data);
     v->names = array_reserve(v->names, &v->capacity, (size_t)id + 1, sizeof *v->names);
     for (; v->size <= id; v->size++)
-        v->names[v->size] = (TextSlice){0};
-    v->names[id] = (TextSlice){arena_strndup(&v->arena, name.data, name.size), name.size};
+        v->names[v->size] = (Slice){0};
+    v->names[id] = (Slice){arena_strndup(&v->arena, name.data, name.size), name.size};
     if (!v->slots || 2 * (size_t)v->size > v->mask)
         slots_grow(v);
     slot_fill(v, id);
@@ -87,10 +87,10 @@ const Merge *vocab_merge_find(const Vocab *v, int32_t left, int32_t right)
     return m->left >= 0 ? m : NULL;
 }
 
-bool vocab_merge_add(Vocab *v, TextSlice left, TextSlice right, uint32_t rank, Error *err)
+bool vocab_merge_add(Vocab *v, Slice left, Slice right, uint32_t rank, Error *err)
 {
     ArenaMark mark = arena_mark(&v->arena);
-    TextSlice whole = {arena_alloc(&v->arena, left.size + right.size + 1), left.size + right.size};
+    Slice whole = {arena_alloc(&v->arena, left.size + right.size + 1), left.size + right.size};
     memcpy((char *)whole.data, left.data, left.size);
     memcpy((char *)whole.data + left.size, right.data, right.size);
     int32_t product = vocab_find(v, whole);
@@ -132,15 +132,15 @@ bool vocab_same(const Vocab *a, const Vocab *b)
     if (a->kind != b->kind || a->cased != b->cased)
         return false;
     for (int32_t id = 0; id < both; id++)
-        if (!slice_equal(a->names[id], b->names[id]))
+        if (!slice_same(a->names[id], b->names[id]))
             return false;
     return merges_within(a, b) && merges_within(b, a);
 }
 
-static AddedToken *added_find(Vocab *v, TextSlice content)
+static AddedToken *added_find(Vocab *v, Slice content)
 {
     for (size_t i = 0; i < v->n_added; i++)
-        if (slice_equal(v->added[i].content, content))
+        if (slice_same(v->added[i].content, content))
             return &v->added[i];
     return NULL;
 }
@@ -164,7 +164,7 @@ bool vocab_added_add(Vocab *v, AddedToken token, Error *err)
     return true;
 }
 
-static void digest_slice(XXH3_state_t *state, TextSlice s)
+static void digest_slice(XXH3_state_t *state, Slice s)
 {
     XXH3_64bits_update(state, &s.size, sizeof s.size);
     XXH3_64bits_update(state, s.data ? s.data : "", s.size);

@@ -11,7 +11,7 @@
 
 /* A token that is cut out of the raw text before anything else. */
 typedef struct AddedToken {
-    TextSlice content;
+    Slice content;
     int32_t id;
     bool special;        /* decoding drops it */
     bool lstrip, rstrip; /* takes the white space beside it along */
@@ -26,7 +26,7 @@ typedef struct Merge {
 typedef struct Vocab {
     Arena arena;
     TokenizerKind kind;
-    TextSlice *names; /* [size]; data is NULL for an id without a name */
+    Slice *names; /* [size]; data is NULL for an id without a name */
     int32_t size;
     size_t capacity;
     int32_t *slots; /* [mask + 1]: hash table of ids, -1 for empty */
@@ -35,10 +35,10 @@ typedef struct Vocab {
     size_t merge_mask;
     AddedToken *added;
     size_t n_added, added_capacity;
-    TextSlice unknown; /* BPE: empty for none */
-    int32_t image;     /* config.json's image_token_index, or -1 */
-    bool cased;        /* BERT that does not lower-case */
-    bool bare;         /* nothing but the vocabulary itself was in the folder */
+    Slice unknown; /* BPE: empty for none */
+    int32_t image; /* config.json's image_token_index, or -1 */
+    bool cased;    /* BERT that does not lower-case */
+    bool bare;     /* nothing but the vocabulary itself was in the folder */
 } Vocab;
 
 /* Fills v from a model folder. False with err set; v is to be released either way. */
@@ -46,15 +46,15 @@ MUST_USE bool vocab_read(Vocab *v, const char *folder, Error *err);
 void vocab_release(Vocab *v);
 
 /* The id of a name, or -1. */
-int32_t vocab_find(const Vocab *v, TextSlice name);
+int32_t vocab_find(const Vocab *v, Slice name);
 
 /* Gives id its name; a name given twice belongs to the later id, as in Hugging Face. False for an id out of range, and for one
  * that has another name. */
-MUST_USE bool vocab_add(Vocab *v, TextSlice name, int32_t id, Error *err);
+MUST_USE bool vocab_add(Vocab *v, Slice name, int32_t id, Error *err);
 
 /* Room for n merges; then one after the other in order of rank. False if a name or the product is not in the vocabulary. */
 void vocab_merges_init(Vocab *v, size_t n);
-MUST_USE bool vocab_merge_add(Vocab *v, TextSlice left, TextSlice right, uint32_t rank, Error *err);
+MUST_USE bool vocab_merge_add(Vocab *v, Slice left, Slice right, uint32_t rank, Error *err);
 const Merge *vocab_merge_find(const Vocab *v, int32_t left, int32_t right);
 
 /* Adds a token that is cut out of raw text, or makes a known one special; id -1 looks it up and does nothing if there is none. */
@@ -68,25 +68,5 @@ bool vocab_same(const Vocab *a, const Vocab *b);
 
 /* Of all that decides what ids a text has; whatever files it came from. */
 uint64_t vocab_digest(const Vocab *v);
-
-static inline TextSlice slice_of(const char *s)
-{
-    return (TextSlice){s, __builtin_strlen(s)};
-}
-
-static inline bool slice_equal(TextSlice a, TextSlice b)
-{
-    return a.size == b.size && (a.size == 0 || __builtin_memcmp(a.data, b.data, a.size) == 0);
-}
-
-static inline bool slice_starts(TextSlice a, TextSlice b)
-{
-    return a.size >= b.size && (b.size == 0 || __builtin_memcmp(a.data, b.data, b.size) == 0);
-}
-
-static inline bool slice_ends(TextSlice a, TextSlice b)
-{
-    return a.size >= b.size && (b.size == 0 || __builtin_memcmp(a.data + a.size - b.size, b.data, b.size) == 0);
-}
 
 #endif

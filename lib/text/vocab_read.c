@@ -23,9 +23,9 @@ static bool file_of(char **path, const char *folder, const char *name, Error *er
     return ok;
 }
 
-static TextSlice slice_of_json(const json_t *s)
+static Slice slice_of_json(const json_t *s)
 {
-    return (TextSlice){json_string_value(s), json_string_length(s)};
+    return (Slice){json_string_value(s), json_string_length(s)};
 }
 
 /* Parses a file into *out, with these flags of jansson's too; true with *out NULL if there is no such file. */
@@ -65,20 +65,20 @@ static bool names_from_json(Vocab *v, json_t *names, Error *err)
         json_int_t n = json_integer_value(id);
         if (!json_is_integer(id) || n < 0 || n > INT32_MAX)
             return error_set(err, "the id of \"%s\" is not a number from 0 on", key);
-        if (!vocab_add(v, (TextSlice){key, json_object_iter_key_len(i)}, (int32_t)n, err))
+        if (!vocab_add(v, (Slice){key, json_object_iter_key_len(i)}, (int32_t)n, err))
             return false;
     }
     return true;
 }
 
 /* Cuts "left right" at its only space. */
-static bool merge_from_text(Vocab *v, TextSlice line, uint32_t rank, Error *err)
+static bool merge_from_text(Vocab *v, Slice line, uint32_t rank, Error *err)
 {
     const char *space = memchr(line.data, ' ', line.size);
     size_t left = space ? (size_t)(space - line.data) : 0;
     if (!space || left == 0 || left + 1 == line.size || memchr(space + 1, ' ', line.size - left - 1))
         return error_set(err, "\"%.*s\", expected two pieces and one space between", (int)line.size, line.data);
-    return vocab_merge_add(v, (TextSlice){line.data, left}, (TextSlice){space + 1, line.size - left - 1}, rank, err);
+    return vocab_merge_add(v, (Slice){line.data, left}, (Slice){space + 1, line.size - left - 1}, rank, err);
 }
 
 /* "a b" or ["a", "b"] */
@@ -101,14 +101,14 @@ static bool merges_from_json(Vocab *v, const json_t *merges, Error *err)
     return true;
 }
 
-static TextSlice next_line(const char **at, const char *end)
+static Slice next_line(const char **at, const char *end)
 {
     const char *start = *at, *stop = memchr(start, '\n', (size_t)(end - start));
     *at = stop ? stop + 1 : end;
     stop = stop ? stop : end;
     if (stop > start && stop[-1] == '\r')
         stop--;
-    return (TextSlice){start, (size_t)(stop - start)};
+    return (Slice){start, (size_t)(stop - start)};
 }
 
 static bool read_merges(Vocab *v, const char *path, Error *err)
@@ -121,8 +121,8 @@ static bool read_merges(Vocab *v, const char *path, Error *err)
     vocab_merges_init(v, lines + 1);
     const char *at = text, *end = text + (text ? size : 0);
     for (uint32_t line = 1; ok && at < end; line++) {
-        TextSlice s = next_line(&at, end);
-        if (s.size == 0 || slice_starts(s, slice_of("#version")))
+        Slice s = next_line(&at, end);
+        if (s.size == 0 || slice_starts(s, SLICE("#version")))
             continue;
         if (!(ok = merge_from_text(v, s, line, err)))
             error_prefix(err, "%s:%u", path, line);
@@ -175,7 +175,7 @@ static bool added_from_array(Vocab *v, const json_t *tokens, Error *err)
 static TokenizerKind bpe_kind(const Vocab *v)
 {
     for (int32_t id = 0; id < v->size; id++)
-        if (v->names[id].size > 4 && slice_ends(v->names[id], slice_of("</w>")))
+        if (v->names[id].size > 4 && slice_ends(v->names[id], SLICE("</w>")))
             return TOKENIZER_CLIP;
     return TOKENIZER_OPT;
 }
@@ -197,7 +197,7 @@ static bool model_from_json(Vocab *v, const json_t *root, Error *err)
         return false;
     json_t *unknown = json_object_get(model, "unk_token");
     int32_t id = json_is_string(unknown) ? vocab_find(v, slice_of_json(unknown)) : -1;
-    v->unknown = id >= 0 ? v->names[id] : (TextSlice){0};
+    v->unknown = id >= 0 ? v->names[id] : (Slice){0};
     return added_from_array(v, json_object_get(root, "added_tokens"), err);
 }
 
@@ -296,14 +296,14 @@ static bool add_defaults(Vocab *v, bool from_json, Error *err)
     for (int i = 0; ok && i < 6 && defaults[v->kind][i]; i++)
         ok = vocab_added_add(v, (AddedToken){slice_of(defaults[v->kind][i]), -1, true, false, false}, err);
     if (v->kind == TOKENIZER_CLIP && !from_json)
-        v->unknown = slice_of("<|endoftext|>");
+        v->unknown = SLICE("<|endoftext|>");
     if (!v->bare || from_json)
         return ok;
     if (v->kind == TOKENIZER_OPT && v->size == 50265)
-        ok = ok && vocab_added_add(v, (AddedToken){slice_of("<image>"), 50265, true, false, false}, err);
+        ok = ok && vocab_added_add(v, (AddedToken){SLICE("<image>"), 50265, true, false, false}, err);
     if (v->kind == TOKENIZER_BERT && v->size == 30522)
-        ok = ok && vocab_added_add(v, (AddedToken){slice_of("[DEC]"), 30522, true, false, false}, err) &&
-             vocab_added_add(v, (AddedToken){slice_of("<image>"), 30523, true, false, false}, err);
+        ok = ok && vocab_added_add(v, (AddedToken){SLICE("[DEC]"), 30522, true, false, false}, err) &&
+             vocab_added_add(v, (AddedToken){SLICE("<image>"), 30523, true, false, false}, err);
     return ok;
 }
 

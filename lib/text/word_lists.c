@@ -10,8 +10,8 @@
 
 /* The lines of a list that are neither empty nor comments; slices into text. */
 typedef struct List {
-    char *text;       /* owned */
-    TextSlice *items; /* owned: [n] */
+    char *text;   /* owned */
+    Slice *items; /* owned: [n] */
     size_t n, capacity;
     uint64_t digest; /* of the file's bytes */
 } List;
@@ -22,7 +22,7 @@ static bool is_space(uint32_t code)
 }
 
 /* Appends the code points of s without white space at both ends and with single spaces inside. False for invalid UTF-8. */
-static bool read_codes(Chars *out, TextSlice s, Error *err)
+static bool read_codes(Chars *out, Slice s, Error *err)
 {
     const char *end = s.data + s.size;
     int size;
@@ -64,7 +64,7 @@ static bool list_read(List *list, const char *path, Error *err)
         p += 3; /* a byte order mark, as some editors write */
     while (ok && p < end) {
         const char *stop = memchr(p, '\n', (size_t)(end - p));
-        TextSlice s = {p, (size_t)((stop ? stop : end) - p)};
+        Slice s = {p, (size_t)((stop ? stop : end) - p)};
         p = stop ? stop + 1 : end;
         line++;
         if (s.size && s.data[s.size - 1] == '\r')
@@ -99,7 +99,7 @@ WordRules *word_rules_open(const char *phrases_path, const char *exempt_path, Er
     return rules;
 }
 
-static bool add_phrases(WordRules *r, const TextSlice *phrases, size_t n, Error *err)
+static bool add_phrases(WordRules *r, const Slice *phrases, size_t n, Error *err)
 {
     Chars codes = {0};
     Pattern *patterns = xcalloc(n + 1, sizeof *patterns);
@@ -126,7 +126,7 @@ static bool add_phrases(WordRules *r, const TextSlice *phrases, size_t n, Error 
     return r->automaton != NULL;
 }
 
-static bool add_exempt(WordRules *r, const TextSlice *words, size_t n, Error *err)
+static bool add_exempt(WordRules *r, const Slice *words, size_t n, Error *err)
 {
     Chars codes = {0};
     bool ok = true;
@@ -147,7 +147,7 @@ static bool add_exempt(WordRules *r, const TextSlice *words, size_t n, Error *er
     return ok;
 }
 
-WordRules *word_rules_new(const TextSlice *phrases, size_t n_phrases, const TextSlice *exempt, size_t n_exempt, Error *err)
+WordRules *word_rules_new(const Slice *phrases, size_t n_phrases, const Slice *exempt, size_t n_exempt, Error *err)
 {
     WordRules *r = xcalloc(1, sizeof *r);
     if (add_phrases(r, phrases, n_phrases, err) && add_exempt(r, exempt, n_exempt, err))

@@ -54,7 +54,7 @@ static int32_t longest_match(size_t *end, const Vocab *v, const char *text, cons
         if (size + prefix > longest)
             continue;
         memcpy(name + prefix, text + at[start], size);
-        int32_t id = vocab_find(v, (TextSlice){name, prefix + size});
+        int32_t id = vocab_find(v, (Slice){name, prefix + size});
         if (id >= 0)
             return id;
     }

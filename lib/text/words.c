@@ -188,7 +188,7 @@ static void mark(WordMarks *out, const View *v, const Match *m)
     size_t last = low;
     while (last < out->count && tokens[last].start < end)
         (m->rule == WORD_REPEAT ? out->repeat : out->bad)[last++] = 1;
-    TextSlice text = {v->caption->whole.data + start, end - start};
+    Slice text = {v->caption->whole.data + start, end - start};
     out->fired[out->n_fired++] = (WordFired){m->rule, text, low, last};
 }
 

@@ -35,7 +35,7 @@ const char *word_rule_name(WordRule rule);
 /* One match. */
 typedef struct WordFired {
     WordRule rule;
-    TextSlice text;    /* as it stands in the caption, into its `whole` */
+    Slice text;        /* as it stands in the caption, into its `whole` */
     size_t start, end; /* the tokens it marks */
 } WordFired;
 
@@ -54,7 +54,7 @@ typedef struct WordMarks {
 WordRules *word_rules_open(const char *phrases_path, const char *exempt_path, Error *err);
 
 /* The same from strings: each is one phrase or word, UTF-8, with something in it besides white space. */
-WordRules *word_rules_new(const TextSlice *phrases, size_t n_phrases, const TextSlice *exempt, size_t n_exempt, Error *err);
+WordRules *word_rules_new(const Slice *phrases, size_t n_phrases, const Slice *exempt, size_t n_exempt, Error *err);
 
 /* Of the bytes of the files that word_rules_open has read; 0 for none. */
 typedef struct WordListDigests {

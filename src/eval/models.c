@@ -39,7 +39,7 @@ void models_clip_image(Models *m, real *row, const float *pixels)
     clip_scorer_images(&m->clip, m->tape, row, pixels, 1);
 }
 
-bool models_clip_texts(Models *m, real *rows, const TextSlice *texts, size_t n, Error *err)
+bool models_clip_texts(Models *m, real *rows, const Slice *texts, size_t n, Error *err)
 {
     ClipText *cut = arena_alloc(&m->arena, (n + 1) * sizeof *cut);
     bool ok = true;
@@ -61,7 +61,7 @@ static bool features_fill(Models *m, const Record *r, uint64_t key, Error *err)
     return ok;
 }
 
-bool models_itm(Models *m, double *logit, const Record *r, uint64_t key, TextSlice text, Error *err)
+bool models_itm(Models *m, double *logit, const Record *r, uint64_t key, Slice text, Error *err)
 {
     QformerText one;
     real match;

@@ -32,9 +32,9 @@ void models_inputs(const Models *m, json_t *inputs);
 void models_clip_image(Models *m, real *row, const float *pixels);
 
 /* Texts, cut as IC3 cuts them, to unit rows [n, projection]. False, naming its number, for one that is not UTF-8. */
-MUST_USE bool models_clip_texts(Models *m, real *rows, const TextSlice *texts, size_t n, Error *err);
+MUST_USE bool models_clip_texts(Models *m, real *rows, const Slice *texts, size_t n, Error *err);
 
 /* ITM's positive logit of a text about a record's image (key: image_key). */
-MUST_USE bool models_itm(Models *m, double *logit, const Record *r, uint64_t key, TextSlice text, Error *err);
+MUST_USE bool models_itm(Models *m, double *logit, const Record *r, uint64_t key, Slice text, Error *err);
 
 #endif

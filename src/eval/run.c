@@ -117,14 +117,14 @@ static void encode_images(Reading *g)
 
 /* A text that came before has the row that it had then, to the bit: on a CUDA device rounding depends on a batch's other texts, a
  * tie may not. */
-static void share_row(Texts *t, size_t at, TextSlice text, size_t cols)
+static void share_row(Texts *t, size_t at, Slice text, size_t cols)
 {
     uint64_t key = hash_id(text.data, text.size);
     if (!places_add(&t->by_text, key, at))
         memcpy(t->rows + at * cols, t->rows + places_find(&t->by_text, key) * cols, cols * sizeof *t->rows);
 }
 
-static bool add_texts(Reading *g, Texts *t, const TextSlice *texts, const size_t *image, size_t n, Error *err)
+static bool add_texts(Reading *g, Texts *t, const Slice *texts, const size_t *image, size_t n, Error *err)
 {
     size_t cols = g->images->cols;
     t->rows = array_reserve(t->rows, &t->row_capacity, (t->n + n) * cols, sizeof *t->rows);
@@ -144,13 +144,13 @@ static bool add_references(Reading *g, const Pending *p, Error *err)
     Slice raw = record_raw(&p->record, "frame.references");
     json_t *list = raw.data ? slice_json(raw) : NULL;
     size_t n = json_array_size(list), used = 0;
-    TextSlice *texts = arena_alloc(&g->arena, (n + 1) * sizeof *texts);
+    Slice *texts = arena_alloc(&g->arena, (n + 1) * sizeof *texts);
     size_t *image = arena_alloc(&g->arena, (n + 1) * sizeof *image);
     for (size_t i = 0; i < n; i++) {
         json_t *s = json_array_get(list, i);
         if (!json_is_string(s))
             continue;
-        texts[used] = (TextSlice){json_string_value(s), json_string_length(s)};
+        texts[used] = (Slice){json_string_value(s), json_string_length(s)};
         image[used] = p->entry.image;
         g->run->reference_words +=
             statistics_add(&g->run->reference_totals, texts[used], g->options->rules, g->options->colours, &g->arena).words;
@@ -166,7 +166,7 @@ static bool add_entry(Reading *g, Pending *p, Error *err)
 {
     Run *run = g->run;
     size_t known = run->n_images;
-    TextSlice text = {p->entry.text, p->entry.size};
+    Slice text = {p->entry.text, p->entry.size};
     p->entry.image = image_number(run, p->key, images_find(g->images, p->key), p->entry.id);
     p->entry.counts = statistics_add(&run->totals, text, g->options->rules, g->options->colours, &g->arena);
     if (g->models->itm.model && !models_itm(g->models, &p->entry.itm, &p->record, p->key, text, err))
@@ -183,13 +183,13 @@ static bool score_pending(Reading *g, Error *err)
     size_t n = g->n_pending;
     if (n == 0)
         return true;
-    TextSlice *texts = arena_alloc(&g->arena, n * sizeof *texts);
+    Slice *texts = arena_alloc(&g->arena, n * sizeof *texts);
     size_t *image = arena_alloc(&g->arena, n * sizeof *image);
     bool ok = true;
     encode_images(g);
     for (size_t i = 0; i < n && ok; i++) {
         ok = add_entry(g, &g->pending[i], err);
-        texts[i] = (TextSlice){g->pending[i].entry.text, g->pending[i].entry.size};
+        texts[i] = (Slice){g->pending[i].entry.text, g->pending[i].entry.size};
         image[i] = g->pending[i].entry.image;
     }
     ok = ok && add_texts(g, &g->run->captions, texts, image, n, err);

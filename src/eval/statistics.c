@@ -56,7 +56,7 @@ static uint64_t folded_hash(const char *p, const char *end, Arena *scratch)
     return hash_id(codes, n * sizeof *codes);
 }
 
-static size_t find_words(Word *out, TextSlice text, Arena *scratch)
+static size_t find_words(Word *out, Slice text, Arena *scratch)
 {
     const char *end = text.data + text.size;
     size_t n = 0;
@@ -74,7 +74,7 @@ static size_t find_words(Word *out, TextSlice text, Arena *scratch)
 }
 
 /* The word rules take marks for tokens; here every word is one. */
-static void count_rules(TextCounts *c, TextSlice text, const Word *words, size_t n, const WordRules *rules, Arena *scratch)
+static void count_rules(TextCounts *c, Slice text, const Word *words, size_t n, const WordRules *rules, Arena *scratch)
 {
     CaptionText caption = {text, text, arena_alloc(scratch, (n + 1) * sizeof(TextRange)), n};
     WordMarks marks;
@@ -97,7 +97,7 @@ static void add_grams(TextTotals *t, const Word *words, size_t n)
     }
 }
 
-TextCounts statistics_add(TextTotals *totals, TextSlice text, const WordRules *rules, const WordList *colours, Arena *scratch)
+TextCounts statistics_add(TextTotals *totals, Slice text, const WordRules *rules, const WordList *colours, Arena *scratch)
 {
     TextCounts c = {0};
     Word *words = arena_alloc(scratch, (text.size + 1) * sizeof *words);
@@ -133,7 +133,7 @@ void word_list_release(WordList *list)
     places_release(&list->words);
 }
 
-TextSlice text_cut(TextSlice text, size_t characters)
+Slice text_cut(Slice text, size_t characters)
 {
     const char *p = text.data, *end = text.data + text.size;
     for (size_t n = 0; p < end && n < characters; n++) {
@@ -142,7 +142,7 @@ TextSlice text_cut(TextSlice text, size_t characters)
         utf8_decode(p, end, &size, &valid);
         p += size;
     }
-    return (TextSlice){text.data, (size_t)(p - text.data)};
+    return (Slice){text.data, (size_t)(p - text.data)};
 }
 
 void totals_release(TextTotals *totals)

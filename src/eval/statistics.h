@@ -35,10 +35,10 @@ MUST_USE bool word_list_read(WordList *list, const char *path, Error *err);
 void word_list_release(WordList *list);
 
 /* Counts one caption (valid UTF-8 or not) and adds it to the totals. */
-TextCounts statistics_add(TextTotals *totals, TextSlice text, const WordRules *rules, const WordList *colours, Arena *scratch);
+TextCounts statistics_add(TextTotals *totals, Slice text, const WordRules *rules, const WordList *colours, Arena *scratch);
 
 /* The first `characters` characters of a text, as IC3 cuts captions (300); an invalid sequence counts as one. */
-TextSlice text_cut(TextSlice text, size_t characters);
+Slice text_cut(Slice text, size_t characters);
 
 void totals_release(TextTotals *totals);
 

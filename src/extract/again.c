@@ -261,13 +261,13 @@ static bool compare(const Record *was, const Record *now, Error *said)
 static void pack_with_image(Packer *p, const Record *was, const Record *now)
 {
     const Slice group = record_raw(was, "frame");
-    const uint8_t *at = group.data;
+    const uint8_t *at = (const uint8_t *)group.data;
     const Token map = token_at(at);
     at += map.head;
     pack_reset(p);
     pack_map(p, (size_t)map.count + 1);
     for (uint64_t i = 0; i < 2 * map.count; i++) {
-        Slice one = {at, value_size(at)};
+        Slice one = slice_bytes(at, value_size(at));
         pack_raw(p, one);
         at += one.size;
     }

@@ -13,12 +13,12 @@ static bool own_bytes(Work *w, const Input *in, const ImageInfo *info, bool chan
 {
     if (w->s->encoding_given && formats[w->s->encoding] != info->format)
         return false;
-    *out = (Slice){in->data, (size_t)in->size};
+    *out = slice_bytes(in->data, (size_t)in->size);
     if (!changed)
         return true;
     if (info->format != IMAGE_JPEG || !jpeg_orient(&w->file, in->data, (size_t)in->size, info->orientation))
         return false;
-    *out = (Slice){w->file.data, w->file.size};
+    *out = slice_bytes(w->file.data, w->file.size);
     return true;
 }
 

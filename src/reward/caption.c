@@ -38,7 +38,7 @@ static bool ids_from_record(Caption *c, Arena *arena, const CaptionReader *reade
     return true;
 }
 
-static bool ids_from_text(Caption *c, Arena *arena, const Tokenizer *t, const Record *r, TextSlice text, Error *err)
+static bool ids_from_text(Caption *c, Arena *arena, const Tokenizer *t, const Record *r, Slice text, Error *err)
 {
     Tokens tokens;
     bool eos = true;
@@ -56,7 +56,7 @@ static bool ids_from_text(Caption *c, Arena *arena, const Tokenizer *t, const Re
     return true;
 }
 
-static bool text_agrees(const Caption *c, TextSlice text, Error *err)
+static bool text_agrees(const Caption *c, Slice text, Error *err)
 {
     if (c->text.text.size == text.size && (text.size == 0 || memcmp(c->text.text.data, text.data, text.size) == 0))
         return true;
@@ -77,7 +77,7 @@ bool caption_read(Caption *c, Arena *arena, const CaptionReader *reader, const R
         return error_set(err, "caption.%s", tokens == FIELD_WRONG ? "tokens is no array of integers" : "text is no string");
     if (tokens == FIELD_MISSING && has_text == FIELD_MISSING)
         return error_set(err, "no caption: expected caption.tokens or caption.text");
-    const TextSlice given = text_strip((TextSlice){text.data, text.size});
+    const Slice given = text_strip(text);
     if (!(tokens == FIELD_OK ? ids_from_record(c, arena, reader, ids, n, err) : ids_from_text(c, arena, t, r, given, err)))
         return false;
     tokenizer_caption(&c->text, arena, t, c->ids, c->n);

@@ -180,7 +180,7 @@ static void wait_for_batch(Loop *l, const Pending *p, const Reward *reward, cons
     w->texts = array_reserve(w->texts, &w->texts_capacity, (w->good + 1) * cols, sizeof *w->texts);
     waited->reward = *reward;
     for (size_t i = 0; i < reward->marks.n_fired; i++) { /* the caption they point into goes with the scoring batch */
-        TextSlice *text = &reward->marks.fired[i].text;
+        Slice *text = &reward->marks.fired[i].text;
         text->data = arena_strndup(&w->arena, text->data, text->size);
     }
     waited->caption = made_caption(&p->record, &p->caption, &w->arena);

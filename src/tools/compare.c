@@ -109,9 +109,9 @@ static bool numbers_same(double a, double b, double tolerance)
     return fabs(a - b) <= tolerance * fmax(1, fmax(fabs(a), fabs(b)));
 }
 
-static Slice value_at(const uint8_t *p)
+static Slice value_at(const void *p)
 {
-    return (Slice){p, value_size(p)};
+    return slice_bytes(p, value_size(p));
 }
 
 static bool arrays_same(Comparison *c, const char *where, const char *path, Slice a, Slice b)

@@ -23,7 +23,7 @@ static Match path_match(const char *path, const StringList *fields)
     return best;
 }
 
-static bool pack_below(Packer *out, const uint8_t *map, const char *path, const StringList *fields);
+static bool pack_below(Packer *out, const char *map, const char *path, const StringList *fields);
 
 /* Adds key and value, or what is asked for of the value. */
 static bool pack_pair(Packer *out, Slice key, Slice value, const char *above, const StringList *fields)
@@ -44,10 +44,10 @@ static bool pack_pair(Packer *out, Slice key, Slice value, const char *above, co
 }
 
 /* The map with what is asked for of it; false, and nothing packed, when that is nothing. */
-static bool pack_below(Packer *out, const uint8_t *map, const char *path, const StringList *fields)
+static bool pack_below(Packer *out, const char *map, const char *path, const StringList *fields)
 {
     Token t = token_at(map);
-    const uint8_t *at = map + t.head;
+    const char *at = map + t.head;
     Packer inner = {0};
     size_t kept = 0;
     for (uint64_t i = 0; i < t.count; i++) {

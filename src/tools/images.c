@@ -25,7 +25,7 @@ static bool stands_for_itself(unsigned char c, bool first)
 
 char *image_name(Slice id)
 {
-    const unsigned char *p = id.data;
+    const unsigned char *p = (const unsigned char *)id.data;
     char *name = xmalloc(3 * id.size + NAME_MAX_BYTES), *out = name;
     for (size_t i = 0; i < id.size; i++)
         if (stands_for_itself(p[i], i == 0))

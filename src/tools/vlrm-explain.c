@@ -144,7 +144,7 @@ static Cell cell_token(Arena *a, const Tokenizer *t, int64_t id)
 {
     if (id == tokenizer_ids(t).eos)
         return cell_text(a, "<eos>", 5);
-    TextSlice s = {NULL, 0};
+    Slice s = {NULL, 0};
     if (id >= 0 && id < tokenizer_size(t))
         s = tokenizer_is_special(t, (int32_t)id) ? tokenizer_piece(t, (int32_t)id) : tokenizer_token_bytes(t, (int32_t)id);
     if (s.size > 0)

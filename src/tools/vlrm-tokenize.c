@@ -59,7 +59,7 @@ static json_t *json_of_ranges(const TextRange *ranges, size_t n)
 }
 
 /* A JSON string of any bytes: names in a damaged vocab.txt may be no UTF-8, they are null. */
-static json_t *json_of_slice(TextSlice s)
+static json_t *json_of_slice(Slice s)
 {
     json_t *string = s.data ? json_stringn(s.data, s.size) : NULL;
     return string ? string : json_null();
@@ -68,7 +68,7 @@ static json_t *json_of_slice(TextSlice s)
 static json_t *encode_line(Arena *arena, const Tokenizer *t, const json_t *line, Error *err)
 {
     Tokens tokens;
-    TextSlice text = {json_string_value(line), json_string_length(line)};
+    Slice text = {json_string_value(line), json_string_length(line)};
     int flags = (special ? ENCODE_SPECIAL : 0) | (literal ? ENCODE_LITERAL : 0);
     if (!json_is_string(line)) {
         error_set(err, "expected a JSON string");

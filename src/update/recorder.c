@@ -44,7 +44,7 @@ static bool record_write(Writer *w, Batch *b, size_t i, const StepReport *report
     else if (ok && frame_by_path(&r))
         ok = image_pack(&p, &r, err);
     if (ok && p.size > 0) {
-        Group group = {report ? (Slice){"value", 5} : (Slice){"frame", 5}, {p.data, p.size}};
+        Group group = {report ? SLICE("value") : SLICE("frame"), {p.data, p.size}};
         writer_record(w, r.id, &r, &group, 1);
     } else if (ok) {
         writer_forward(w, &r);

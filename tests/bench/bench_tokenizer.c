@@ -20,40 +20,40 @@
 enum { CAPTIONS = 100000, WORDS = 10 };
 
 /* Lower-case words of OPT's vocabulary, without their space. */
-static size_t collect_words(TextSlice *out, const Tokenizer *t)
+static size_t collect_words(Slice *out, const Tokenizer *t)
 {
     size_t n = 0;
     for (int32_t id = 0; id < tokenizer_size(t); id++) {
-        TextSlice b = tokenizer_token_bytes(t, id);
+        Slice b = tokenizer_token_bytes(t, id);
         bool good = b.size > 2 && b.data[0] == ' ';
         for (size_t i = 1; i < b.size; i++)
             good = good && b.data[i] >= 'a' && b.data[i] <= 'z';
         if (good)
-            out[n++] = (TextSlice){b.data + 1, b.size - 1};
+            out[n++] = (Slice){b.data + 1, b.size - 1};
     }
     return n;
 }
 
-static TextSlice *draw_captions(Arena *arena, const Tokenizer *t, bool zipf)
+static Slice *draw_captions(Arena *arena, const Tokenizer *t, bool zipf)
 {
-    TextSlice *words = arena_alloc(arena, (size_t)tokenizer_size(t) * sizeof *words),
-              *out = arena_alloc(arena, CAPTIONS * sizeof *out);
+    Slice *words = arena_alloc(arena, (size_t)tokenizer_size(t) * sizeof *words),
+          *out = arena_alloc(arena, CAPTIONS * sizeof *out);
     size_t n = collect_words(words, t);
     for (uint32_t k = 0; k < CAPTIONS; k++) {
         char text[WORDS * 40];
         size_t size = 0;
         for (uint32_t w = 0; w < WORDS; w++) {
             double u = random_uniform(1, k, 7, w);
-            TextSlice word = words[(size_t)(zipf ? pow((double)n, u) - 1 : u * (double)n)];
+            Slice word = words[(size_t)(zipf ? pow((double)n, u) - 1 : u * (double)n)];
             size += (size_t)snprintf(text + size, sizeof text - size, "%s%.*s", w ? " " : "",
                                      (int)(word.size < 30 ? word.size : 30), word.data);
         }
-        out[k] = (TextSlice){arena_strndup(arena, text, size), size};
+        out[k] = (Slice){arena_strndup(arena, text, size), size};
     }
     return out;
 }
 
-static double tokens_per_second(const Tokenizer *t, const TextSlice *texts)
+static double tokens_per_second(const Tokenizer *t, const Slice *texts)
 {
     Arena arena = {0};
     Error err = {0};
@@ -94,7 +94,7 @@ static const char peer[] =
     "print(n / (time.perf_counter() - s))\n";
 
 /* What the peer reaches on these texts; 0 when it cannot be had. */
-static double peer_tokens_per_second(const char *kind, const char *folder, const TextSlice *texts)
+static double peer_tokens_per_second(const char *kind, const char *folder, const Slice *texts)
 {
     char script[] = "/tmp/bench_tokenizer_XXXXXX", list[] = "/tmp/bench_tokenizer_XXXXXX";
     Error err = {0};
@@ -118,7 +118,7 @@ static double peer_tokens_per_second(const char *kind, const char *folder, const
     return rate;
 }
 
-static void bench_kind(const char *root, const char *kind, const TextSlice *zipf, const TextSlice *flat)
+static void bench_kind(const char *root, const char *kind, const Slice *zipf, const Slice *flat)
 {
     char *folder = xasprintf("%s/%s", root, kind);
     Error err = {0};
@@ -138,7 +138,7 @@ static void bench_kind(const char *root, const char *kind, const TextSlice *zipf
 }
 
 /* What re-weighting recorded rewards does to each caption: ids to text, then the rules. */
-static void bench_rules(const Tokenizer *t, const TextSlice *texts)
+static void bench_rules(const Tokenizer *t, const Slice *texts)
 {
     Arena arena = {0}, kept = {0};
     Error err = {0};
@@ -176,7 +176,7 @@ int main(int argc, char **argv)
     Tokenizer *opt = tokenizer_open(folder, &err);
     if (!opt)
         die("%s", err.text);
-    TextSlice *zipf = draw_captions(&arena, opt, true), *flat = draw_captions(&arena, opt, false);
+    Slice *zipf = draw_captions(&arena, opt, true), *flat = draw_captions(&arena, opt, false);
     printf("%s, %d captions of %d words, one core\n", root, CAPTIONS, WORDS);
     bench_kind(root, "opt", zipf, flat);
     bench_kind(root, "clip", zipf, flat);

@@ -21,7 +21,7 @@ static void check_tokens(const Tokenizer *t, const Tokens *tokens, size_t text_s
             abort();
 }
 
-static void encode(const Tokenizer *t, TextSlice text, int flags, size_t limit)
+static void encode(const Tokenizer *t, Slice text, int flags, size_t limit)
 {
     Arena arena = {0};
     Error err = {0};
@@ -42,7 +42,7 @@ static void encode(const Tokenizer *t, TextSlice text, int flags, size_t limit)
 static void look(const Tokenizer *t)
 {
     for (int32_t id = 0; id < tokenizer_size(t) && id < 4096; id++) {
-        TextSlice piece = tokenizer_piece(t, id);
+        Slice piece = tokenizer_piece(t, id);
         if (piece.data && tokenizer_id(t, piece) < 0)
             abort();
         tokenizer_token_bytes(t, id);
@@ -66,9 +66,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     look(t);
     if (!given_part(data, size, "text", &part, &n))
         n = 0;
-    encode(t, (TextSlice){(const char *)part, n}, 0, 0);
-    encode(t, (TextSlice){(const char *)part, n}, ENCODE_SPECIAL, 5);
-    encode(t, (TextSlice){(const char *)part, n}, ENCODE_SPECIAL | ENCODE_LITERAL, 0);
+    encode(t, (Slice){(const char *)part, n}, 0, 0);
+    encode(t, (Slice){(const char *)part, n}, ENCODE_SPECIAL, 5);
+    encode(t, (Slice){(const char *)part, n}, ENCODE_SPECIAL | ENCODE_LITERAL, 0);
     tokenizer_free(t);
     return 0;
 }

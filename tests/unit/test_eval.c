@@ -15,9 +15,9 @@
 #include "eval/recall.h"
 #include "eval/statistics.h"
 
-static TextSlice slice(const char *s)
+static Slice slice(const char *s)
 {
-    return (TextSlice){s, strlen(s)};
+    return (Slice){s, strlen(s)};
 }
 
 /* ---- recall ---- */

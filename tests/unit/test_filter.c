@@ -215,7 +215,7 @@ static void test_output_does_not_wait(void **state)
     assert_true(writer_flush(w));
     assert_int_equal(reader_next(reader, &r), RECORD_HEADER);
     for (int i = 0; i < 3; i++) {
-        writer_record(w, (Slice){"x", 1}, NULL, NULL, 0);
+        writer_record(w, SLICE("x"), NULL, NULL, 0);
         assert_true(writer_flush(w));
         assert_int_equal(reader_next(reader, &r), RECORD_DATA); /* hangs, and the test with it, where output waits */
     }

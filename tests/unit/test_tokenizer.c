@@ -19,9 +19,9 @@
 
 static Arena arena;
 
-static TextSlice slice(const char *s)
+static Slice slice(const char *s)
 {
-    return (TextSlice){s, strlen(s)};
+    return (Slice){s, strlen(s)};
 }
 
 static Tokenizer *open_or_fail(const char *folder)
@@ -67,7 +67,7 @@ static void compare_ranges(const Line *l, const char *key, const TextRange *got,
     }
 }
 
-static void compare_text(const Line *l, const char *key, TextSlice got)
+static void compare_text(const Line *l, const char *key, Slice got)
 {
     json_t *want = json_object_get(l->object, key);
     if (got.size != json_string_length(want) || memcmp(got.data, json_string_value(want), got.size))
@@ -80,7 +80,7 @@ static void compare_reading(const Tokenizer *t, const Line *l, int flags, const 
     Tokens got;
     Error err = {0};
     json_t *text = json_object_get(l->object, "text");
-    TextSlice s = {json_string_value(text), json_string_length(text)};
+    Slice s = {json_string_value(text), json_string_length(text)};
     if (!tokenizer_encode(&got, &arena, t, s, flags, 0, &err))
         fail_msg("%s:%d: %s", l->path, l->number, err.text);
     compare_ids(l, ids, &got);

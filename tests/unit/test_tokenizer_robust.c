@@ -27,12 +27,12 @@ static const char *const kinds[] = {"opt", "clip", "bert"};
 static Arena arena;
 static Tokenizer *tokenizers[3]; /* by TokenizerKind */
 
-static TextSlice slice(const char *s)
+static Slice slice(const char *s)
 {
-    return (TextSlice){s, strlen(s)};
+    return (Slice){s, strlen(s)};
 }
 
-static bool is(TextSlice s, const char *want)
+static bool is(Slice s, const char *want)
 {
     return s.size == strlen(want) && memcmp(s.data, want, s.size) == 0;
 }
@@ -109,7 +109,7 @@ static void test_invalid_utf8(void **state)
 static int32_t id_of_byte(uint8_t byte)
 {
     for (int32_t id = 0; id < 300; id++) {
-        TextSlice b = tokenizer_token_bytes(tokenizers[TOKENIZER_OPT], id);
+        Slice b = tokenizer_token_bytes(tokenizers[TOKENIZER_OPT], id);
         if (b.size == 1 && (uint8_t)b.data[0] == byte)
             return id;
     }
@@ -165,7 +165,7 @@ static void test_caption_inside_character(void **state)
     assert_true(c.tokens[1].start == 0 && c.tokens[1].end == 2);
 }
 
-static bool is_valid_utf8(TextSlice s)
+static bool is_valid_utf8(Slice s)
 {
     int size;
     bool valid = true;
@@ -203,7 +203,7 @@ static void test_random_texts(void **state)
     size_t valid = 0;
     for (uint32_t k = 0; k < 6000; k++) {
         char text[400];
-        TextSlice s = {text, 0};
+        Slice s = {text, 0};
         for (uint32_t i = 0, n = (uint32_t)random_below(2, k, 1, 0, 90); i < n; i++) {
             uint32_t code = (uint32_t)random_below(2, k, 2, i, k % 5 == 0 ? 0x110000 : k % 5 == 1 ? 0x500 : 0x80);
             s.size += (size_t)utf8_encode(text + s.size, code >= 0xD800 && code < 0xE000 ? 0x301 : code);
@@ -219,7 +219,7 @@ static void test_random_texts(void **state)
         for (size_t i = 0; ok && i < out.count; i++)
             assert_true(out.bytes[i].start <= out.bytes[i].end && out.bytes[i].end <= s.size);
         if (ok && k % 6 == 3) {
-            TextSlice back = tokenizer_decode(&arena, tokenizers[TOKENIZER_OPT], out.ids, out.count);
+            Slice back = tokenizer_decode(&arena, tokenizers[TOKENIZER_OPT], out.ids, out.count);
             assert_true(back.size == s.size && (s.size == 0 || !memcmp(back.data, s.data, s.size)));
         }
     }
@@ -237,7 +237,7 @@ static void test_long_piece(void **state)
         Error err = {0};
         for (size_t i = 0; i < size; i++)
             text[i] = "theredstar"[random_below(3, (uint32_t)kind, 1, (uint32_t)i, 10)];
-        assert_true(tokenizer_encode(&out, &arena, tokenizers[kind], (TextSlice){text, size}, 0, 0, &err));
+        assert_true(tokenizer_encode(&out, &arena, tokenizers[kind], (Slice){text, size}, 0, 0, &err));
         assert_true(kind == TOKENIZER_BERT ? out.count == 1 : out.count > size / 8);
     }
     free(text);

@@ -22,9 +22,9 @@ static const char corpus[] =
 static char folder[] = "/tmp/test_train_XXXXXX";
 static Arena arena;
 
-static TextSlice slice(const char *s)
+static Slice slice(const char *s)
 {
-    return (TextSlice){s, strlen(s)};
+    return (Slice){s, strlen(s)};
 }
 
 static Tokenizer *train(TokenizerKind kind, size_t size)
@@ -56,7 +56,7 @@ static Tokens encode(const Tokenizer *t, const char *text)
 static void expect_back(const Tokenizer *t, const char *text, const char *want)
 {
     Tokens tokens = encode(t, text);
-    TextSlice back = tokenizer_decode(&arena, t, tokens.ids, tokens.count);
+    Slice back = tokenizer_decode(&arena, t, tokens.ids, tokens.count);
     if (back.size != strlen(want) || memcmp(back.data, want, back.size))
         fail_msg("\"%s\" comes back as \"%.*s\"", text, (int)back.size, back.data);
 }

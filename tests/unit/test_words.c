@@ -23,16 +23,16 @@
 static Arena arena;
 static Tokenizer *tokenizer;
 
-static TextSlice slice(const char *s)
+static Slice slice(const char *s)
 {
-    return (TextSlice){s, strlen(s)};
+    return (Slice){s, strlen(s)};
 }
 
 /* ---- against the oracle ---- */
 
 static WordRules *rules_of_json(const json_t *object)
 {
-    TextSlice lists[2][512];
+    Slice lists[2][512];
     size_t sizes[2];
     const char *const keys[] = {"phrases", "exempt"};
     for (int k = 0; k < 2; k++) {
@@ -41,7 +41,7 @@ static WordRules *rules_of_json(const json_t *object)
         assert_true(json_array_size(array) <= 512);
         sizes[k] = json_array_size(array);
         json_array_foreach (array, i, s) {
-            lists[k][i] = (TextSlice){json_string_value(s), json_string_length(s)};
+            lists[k][i] = (Slice){json_string_value(s), json_string_length(s)};
         }
     }
     Error err = {0};
@@ -168,10 +168,10 @@ static void check_cases(const WordRules *rules, const Case *cases, size_t n)
     }
 }
 
-static WordRules *rules_of(const TextSlice *phrases, size_t n)
+static WordRules *rules_of(const Slice *phrases, size_t n)
 {
-    const TextSlice exempt[] = {slice("a"),  slice("an"),    slice("the"),        slice("of"),
-                                slice("in"), slice("Green"), slice("stra\u00dfe")};
+    const Slice exempt[] = {slice("a"),  slice("an"),    slice("the"),        slice("of"),
+                            slice("in"), slice("Green"), slice("stra\u00dfe")};
     Error err = {0};
     WordRules *r = word_rules_new(phrases, n, exempt, sizeof exempt / sizeof *exempt, &err);
     if (!r)
@@ -183,7 +183,7 @@ static WordRules *rules_of(const TextSlice *phrases, size_t n)
 static void test_table_1(void **state)
 {
     (void)state;
-    const TextSlice phrases[] = {slice("an image of"), slice("is talking about")};
+    const Slice phrases[] = {slice("an image of"), slice("is talking about")};
     const Case cases[] = {{"an| image| of| a| man| in| green| shirt| and| green| shirt| is| talking| about|\n", "111000000001110",
                            "000000000010000"}};
     WordRules *rules = rules_of(phrases, 2);
@@ -205,9 +205,9 @@ static void test_table_1(void **state)
 static void test_hard_cases(void **state)
 {
     (void)state;
-    const TextSlice phrases[] = {slice("an image of"),         slice("image of a"), slice("a tv"), slice("tv"),
-                                 slice("in webcam is shown,"), slice("man's"),      slice("clip"), slice("\u00c9t\u00e9"),
-                                 slice("  video \t of "),      slice("fish")};
+    const Slice phrases[] = {slice("an image of"),         slice("image of a"), slice("a tv"), slice("tv"),
+                             slice("in webcam is shown,"), slice("man's"),      slice("clip"), slice("\u00c9t\u00e9"),
+                             slice("  video \t of "),      slice("fish")};
     const Case cases[] = {
         {"", "", ""},
         {"\n", "0", "0"},
@@ -253,7 +253,7 @@ static void test_hard_cases(void **state)
 static void test_long(void **state)
 {
     (void)state;
-    const TextSlice phrases[] = {slice("a a a")};
+    const Slice phrases[] = {slice("a a a")};
     WordRules *rules = rules_of(phrases, 1);
     char text[6001];
     for (int i = 0; i < 6000; i += 3)
@@ -306,7 +306,7 @@ static void test_lists(void **state)
     Error err = {0};
     assert_null(word_rules_open("/no/such/list", NULL, &err));
     assert_non_null(strstr(err.text, "/no/such/list"));
-    const TextSlice empty[] = {slice("good"), slice(" \t ")};
+    const Slice empty[] = {slice("good"), slice(" \t ")};
     err = (Error){0};
     assert_null(word_rules_new(empty, 2, NULL, 0, &err));
     assert_string_equal(err.text, "phrase 2: the phrase is empty");

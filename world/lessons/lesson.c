@@ -145,7 +145,7 @@ Tokens lesson_tokens(const Tokenizer *t, const char *caption, int flags, size_t 
 {
     Error err = {0};
     Tokens tokens;
-    if (!tokenizer_encode(&tokens, arena, t, (TextSlice){caption, strlen(caption)}, flags, limit, &err))
+    if (!tokenizer_encode(&tokens, arena, t, (Slice){caption, strlen(caption)}, flags, limit, &err))
         bug("%s", err.text);
     return tokens;
 }

@@ -104,7 +104,7 @@ static void draw_other(const Gallery *g, char hardest[CAPTION_MAX], const Scene 
 
 static QformerText hide(const MatchWriter *w, const QformerText *whole, double share)
 {
-    const int32_t mask = tokenizer_id(w->tokenizer, (TextSlice){"[MASK]", 6});
+    const int32_t mask = tokenizer_id(w->tokenizer, SLICE("[MASK]"));
     int32_t *ids = arena_alloc(w->arena, whole->n * sizeof *ids);
     for (size_t i = 0; i < whole->n; i++) {
         bool special = i == 0 || i + 1 == whole->n;

@@ -35,7 +35,7 @@ bool teach_words(const char *folder, uint64_t seed, Error *err)
     for (size_t i = 0; i < sizeof all / sizeof all[0] && ok; i++) {
         char *path = path_join(folder, all[i].name);
         ok = folder_make(path, err) &&
-             tokenizer_train(path, all[i].kind, (TextSlice){(const char *)text.data, text.size}, all[i].size, err);
+             tokenizer_train(path, all[i].kind, (Slice){(const char *)text.data, text.size}, all[i].size, err);
         free(path);
     }
     buffer_release(&text);
