@@ -6,7 +6,7 @@ NVCC    = nvcc
 # The device that CUDA kernels are compiled for, as nvcc's sm_NN: 80, 90, ... Its libraries are taken from beside nvcc.
 CUDA_ARCH = 90
 
-# -fno-math-errno lets the compiler use sqrt instructions; never -ffast-math (doc/style: numbers must be the same everywhere).
+# -fno-math-errno lets the compiler use sqrt instructions; never -ffast-math (numbers must be the same everywhere).
 CFLAGS  = -O3 -g -fno-math-errno
 LDFLAGS =
 WERROR  =

@@ -76,16 +76,11 @@ flock -n "$lock" || exit 0 # the one before is at work still
 history() {
     sqlite3 -bail -cmd '.timeout 60000' "$out/history.sqlite" "$@"
 }
-history 'CREATE TABLE IF NOT EXISTS eval (run TEXT, step INTEGER, at TEXT, metric TEXT, mean REAL, low REAL, high REAL,
-    PRIMARY KEY (run, step, metric));
-    CREATE TABLE IF NOT EXISTS fell (run TEXT, step INTEGER, said TEXT, PRIMARY KEY (run, step))' || recipe_die "cannot write $out/history.sqlite"
+history <"$recipes/cron-eval.sql" || recipe_die "cannot write $out/history.sqlite"
 
 # record NAME STEP REPORT SAID: all metrics of one report, and that one fell unless SAID is empty, in one transaction.
 record() {
-    jq -r --arg run "$1" --arg step "$2" --arg said "$4" 'def quote: "\u0027" + gsub("\u0027"; "\u0027\u0027") + "\u0027"; "BEGIN;", (.runs[0].metrics | to_entries[] |
-        "INSERT INTO eval VALUES (\($run | quote), \($step), datetime(), \(.key | quote), \(.value.mean), \(.value.low), \(.value.high));"),
-        if $said == "" then empty else "INSERT INTO fell VALUES (\($run | quote), \($step), \($said | quote));" end,
-        "COMMIT;"' "$3" | history
+    jq -r --arg run "$1" --arg step "$2" --arg said "$4" -f "$recipes/cron-eval-record.jq" "$3" | history
 }
 
 # However it ends: says what fell and has not been said, and forgets it once said.
@@ -156,15 +151,8 @@ page() {
     done
     vlrm-cat --head "$images" --bin=base64 "$frames" | jq -c 'select(.id)' >"$out/frames.writing"
     for name in "${files[@]}"; do jq -c --arg run "${name%%=*}" '{run: $run, id, text, rank, clipscore}' "${name#*=}"; done >"$out/texts.writing"
-    jq -rn --slurpfile frames "$out/frames.writing" --slurpfile texts "$out/texts.writing" '
-        ($texts | map(.run) | reduce .[] as $r ([]; if index([$r]) then . else . + [$r] end)) as $runs |
-        ($texts | map({key: (.run + "\u0000" + .id), value: .}) | from_entries) as $by |
-        "<!DOCTYPE html><meta charset=\"utf-8\"><title>vlrm: captions</title><style>td,th{vertical-align:top;padding:6px;max-width:22em}img.t{width:160px}</style>",
-        "<img src=\"metrics.svg\" alt=\"metrics over steps\"><table><tr><th></th>" + ($runs | map("<th>" + @html "\(.)" + "</th>") | add) + "</tr>",
-        ($frames[] | . as $f | "<tr><td><img class=\"t\" alt=\"" + @html "\(.id)" + "\" src=\"" +
-            (if .frame.image then "data:image/" + @html "\(.frame.encoding)" + ";base64," + .frame.image["$bin"] else @html "\(.frame.path // "")" end) + "\"></td>" +
-            ($runs | map($by[. + "\u0000" + $f.id] | if . then "<td>" + @html "\(.text)" + @html " <small>rank \(.rank), cosine \(.clipscore * 1000 | round / 1000)</small></td>" else "<td></td>" end) | add) + "</tr>"),
-        "</table>"' >"$out/index.html.writing" && mv -f -- "$out/index.html.writing" "$out/index.html"
+    jq -rn --slurpfile frames "$out/frames.writing" --slurpfile texts "$out/texts.writing" -f "$recipes/cron-eval-page.jq" \
+        >"$out/index.html.writing" && mv -f -- "$out/index.html.writing" "$out/index.html"
     local status=$?
     rm -f -- "$out/frames.writing" "$out/texts.writing"
     return "$status"

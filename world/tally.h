@@ -13,6 +13,7 @@ typedef struct Tally {
     int64_t hues_there, hues_found;
 } Tally;
 
+/* Counts one caption: how it read, and what of it is true. */
 void tally_add(Tally *t, const Reading *r, const Verdict *v);
 
 /*

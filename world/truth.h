@@ -44,6 +44,7 @@ const Shot *truth_find_id(const Truth *t, const char *id);
 /* The shot that a record's frame shows: by frame.source and frame.time, else by the id. */
 const Shot *truth_find_record(const Truth *t, const Record *r);
 
+/* Frees what it holds. */
 void truth_release(Truth *t);
 
 #endif

@@ -13,6 +13,7 @@ typedef struct Digest {
 /* xxh3-64 of `size` bytes. Of a record's id it is the key of its draws (base/random.h). */
 uint64_t hash_id(const void *id, size_t size);
 
+/* The 16 lower-case hexadecimal digits of a hash. */
 Digest digest_text(uint64_t hash);
 
 #endif

@@ -11,6 +11,7 @@ typedef struct Progress {
     int shown;               /* 0 when stderr is no terminal */
 } Progress;
 
+/* Begins a count of `unit`s (borrowed), of `total`, 0 when unknown. Shows nothing unless stderr is a terminal. */
 void progress_init(Progress *p, const char *unit, uint64_t total);
 
 /* Says that `done` units are done; prints at most ten times a second. extra is the stage's own figure, or NULL. */

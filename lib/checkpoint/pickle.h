@@ -19,6 +19,7 @@ typedef struct PickledTensor {
     Shape shape;
 } PickledTensor;
 
+/* The tensors of a state dict, *n of them, in the arena. False with err set on anything that a plain state dict does not need. */
 MUST_USE bool pickle_read(const unsigned char *data, size_t size, Arena *arena, PickledTensor **tensors, size_t *n, Error *err);
 
 #endif

@@ -31,6 +31,8 @@ typedef struct BeamSearch {
     Arena arena;              /* everything the search owns */
 } BeamSearch;
 
+/* A search for one caption: no beam has a token yet. options and prompt (what the n-gram rule takes to stand before) are
+ * borrowed. */
 void beam_init(BeamSearch *b, const GenerateOptions *options, const int32_t *prompt, size_t n_prompt, size_t vocabulary);
 void beam_release(BeamSearch *b);
 

@@ -24,6 +24,7 @@ typedef struct Parameters {
     size_t count, capacity;
 } Parameters;
 
+/* An empty set, whose memory will be the table's (borrowed). parameters_release frees all of it. */
 void parameters_init(Parameters *p, const Kernels *kernels);
 void parameters_release(Parameters *p);
 

@@ -22,6 +22,7 @@ typedef struct Buffer {
     size_t size, capacity;
 } Buffer;
 
+/* Frees what it holds; it is empty again. */
 void buffer_release(Buffer *b);
 void buffer_set(Buffer *b, const void *data, size_t size);
 void buffer_add(Buffer *b, const void *data, size_t size);
@@ -49,6 +50,7 @@ typedef struct ImageInfo {
     bool alpha;        /* it may hold pixels that are not opaque */
 } ImageInfo;
 
+/* What a file of bytes says of its picture, before it is decoded. False with err set where it is none that we read. */
 MUST_USE bool image_info(ImageInfo *info, const void *data, size_t size, Error *err);
 
 /*

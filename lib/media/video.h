@@ -43,6 +43,7 @@ typedef struct VideoGaps {
     int64_t more; /* found beyond those kept */
 } VideoGaps;
 
+/* Adds one thing found wrong; NAN and -1 where time and byte are not known. Those beyond the list's limit are counted. */
 void gaps_add(VideoGaps *g, double time, int64_t byte, const char *reason);
 void gaps_release(VideoGaps *g);
 

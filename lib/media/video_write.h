@@ -24,6 +24,7 @@ MUST_USE bool video_writer_frame(VideoWriter *w, const uint8_t *rgb, bool cut, E
 /* Ends the file and gives its bytes, which the caller frees with free(). */
 MUST_USE bool video_writer_take(VideoWriter *w, uint8_t **data, size_t *size, Error *err);
 
+/* Frees it without finishing the file. NULL is fine. */
 void video_writer_free(VideoWriter *w);
 
 #endif

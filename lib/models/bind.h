@@ -56,6 +56,8 @@ typedef struct Binder {
     size_t n_modules, modules_capacity;
 } Binder;
 
+/* For tensors of this checkpoint (NULL: a model without values) in memory of this table, both borrowed; binder_release frees it.
+ */
 void binder_init(Binder *b, const Kernels *kernels, const Checkpoint *checkpoint);
 void binder_release(Binder *b);
 

@@ -70,6 +70,7 @@ typedef struct KvCache {
     Tensor *k, *v; /* [layers] of [rows, cols], real, the device's */
 } KvCache;
 
+/* Room for `rows` rows of every layer; kv_cache_bytes says how much that takes. The caller frees it. */
 KvCache *kv_cache_new(const Kernels *kernels, const Opt *o, size_t rows);
 void kv_cache_free(KvCache *c);
 size_t kv_cache_bytes(const Opt *o, size_t rows);

@@ -25,6 +25,7 @@ typedef struct Spool {
     size_t buffer_size;
 } Spool;
 
+/* An empty spool: blobs beyond memory_limit bytes wait in a file in `folder` (borrowed), made when it is first needed. */
 void spool_init(Spool *s, const char *folder, size_t memory_limit);
 void spool_release(Spool *s);
 

@@ -73,6 +73,7 @@ typedef struct Scan {
 
 typedef enum ScanStatus { SCAN_DONE, SCAN_MORE, SCAN_BAD } ScanStatus;
 
+/* Begins at the first byte of a value. */
 void scan_init(Scan *s);
 
 /* Goes on over the value at data, of which n bytes are there. DONE: s->position is its size. MORE: at least position bytes

@@ -172,9 +172,9 @@ const Kernels *kernels_cpu(Compute compute);
 size_t kernels_cpu_all(const Kernels **tables, size_t max);
 
 /* The CUDA table for device n; false with err set where this build or machine has none. */
-__attribute__((warn_unused_result)) bool kernels_cuda(int device, Compute compute, const Kernels **out, Error *err);
+MUST_USE bool kernels_cuda(int device, Compute compute, const Kernels **out, Error *err);
 
 /* --device "cpu", "cuda" or "cuda:N" to a table. */
-__attribute__((warn_unused_result)) bool kernels_find(const char *device, Compute compute, const Kernels **out, Error *err);
+MUST_USE bool kernels_find(const char *device, Compute compute, const Kernels **out, Error *err);
 
 #endif

@@ -26,6 +26,7 @@ typedef struct TapeMark {
     size_t n_nodes;
 } TapeMark;
 
+/* An empty tape over a table (borrowed): neither recording nor forbidden to grow. tape_free frees it; NULL is fine. */
 Tape *tape_new(const Kernels *kernels);
 void tape_free(Tape *t);
 const Kernels *tape_kernels(const Tape *t);

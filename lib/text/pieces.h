@@ -15,6 +15,7 @@ typedef struct TokenList {
     size_t n, capacity;
 } TokenList;
 
+/* Appends an id that stands for the characters first .. last of the text. */
 void token_list_push(TokenList *list, int32_t id, size_t first, size_t last);
 void token_list_release(TokenList *list);
 

@@ -59,6 +59,7 @@ Tokenizer *tokenizer_open_kind(const char *model_dir, TokenizerKind kind, Error 
 /* NULL is fine. */
 void tokenizer_free(Tokenizer *t);
 
+/* Which of the kinds it is. */
 TokenizerKind tokenizer_kind(const Tokenizer *t);
 
 /* Highest id plus one, added tokens included. */

@@ -41,6 +41,7 @@ typedef struct Chars {
     size_t n, capacity;
 } Chars;
 
+/* Frees what it holds; it is empty again. */
 void chars_release(Chars *s);
 void chars_push(Chars *s, uint32_t code, uint32_t origin);
 

@@ -17,6 +17,7 @@ typedef struct Caption {
 void captions_metrics(Metrics *out, const Caption *captions, size_t n, char *const *ids, size_t units, const int64_t *ks,
                       size_t n_ks);
 
+/* The caption of an entry; its strings are the run's. */
 Caption entry_caption(const Run *run, const Entry *e);
 
 /* {"id", "image", "text", "rank", "i2t_rank", "clipscore", "itm", "words", ..} for each caption; whole or not at all. */

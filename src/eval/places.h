@@ -18,6 +18,7 @@ bool places_add(Places *p, uint64_t key, size_t value);
 /* How many keys there are. */
 size_t places_count(const Places *p);
 
+/* Frees what it holds; it is empty again. */
 void places_release(Places *p);
 
 #endif

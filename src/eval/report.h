@@ -12,6 +12,7 @@ typedef struct Row { /* of the table and the report */
     bool references;     /* REF: recall of the run's references */
 } Row;
 
+/* Frees what it holds. */
 void row_release(Row *row);
 
 /* {"name": {"mean", "low", "high"}, ..}. */

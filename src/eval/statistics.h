@@ -40,6 +40,7 @@ TextCounts statistics_add(TextTotals *totals, Slice text, const WordRules *rules
 /* The first `characters` characters of a text, as IC3 cuts captions (300); an invalid sequence counts as one. */
 Slice text_cut(Slice text, size_t characters);
 
+/* Frees what it holds. */
 void totals_release(TextTotals *totals);
 
 #endif

@@ -31,6 +31,7 @@ typedef struct Scorers {
     double seconds_encode, seconds_itm, seconds_ref, seconds_clip;
 } Scorers;
 
+/* Opens the models that the options name. False with err set; scorers_release frees what was opened, also after a failure. */
 MUST_USE bool scorers_init(Scorers *s, const ScorerOptions *options, const Kernels *kernels, Error *err);
 void scorers_release(Scorers *s);
 

@@ -43,6 +43,7 @@ typedef struct Captioning {
     double seconds_encode, seconds_decode;
 } Captioning;
 
+/* Opens the captioner and its decoder. False with err set; captioning_release frees what was opened, also after a failure. */
 MUST_USE bool captioning_init(Captioning *c, const CaptioningOptions *options, const Kernels *kernels, Error *err);
 void captioning_release(Captioning *c);
 
@@ -60,6 +61,7 @@ typedef struct CaptionSource {
 /* Captions the frames gathered and writes them, those that failed in their places; returns the records written. */
 size_t captioning_run(Captioning *c, Filter *f, const CaptionSource *source);
 
+/* Of all runs so far, for progress. */
 double captioning_tokens_per_second(const Captioning *c);
 
 /* With -v: memory and speed. */

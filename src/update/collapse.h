@@ -32,6 +32,7 @@ typedef struct RunSigns {
     Signs first[COLLAPSE_STEPS], last[COLLAPSE_STEPS]; /* last: a ring, step i is at i % COLLAPSE_STEPS */
 } RunSigns;
 
+/* What of a step, before parameters move, may tell a collapse. */
 Signs signs_of(const Learner *l, const Batch *b, const StepReport *r);
 void signs_add(RunSigns *run, Signs step);
 

@@ -66,9 +66,9 @@ static bool batch_write(Writer *w, Batch *b, const StepReport *report, const Bat
 
 /* ---- --record ---- */
 
-bool recorder_open(Recorder *r, const char *path, const Program *program, Error *err)
+bool recorder_open(Recorder *r, const char *path, const Program *program, json_t *inputs, Error *err)
 {
-    *r = (Recorder){.fd = -1, .program = program};
+    *r = (Recorder){.fd = -1, .program = program, .inputs = inputs};
     if (!path)
         return true;
     r->path = xstrdup(path);
@@ -82,7 +82,7 @@ bool recorder_open(Recorder *r, const char *path, const Program *program, Error 
 static void begin(Recorder *r, Slice upstream)
 {
     if (!r->began)
-        writer_header(r->out, "update", options_json(r->program), NULL, upstream, NULL);
+        writer_header(r->out, "update", options_json(r->program), json_incref(r->inputs), upstream, NULL);
     r->began = true;
 }
 
@@ -120,7 +120,7 @@ bool batch_file_write(const char *path, Batch *b, const BatchOrigin *origin, jso
     if (!atomic_open(&f, path, err))
         return false;
     Writer *w = writer_new(fileno(f.stream), path, 0);
-    writer_header(w, "update", json_incref(params), NULL, origin->upstream, NULL);
+    writer_header(w, "update", json_incref(params), json_incref(origin->inputs), origin->upstream, NULL);
     bool ok = batch_write(w, b, NULL, origin, err);
     writer_end(w, 0, 0, STATUS_CLEAN);
     ok = ok && writer_ok(w, err);

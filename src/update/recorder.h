@@ -12,19 +12,21 @@
 typedef struct BatchOrigin {
     Slice upstream; /* the raw header of the input that it was read from; {NULL, 0} for none */
     int64_t index;  /* its number in the input */
+    json_t *inputs; /* borrowed: the header's, what shapes values besides the records */
 } BatchOrigin;
 
 typedef struct Recorder {
     Writer *out; /* owned; NULL when off */
     const Program *program;
+    json_t *inputs; /* borrowed: the header's */
     int fd;
     bool began; /* the header is written */
     char *path; /* owned */
 } Recorder;
 
 /* A stream at path (NULL: off) of all consumed records with a `value` group (formats/value.md). Its header comes with the first
- * batch, since it has that of the input as "upstream". */
-MUST_USE bool recorder_open(Recorder *r, const char *path, const Program *program, Error *err);
+ * batch, since it has that of the input as "upstream". inputs (borrowed as long as r is open): the header's. */
+MUST_USE bool recorder_open(Recorder *r, const char *path, const Program *program, json_t *inputs, Error *err);
 MUST_USE bool recorder_write(Recorder *r, Batch *b, const StepReport *report, const BatchOrigin *origin, Error *err);
 
 /* end: further keys of the end record (borrowed; filter_end_keys). */

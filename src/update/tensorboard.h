@@ -20,6 +20,7 @@ MUST_USE bool tensorboard_open(TensorBoard *t, const char *folder, Error *err);
 /* Writes every number in `metrics` (nested objects as "outer/inner") at this step, and flushes. */
 MUST_USE bool tensorboard_write(TensorBoard *t, int64_t step, const json_t *metrics, Error *err);
 
+/* Closes the file. Harmless where none is open. */
 void tensorboard_close(TensorBoard *t);
 
 /* CRC-32C (Castagnoli), as in RFC 3720; for tests too. */

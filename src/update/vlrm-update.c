@@ -13,6 +13,7 @@
 #include "base/pool.h"
 #include "base/signals.h"
 #include "stage/frame.h"
+#include "stage/inputs.h"
 #include "stage/machine.h"
 #include "stream/filter.h"
 #include "update/config.h"
@@ -151,6 +152,7 @@ typedef struct Loop {
     int64_t repeated;       /* ids refused because they had been consumed */
     uint64_t in_batch;      /* data records since the last batch record */
     Digest init;            /* digest of --init's tensors; "" for none */
+    json_t *inputs;         /* owned: the header's of what is recorded and kept */
     Changes changes;        /* of options since the steps before */
     const char *collapsing; /* the metric outside its limits in the step before; NULL for none */
     bool stopped;
@@ -250,7 +252,7 @@ typedef struct Pending {
 
 static BatchOrigin origin(const Loop *loop)
 {
-    return (BatchOrigin){{loop->upstream.data, loop->upstream.size}, loop->index};
+    return (BatchOrigin){{loop->upstream.data, loop->upstream.size}, loop->index, loop->inputs};
 }
 
 /* The batch, and the state that it meets, for replay: with --keep-batches. */
@@ -396,6 +398,16 @@ static bool open_run(Loop *loop, Error *err)
            (!opt.tensorboard || tensorboard_open(&loop->tensorboard, opt.tensorboard, err));
 }
 
+/* What shapes values and gradients besides the records: the captioner, and what --init gave. */
+static json_t *name_inputs(const Loop *loop)
+{
+    json_t *inputs = json_array();
+    inputs_add_text(inputs, "model", loop->learner->base.text);
+    if (loop->init.text[0])
+        inputs_add_text(inputs, "init", loop->init.text);
+    return inputs;
+}
+
 static void open_all(Loop *loop, char **operands, int n)
 {
     static char *kept[] = {NULL, NULL};
@@ -405,7 +417,7 @@ static void open_all(Loop *loop, char **operands, int n)
     if (!changes_open(&loop->changes, opt.replay ? NULL : opt.run, opt.change_options, &err) ||
         !machine_kernels(&opt.machine, &kernels, &err) || !(loop->learner = learner_new(&opt.learner, kernels, &err)) ||
         !dump_init(loop->learner, opt.init, &loop->init, &err) || !open_run(loop, &err) ||
-        !recorder_open(&loop->recorder, opt.record, &program, &err))
+        !recorder_open(&loop->recorder, opt.record, &program, loop->inputs = name_inputs(loop), &err))
         die_status(err.status, "%s", err.text);
     learner_describe(loop->learner);
     batch_init(&loop->batch, opt.replay ? opt.dump : opt.run, (size_t)opt.spool_memory << 20);
@@ -443,6 +455,7 @@ static int close_all(Loop *loop)
         status = status ? status : STATUS_FAILURE;
     }
     json_decref(end);
+    json_decref(loop->inputs);
     pack_release(&loop->upstream);
     tensorboard_close(&loop->tensorboard);
     batch_release(&loop->batch);

@@ -132,14 +132,21 @@ columns() {
     head -2 "$oracle/f64/captions.jsonl" | jq -c --arg at "$oracle/f64/" '{id, frame: {path: ($at + .frame.path)}}' | vlrm-cat --from=json >frames
     vlrm-rollout --model "$oracle/blip2" --greedy frames >captions
     vlrm-cat captions >rollout
-    vlrm-reward --model "$oracle/blip2" --itm "$oracle/itm" --clip "$oracle/clip" captions | vlrm-cat >reward
+    vlrm-reward --model "$oracle/blip2" --itm "$oracle/itm" --clip "$oracle/clip" captions >rewarded
+    vlrm-cat rewarded >reward
+    vlrm-update --model "$oracle/blip2" --run run --off-policy --batch 2 --init "$oracle/f64/init.safetensors" --record recorded --keep-batches 1 rewarded
+    vlrm-cat recorded >update
+    vlrm-cat run/batches/step-000001/batch.vlrm >kept
     vlrm-eval --clip "$oracle/clip" --itm "$oracle/itm" captions >measured
     # The roles are those of the page, the digests those of the tensors and bytes.
     awk '/^An entry of `inputs`/ {on = 1} /^Of a model/ {on = 0} on && /^\|/' "$ROOT/formats/envelope.md" | cut -d'|' -f3 | grep -oE '`[a-z-]+`' | tr -d '`' | sort >page
-    (head -1 rollout; head -1 reward; echo '{"inputs": [{"role": "policy"}, {"role": "ref-tokenizer"}]}') | jq -r '.inputs[].role' | sort | diff page -
+    (head -1 rollout; head -1 reward; head -1 update; echo '{"inputs": [{"role": "policy"}, {"role": "ref-tokenizer"}]}') | jq -r '.inputs[].role' | sort | diff page -
     [ "$(of rollout model)" = "$(digest "$oracle/blip2")" ]
     [ "$(of rollout tokenizer)" = "$(of reward tokenizer)" ]
     [ "$(of reward itm)" = "$(digest "$oracle/itm")" ]
+    [ "$(of update model)" = "$(of rollout model)" ]
+    [ "$(of update init)" = "$(digest "$oracle/f64/init.safetensors")" ]
+    diff <(head -1 update | jq -c .inputs) <(head -1 kept | jq -c .inputs)
     [ "$(of reward ref)" = "$(digest "$oracle/blip2" language_model.)" ]
     [ "$(of reward clip)" = "$(digest "$oracle/clip")" ]
     [ "$(of reward bad-phrases)" = "$(xxh3 "$ROOT/share/bad-phrases.txt")" ]

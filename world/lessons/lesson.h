@@ -29,6 +29,7 @@ typedef struct Lesson {
     double started;
 } Lesson;
 
+/* A lesson's first call: a tape and no parameters yet. binder is borrowed; lesson_release frees the rest. */
 void lesson_begin(Lesson *l, const LessonOptions *options, Binder *binder);
 void lesson_release(Lesson *l);
 

@@ -12,6 +12,7 @@
 /* Every slot but name. compute: COMPUTE_F32 or COMPUTE_BF16 (emulated: inputs of products with 16-bit weights are rounded). */
 void plain_fill(Kernels *k, Compute compute);
 
+/* Each the slots of its file. */
 void plain_memory_fill(Kernels *k);
 void plain_matmul_fill(Kernels *k, Compute compute);
 void plain_norm_fill(Kernels *k);

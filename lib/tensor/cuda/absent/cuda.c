@@ -5,5 +5,5 @@ bool kernels_cuda(int device, Compute compute, const Kernels **out, Error *err)
 {
     (void)compute;
     *out = NULL;
-    return error_set_status(err, STATUS_USAGE, "device cuda:%d: this build has no CUDA: build with make VARIANT=cuda", device);
+    return error_set_status(err, STATUS_USAGE, "device cuda:%d: this build has no CUDA: build with make CUDA=1", device);
 }
