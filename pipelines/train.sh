@@ -151,11 +151,13 @@ value_of train
 case ${given[train]-$value} in *lora-vision*) features=--no-features ;; esac
 
 stages_begin train "$run"
-write_config "$run/train.json.starting"
-stage prepare all vlrm-update --config="$run/train.json.starting" "${verbose[@]}" --run="$run" --batch 0 --prepare
+leftovers_remove "$run/train.json"
+starting=$(recipe_temporary "$run/train.json") || recipe_die "cannot write in $run"
+write_config "$starting"
+stage prepare all vlrm-update --config="$starting" "${verbose[@]}" --run="$run" --batch 0 --prepare
 # shellcheck disable=SC2119 # without a file: nothing is printed but by the last stage
-stages_run </dev/null || exit
-keep_config "$run/train.json.starting"
+stages_run </dev/null || { status=$?; rm -f -- "$starting"; exit "$status"; }
+keep_config "$starting"
 config=(--config="$run/train.json" "${verbose[@]}")
 stage extract 1 vlrm-extract "${config[@]}" -- "${sources[@]}"
 stage rollout all vlrm-rollout "${config[@]}" --sample "$features" --policy="$run/policy"
