@@ -151,7 +151,7 @@ value_of train
 case ${given[train]-$value} in *lora-vision*) features=--no-features ;; esac
 
 stages_begin train "$run"
-leftovers_remove "$run/train.json"
+rm -f -- "$run"/train.json.writing-???????? # the run is ours: whoever left them has been killed
 starting=$(recipe_temporary "$run/train.json") || recipe_die "cannot write in $run"
 write_config "$starting"
 stage prepare all vlrm-update --config="$starting" "${verbose[@]}" --run="$run" --batch 0 --prepare
