@@ -163,8 +163,9 @@ stage_start() {
 
 # Opens a pipe, its ends in `reading` and `writing`. It has no name: there is nothing of it that a killed recipe could leave.
 pipe_open() {
-    local both
+    local both=
     exec {both}<> <(:)
+    [ -n "$both" ] || recipe_die 'cannot open a pipe'
     exec {writing}>"/proc/self/fd/$both"
     exec {reading}<"/proc/self/fd/$both" {both}>&-
 }

@@ -166,7 +166,8 @@ def table(rows):
 
 
 def many_places(w, whole, names):
-    chosen = [job for job in jobs.JOBS if not names or job.name in names]
+    # A sample is of programs: most calls of a recipe are bash's own, whose faults are not ours to bear.
+    chosen = [job for job in jobs.JOBS if (job.name in names if names else whole or not job.recipe)]
     seed = os.environ.get("FAULTS_SEED") or str(int(time.time()))
     print(f"1..{len(chosen)}\n# " + ("every place, of recipes a sample" if whole else "a sample") + f": FAULTS_SEED={seed}")
     rows, failed = [], 0
