@@ -1,5 +1,5 @@
 # Two of each writer on the same place: one is refused, or both are right. And readers while writers die: what stands under a final
-# name is whole. Two vlrm-update on a run are in tests/programs/vlrm-update-damage.bats,
+# name is whole. Two vlrm-update on a run are in tests/update/vlrm-update-damage.bats,
 # two vlrm-extract in vlrm-extract-concurrent.bats.
 
 setup() {

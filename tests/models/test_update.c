@@ -1,6 +1,6 @@
 /*
  * The step of vlrm-update itself: what a loss must not move has a gradient of exactly zero, in every bit; and how a batch is cut
- * into micro-batches changes rounding alone. Values are compared with the reference by tests/programs/vlrm-update.bats.
+ * into micro-batches changes rounding alone. Values are compared with the reference by tests/update/vlrm-update.bats.
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -53,7 +53,7 @@ on_device() {
     said=$(VLRM_DEVICE=cuda caption "$ROOT/build/cuda/bin/vlrm-rollout" 2>&1 > /dev/null) || case $said in
     *'no CUDA device was found'*) skip "no CUDA device on this machine" ;;
     esac
-    VLRM_DEVICE=cuda BIN=$ROOT/build/cuda/bin KILLS=5 bats --tap "$ROOT/tests/programs/$1.bats" > "$TMP/tap" 2>&1 || {
+    VLRM_DEVICE=cuda BIN=$ROOT/build/cuda/bin KILLS=5 bats --tap "$ROOT"/tests/*/"$1.bats" > "$TMP/tap" 2>&1 || {
         grep -A 10 '^not ok' "$TMP/tap"
         return 1
     }

@@ -2,7 +2,7 @@
 # The committed results of the torch reference (tests/golden/oracle), as streams. Load after common.
 
 oracle_setup() {
-    load common
+    load ../programs/common
     ORACLE=$ROOT/tests/golden/oracle/tiny
     cd "$ORACLE/f64" || return
     TMP=$BATS_TEST_TMPDIR

@@ -3,10 +3,10 @@
 #
 # In a document: each ```sh block is run, in the order of the page, by bash -eu -o pipefail in a fresh sandbox that holds what a
 # reader would have: videos/, photos/, clip.mp4, photo.jpg, and the model folders blip2/, itm/, clip/ (the miniature's). A block that cannot be run so has before it a line
-#     <!-- run by tests/programs/NAME.bats: TITLE -->
+#     <!-- run by tests/FOLDER/NAME.bats: TITLE -->
 # and that test must exist. Commands hidden in other blocks (```, ```text) are refused: a line "$ ..." or "vlrm...".
 #
-# In a program: each line of --help's Examples is a command (but "# ..."), run in the same kind of sandbox. Those that cannot be run so are listed in examples.elsewhere: "tests/programs/NAME.bats: COMMAND".
+# In a program: each line of --help's Examples is a command (but "# ..."), run in the same kind of sandbox. Those that cannot be run so are listed in examples.elsewhere: "tests/FOLDER/NAME.bats: COMMAND".
 . "$(dirname "$0")/common.bash"
 root=$PWD
 elsewhere=tests/rules/examples.elsewhere

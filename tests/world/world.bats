@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
 # world/render and world/score: clips that are what their truth says, and captions held against it.
-load common
+load ../programs/common
 
 setup() {
     DIR=$BATS_TEST_TMPDIR

@@ -3,7 +3,7 @@
 # bats file_tags=asan
 
 setup() {
-    load oracle
+    load ../programs/oracle
     oracle_setup
     update=(vlrm-update --model "$ORACLE/blip2" --off-policy --learning-rate 1e-3 --value-head linear --run "$TMP/run")
     head -6 captions.jsonl | jq -c '{id, frame: {path: ("'"$PWD"'/" + .frame.path)}}' > "$TMP/frames.jsonl"

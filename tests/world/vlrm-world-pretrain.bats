@@ -1,9 +1,9 @@
 #!/usr/bin/env bats
 # vlrm-world-pretrain: each lesson, a few steps long, on a few clips.
-load common
+load ../programs/common
 
 setup_file() {
-    load common
+    load ../programs/common
     export WORLD=$BATS_FILE_TMPDIR
     vlrm-world-render --seed 3 --split train --clips 6 --size 96 --out "$WORLD/clips"
     vlrm-extract "$WORLD"/clips/*.mp4 >"$WORLD/frames.vlrm"

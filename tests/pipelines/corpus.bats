@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
 # pipelines/corpus.sh: shards through GNU parallel and as tasks of a Slurm array; whole, resumed, named.
-load common
+load ../programs/common
 
 setup() {
     cd "$BATS_TEST_TMPDIR" || return 1

@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # bats file_tags=asan
 # vlrm-extract on files that are cut, changed or made of parts: what is missing is said, what is whole comes out.
-load common
+load ../programs/common
 load extract
 
 setup_file() { make_clips; }

@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # bats file_tags=asan
 # vlrm-extract on clips that ffmpeg makes here; pts are compared with ffprobe's, pixels with ffmpeg's.
-load common
+load ../programs/common
 load extract
 
 setup_file() { make_clips; }

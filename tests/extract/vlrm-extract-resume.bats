@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # bats file_tags=asan
 # vlrm-extract killed, asked to end, resumed: journals and what they vouch for.
-load common
+load ../programs/common
 load extract
 
 setup_file() {

@@ -2,7 +2,7 @@
 # bats file_tags=asan
 
 setup() {
-    load oracle
+    load ../programs/oracle
     oracle_setup
     update=(vlrm-update --model "$ORACLE/blip2" --off-policy --batch 6 --learning-rate 1e-3 --warmup-steps 3 --value-head "residual:blocks=2,width=2")
     rewarded > "$TMP/in.vlrm"

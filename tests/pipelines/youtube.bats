@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # pipelines/youtube.sh with the installed yt-dlp (its generic extractor) against an HTTP server on the loopback device.
 # shellcheck disable=SC2030,SC2031 # each test has a PATH of its own
-load common
+load ../programs/common
 
 setup_file() {
     export SITE=$BATS_FILE_TMPDIR/site

@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # bats file_tags=asan
 # Several vlrm-extract on one journal or file, readers beside them, and what is left when one is killed.
-load common
+load ../programs/common
 load extract
 
 setup_file() {

@@ -3,7 +3,7 @@
 # bats file_tags=asan
 
 setup() {
-    load oracle
+    load ../programs/oracle
     oracle_setup
     update=(vlrm-update --model "$ORACLE/blip2" --value-head linear --learning-rate 1e-2 --warmup-steps 0 --run "$TMP/run")
     captions | vlrm-cat | jq -c 'select(.id) | {id, frame}' | head -12 | vlrm-cat --from=json > "$TMP/frames.vlrm"

@@ -2,7 +2,7 @@
 # cannot be read is not taken for missing: nothing is cut or written over, and when it can be read again the run goes on.
 
 setup() {
-    load oracle
+    load ../programs/oracle
     oracle_setup
     update=(vlrm-update --model "$ORACLE/blip2" --off-policy --batch 6 --learning-rate 1e-3 --warmup-steps 3 --value-head linear --run "$TMP/run")
     rewarded > "$TMP/in.vlrm"

@@ -2,7 +2,7 @@
 # bats file_tags=asan
 
 setup() {
-    load oracle
+    load ../programs/oracle
     oracle_setup
     common=(--model "$ORACLE/blip2" --off-policy --batch 6 --learning-rate 1e-3 --warmup-steps 3)
 }
@@ -314,7 +314,7 @@ killed_at_some_moment() (
     exits 7 vlrm-update "${common[@]}" --run "$TMP/run" --tensorboard "$TMP/tb" --record "$TMP/rec.vlrm" --collapse-length 1000 --stop-on-collapse "$TMP/in.vlrm"
     says "length is outside its limits"
     [ "$(vlrm-cat --count "$TMP/run/collapse/step-000001/batch.vlrm")" = 6 ]
-    python3 "$ROOT/tests/programs/read_events.py" "$TMP"/tb/events.out.tfevents.* > "$TMP/events"
+    python3 "$ROOT/tests/update/read_events.py" "$TMP"/tb/events.out.tfevents.* > "$TMP/events"
     # Every number of the metrics, zeros too, under its path.
     paths='[paths(type == "number") as $p | [($p | join("/")), getpath($p)]] | sort | .[] | @tsv'
     diff <(jq -r "$paths" "$TMP/run/metrics.jsonl" | cut -f1) <(jq -r "$paths" "$TMP/events" | cut -f1)

@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
 # vlrm-extract --again: a record's frame once more, to the byte, or what no longer holds.
-load common
+load ../programs/common
 load extract
 
 setup_file() { make_clips; }
