@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/lock.h"
+#include "stage/inputs.h"
 
 bool batch_count(const Settings *s, Writer *w, Totals *t)
 {
@@ -39,8 +40,25 @@ static char *value_text(const json_t *value)
                                  : json_dumps(value, JSON_ENCODE_ANY | JSON_REAL_PRECISION(9));
 }
 
+bool heading_write(const Heading *h, Writer *w)
+{
+    return writer_header(w, "extract", json_incref(h->params), json_incref(h->inputs), (Slice){NULL, 0}, NULL);
+}
+
+/* A list says only which sources there are, and may grow. Of a Karpathy file the sentences are in the records: it is the one that
+ * FILE was made from, or those of old and new records would be of two. */
+static bool inputs_agree(const Settings *s, const json_t *was, const json_t *now, Error *err)
+{
+    const char *before = json_string_value(inputs_find(was, "coco")), *is = json_string_value(inputs_find(now, "coco"));
+    return !before || !is || strcmp(before, is) == 0 ||
+           error_set_status(err, STATUS_MISMATCH,
+                            "%s was written from a --coco file of digest %s, %s has %s: give the same file, or another FILE and "
+                            "journal",
+                            s->append, before, s->coco, is);
+}
+
 /* What is in FILE was made with the options in its header; what follows must be too. */
-static bool header_agrees(const Settings *s, const json_t *header, const json_t *now, Error *err)
+static bool header_agrees(const Settings *s, const json_t *header, const Heading *now, Error *err)
 {
     const char *stage = json_string_value(json_object_get(header, "stage")), *name;
     json_t *params = json_object_get(header, "params"), *value;
@@ -48,7 +66,7 @@ static bool header_agrees(const Settings *s, const json_t *header, const json_t 
         return error_set_status(err, STATUS_MISMATCH, "%s is a stream of stage %s, expected one that vlrm-extract has written",
                                 s->append, stage ? stage : "nobody");
     json_object_foreach (params, name, value) {
-        const json_t *given = json_object_get(now, name);
+        const json_t *given = json_object_get(now->params, name);
         if (!given || may_differ(name) || json_equal(given, value))
             continue;
         char *was = value_text(value), *is = value_text(given);
@@ -59,12 +77,12 @@ static bool header_agrees(const Settings *s, const json_t *header, const json_t 
         free(is);
         return false;
     }
-    return true;
+    return inputs_agree(s, json_object_get(header, "inputs"), now->inputs, err);
 }
 
 /* Copies the records that the journal vouches for; how many. What follows the last whole record of a killed run is expected to be
  * cut. Ends where a header says other options (err). */
-static int64_t copy_vouched(const Settings *s, const Journal *j, const json_t *options, Reader *in, Writer *w, Totals *t,
+static int64_t copy_vouched(const Settings *s, const Journal *j, const Heading *heading, Reader *in, Writer *w, Totals *t,
                             Error *err)
 {
     Record r;
@@ -72,7 +90,7 @@ static int64_t copy_vouched(const Settings *s, const Journal *j, const json_t *o
     int64_t copied = 0;
     while ((kind = reader_next(in, &r)) != RECORD_NONE && kind != RECORD_FAILED) {
         Slice source;
-        if (kind == RECORD_HEADER && !header_agrees(s, reader_header(in), options, err))
+        if (kind == RECORD_HEADER && !header_agrees(s, reader_header(in), heading, err))
             break;
         if (kind != RECORD_DATA || record_string(&r, "frame.source", &source) != FIELD_OK)
             continue;
@@ -103,7 +121,7 @@ static int create_temporary(const char *path)
     return fd;
 }
 
-static Writer *resume(const Settings *s, const Journal *j, const json_t *options, Begin begin, Totals *t)
+static Writer *resume(const Settings *s, const Journal *j, const Heading *heading, Totals *t)
 {
     Error err = {0};
     Reader *in = reader_open(s->append, &err);
@@ -112,10 +130,10 @@ static Writer *resume(const Settings *s, const Journal *j, const json_t *options
     char *temporary = xasprintf("%s.writing", s->append);
     int fd = create_temporary(temporary);
     Writer *w = writer_new(fd, s->append, (int)s->zstd);
-    if (!begin(w))
+    if (!heading_write(heading, w))
         die("%s", writer_error(w)->text);
     Vouched v = journal_vouched(j);
-    int64_t copied = copy_vouched(s, j, options, in, w, t, &err);
+    int64_t copied = copy_vouched(s, j, heading, in, w, t, &err);
     if (err.text[0] || copied != v.frames)
         unlink(temporary);
     if (err.text[0])
@@ -135,7 +153,7 @@ static Writer *resume(const Settings *s, const Journal *j, const json_t *options
     return w;
 }
 
-Writer *append_open(const Settings *s, const Journal *j, const json_t *options, Begin begin, Totals *t)
+Writer *append_open(const Settings *s, const Journal *j, const Heading *heading, Totals *t)
 {
     Error err = {0};
     struct stat st;
@@ -153,11 +171,11 @@ Writer *append_open(const Settings *s, const Journal *j, const json_t *options, 
         die("look at %s:", s->append);
     holds = st.st_size > 0;
     if (holds && s->resume)
-        return resume(s, j, options, begin, t);
+        return resume(s, j, heading, t);
     if (holds)
         usage_error("%s exists already: --resume goes on with it", s->append);
     Writer *w = writer_new(fd, s->append, (int)s->zstd);
-    if (!begin(w))
+    if (!heading_write(heading, w))
         die("%s", writer_error(w)->text);
     t->failed = v.failed;
     t->filtered = v.filtered;

@@ -19,15 +19,21 @@ typedef struct Totals {
 /* One data record was written: closes the batch when it is full. */
 bool batch_count(const Settings *s, Writer *w, Totals *t);
 
-/* Begins the segment of a run: the header. */
-typedef bool (*Begin)(Writer *w);
+/* What a run's header says. */
+typedef struct Heading {
+    json_t *params; /* owned: the options in force */
+    json_t *inputs; /* owned: --list and --coco, by digest */
+} Heading;
+
+/* Begins the segment of a run. */
+bool heading_write(const Heading *h, Writer *w);
 
 /*
  * The writer of --append's FILE, header written; FILE is locked until the process ends. With --resume the file is first made
- * anew, under a temporary name, from its records whose sources the journal lists; so a kill in between loses nothing. `options`:
- * those in force, as a header has them. Dies when another process works on the file, when its header says other options
- * (STATUS_MISMATCH), and when it is not what the journal vouches for.
+ * anew, under a temporary name, from its records whose sources the journal lists; so a kill in between loses nothing. Dies when
+ * another process works on the file, when its header says other options or another Karpathy file (STATUS_MISMATCH; a list may
+ * have grown), and when it is not what the journal vouches for.
  */
-Writer *append_open(const Settings *s, const Journal *j, const json_t *options, Begin begin, Totals *t);
+Writer *append_open(const Settings *s, const Journal *j, const Heading *heading, Totals *t);
 
 #endif

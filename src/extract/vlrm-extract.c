@@ -15,6 +15,7 @@
 #include "base/signals.h"
 #include "extract/again.h"
 #include "extract/jobs.h"
+#include "stage/inputs.h"
 #include "stream/filter.h"
 
 static Settings o;
@@ -114,11 +115,6 @@ static const Program program = {
                 "vlrm-cat --to=stream --id videos/clip1.mp4#0.000 frames.vlrm | vlrm-extract --again - > again.vlrm\n",
     .options = options,
 };
-
-static bool begin(Writer *w)
-{
-    return writer_header(w, "extract", options_json(&program), NULL, (Slice){NULL, 0}, NULL);
-}
 
 static int side(const char *text, size_t n)
 {
@@ -223,6 +219,16 @@ static void check_options(char **operands, int n)
     parse_shard();
 }
 
+static Heading heading_make(void)
+{
+    Error err = {0};
+    Heading h = {options_json(&program), json_array()};
+    if ((o.list && !inputs_add_file(h.inputs, "list", o.list, &err)) ||
+        (o.coco && !inputs_add_file(h.inputs, "coco", o.coco, &err)))
+        die_status(err.status ? err.status : STATUS_FAILURE, "%s", err.text);
+    return h;
+}
+
 /* Ends the segment and says what came of it. */
 static int end_stream(Writer *w, const Totals *t, const Error *err)
 {
@@ -297,11 +303,10 @@ int main(int argc, char **argv)
     if (o.journal && !journal)
         die_status(err.status ? err.status : STATUS_FAILURE, "%s", err.text);
     Sources *sources = sources_new(&o, opener);
-    json_t *in_force = options_json(&program);
-    Writer *w = o.append ? append_open(&o, journal, in_force, begin, &totals) : writer_new(1, "stdout", (int)o.zstd);
-    json_decref(in_force);
+    Heading heading = heading_make();
+    Writer *w = o.append ? append_open(&o, journal, &heading, &totals) : writer_new(1, "stdout", (int)o.zstd);
     if (!o.append)
-        (void)!begin(w); /* a failure sticks to the writer */
+        (void)!heading_write(&heading, w); /* a failure sticks to the writer */
     int status = STATUS_FAILURE;
     if (writer_error(w)->text[0]) {
         warn("%s", writer_error(w)->text);
@@ -315,5 +320,7 @@ int main(int argc, char **argv)
     sources_free(sources);
     opener_free(opener);
     journal_close(journal);
+    json_decref(heading.params);
+    json_decref(heading.inputs);
     return finish_stdout(status);
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/json_file.h"
+#include "stage/inputs.h"
 
 /* 1 is 1.0: a stream that has been JSON on its way (jq) has lost the difference. */
 static bool same_value(const json_t *a, const json_t *b)
@@ -187,15 +188,10 @@ static bool options_agree(const json_t *known, const json_t *header, Item item, 
     return ok;
 }
 
-/* The digest of the input of this role; NULL when there is none. */
-static const json_t *input_digest(const json_t *inputs, const char *role)
+/* The policy moves with the steps: each caption's own is checked. A list of sources may grow, as a folder may. */
+static bool may_change(const char *role)
 {
-    for (size_t i = 0; i < json_array_size(inputs); i++) {
-        const json_t *input = json_array_get(inputs, i), *r = json_object_get(input, "role");
-        if (json_is_string(r) && strcmp(json_string_value(r), role) == 0)
-            return json_object_get(input, "digest");
-    }
-    return NULL;
+    return strcmp(role, "policy") == 0 || strcmp(role, "list") == 0;
 }
 
 /* Those of `from` against those of the other side; `now`: whether from is what there is now. */
@@ -204,9 +200,9 @@ static bool inputs_compare(const json_t *from, const json_t *other, bool now, It
     bool ok = true;
     for (size_t i = 0; i < json_array_size(from) && ok; i++) {
         item.name = json_string_value(json_object_get(json_array_get(from, i), "role"));
-        if (!item.name || strcmp(item.name, "policy") == 0) /* it moves with the steps: each caption's own is checked */
+        if (!item.name || may_change(item.name))
             continue;
-        const json_t *mine = input_digest(from, item.name), *its = input_digest(other, item.name);
+        const json_t *mine = inputs_find(from, item.name), *its = inputs_find(other, item.name);
         item.now = now ? mine : its;
         item.before = now ? its : mine;
         ok = (now ? json_equal(mine, its) : its != NULL) || differs(&item, changes, err);

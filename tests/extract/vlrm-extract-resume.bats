@@ -116,6 +116,28 @@ setup_file() {
     [ "$(frames all.vlrm --end | jq .failed)" -eq 0 ]
 }
 
+@test "--resume --append: a list may have grown; another Karpathy file is refused, with both digests" {
+    printf '%s\n' "$M/h264.mp4" >list
+    vlrm-extract --journal j --append o --list list
+    printf '%s\n' "$M/mpeg4.avi" >>list
+    vlrm-extract --journal j --append o --list list --resume
+    [ "$(count o)" -eq 8 ]
+    inputs() { vlrm-cat "$1" | head -1 | jq -r ".inputs[] | select(.role == \"$2\").digest"; }
+    [ "$(inputs o list)" = "$(vlrm-extract --list list | vlrm-cat | head -1 | jq -r '.inputs[0].digest')" ]
+    ffmpeg -nostdin -v error -i "$M/h264.mp4" -frames:v 1 a.jpg
+    echo '{"images": [{"filename": "a.jpg", "sentences": [{"raw": "a box"}]}]}' >d.json
+    vlrm-extract --journal k --append c --coco d.json
+    vlrm-extract --journal k --append c --coco d.json --resume
+    mkdir elsewhere
+    mv d.json elsewhere
+    vlrm-extract --journal k --append c --coco elsewhere/d.json --resume
+    cp c c.before
+    sed 's/box/dog/' elsewhere/d.json >d.json
+    exits 6 vlrm-extract --journal k --append c --coco d.json --resume
+    says "c was written from a --coco file of digest $(inputs c coco), d.json has "
+    cmp c c.before
+}
+
 @test "--resume --append with options that the file was not made with is refused, naming both values; the machine's may differ" {
     made='--journal j --append o --size 64 --every 1 --quality 80 --drop-blur'
     # shellcheck disable=SC2086 # words are meant

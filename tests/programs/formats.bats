@@ -129,7 +129,11 @@ columns() {
     digest() { vlrm-weights digest "$@" | cut -f1; }
     xxh3() { "$PYTHON" -c 'import sys, xxhash; print(xxhash.xxh3_64(open(sys.argv[1], "rb").read()).hexdigest())' "$1"; }
     of() { head -1 "$1" | jq -r --arg role "$2" '.inputs[] | select(.role == $role).digest'; }
-    head -2 "$oracle/f64/captions.jsonl" | jq -c --arg at "$oracle/f64/" '{id, frame: {path: ($at + .frame.path)}}' | vlrm-cat --from=json >frames
+    head -2 "$oracle/f64/captions.jsonl" | jq -r --arg at "$oracle/f64/" '$at + .frame.path' >list
+    head -2 "$oracle/f64/captions.jsonl" | jq -c '{filename: .frame.path, split: "test"}' | jq -cs '{images: .}' >coco.json
+    vlrm-extract --list list --coco coco.json --root "$oracle/f64" --limit 2 >frames
+    vlrm-cat frames >extract
+    vlrm-extract --list <(cat list) --limit 2 | vlrm-cat >piped
     vlrm-rollout --model "$oracle/blip2" --greedy frames >captions
     vlrm-cat captions >rollout
     vlrm-reward --model "$oracle/blip2" --itm "$oracle/itm" --clip "$oracle/clip" captions >rewarded
@@ -140,7 +144,10 @@ columns() {
     vlrm-eval --clip "$oracle/clip" --itm "$oracle/itm" captions >measured
     # The roles are those of the page, the digests those of the tensors and bytes.
     awk '/^An entry of `inputs`/ {on = 1} /^Of a model/ {on = 0} on && /^\|/' "$ROOT/formats/envelope.md" | cut -d'|' -f3 | grep -oE '`[a-z-]+`' | tr -d '`' | sort >page
-    (head -1 rollout; head -1 reward; head -1 update; echo '{"inputs": [{"role": "policy"}, {"role": "ref-tokenizer"}]}') | jq -r '.inputs[].role' | sort | diff page -
+    (head -1 extract; head -1 rollout; head -1 reward; head -1 update; echo '{"inputs": [{"role": "policy"}, {"role": "ref-tokenizer"}]}') | jq -r '.inputs[].role' | sort | diff page -
+    [ "$(of extract list)" = "$(xxh3 list)" ]
+    [ "$(of extract coco)" = "$(xxh3 coco.json)" ]
+    [ "$(head -1 piped | jq -c .inputs)" = '[]' ]
     [ "$(of rollout model)" = "$(digest "$oracle/blip2")" ]
     [ "$(of rollout tokenizer)" = "$(of reward tokenizer)" ]
     [ "$(of reward itm)" = "$(digest "$oracle/itm")" ]
