@@ -21,7 +21,7 @@ typedef struct Lane {
 
 struct Decoder {
     const Kernels *kernels;
-    const Opt *opt;
+    const Lm *lm;
     GenerateOptions options;
     size_t n_prefix, max_images, n_return, width, n_history;
     const int32_t *history;
@@ -50,9 +50,9 @@ static size_t cache_rows(const GenerateOptions *o, size_t n_prefix, size_t image
     return images * (n_prefix + 1 + width_of(o, n_return) * (size_t)o->max_new_tokens);
 }
 
-size_t decoder_bytes(const Opt *opt, const GenerateOptions *o, size_t n_prefix, size_t images, size_t n_return)
+size_t decoder_bytes(const Lm *lm, const GenerateOptions *o, size_t n_prefix, size_t images, size_t n_return)
 {
-    return kv_cache_bytes(opt, cache_rows(o, n_prefix, images, n_return));
+    return kv_cache_bytes(lm, cache_rows(o, n_prefix, images, n_return));
 }
 
 static void lanes_new(Decoder *d)
@@ -66,12 +66,12 @@ static void lanes_new(Decoder *d)
     }
 }
 
-Decoder *decoder_new(const Kernels *kernels, const Opt *opt, const GenerateOptions *options, size_t n_prefix, size_t max_images,
+Decoder *decoder_new(const Kernels *kernels, const Lm *lm, const GenerateOptions *options, size_t n_prefix, size_t max_images,
                      size_t n_return, const int32_t *history, size_t n_history)
 {
     Decoder *d = xcalloc(1, sizeof *d);
     *d = (Decoder){.kernels = kernels,
-                   .opt = opt,
+                   .lm = lm,
                    .options = *options,
                    .n_prefix = n_prefix,
                    .max_images = max_images,
@@ -81,11 +81,11 @@ Decoder *decoder_new(const Kernels *kernels, const Opt *opt, const GenerateOptio
                    .n_history = n_history};
     size_t lanes = max_images * d->width, most = (size_t)options->max_new_tokens;
     size_t prompt_rows = max_images * (n_prefix + 1);
-    d->cache = kv_cache_new(kernels, opt, cache_rows(options, n_prefix, max_images, n_return));
+    d->cache = kv_cache_new(kernels, lm, cache_rows(options, n_prefix, max_images, n_return));
     lanes_new(d);
     d->beams = arena_calloc(&d->arena, max_images, sizeof *d->beams);
     for (size_t i = 0; i < max_images && options->num_beams > 1; i++)
-        beam_init(&d->beams[i], options, history, n_history, opt->config.vocabulary);
+        beam_init(&d->beams[i], options, history, n_history, lm->config.vocabulary);
     d->searching = arena_calloc(&d->arena, max_images, sizeof *d->searching);
     d->live = arena_calloc(&d->arena, lanes, sizeof *d->live);
     d->ids = arena_calloc(&d->arena, lanes, sizeof *d->ids);
@@ -94,7 +94,7 @@ Decoder *decoder_new(const Kernels *kernels, const Opt *opt, const GenerateOptio
     d->at = arena_calloc(&d->arena, lanes > prompt_rows ? lanes : prompt_rows, sizeof *d->at);
     d->moved_to = arena_calloc(&d->arena, lanes * most, sizeof *d->moved_to);
     d->moved_from = arena_calloc(&d->arena, lanes * most, sizeof *d->moved_from);
-    candidates_init(&d->candidates, &d->arena, kernels, &d->options, opt->config.vocabulary, lanes,
+    candidates_init(&d->candidates, &d->arena, kernels, &d->options, lm->config.vocabulary, lanes,
                     options->num_beams > 1 ? d->width : 1, n_history + most);
     return d;
 }
@@ -146,9 +146,9 @@ static void prefill(Decoder *d, Tape *t, const Tensor *prefixes)
         d->live[i] = i * d->width;
     }
     d->n_live = d->images;
-    Tensor *x = opt_prompts(t, d->opt, prefixes, d->n_prefix, d->images);
-    x = opt_advance(t, d->opt, d->cache, x, d->at, d->spans, d->images);
-    fetch_choices(d, opt_logits(t, d->opt, x));
+    Tensor *x = lm_prompts(t, d->lm, prefixes, d->n_prefix, d->images);
+    x = lm_advance(t, d->lm, d->cache, x, d->at, d->spans, d->images);
+    fetch_choices(d, lm_logits(t, d->lm, x));
 }
 
 /* Feeds every live lane its last token: the choices of the next one. */
@@ -166,9 +166,9 @@ static void advance(Decoder *d, Tape *t)
                              .k = lane_row(d, lane),
                              .nk = d->length};
     }
-    Tensor *x = opt_embed(t, d->opt, d->ids, d->positions, d->n_live);
-    x = opt_advance(t, d->opt, d->cache, x, d->at, d->spans, d->n_live);
-    fetch_choices(d, opt_logits(t, d->opt, x));
+    Tensor *x = lm_embed(t, d->lm, d->ids, d->positions, d->n_live);
+    x = lm_advance(t, d->lm, d->cache, x, d->at, d->spans, d->n_live);
+    fetch_choices(d, lm_logits(t, d->lm, x));
 }
 
 /* ---- greedy and sampled ---- */

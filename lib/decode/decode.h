@@ -9,7 +9,7 @@
 #define DECODE_DECODE_H
 
 #include "decode/beam.h"
-#include "models/opt.h"
+#include "models/lm.h"
 
 typedef struct Decoder Decoder;
 
@@ -25,12 +25,12 @@ typedef struct Generated {
  * A decoder for up to max_images prompts of n_prefix rows and, for each, n_return captions. history: the ids that the n-gram rule
  * takes to stand before the caption (the <image> ids and BOS in checkpoints that have them), borrowed.
  */
-Decoder *decoder_new(const Kernels *kernels, const Opt *opt, const GenerateOptions *options, size_t n_prefix, size_t max_images,
+Decoder *decoder_new(const Kernels *kernels, const Lm *lm, const GenerateOptions *options, size_t n_prefix, size_t max_images,
                      size_t n_return, const int32_t *history, size_t n_history);
 void decoder_free(Decoder *d);
 
 /* Bytes of cache that decoder_new will take. */
-size_t decoder_bytes(const Opt *opt, const GenerateOptions *options, size_t n_prefix, size_t max_images, size_t n_return);
+size_t decoder_bytes(const Lm *lm, const GenerateOptions *options, size_t n_prefix, size_t max_images, size_t n_return);
 
 /*
  * Captions for `images` prompts: prefixes [images * n_prefix, hidden] on the tape. keys [images * n_return] and step name each

@@ -15,7 +15,7 @@ static Captioner *new_over(const Blip2Config *config, Checkpoint *checkpoint, co
     vit_bind(&c->vit, &c->binder, &config->vision, VIT_EVA, "vision_model");
     qformer_bind(&c->qformer, &c->binder, &config->qformer, config->queries, false);
     bind_linear(&c->binder, &c->projection, config->text.hidden, config->qformer.hidden, true, "language_projection");
-    opt_bind(&c->opt, &c->binder, &c->config.text, "language_model.model.decoder");
+    lm_bind(&c->lm, &c->binder, &c->config.text, "language_model.model.decoder");
     return c;
 }
 
@@ -45,7 +45,7 @@ void captioner_free(Captioner *c)
         return;
     vit_release(&c->vit);
     qformer_release(&c->qformer);
-    opt_release(&c->opt);
+    lm_release(&c->lm);
     binder_release(&c->binder);
     checkpoint_free(c->checkpoint);
     free(c);

@@ -1,12 +1,12 @@
 /*
  * The captioner: Blip2ForConditionalGeneration with an OPT behind it. models.md section 3.
  *
- *   features = vit_norm(vit_blocks(pixels));  prefix = blip2_prefix(features);  then opt.h
+ *   features = vit_norm(vit_blocks(pixels));  prefix = blip2_prefix(features);  then lm.h
  */
 #ifndef MODELS_BLIP2_H
 #define MODELS_BLIP2_H
 
-#include "models/opt.h"
+#include "models/lm.h"
 #include "models/qformer.h"
 #include "models/vit.h"
 
@@ -17,7 +17,7 @@ typedef struct Captioner {
     Vit vit;
     Qformer qformer; /* query tokens inside */
     Linear projection;
-    Opt opt;
+    Lm lm;
     int32_t bos, eos; /* of a caption: 2; generation_config.json's eos, else the text configuration's */
 } Captioner;
 

@@ -143,7 +143,7 @@ static bool read_qformer(QformerConfig *c, const json_t *root, Error *err)
     return f.ok;
 }
 
-static bool read_opt(OptConfig *c, Fields f)
+static bool read_opt(LmConfig *c, Fields f)
 {
     c->hidden = get_size(&f, "hidden_size", 768);
     c->layers = get_size(&f, "num_hidden_layers", 12);
@@ -252,7 +252,7 @@ bool clip_config_read(ClipConfig *out, const char *folder, Error *err)
     return ok;
 }
 
-bool opt_config_read(OptConfig *out, bool *inside, const char *folder, Error *err)
+bool lm_config_read(LmConfig *out, bool *inside, const char *folder, Error *err)
 {
     char *path;
     json_t *root = config_json(folder, &path, err);

@@ -20,10 +20,10 @@ typedef struct QformerConfig {
     bool text_input;
 } QformerConfig;
 
-typedef struct OptConfig {
+typedef struct LmConfig {
     size_t hidden, layers, heads, ffn, positions, vocabulary;
     int32_t bos, eos, pad;
-} OptConfig;
+} LmConfig;
 
 typedef struct ClipTextConfig {
     size_t hidden, layers, heads, mlp, vocabulary, positions;
@@ -34,7 +34,7 @@ typedef struct ClipTextConfig {
 typedef struct Blip2Config { /* Blip2ForConditionalGeneration, Blip2ForImageTextRetrieval */
     VisionConfig vision;
     QformerConfig qformer;
-    OptConfig text; /* for the retrieval model: unused */
+    LmConfig text; /* for the retrieval model: unused */
     size_t queries;
     size_t image_text_hidden;
     int32_t image_token; /* id of <image>; -1 in checkpoints from before it existed */
@@ -51,6 +51,6 @@ typedef struct ClipConfig {
 MUST_USE bool blip2_config_read(Blip2Config *out, const char *folder, Error *err);
 MUST_USE bool clip_config_read(ClipConfig *out, const char *folder, Error *err);
 /* Of an OPT folder or of the language model inside a BLIP-2 folder (*inside). */
-MUST_USE bool opt_config_read(OptConfig *out, bool *inside, const char *folder, Error *err);
+MUST_USE bool lm_config_read(LmConfig *out, bool *inside, const char *folder, Error *err);
 
 #endif

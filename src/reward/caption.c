@@ -7,13 +7,13 @@
 
 bool caption_reader_init(CaptionReader *reader, const char *folder, Error *err)
 {
-    OptConfig model;
+    LmConfig model;
     bool inside;
     Error none = {0};
     if (!(reader->tokenizer = tokenizer_open_kind(folder, TOKENIZER_OPT, err)))
         return false;
     reader->vocabulary = (size_t)tokenizer_size(reader->tokenizer);
-    if (opt_config_read(&model, &inside, folder, &none) && model.vocabulary > reader->vocabulary)
+    if (lm_config_read(&model, &inside, folder, &none) && model.vocabulary > reader->vocabulary)
         reader->vocabulary = model.vocabulary;
     return true;
 }

@@ -145,12 +145,12 @@ static bool ref_retokenize(const Scorers *s, Arena *arena, const Caption *c, Ref
 /* Whether the reference model has something to read in the item; a caption that it cannot read is failed. */
 static bool ref_caption(const Scorers *s, Arena *arena, ScoreItem *item, RefCaption *out)
 {
-    const OptConfig *config = &s->ref->opt.config;
+    const LmConfig *config = &s->ref->lm.config;
     *out = (RefCaption){item, item->caption->ids, item->caption->n};
     if (item->failed)
         return false;
     bool ok = !s->ref_tokenizer || ref_retokenize(s, arena, item->caption, out, &item->err);
-    if (ok && out->n > 0 && !opt_fits(&s->ref->opt, 0, out->n))
+    if (ok && out->n > 0 && !lm_fits(&s->ref->lm, 0, out->n))
         ok = error_set(&item->err, "%zu tokens are more than the reference model's %zu positions", out->n, config->positions);
     for (size_t k = 0; k < out->n && ok; k++)
         if ((size_t)out->ids[k] >= config->vocabulary)
@@ -174,7 +174,7 @@ static void score_ref(Scorers *s, ScoreItem *items, size_t n)
 {
     Arena arena = {0};
     RefCaption *sorted = arena_calloc(&arena, n, sizeof *sorted);
-    OptSequence *sequences = arena_calloc(&arena, n, sizeof *sequences);
+    LmSequence *sequences = arena_calloc(&arena, n, sizeof *sequences);
     size_t total = 0, count = 0, at = 0;
     double start = seconds_now();
     for (size_t i = 0; i < n; i++) {
@@ -186,11 +186,11 @@ static void score_ref(Scorers *s, ScoreItem *items, size_t n)
     int32_t *targets = arena_alloc(&arena, total * sizeof *targets);
     for (size_t i = 0; i < count; at += sequences[i++].n) {
         memcpy(targets + at, sorted[i].ids, sorted[i].n * sizeof *targets);
-        sequences[i] = (OptSequence){.tokens = targets + at, .n = sorted[i].n};
+        sequences[i] = (LmSequence){.tokens = targets + at, .n = sorted[i].n};
     }
     if (count > 0) {
-        Tensor *hidden = opt_hidden(s->tape, &s->ref->opt, NULL, sequences, count);
-        const Tensor *logp = opt_logp(s->tape, &s->ref->opt, hidden, targets, NULL);
+        Tensor *hidden = lm_hidden(s->tape, &s->ref->lm, NULL, sequences, count);
+        const Tensor *logp = lm_logp(s->tape, &s->ref->lm, hidden, targets, NULL);
         real *next = arena_alloc(&arena, total * sizeof *next);
         s->kernels->download(next, logp->data, total * sizeof *next);
         for (size_t i = 0; i < count; i++)

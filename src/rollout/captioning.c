@@ -50,7 +50,7 @@ bool captioning_init(Captioning *c, const CaptioningOptions *options, const Kern
     if (!c->tokenizer || !tokenizer_agrees(c, err))
         return false;
     size_t queries = c->captioner->config.queries, image = c->captioner->config.vision.image;
-    if (!opt_fits(&c->captioner->opt, queries + 1, (size_t)options->generate.max_new_tokens))
+    if (!lm_fits(&c->captioner->lm, queries + 1, (size_t)options->generate.max_new_tokens))
         return error_set(err, "--max-new-tokens %lld: the model has %zu positions", (long long)options->generate.max_new_tokens,
                          c->captioner->config.text.positions);
     c->options.generate.eos = c->captioner->eos;
@@ -63,7 +63,7 @@ bool captioning_init(Captioning *c, const CaptioningOptions *options, const Kern
     size_t n_history = history_make(c);
     c->tape = tape_new(kernels);
     tape_adapter(c->tape, ADAPTER_POLICY); /* the policy's own adapters, where it has any */
-    c->decoder = decoder_new(kernels, &c->captioner->opt, &c->options.generate, queries, options->most, options->n_return,
+    c->decoder = decoder_new(kernels, &c->captioner->lm, &c->options.generate, queries, options->most, options->n_return,
                              c->history, n_history);
     return true;
 }

@@ -40,7 +40,7 @@ static double qformer_reals(const Learner *l, bool checkpointing)
 /* The language model's activations, and on top of them those of a pass, value or policy, of which one is there at a time. */
 static size_t caption_bytes(const Learner *l, size_t n_tokens, bool checkpointing, bool images_kept)
 {
-    const OptConfig *o = &l->captioner->config.text;
+    const LmConfig *o = &l->captioner->config.text;
     double d = (double)o->hidden, tokens = (double)n_tokens, rows = (double)l->captioner->config.queries + tokens;
     double opt = rows * (4 * d + stack_reals(d, (double)o->ffn, (double)o->layers, checkpointing));
     double images = vision_reals(l, checkpointing) + qformer_reals(l, checkpointing);

@@ -120,12 +120,12 @@ static Tensor *prefixes(Step *s, size_t first, size_t n)
 static Tensor *hidden(Step *s, const Tensor *prefix, size_t first, size_t n)
 {
     size_t queries = s->l->captioner->config.queries;
-    OptSequence *sequences = tape_alloc(s->l->tape, n * sizeof *sequences);
+    LmSequence *sequences = tape_alloc(s->l->tape, n * sizeof *sequences);
     for (size_t i = 0; i < n; i++) {
         const Episode *e = &s->batch->episodes[first + i];
-        sequences[i] = (OptSequence){i * queries, queries, s->batch->tokens + e->first, e->n};
+        sequences[i] = (LmSequence){i * queries, queries, s->batch->tokens + e->first, e->n};
     }
-    return opt_hidden(s->l->tape, &s->l->captioner->opt, prefix, sequences, n);
+    return lm_hidden(s->l->tape, &s->l->captioner->lm, prefix, sequences, n);
 }
 
 /* ---- between the tape's reals and the host's doubles ---- */
@@ -217,7 +217,7 @@ static bool policy_pass(void *context, size_t first, size_t n)
     use_policy(l);
     if (prefix) {
         Tensor *h = hidden(s, prefix, first, n);
-        Tensor *p = opt_logp(l->tape, &l->captioner->opt, h, s->batch->tokens + from, s->report->entropy + from);
+        Tensor *p = lm_logp(l->tape, &l->captioner->lm, h, s->batch->tokens + from, s->report->entropy + from);
         to_host(l, logp, p);
         for (size_t i = 0; i < n; i++) {
             size_t at = e[i].first - from;

@@ -187,7 +187,7 @@ static void check_consumed(const Loop *loop, const Record *r)
 
 static void take_record(Loop *loop, const Record *r)
 {
-    const OptConfig *text = &loop->learner->captioner->config.text;
+    const LmConfig *text = &loop->learner->captioner->config.text;
     BatchNeeds needs = {opt.learner.objective == OBJECTIVE_VLRM, text->vocabulary,
                         text->positions - loop->learner->captioner->config.queries - 1};
     Error err = {0};

@@ -127,15 +127,15 @@ static ModelShape shape_of(const SizeRow *r)
                                       .vocabulary = itm ? 30523 : 30522,
                                       .positions = 512,
                                       .text_input = itm};
-    s.blip2.text = (OptConfig){.hidden = r->text[0],
-                               .layers = r->text[1],
-                               .heads = r->text[2],
-                               .ffn = r->text[3],
-                               .positions = r->text[0] >= 768 ? 2048 : 256,
-                               .vocabulary = 50304,
-                               .bos = 2,
-                               .eos = 50118,
-                               .pad = 1};
+    s.blip2.text = (LmConfig){.hidden = r->text[0],
+                              .layers = r->text[1],
+                              .heads = r->text[2],
+                              .ffn = r->text[3],
+                              .positions = r->text[0] >= 768 ? 2048 : 256,
+                              .vocabulary = 50304,
+                              .bos = 2,
+                              .eos = 50118,
+                              .pad = 1};
     s.clip = (ClipConfig){.vision = vision_of(r, 1e-5), .projection = r->projection};
     s.clip.text = (ClipTextConfig){.hidden = r->text[0],
                                    .layers = r->text[1],
@@ -185,7 +185,7 @@ static json_t *qformer_json(const QformerConfig *q)
                      "gelu", "model_type", "blip_2_qformer");
 }
 
-static json_t *opt_json(const OptConfig *o, int32_t eos)
+static json_t *opt_json(const LmConfig *o, int32_t eos)
 {
     return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:s, s:i, s:i, s:i, s:s}", "hidden_size", (json_int_t)o->hidden,
                      "num_hidden_layers", (json_int_t)o->layers, "num_attention_heads", (json_int_t)o->heads, "ffn_dim",

@@ -71,10 +71,10 @@ static Norm norm(void)
 }
 
 /* The decoder's weights one after the other in the pool. */
-static void model_init(Opt *o, Block *blocks, DType type)
+static void model_init(Lm *o, Block *blocks, DType type)
 {
     used = 0;
-    *o = (Opt){.config = {HIDDEN, LAYERS, 32, FFN, 2048, VOCABULARY, 2, 2, 1}, .blocks = blocks, .norm = norm()};
+    *o = (Lm){.config = {HIDDEN, LAYERS, 32, FFN, 2048, VOCABULARY, 2, 2, 1}, .blocks = blocks, .norm = norm()};
     for (int i = 0; i < LAYERS; i++) {
         Linear q = linear(type, HIDDEN, HIDDEN), k = linear(type, HIDDEN, HIDDEN), v = linear(type, HIDDEN, HIDDEN);
         Linear out = linear(type, HIDDEN, HIDDEN), fc1 = linear(type, FFN, HIDDEN), fc2 = linear(type, HIDDEN, FFN);
@@ -85,7 +85,7 @@ static void model_init(Opt *o, Block *blocks, DType type)
     o->positions = (Tensor){.data = pool, .rows = 2050, .cols = HIDDEN, .type = type};
 }
 
-static double decode_seconds(const Kernels *kernels, const Opt *o, int64_t tokens)
+static double decode_seconds(const Kernels *kernels, const Lm *o, int64_t tokens)
 {
     GenerateOptions options = {.eos = 2,
                                .num_beams = 1,
@@ -116,7 +116,7 @@ static void measure(DType type, int rounds)
 {
     const Kernels *kernels = kernels_cpu(COMPUTE_AUTO);
     Block blocks[LAYERS];
-    Opt o;
+    Lm o;
     model_init(&o, blocks, type);
     double speed[MAX_ROUNDS], ratio[MAX_ROUNDS];
     for (int r = 0; r < rounds; r++) {

@@ -24,9 +24,9 @@ static void read_configs(const char *folder)
     Error e[3] = {0};
     Blip2Config blip2;
     ClipConfig clip;
-    OptConfig opt;
+    LmConfig opt;
     bool inside, ok[3] = {blip2_config_read(&blip2, folder, &e[0]), clip_config_read(&clip, folder, &e[1]),
-                          opt_config_read(&opt, &inside, folder, &e[2])};
+                          lm_config_read(&opt, &inside, folder, &e[2])};
     if (ok[0])
         check_vision(&blip2.vision);
     if (ok[1])

@@ -147,13 +147,13 @@ static inline Tensor *prefixes(const Case *c)
 }
 
 /* The captions as sequences behind their images; the caller frees them. */
-static inline OptSequence *sequences(const Case *c, bool with_images)
+static inline LmSequence *sequences(const Case *c, bool with_images)
 {
-    OptSequence *s = xcalloc(c->items, sizeof *s);
+    LmSequence *s = xcalloc(c->items, sizeof *s);
     const size_t q = c->captioner->config.queries;
     size_t first = 0;
     for (size_t i = 0; i < c->items; i++) {
-        s[i] = (OptSequence){.prefix = with_images ? i * q : 0, .n_prefix = with_images ? q : 0, .tokens = c->tokens + first};
+        s[i] = (LmSequence){.prefix = with_images ? i * q : 0, .n_prefix = with_images ? q : 0, .tokens = c->tokens + first};
         s[i].n = c->token_counts[i];
         first += s[i].n;
     }
@@ -162,8 +162,8 @@ static inline OptSequence *sequences(const Case *c, bool with_images)
 
 static inline Tensor *hidden(const Case *c, bool with_images)
 {
-    OptSequence *s = sequences(c, with_images);
-    Tensor *h = opt_hidden(c->tape, &c->captioner->opt, with_images ? prefixes(c) : NULL, s, c->items);
+    LmSequence *s = sequences(c, with_images);
+    Tensor *h = lm_hidden(c->tape, &c->captioner->lm, with_images ? prefixes(c) : NULL, s, c->items);
     free(s);
     return h;
 }

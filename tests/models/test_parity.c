@@ -8,8 +8,8 @@ static void test_captioner(void **state)
     Case *c = *state;
     compare(c, "vision", features(c, &c->captioner->vit));
     compare(c, "prefix", prefixes(c));
-    compare(c, "logp", opt_logp(c->tape, &c->captioner->opt, hidden(c, true), c->tokens, NULL));
-    compare(c, "ref_logp", opt_logp(c->tape, &c->captioner->opt, hidden(c, false), c->tokens, NULL));
+    compare(c, "logp", lm_logp(c->tape, &c->captioner->lm, hidden(c, true), c->tokens, NULL));
+    compare(c, "ref_logp", lm_logp(c->tape, &c->captioner->lm, hidden(c, false), c->tokens, NULL));
     tape_reset(c->tape);
 }
 
@@ -45,7 +45,7 @@ static void test_values(void **state)
     if (!head || !parameters_load(&p, NULL, PARAMETER_VALUE, "", c->golden, false, &err))
         fail_msg("%s", err.text);
     tape_adapter(c->tape, ADAPTER_VALUE);
-    Tensor *h = opt_hidden(c->tape, &c->captioner->opt, NULL, &(OptSequence){.tokens = c->tokens, .n = c->token_counts[0]}, 1);
+    Tensor *h = lm_hidden(c->tape, &c->captioner->lm, NULL, &(LmSequence){.tokens = c->tokens, .n = c->token_counts[0]}, 1);
     assert_true(tensor_size(h) > 0);
     compare(c, "values", value_head_forward(c->tape, head, hidden(c, true)));
     char peft[] = "/tmp/vlrm-peft-XXXXXX";
@@ -60,7 +60,7 @@ static void test_values(void **state)
     tape_adapter(c->tape, ADAPTER_POLICY);
     compare(c, "values", value_head_forward(c->tape, head, hidden(c, true)));
     tape_adapter(c->tape, ADAPTER_NONE);
-    compare(c, "logp", opt_logp(c->tape, &c->captioner->opt, hidden(c, true), c->tokens, NULL));
+    compare(c, "logp", lm_logp(c->tape, &c->captioner->lm, hidden(c, true), c->tokens, NULL));
     lora_free(lora);
     value_head_free(head);
     parameters_release(&p);
@@ -84,12 +84,12 @@ static double log_softmax_at(const real *logits, size_t n, int32_t target)
 
 /* Hidden rows of sequences, and the gradients of prefixes that are asked for all of them alike: in a host array, freed by caller.
  */
-static real *hidden_and_gradients(Case *c, const OptSequence *s, size_t n, const real *prefix, size_t rows, size_t *size)
+static real *hidden_and_gradients(Case *c, const LmSequence *s, size_t n, const real *prefix, size_t rows, size_t *size)
 {
     const size_t d = c->captioner->config.text.hidden;
     tape_record(c->tape, true);
     const Tensor *p = tape_input(c->tape, rows, d, prefix, true);
-    const Tensor *h = opt_hidden(c->tape, &c->captioner->opt, p, s, n);
+    const Tensor *h = lm_hidden(c->tape, &c->captioner->lm, p, s, n);
     real *out = xcalloc(*size = tensor_size(h) + rows * d, sizeof *out);
     memcpy(out, h->data, tensor_size(h) * sizeof *out);
     for (size_t i = 0; i < tensor_size(h) && h->grad; i++)
@@ -102,7 +102,7 @@ static real *hidden_and_gradients(Case *c, const OptSequence *s, size_t n, const
 }
 
 /* Laid side by side, sequences share what neighbours begin with; their rows are those of each alone, gradients the sums. */
-static void assert_together_as_alone(Case *c, const OptSequence *s, size_t n)
+static void assert_together_as_alone(Case *c, const LmSequence *s, size_t n)
 {
     const size_t rows = c->items * c->captioner->config.queries, d = c->captioner->config.text.hidden;
     real *prefix = xcalloc(rows * d, sizeof *prefix);
@@ -129,7 +129,7 @@ static void assert_together_as_alone(Case *c, const OptSequence *s, size_t n)
 static void test_shared_prefix(void **state)
 {
     Case *c = *state;
-    OptSequence *s = sequences(c, true);
+    LmSequence *s = sequences(c, true);
     for (size_t i = 0; i < c->items; i++)
         s[i].prefix = 0;
     assert_together_as_alone(c, s, c->items);
@@ -141,13 +141,13 @@ static void test_shared_beginnings(void **state)
 {
     Case *c = *state;
     const size_t q = c->captioner->config.queries;
-    OptSequence *given = sequences(c, true), a = given[0];
+    LmSequence *given = sequences(c, true), a = given[0];
     int32_t other[8] = {5, 6, 7, 8, 9, 10, 11, 12};
     assert_true(a.n >= 4);
     memcpy(other, a.tokens, 2 * sizeof *other);
     for (size_t n_prefix = 0; n_prefix <= q; n_prefix += q) {
         a.n_prefix = n_prefix;
-        OptSequence s[] = {a, a, a, a, a, a, a, a, a};
+        LmSequence s[] = {a, a, a, a, a, a, a, a, a};
         s[2].n = 2;
         s[3].n = 0;
         s[4].n = 1;
@@ -169,7 +169,7 @@ static void test_shared_beginnings(void **state)
 static void test_cache(void **state)
 {
     Case *c = *state;
-    const Opt *o = &c->captioner->opt;
+    const Lm *o = &c->captioner->lm;
     const size_t q = c->captioner->config.queries, prompt = q + 1, n = c->items, vocabulary = o->config.vocabulary;
     size_t longest = 0, *first = xcalloc(n + 1, sizeof *first);
     for (size_t i = 0; i < n; i++) {
@@ -185,8 +185,8 @@ static void test_cache(void **state)
         spans[i] = (Span){.q = i * prompt, .nq = prompt, .k = i * prompt, .nk = prompt};
         slot[i] = i; /* whose caption's rows lie where */
     }
-    Tensor *x = opt_advance(c->tape, o, cache, opt_prompts(c->tape, o, prefixes(c), q, n), at, spans, n);
-    const Tensor *logits = opt_logits(c->tape, o, x);
+    Tensor *x = lm_advance(c->tape, o, cache, lm_prompts(c->tape, o, prefixes(c), q, n), at, spans, n);
+    const Tensor *logits = lm_logits(c->tape, o, x);
     const StoredTensor *expected = golden(c, "logp");
     for (size_t step = 0; step < longest; step++) {
         for (size_t i = 0; i < n; i++) {
@@ -218,8 +218,8 @@ static void test_cache(void **state)
             at[i] = own + step;
             spans[i] = (Span){.q = i, .nq = 1, .prefix = i * prompt, .n_prefix = prompt, .k = own, .nk = step + 1};
         }
-        x = opt_advance(c->tape, o, cache, opt_embed(c->tape, o, ids, positions, n), at, spans, n);
-        logits = opt_logits(c->tape, o, x);
+        x = lm_advance(c->tape, o, cache, lm_embed(c->tape, o, ids, positions, n), at, spans, n);
+        logits = lm_logits(c->tape, o, x);
         free(ids);
         free(positions);
     }

@@ -10,7 +10,7 @@ typedef Tensor *(*Forward)(const Case *c);
 
 static Tensor *captioner_output(const Case *c)
 {
-    return opt_logp(c->tape, &c->captioner->opt, hidden(c, true), c->tokens, NULL);
+    return lm_logp(c->tape, &c->captioner->lm, hidden(c, true), c->tokens, NULL);
 }
 
 static Tensor *clip_image_output(const Case *c)

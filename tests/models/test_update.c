@@ -73,7 +73,7 @@ static void read_batch(Batch *b, const Learner *l)
 {
     Error err = {0};
     Record r;
-    const OptConfig *text = &l->captioner->config.text;
+    const LmConfig *text = &l->captioner->config.text;
     BatchNeeds needs = {false, text->vocabulary, text->positions - l->captioner->config.queries - 1};
     batch_init(b, "/tmp", (size_t)16 << 20);
     Reader *reader = reader_open_json("captions.jsonl", &err);

@@ -30,7 +30,7 @@ static Plan draw_plan(const TeachOptions *o, Dice *d)
 }
 
 /* A caption of the scene as ids, its eos last. */
-static OptSequence draw_caption(Class *c, const Scene *s, Dice *d, Arena *arena)
+static LmSequence draw_caption(Class *c, const Scene *s, Dice *d, Arena *arena)
 {
     char text[CAPTION_MAX];
     Plan plan = draw_plan(c->options, d);
@@ -39,11 +39,11 @@ static OptSequence draw_caption(Class *c, const Scene *s, Dice *d, Arena *arena)
     int32_t *ids = arena_alloc(arena, (tokens.count + 1) * sizeof *ids);
     memcpy(ids, tokens.ids, tokens.count * sizeof *ids);
     ids[tokens.count] = c->captioner->eos;
-    return (OptSequence){.tokens = ids, .n = tokens.count + 1};
+    return (LmSequence){.tokens = ids, .n = tokens.count + 1};
 }
 
 /* -log p of the sequences' tokens, a share of the whole loss; records. */
-static double likely(Class *c, const Tensor *prefix, const OptSequence *sequences, size_t n, double weight)
+static double likely(Class *c, const Tensor *prefix, const LmSequence *sequences, size_t n, double weight)
 {
     size_t tokens = 0;
     for (size_t i = 0; i < n; i++)
@@ -51,8 +51,8 @@ static double likely(Class *c, const Tensor *prefix, const OptSequence *sequence
     int32_t *targets = xmalloc(tokens * sizeof *targets);
     for (size_t i = 0, at = 0; i < n; at += sequences[i++].n)
         memcpy(targets + at, sequences[i].tokens, sequences[i].n * sizeof *targets);
-    Tensor *h = opt_hidden(c->lesson.tape, &c->captioner->opt, prefix, sequences, n);
-    double loss = lesson_likely(&c->lesson, opt_logp(c->lesson.tape, &c->captioner->opt, h, targets, NULL), weight);
+    Tensor *h = lm_hidden(c->lesson.tape, &c->captioner->lm, prefix, sequences, n);
+    double loss = lesson_likely(&c->lesson, lm_logp(c->lesson.tape, &c->captioner->lm, h, targets, NULL), weight);
     free(targets);
     return loss;
 }
@@ -62,7 +62,7 @@ static void caption_step(Class *c, Arena *arena)
     Tape *t = c->lesson.tape;
     const size_t n = (size_t)c->options->batch, queries = c->captioner->config.queries;
     size_t *numbers = tape_alloc(t, n * sizeof *numbers);
-    OptSequence *seen = tape_alloc(t, n * CAPTIONS * sizeof *seen), *alone = tape_alloc(t, n * sizeof *alone);
+    LmSequence *seen = tape_alloc(t, n * CAPTIONS * sizeof *seen), *alone = tape_alloc(t, n * sizeof *alone);
     size_t n_alone = 0;
     Dice d = dice_make(c->options->seed, (uint32_t)c->lesson.step, 2);
     gallery_draw(c->g, numbers, n, &d);

@@ -5,31 +5,31 @@
  * A sequence is [prefix rows] BOS t_1 .. t_n; positions count from 0 with the first row, prefix included (row p + 2 of the
  * table).
  */
-#ifndef MODELS_OPT_H
-#define MODELS_OPT_H
+#ifndef MODELS_LM_H
+#define MODELS_LM_H
 
 #include "models/bind.h"
 #include "models/block.h"
 #include "models/config.h"
 
-typedef struct Opt {
-    OptConfig config;
+typedef struct Lm {
+    LmConfig config;
     Tensor tokens;    /* [vocabulary, hidden]: embedding, and the logits' matrix (tied) */
     Tensor positions; /* [positions + 2, hidden] */
     Block *blocks;    /* owned */
     Norm norm;        /* after the last block */
     Linear head;      /* tokens again, as a layer without bias */
-} Opt;
+} Lm;
 
 /* Binds `prefix`.* ("language_model.model.decoder", "model.decoder"). lm_head is ignored: it is tied. */
-void opt_bind(Opt *o, Binder *b, const OptConfig *config, const char *prefix);
-void opt_release(Opt *o);
+void lm_bind(Lm *m, Binder *b, const LmConfig *config, const char *prefix);
+void lm_release(Lm *m);
 
 /* A language model from its own folder, or the one inside a BLIP-2 folder. */
 typedef struct LanguageModel {
     Checkpoint *checkpoint; /* owned; NULL if lent */
     Binder binder;
-    Opt opt;
+    Lm lm;
 } LanguageModel;
 
 LanguageModel *language_model_open(const char *folder, const Kernels *kernels, Error *err); /* NULL with err set */
@@ -40,22 +40,22 @@ uint64_t language_model_digest(const LanguageModel *m);
 
 /* One caption under teacher forcing. Neighbours share the work on the rows they begin with: the same prefix rows, equal tokens.
  */
-typedef struct OptSequence {
+typedef struct LmSequence {
     size_t prefix, n_prefix; /* rows of `prefixes`; n_prefix 0: text alone */
     const int32_t *tokens;   /* t_1 .. t_n, without BOS */
     size_t n;
-} OptSequence;
+} LmSequence;
 
 /*
  * Final-norm hidden rows that predict t_1 .. t_n of each sequence, in order: [sum of n, hidden]. The input rows are
  * [prefix, BOS, t_1 .. t_{n-1}]. prefixes [.., hidden] may be NULL if nobody has one; gradients reach it. Uses the adapter in
- * force (tape_adapter). n_prefix + n must not exceed the positions (opt_fits).
+ * force (tape_adapter). n_prefix + n must not exceed the positions (lm_fits).
  */
-Tensor *opt_hidden(Tape *t, const Opt *o, const Tensor *prefixes, const OptSequence *sequences, size_t n);
-bool opt_fits(const Opt *o, size_t n_prefix, size_t n);
+Tensor *lm_hidden(Tape *t, const Lm *m, const Tensor *prefixes, const LmSequence *sequences, size_t n);
+bool lm_fits(const Lm *m, size_t n_prefix, size_t n);
 
-/* logp [rows, 1] of targets, hidden as opt_hidden gives it; entropy: host [rows] or NULL. */
-Tensor *opt_logp(Tape *t, const Opt *o, const Tensor *hidden, const int32_t *targets, double *entropy);
+/* logp [rows, 1] of targets, hidden as lm_hidden gives it; entropy: host [rows] or NULL. */
+Tensor *lm_logp(Tape *t, const Lm *m, const Tensor *hidden, const int32_t *targets, double *entropy);
 
 /* ---- decoding: never recorded ---- */
 
@@ -71,9 +71,9 @@ typedef struct KvCache {
 } KvCache;
 
 /* Room for `rows` rows of every layer; kv_cache_bytes says how much that takes. The caller frees it. */
-KvCache *kv_cache_new(const Kernels *kernels, const Opt *o, size_t rows);
+KvCache *kv_cache_new(const Kernels *kernels, const Lm *m, size_t rows);
 void kv_cache_free(KvCache *c);
-size_t kv_cache_bytes(const Opt *o, size_t rows);
+size_t kv_cache_bytes(const Lm *m, size_t rows);
 
 /*
  * Rows dst[i] become what rows src[i] were, all at once (so beams may swap): i = 0 .. n-1. Scratch comes from the tape's stack.
@@ -85,13 +85,13 @@ void kv_cache_move(KvCache *c, Tape *t, const size_t *dst, const size_t *src, si
 void kv_cache_reserve(const KvCache *c, Tape *t, size_t n);
 
 /* Input rows of tokens at positions (from 0): [n, hidden]. */
-Tensor *opt_embed(Tape *t, const Opt *o, const int32_t *ids, const int32_t *positions, size_t n);
+Tensor *lm_embed(Tape *t, const Lm *m, const int32_t *ids, const int32_t *positions, size_t n);
 
 /*
  * Input rows of prompts, each [its prefix rows, BOS], n of them: [n * (n_prefix + 1), hidden]. Prompt i takes rows
  * i * n_prefix .. of prefixes [n * n_prefix, hidden].
  */
-Tensor *opt_prompts(Tape *t, const Opt *o, const Tensor *prefixes, size_t n_prefix, size_t n);
+Tensor *lm_prompts(Tape *t, const Lm *m, const Tensor *prefixes, size_t n_prefix, size_t n);
 
 /*
  * Runs input rows x [m, hidden] through the blocks: keys and values of row i go to row at[i] of the cache, spans (over x's rows
@@ -99,9 +99,9 @@ Tensor *opt_prompts(Tape *t, const Opt *o, const Tensor *prefixes, size_t n_pref
  * token, before the final norm: [n_spans, hidden]. A prompt's prefill and a step of decoding are both this; where every span has
  * one query it is a step (tape_step).
  */
-Tensor *opt_advance(Tape *t, const Opt *o, KvCache *c, Tensor *x, const size_t *at, const Span *spans, size_t n_spans);
+Tensor *lm_advance(Tape *t, const Lm *m, KvCache *c, Tensor *x, const size_t *at, const Span *spans, size_t n_spans);
 
-/* Logits [n, vocabulary] of what opt_advance gives, through the final norm; always computed as in a step. */
-Tensor *opt_logits(Tape *t, const Opt *o, const Tensor *x);
+/* Logits [n, vocabulary] of what lm_advance gives, through the final norm; always computed as in a step. */
+Tensor *lm_logits(Tape *t, const Lm *m, const Tensor *x);
 
 #endif

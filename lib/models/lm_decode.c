@@ -1,14 +1,14 @@
-/* OPT with a cache of keys and values: prompts, steps, logits. See opt.h. */
-#include "models/opt.h"
+/* The language model with a cache of keys and values: prompts, steps, logits. See lm.h. */
+#include "models/lm.h"
 
 #include <stdlib.h>
 
-#include "models/opt_layout.h"
+#include "models/lm_layout.h"
 
-KvCache *kv_cache_new(const Kernels *kernels, const Opt *o, size_t rows)
+KvCache *kv_cache_new(const Kernels *kernels, const Lm *m, size_t rows)
 {
     KvCache *c = xcalloc(1, sizeof *c);
-    *c = (KvCache){.kernels = kernels, .layers = o->config.layers, .rows = rows, .cols = o->config.hidden};
+    *c = (KvCache){.kernels = kernels, .layers = m->config.layers, .rows = rows, .cols = m->config.hidden};
     c->k = xcalloc(c->layers, sizeof *c->k);
     c->v = xcalloc(c->layers, sizeof *c->v);
     const size_t bytes = rows * c->cols * sizeof(real);
@@ -32,9 +32,9 @@ void kv_cache_free(KvCache *c)
     free(c);
 }
 
-size_t kv_cache_bytes(const Opt *o, size_t rows)
+size_t kv_cache_bytes(const Lm *m, size_t rows)
 {
-    return 2 * o->config.layers * rows * o->config.hidden * sizeof(real);
+    return 2 * m->config.layers * rows * m->config.hidden * sizeof(real);
 }
 
 void kv_cache_reserve(const KvCache *c, Tape *t, size_t n)
@@ -70,15 +70,15 @@ void kv_cache_move(KvCache *c, Tape *t, const size_t *dst, const size_t *src, si
     tape_release(t, mark);
 }
 
-Tensor *opt_embed(Tape *t, const Opt *o, const int32_t *ids, const int32_t *positions, size_t n)
+Tensor *lm_embed(Tape *t, const Lm *m, const int32_t *ids, const int32_t *positions, size_t n)
 {
     int32_t *rows = tape_alloc(t, n * sizeof *rows);
     for (size_t i = 0; i < n; i++)
         rows[i] = positions[i] + OPT_POSITION_OFFSET;
-    return op_add(t, op_embed(t, &o->tokens, ids, n), op_embed(t, &o->positions, rows, n));
+    return op_add(t, op_embed(t, &m->tokens, ids, n), op_embed(t, &m->positions, rows, n));
 }
 
-Tensor *opt_prompts(Tape *t, const Opt *o, const Tensor *prefixes, size_t n_prefix, size_t n)
+Tensor *lm_prompts(Tape *t, const Lm *m, const Tensor *prefixes, size_t n_prefix, size_t n)
 {
     const size_t each = n_prefix + 1;
     if (n_prefix && prefixes->rows != n * n_prefix)
@@ -90,9 +90,9 @@ Tensor *opt_prompts(Tape *t, const Opt *o, const Tensor *prefixes, size_t n_pref
         refs[i] = row < n_prefix ? (RowRef){0, (uint32_t)(prompt * n_prefix + row)} : (RowRef){1, 0};
         positions[i] = (int32_t)row + OPT_POSITION_OFFSET;
     }
-    const Tensor *bos = op_embed(t, &o->tokens, &o->config.bos, 1);
+    const Tensor *bos = op_embed(t, &m->tokens, &m->config.bos, 1);
     const Tensor *x = op_gather(t, (const Tensor *const[]){n_prefix ? prefixes : bos, bos}, 2, refs, n * each);
-    return op_add(t, x, op_embed(t, &o->positions, positions, n * each));
+    return op_add(t, x, op_embed(t, &m->positions, positions, n * each));
 }
 
 /* Of the last layer only the last row of each span is wanted: queries are counted among those. */
@@ -111,28 +111,28 @@ static void want_last_rows(Tape *t, BlockPass *pass)
     pass->n_wanted = pass->n_spans;
 }
 
-Tensor *opt_advance(Tape *t, const Opt *o, KvCache *c, Tensor *x, const size_t *at, const Span *spans, size_t n_spans)
+Tensor *lm_advance(Tape *t, const Lm *m, KvCache *c, Tensor *x, const size_t *at, const Span *spans, size_t n_spans)
 {
     const size_t rows = x->rows;
     BlockPass pass = {
-        .spans = spans, .n_spans = n_spans, .heads = o->config.heads, .causal = true, .activation = ACTIVATION_RELU};
+        .spans = spans, .n_spans = n_spans, .heads = m->config.heads, .causal = true, .activation = ACTIVATION_RELU};
     for (size_t i = 0; i < rows; i++)
         if (at[i] >= c->rows)
             bug("cache row %zu of %zu", at[i], c->rows);
     tape_step(t, n_spans == rows);
-    for (size_t i = 0; i < o->config.layers; i++) {
-        if (i + 1 == o->config.layers && n_spans < rows)
+    for (size_t i = 0; i < m->config.layers; i++) {
+        if (i + 1 == m->config.layers && n_spans < rows)
             want_last_rows(t, &pass);
-        x = block_cached(t, &o->blocks[i], &pass, x, &c->k[i], &c->v[i], at);
+        x = block_cached(t, &m->blocks[i], &pass, x, &c->k[i], &c->v[i], at);
     }
     tape_step(t, false);
     return x;
 }
 
-Tensor *opt_logits(Tape *t, const Opt *o, const Tensor *x)
+Tensor *lm_logits(Tape *t, const Lm *m, const Tensor *x)
 {
     tape_step(t, true);
-    Tensor *logits = op_linear(t, op_layernorm(t, x, &o->norm), &o->head);
+    Tensor *logits = op_linear(t, op_layernorm(t, x, &m->norm), &m->head);
     tape_step(t, false);
     return logits;
 }

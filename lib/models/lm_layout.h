@@ -10,24 +10,24 @@
  *
  * Runs are chosen so that the most rows are saved (dynamic programming over where runs end).
  */
-#ifndef MODELS_OPT_LAYOUT_H
-#define MODELS_OPT_LAYOUT_H
+#ifndef MODELS_LM_LAYOUT_H
+#define MODELS_LM_LAYOUT_H
 
-#include "models/opt.h"
+#include "models/lm.h"
 
 enum { OPT_POSITION_OFFSET = 2 }; /* OPT's table of positions begins with two rows that nobody uses */
 
 /* Spans and `own` are on the tape, which needs them until the backward pass; the other arrays are on the heap. */
-typedef struct OptLayout {
+typedef struct LmLayout {
     size_t rows, own_rows, n_ids, n_spans, n_own_spans;
     Span *spans, *own_spans;  /* of all rows; of own rows alone as queries, counted among themselves */
     RowRef *own;              /* [own_rows]: where the rows BOS .. t_{n-1} of every sequence lie among all */
     RowRef *refs;             /* [rows]: source 0 the prefixes', 1 the token embeddings' */
     int32_t *ids, *positions; /* [n_ids], [rows] */
-} OptLayout;
+} LmLayout;
 
-/* How n sequences lie; opt_layout_release frees it. prefixes' rows and tokens are as in opt_hidden. */
-OptLayout opt_layout_new(Tape *t, const Opt *o, const OptSequence *sequences, size_t n);
-void opt_layout_release(OptLayout *l);
+/* How n sequences lie; lm_layout_release frees it. prefixes' rows and tokens are as in lm_hidden. */
+LmLayout lm_layout_new(Tape *t, const Lm *m, const LmSequence *sequences, size_t n);
+void lm_layout_release(LmLayout *l);
 
 #endif
