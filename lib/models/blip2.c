@@ -3,6 +3,8 @@
 
 #include <stdlib.h>
 
+#include "models/kind.h"
+
 #define BOS 2 /* `</s>`, which OPT puts before every text */
 
 /* Takes the checkpoint; NULL: a layout without values. */
@@ -27,7 +29,7 @@ Captioner *captioner_new(const Blip2Config *config, const Kernels *kernels)
 Captioner *captioner_open(const char *folder, const Kernels *kernels, Error *err)
 {
     Blip2Config config;
-    if (!blip2_config_read(&config, folder, err))
+    if (!model_kind_check(folder, MODEL_CAPTIONER, err) || !blip2_config_read(&config, folder, err))
         return NULL;
     Checkpoint *checkpoint = checkpoint_open(folder, err);
     if (!checkpoint)

@@ -3,6 +3,8 @@
 
 #include <stdlib.h>
 
+#include "models/kind.h"
+
 static void bind_text_layer(Clip *c, Binder *b, size_t i)
 {
     const ClipTextConfig *g = &c->config.text;
@@ -59,7 +61,7 @@ Clip *clip_new(const ClipConfig *config, const Kernels *kernels)
 Clip *clip_open(const char *folder, const Kernels *kernels, Error *err)
 {
     ClipConfig config;
-    if (!clip_config_read(&config, folder, err))
+    if (!model_kind_check(folder, MODEL_CLIP, err) || !clip_config_read(&config, folder, err))
         return NULL;
     Checkpoint *checkpoint = checkpoint_open(folder, err);
     if (!checkpoint)

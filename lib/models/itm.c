@@ -3,6 +3,8 @@
 
 #include <stdlib.h>
 
+#include "models/kind.h"
+
 /* The image-text contrast heads are not used here, only carried along: what is written from this layout is a whole checkpoint. */
 static void bind_contrast(Itm *m, Binder *b)
 {
@@ -34,7 +36,7 @@ Itm *itm_new(const Blip2Config *config, const Kernels *kernels)
 Itm *itm_open(const char *folder, const Kernels *kernels, Error *err)
 {
     Blip2Config config;
-    if (!blip2_config_read(&config, folder, err))
+    if (!model_kind_check(folder, MODEL_ITM, err) || !blip2_config_read(&config, folder, err))
         return NULL;
     Checkpoint *checkpoint = checkpoint_open(folder, err);
     if (!checkpoint)

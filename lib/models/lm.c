@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 
+#include "models/kind.h"
 #include "models/lm_layout.h"
 
 static void bind_layer(Lm *m, Binder *b, size_t i, const char *prefix)
@@ -52,7 +53,7 @@ LanguageModel *language_model_open(const char *folder, const Kernels *kernels, E
 {
     LmConfig config;
     bool inside;
-    if (!lm_config_read(&config, &inside, folder, err))
+    if (!model_kind_check(folder, MODEL_LANGUAGE, err) || !lm_config_read(&config, &inside, folder, err))
         return NULL;
     Checkpoint *checkpoint = checkpoint_open(folder, err);
     if (!checkpoint)

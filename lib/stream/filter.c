@@ -246,6 +246,12 @@ void filter_failed(Filter *f, const Record *r, const char *format, ...)
     filter_write(f, r, NULL, NULL);
 }
 
+void filter_refuse_mismatch(const Record *r, const Error *err)
+{
+    if (err->status == STATUS_MISMATCH)
+        die_status(STATUS_MISMATCH, "record %.*s: %s", (int)(r->id.size < 200 ? r->id.size : 200), r->id.data, err->text);
+}
+
 void filter_drop(Filter *f)
 {
     f->filtered++;

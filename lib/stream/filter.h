@@ -69,6 +69,10 @@ void filter_write(Filter *f, const Record *r, const char *group, const Packer *v
 /* Count r as failed and say so with its id; it is forwarded without our group. */
 void filter_failed(Filter *f, const Record *r, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
+/* Ends the program, naming the record, where err is a mismatch (STATUS_MISMATCH): the record is fine, it was given to the wrong
+ * model or beside another's. Other errors are left to the caller. */
+void filter_refuse_mismatch(const Record *r, const Error *err);
+
 /* Count a record as filtered: it is not forwarded. */
 void filter_drop(Filter *f);
 

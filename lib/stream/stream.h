@@ -197,7 +197,7 @@ bool writer_header(Writer *w, const char *stage, json_t *params, json_t *inputs,
 bool writer_header_raw(Writer *w, Slice header);
 
 /* A data record with `id` and the groups of `from` (NULL for none); `name`=`value` replaces or follows. Repeat for more groups
- * with n > 1. */
+ * with n > 1. A group of `from` that was made from one of these stays out (made_from.h), which is told once. */
 bool writer_record(Writer *w, Slice id, const Record *from, const Group *groups, size_t n);
 
 /* A record, or batch record, exactly as it came. */

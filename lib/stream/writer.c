@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "base/hash.h"
+#include "stream/made_from.h"
 #include "stream/sink.h"
 #include "stream/token.h"
 
@@ -143,6 +144,29 @@ static bool put_group(Writer *w, const Group *g)
     return ok;
 }
 
+/* Whether a group that came stays out: it was made from one that is replaced here. */
+static bool is_stale(const Group *came, const Group *groups, size_t n)
+{
+    return !group_find(groups, n, came->name) && made_from(came->name, groups, n);
+}
+
+/* How many groups of a record stay out; the first one ever is told. */
+static size_t count_stale(Slice id, const Record *from, const Group *groups, size_t n)
+{
+    static bool said;
+    size_t stale = 0;
+    for (size_t i = 0; from && i < from->n_groups; i++) {
+        if (!is_stale(&from->groups[i], groups, n))
+            continue;
+        stale++;
+        if (!said)
+            warn("record %.*s: group %.*s is dropped, it was made from what is replaced here (said once)",
+                 (int)(id.size < 200 ? id.size : 200), id.data, (int)from->groups[i].name.size, from->groups[i].name.data);
+        said = true;
+    }
+    return stale;
+}
+
 bool writer_record(Writer *w, Slice id, const Record *from, const Group *groups, size_t n)
 {
     if (!ready(w, true))
@@ -153,13 +177,14 @@ bool writer_record(Writer *w, Slice id, const Record *from, const Group *groups,
             bug("group %.*s is not one whole value", (int)groups[i].name.size, (const char *)groups[i].name.data);
         added += !from || !group_find(from->groups, have, groups[i].name);
     }
-    pack_map(&w->head, 1 + have + added);
+    pack_map(&w->head, 1 + have + added - count_stale(id, from, groups, n));
     pack_string(&w->head, "id");
     pack_string_n(&w->head, id.data, id.size);
     bool ok = true;
     for (size_t i = 0; i < have && ok; i++) {
         const Group *ours = group_find(groups, n, from->groups[i].name);
-        ok = put_group(w, ours ? ours : &from->groups[i]);
+        if (ours || !is_stale(&from->groups[i], groups, n))
+            ok = put_group(w, ours ? ours : &from->groups[i]);
     }
     for (size_t i = 0; i < n && ok; i++)
         if (!from || !group_find(from->groups, have, groups[i].name))

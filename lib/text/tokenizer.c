@@ -95,7 +95,7 @@ Tokenizer *tokenizer_open_kind(const char *model_dir, TokenizerKind kind, Error 
     Tokenizer *t = tokenizer_open(model_dir, err);
     if (!t || t->vocab.kind == kind)
         return t;
-    error_set_status(err, STATUS_MISMATCH, "%s: its tokenizer is not %s", model_dir, names[kind]);
+    error_set_status(err, STATUS_MISMATCH, "%s: its tokenizer is %s, expected %s", model_dir, names[t->vocab.kind], names[kind]);
     tokenizer_free(t);
     return NULL;
 }

@@ -1,6 +1,7 @@
 /* The caption of a record; see caption.h. */
 #include "reward/caption.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "models/config.h"
@@ -82,6 +83,16 @@ bool caption_read(Caption *c, Arena *arena, const CaptionReader *reader, const R
         return false;
     tokenizer_caption(&c->text, arena, t, c->ids, c->n);
     return c->made || has_text == FIELD_MISSING || text_agrees(c, given, err);
+}
+
+Digest caption_name(const Caption *c)
+{
+    int64_t *ids = xmalloc((c->n + 1) * sizeof *ids);
+    for (size_t i = 0; i < c->n; i++)
+        ids[i] = c->ids[i];
+    const Digest name = caption_digest(ids, c->n);
+    free(ids);
+    return name;
 }
 
 void caption_pack(Packer *p, const Record *r, const Caption *c)

@@ -4,7 +4,7 @@
 #ifndef REWARD_CAPTION_H
 #define REWARD_CAPTION_H
 
-#include "stream/stream.h"
+#include "stream/made_from.h"
 #include "text/tokenizer.h"
 
 typedef struct Caption {
@@ -31,6 +31,9 @@ void caption_reader_release(CaptionReader *reader);
  * STATUS_MISMATCH: the stream is another captioner's.
  */
 MUST_USE bool caption_read(Caption *c, Arena *arena, const CaptionReader *reader, const Record *r, Error *err);
+
+/* What its reward says it is the reward of (stream/made_from.h). */
+Digest caption_name(const Caption *c);
 
 /* The record's caption group with tokens and eos set as read; for captions whose ids were made. */
 void caption_pack(Packer *p, const Record *r, const Caption *c);

@@ -70,5 +70,6 @@ void reward_pack(Packer *p, const Reward *r, const Weights *w, Arena *arena)
         pack_field_text(p, "ref_model", r->ref_model.text);
     pack_map_end(p);
     pack_fired(p, &r->marks);
+    pack_field_text(p, "caption", r->caption.text);
     pack_map_end(p);
 }

@@ -21,6 +21,7 @@ typedef struct Reward {
     Digest ref_model; /* whose ref it is, where it was not read by the captioner's ids; else "" */
     bool noeos;
     WordMarks marks; /* bad and repeat, one entry for each token */
+    Digest caption;  /* of the ids that it is the reward of (stream/made_from.h) */
 } Reward;
 
 /* sim = itm + clip phi, of what was computed; 0 where nothing was. */

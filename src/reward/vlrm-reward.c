@@ -145,13 +145,6 @@ static Slice made_caption(const Record *r, const Caption *c, Arena *arena)
     return (Slice){memcpy(arena_alloc(arena, packer.size), packer.data, packer.size), packer.size};
 }
 
-/* Ends the program if a record says that this is the wrong tokenizer or model. */
-static void check_mismatch(const Record *r, const Error *err)
-{
-    if (err->status == STATUS_MISMATCH)
-        die_status(STATUS_MISMATCH, "record %.*s: %s", (int)r->id.size, (const char *)r->id.data, err->text);
-}
-
 static void record_failed(Loop *l, const Record *r, const char *why)
 {
     filter_failed(&l->filter, r, "%s", why);
@@ -238,8 +231,9 @@ static void put_scored(Loop *l, const Pending *p, const ScoreItem *item)
     bool waits = l->scorers.clip.model != NULL;
     Reward reward = {.itm = item->itm, .phi = NAN, .ref = item->ref, .noeos = !p->caption.eos};
     reward.ref_model = l->scorers.ref_model;
+    reward.caption = caption_name(&p->caption);
     if (item->failed) {
-        check_mismatch(&p->record, &item->err);
+        filter_refuse_mismatch(&p->record, &item->err);
         put_failed(l, &p->record, item->err.text);
         return;
     }
@@ -284,7 +278,7 @@ static void take_record(Loop *l, const Record *r)
         bug("record %.*s cannot be parsed again: %s", (int)r->id.size, (const char *)r->id.data, err.text);
     p->why = NULL;
     if (!caption_read(&p->caption, &l->arena, &l->captions, &p->record, &err)) {
-        check_mismatch(r, &err);
+        filter_refuse_mismatch(r, &err);
         p->why = arena_strndup(&l->arena, err.text, strlen(err.text));
     }
     l->n_good += !p->why;
@@ -315,6 +309,8 @@ static bool reward_read(Reward *reward, const Record *r, Error *err)
     double *const out[] = {&reward->itm, &reward->phi, &reward->ref};
     if (!record_raw(r, "reward").data)
         return error_set(err, "no reward to recombine");
+    if (!reward_check(r, err))
+        return false;
     for (size_t i = 0; i < 3; i++) {
         *out[i] = NAN;
         if (record_real(r, paths[i], out[i]) == FIELD_WRONG)
@@ -333,10 +329,11 @@ static void recombine_record(Loop *l, const Record *r)
     Reward reward = {0};
     if (reward_read(&reward, r, &err) && caption_read(&c, &l->arena, &l->captions, r, &err)) {
         reward.noeos = !c.eos;
+        reward.caption = caption_name(&c);
         word_rules_apply(&reward.marks, &l->arena, l->rules, &c.text);
         write_reward(l, r, made_caption(r, &c, &l->arena), &reward, &l->arena);
     } else {
-        check_mismatch(r, &err);
+        filter_refuse_mismatch(r, &err);
         record_failed(l, r, err.text);
     }
     arena_reset(&l->arena);

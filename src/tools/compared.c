@@ -6,6 +6,8 @@
 #include <string.h>
 #include <xxhash.h>
 
+#include "stream/made_from.h"
+
 const char *part_name(int part)
 {
     static const char *const names[PARTS] = {"itm", "phi", "sim", "ref", "noeos", "bad", "repeat", "return"};
@@ -99,6 +101,8 @@ bool compared_add(Compared *c, Side side, const Record *r, Arena *scratch, Error
     uint64_t bad = 0, repeat = 0, returns = 0;
     if (!record_raw(r, "reward").data)
         return error_set(err, "no reward");
+    if (!reward_check(r, err))
+        return false;
     for (int i = PART_ITM; i <= PART_NOEOS; i++)
         if (!number(&parts[i], r, paths[i], err))
             return false;

@@ -55,8 +55,10 @@ static int read_side(Compared *c, Side side, char *path)
         Error err = {0};
         if (!c->headers[side])
             c->headers[side] = json_incref(filter_upstream(&f));
-        if (r.kind == RECORD_DATA && !compared_add(c, side, &r, &arena, &err))
+        if (r.kind == RECORD_DATA && !compared_add(c, side, &r, &arena, &err)) {
+            filter_refuse_mismatch(&r, &err);
             filter_failed(&f, &r, "%s: %s", path, err.text);
+        }
         arena_reset(&arena);
     }
     arena_release(&arena);
@@ -178,8 +180,10 @@ int main(int argc, char **argv)
     int n;
     Compared c = {.tolerance = 0};
     char **operands = options_parse(&program, argc, argv, &n);
-    if (n != 2 || strcmp(operands[0], operands[1]) == 0)
-        usage_error("which two recordings? A B, one of them may be -");
+    if (n != 2)
+        usage_error("%d operand%s, expected two recordings: A B (one of them may be -)", n, n == 1 ? "" : "s");
+    if (strcmp(operands[0], "-") == 0 && strcmp(operands[1], "-") == 0)
+        usage_error("- twice: standard input can be one of the two recordings");
     c.tolerance = opt.tolerance;
     int status = read_side(&c, SIDE_A, operands[0]);
     status = status_worse(status, read_side(&c, SIDE_B, operands[1]));

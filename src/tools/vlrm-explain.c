@@ -15,6 +15,7 @@
 #include "base/signals.h"
 #include "base/utf8.h"
 #include "stream/filter.h"
+#include "stream/made_from.h"
 #include "text/tokenizer.h"
 #include "text/unicode.h"
 
@@ -97,11 +98,30 @@ static bool read_number(double *out, const Record *r, const char *path, bool *ha
     return true;
 }
 
-static bool table_read(Table *t, const Record *r, Arena *a, Error *err)
+/* Another tokenizer would give these ids another text. */
+static bool tokens_agree(const Table *t, const Tokenizer *tokenizer, Arena *a, Error *err)
+{
+    CaptionText said;
+    int32_t *ids = arena_alloc(a, (t->n + 1) * sizeof *ids);
+    for (size_t i = 0; i < t->n; i++)
+        ids[i] = t->ids[i] >= 0 && t->ids[i] <= INT32_MAX ? (int32_t)t->ids[i] : -1;
+    tokenizer_caption(&said, a, tokenizer, ids, t->n);
+    const Slice text = text_strip(t->text);
+    return !t->text.data || slice_same(said.text, text) ||
+           error_set_status(err, STATUS_MISMATCH,
+                            "with the tokenizer of %s caption.tokens say \"%.*s\", caption.text is \"%.*s\": give --model the "
+                            "captioner that wrote them",
+                            opt.model, (int)(said.text.size < 200 ? said.text.size : 200), said.text.data,
+                            (int)(text.size < 200 ? text.size : 200), text.data);
+}
+
+static bool table_read(Table *t, const Record *r, const Tokenizer *tokenizer, Arena *a, Error *err)
 {
     *t = (Table){0};
     if (!record_raw(r, "reward").data)
         return error_set(err, "no reward");
+    if (!reward_check(r, err))
+        return false;
     Field tokens = record_ints(r, "caption.tokens", a, &t->ids, &t->n);
     if (tokens != FIELD_OK)
         return error_set(err, "caption.tokens is %s", tokens == FIELD_MISSING ? "missing" : "no array of integers");
@@ -113,7 +133,7 @@ static bool table_read(Table *t, const Record *r, Arena *a, Error *err)
            read_array(&t->value, r, a, "value.values", t->n, false, err) &&
            read_array(&t->advantage, r, a, "value.advantages", t->n, false, err) &&
            read_number(&t->sim, r, "reward.sim", NULL, err) && read_number(&t->ref, r, "reward.ref", &t->has_ref, err) &&
-           read_number(&t->noeos, r, "reward.noeos", NULL, err);
+           read_number(&t->noeos, r, "reward.noeos", NULL, err) && tokens_agree(t, tokenizer, a, err);
 }
 
 /* ---- cells ---- */
@@ -276,10 +296,12 @@ static void run(Filter *f, const Tokenizer *tokenizer)
         Table t;
         if (r.kind != RECORD_DATA || !wanted(&r))
             continue;
-        if (table_read(&t, &r, &arena, &err))
+        if (table_read(&t, &r, tokenizer, &arena, &err)) {
             explain(&r, tokenizer, &t, &arena);
-        else
+        } else {
+            filter_refuse_mismatch(&r, &err);
             filter_failed(f, &r, "%s", err.text);
+        }
         arena_reset(&arena);
     }
     for (size_t i = 0; i < opt.ids.count; i++) {
@@ -301,7 +323,7 @@ int main(int argc, char **argv)
         usage_error("--model is required: its tokenizer says the tokens");
     if (!setlocale(LC_CTYPE, "C.UTF-8"))
         note("no locale C.UTF-8: characters that are not ASCII are written as bytes");
-    Tokenizer *tokenizer = tokenizer_open(opt.model, &err);
+    Tokenizer *tokenizer = tokenizer_open_kind(opt.model, TOKENIZER_OPT, &err);
     if (!tokenizer)
         die_status(err.status ? err.status : STATUS_FAILURE, "%s", err.text);
     coloured = isatty(STDOUT_FILENO) && !getenv("NO_COLOR");

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "stream/made_from.h"
+
 void batch_init(Batch *b, const char *folder, size_t memory_limit)
 {
     *b = (Batch){0};
@@ -102,6 +104,8 @@ static bool caption_read(Caption *c, const Record *r, const BatchNeeds *needs, A
         for (size_t i = 0; i < n_returns; i++)
             if (!isfinite(c->returns[i]))
                 return error_set(err, "reward.returns[%zu] is not finite", i);
+        if (!reward_check(r, err))
+            return false;
     }
     if (!logp_read(c, r, a, err))
         return false;

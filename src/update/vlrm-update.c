@@ -204,8 +204,7 @@ static void take_record(Loop *loop, const Record *r)
         !on_policy_sampled(&opt.policy, &loop->run, loop->learner->step, r, &err))
         die_status(err.status, "record %.*s: %s", (int)r->id.size, (const char *)r->id.data, err.text);
     if (!batch_add(&loop->batch, r, &needs, &err)) {
-        if (err.status == STATUS_MISMATCH)
-            die_status(STATUS_MISMATCH, "record %.*s: %s", (int)r->id.size, (const char *)r->id.data, err.text);
+        filter_refuse_mismatch(r, &err);
         filter_failed(&loop->filter, r, "%s", err.text);
         return;
     }

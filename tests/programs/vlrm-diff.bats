@@ -9,8 +9,7 @@ setup() {
 }
 
 @test "a recording equals itself and its recombination" {
-    cp "$TMP/a.vlrm" "$TMP/b.vlrm"
-    exits 0 vlrm-diff "$TMP/a.vlrm" "$TMP/b.vlrm"
+    exits 0 vlrm-diff "$TMP/a.vlrm" "$TMP/a.vlrm"
     says "30 captions in both"
     says "0 of 435 pairs swapped, tau 1, 0 captions moved"
     vlrm-reward --recombine --model "$small" "$TMP/a.vlrm" > "$TMP/b.vlrm"
@@ -76,7 +75,7 @@ END
     says "2 captions in both"
     says "only in $TMP/x.vlrm: 1: 0001"
     says "only in $TMP/y.vlrm: 1: 0004"
-    vlrm-cat --id 0003 "$TMP/a.vlrm" | jq -c 'if .id then .caption.tokens[0] = 5 else empty end' | vlrm-cat --from=json > "$TMP/z.vlrm"
+    vlrm-cat --id 0003 "$TMP/a.vlrm" | jq -c 'if .id then .caption.tokens[0] = 5 | del(.reward.caption) else empty end' | vlrm-cat --from=json > "$TMP/z.vlrm"
     vlrm-cat --id 0003 --to=stream "$TMP/a.vlrm" > "$TMP/x.vlrm"
     exits 7 vlrm-diff "$TMP/x.vlrm" "$TMP/z.vlrm"
     says "1 have another caption"
@@ -95,5 +94,7 @@ END
     head -c 5000 "$TMP/a.vlrm" > "$TMP/cut.vlrm"
     exits 5 vlrm-diff "$TMP/a.vlrm" "$TMP/cut.vlrm"
     exits 2 vlrm-diff "$TMP/a.vlrm"
+    says "1 operand"
     exits 2 vlrm-diff - -
+    says "- twice"
 }

@@ -1,0 +1,23 @@
+/*
+ * What a model folder holds, by the architecture that its config.json names: so that a CLIP given as a scorer of another kind is
+ * called a CLIP, before a tensor is missed.
+ */
+#ifndef MODELS_KIND_H
+#define MODELS_KIND_H
+
+#include "base/base.h"
+
+typedef enum ModelKind {
+    MODEL_CAPTIONER, /* Blip2ForConditionalGeneration */
+    MODEL_ITM,       /* Blip2ForImageTextRetrieval */
+    MODEL_CLIP,      /* CLIPModel */
+    MODEL_LANGUAGE,  /* OPTForCausalLM; a captioner has one inside */
+} ModelKind;
+
+/*
+ * Whether FOLDER/config.json is that of the kind expected; false with STATUS_MISMATCH, saying what was found. True also where it
+ * names no architecture, or cannot be read: whoever reads the rest of it says so.
+ */
+MUST_USE bool model_kind_check(const char *folder, ModelKind expected, Error *err);
+
+#endif
