@@ -30,13 +30,18 @@ typedef struct Machine {
 /* clang-format on */
 
 /*
- * The device's kernels; false with err set where this build or machine has no such device. From here on the program is confined
- * (base/sandbox.h), but with CUDA, whose driver may start helpers.
+ * The program is about these files alone: it reads any, and writes at none but the n of `write` (NULL ones are passed over). Call
+ * it before there are threads. Nothing is forbidden with CUDA, whose driver opens devices and may start helpers.
  */
-MUST_USE static inline bool machine_kernels(const Machine *m, const Kernels **out, Error *err)
+static inline void machine_enclose(const Machine *m, const char *const *write, size_t n)
 {
     if (strncmp(m->device, "cuda", 4) != 0)
-        sandbox_confine(m->sandbox);
+        sandbox_enclose(m->sandbox, &(SandboxFiles){.write = write, .n_write = n});
+}
+
+/* The device's kernels; false with err set where this build or machine has no such device. */
+MUST_USE static inline bool machine_kernels(const Machine *m, const Kernels **out, Error *err)
+{
     return kernels_find(m->device, m->compute, out, err);
 }
 

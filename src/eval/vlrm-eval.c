@@ -338,6 +338,7 @@ int main(int argc, char **argv)
     char **operands = options_parse(&program, argc, argv, &n);
     check_options(&e, n);
     signals_init();
+    machine_enclose(&opt.machine, (const char *const[]){opt.cache, opt.per_image, opt.output}, 3);
     pool_init((int)opt.machine.threads);
     open_all(&e);
     measure(&e, n > 0 ? operands : standard_input, n > 0 ? n : 1);

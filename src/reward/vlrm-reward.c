@@ -462,6 +462,7 @@ int main(int argc, char **argv)
     char **operands = options_parse(&program, argc, argv, &n);
     check_options();
     signals_init();
+    machine_enclose(&opt.machine, &opt.spool, 1);
     pool_init((int)opt.machine.threads);
     open_all(&l, operands, n);
     run_loop(&l);

@@ -241,6 +241,7 @@ int main(int argc, char **argv)
     char **operands = options_parse(&program, argc, argv, &n);
     check_options();
     signals_init();
+    machine_enclose(&opt.machine, NULL, 0);
     pool_init((int)opt.machine.threads);
     open_all(&l, operands, n);
     run_loop(&l);

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/sandbox.h"
 #include "base/signals.h"
 #include "stream/filter.h"
 #include "tools/fields.h"
@@ -26,6 +27,7 @@ static struct {
     bool count;
     StringList ids, fields;
     const char *images;
+    Sandbox sandbox;
 } opt;
 
 static const Option options[] = {
@@ -44,6 +46,8 @@ static const Option options[] = {
     OPT_FLAG("count", 'c', &opt.count, "print only how many records there are"),
     OPT_STRING("save-images", 0, &opt.images, NULL, "DIR",
                "write frame.image of each record to DIR, named after its id (bytes that do not suit a file name as %XX)"),
+    OPT_GROUP("General"),
+    SANDBOX_OPTION(opt.sandbox),
     OPT_END,
 };
 
@@ -371,6 +375,7 @@ int main(int argc, char **argv)
     else
         signal(SIGPIPE, SIG_DFL); /* lines into head(1) end as those of any text tool do */
     char **paths = n > 0 ? operands : standard_input;
+    sandbox_enclose(opt.sandbox, &(SandboxFiles){(const char *const *)paths, (size_t)n, &opt.images, opt.images != NULL});
     bool more = true;
     for (int i = 0; more && paths[i]; i++)
         more = cat_file(paths[i]);

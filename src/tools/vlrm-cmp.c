@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/sandbox.h"
 #include "base/signals.h"
 #include "stream/filter.h"
 #include "tools/compare.h"
@@ -16,6 +17,7 @@ static struct {
     StringList tolerances, ignore;
     bool header;
     int64_t show;
+    Sandbox sandbox;
 } opt;
 
 static const Option options[] = {
@@ -26,6 +28,7 @@ static const Option options[] = {
     OPT_LIST("ignore", 'i', &opt.ignore, NULL, "FIELD", "do not compare this group or key: reward, caption.policy"),
     OPT_FLAG("header", 0, &opt.header, "compare the headers too"),
     OPT_INT("show", 'n', &opt.show, "10", 0, 9e15, "N", "print the first N differences"),
+    SANDBOX_OPTION(opt.sandbox),
     OPT_END,
 };
 
@@ -160,6 +163,7 @@ int main(int argc, char **argv)
         usage_error("which two streams?");
     comparison_init(&c, &opt.tolerances, &opt.ignore, opt.show);
     signals_init();
+    sandbox_enclose(opt.sandbox, &(SandboxFiles){.read = (const char *const *)operands, .n_read = 2});
     Reader *const in[2] = {open_stream(operands[0]), open_stream(operands[1])};
     compare(&c, in);
     for (int i = 0; i < 2; i++) {

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/options.h"
+#include "base/sandbox.h"
 #include "base/signals.h"
 #include "stream/filter.h"
 #include "tools/compared.h"
@@ -18,12 +19,14 @@ static struct {
     double tolerance;
     int64_t top;
     bool json;
+    Sandbox sandbox;
 } opt;
 
 static const Option options[] = {
     OPT_REAL("tolerance", 't', &opt.tolerance, "0", 0, 1e9, "X", "numbers that differ by no more are equal"),
     OPT_INT("top", 'n', &opt.top, "10", 0, 1e6, "N", "name at most N captions that moved, or stand in one recording alone"),
     OPT_FLAG("json", 0, &opt.json, "one JSON object instead of the table"),
+    SANDBOX_OPTION(opt.sandbox),
     OPT_END,
 };
 
@@ -185,6 +188,7 @@ int main(int argc, char **argv)
     if (strcmp(operands[0], "-") == 0 && strcmp(operands[1], "-") == 0)
         usage_error("- twice: standard input can be one of the two recordings");
     c.tolerance = opt.tolerance;
+    sandbox_enclose(opt.sandbox, &(SandboxFiles){.read = (const char *const *)operands, .n_read = 2});
     int status = read_side(&c, SIDE_A, operands[0]);
     status = status_worse(status, read_side(&c, SIDE_B, operands[1]));
     Difference d;

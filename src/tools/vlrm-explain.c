@@ -12,6 +12,7 @@
 #include <wchar.h>
 
 #include "base/options.h"
+#include "base/sandbox.h"
 #include "base/signals.h"
 #include "base/utf8.h"
 #include "stream/filter.h"
@@ -24,6 +25,7 @@ static struct {
     StringList ids;
     int64_t digits;
     bool fired;
+    Sandbox sandbox;
 } opt;
 
 static const Option options[] = {
@@ -31,6 +33,7 @@ static const Option options[] = {
     OPT_LIST("id", 0, &opt.ids, NULL, "IDS", "only these records (default: all)"),
     OPT_INT("digits", 0, &opt.digits, "3", 0, 17, "N", "digits after the point"),
     OPT_FLAG_ON("fired", 0, &opt.fired, "say below the table which rules fired, and where"),
+    SANDBOX_OPTION(opt.sandbox),
     OPT_END,
 };
 
@@ -323,6 +326,7 @@ int main(int argc, char **argv)
         usage_error("--model is required: its tokenizer says the tokens");
     if (!setlocale(LC_CTYPE, "C.UTF-8"))
         note("no locale C.UTF-8: characters that are not ASCII are written as bytes");
+    sandbox_enclose(opt.sandbox, &(SandboxFiles){.read = NULL});
     Tokenizer *tokenizer = tokenizer_open_kind(opt.model, TOKENIZER_OPT, &err);
     if (!tokenizer)
         die_status(err.status ? err.status : STATUS_FAILURE, "%s", err.text);

@@ -14,11 +14,13 @@
 
 #include "base/base.h"
 #include "base/options.h"
+#include "base/sandbox.h"
 #include "base/signals.h"
 #include "text/tokenizer.h"
 
 static bool decode, special, literal, chars;
 static int64_t max_tokens;
+static Sandbox sandbox;
 
 static const Option options[] = {
     OPT_FLAG("decode", 'd', &decode, "read arrays of ids, or objects with \"ids\"; write JSON strings"),
@@ -27,6 +29,7 @@ static const Option options[] = {
     OPT_FLAG("literal", 'l', &literal, "read \"</s>\" in a text as four characters, as captions are, not as the id 2"),
     OPT_FLAG("chars", 0, &chars, "offsets in characters instead of bytes of UTF-8"),
     OPT_INT("max-tokens", 'n', &max_tokens, "0", 0, 1 << 30, "N", "cut to N ids, special ones included and kept; 0 for no limit"),
+    SANDBOX_OPTION(sandbox),
     OPT_END,
 };
 
@@ -169,6 +172,7 @@ int main(int argc, char **argv)
     if (n == 0)
         usage_error("which model folder?");
     signals_init();
+    sandbox_enclose(sandbox, &(SandboxFiles){.read = NULL});
     Tokenizer *t = tokenizer_open(operands[0], &err);
     if (!t)
         die_status(err.status ? err.status : STATUS_FAILURE, "%s", err.text);

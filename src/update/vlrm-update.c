@@ -471,6 +471,7 @@ int main(int argc, char **argv)
     char **operands = options_parse(&program, argc, argv, &n);
     check_options(n);
     signals_init();
+    machine_enclose(&opt.machine, (const char *const[]){opt.run, opt.dump, opt.record, opt.tensorboard}, 4);
     pool_init((int)opt.machine.threads);
     if (opt.learner.count_only)
         return count_parts();

@@ -8,6 +8,7 @@
 
 #include "base/options.h"
 #include "base/pool.h"
+#include "base/sandbox.h"
 #include "weights/weights.h"
 
 static const char *out, *base, *delta, *policy, *tokenizer;
@@ -15,6 +16,7 @@ static bool delta_only, zero;
 static int dtype, shape;
 static double tolerance;
 static int64_t seed, threads;
+static Sandbox sandbox;
 
 static const char *const dtypes[] = {NULL, "F32", "F16", "BF16"};
 
@@ -40,6 +42,7 @@ static const Option options[] = {
     OPT_STRING("tokenizer", 0, &tokenizer, NULL, "DIR", "copy this folder's tokenizer, and size the vocabulary by it"),
     OPT_GROUP("General"),
     OPT_INT("threads", 0, &threads, "0", 0, 1024, "N", "threads; 0 for one per processor"),
+    SANDBOX_OPTION(sandbox),
     OPT_END,
 };
 
@@ -163,6 +166,7 @@ int main(int argc, char **argv)
     char **operands = options_parse(&program, argc, argv, &n);
     if (n == 0)
         usage_error("which command? list, digest, compare, convert, merge, export or random");
+    sandbox_enclose(sandbox, &(SandboxFiles){.write = (const char *const[]){out}, .n_write = out != NULL});
     pool_init((int)threads);
     int status = run(operands[0], operands + 1, n - 1);
     free(operands);

@@ -18,8 +18,7 @@ setup_file() {
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
-/* libjpeg as if a picture had taken it over: it tries to reach what is not its own, and says what it could. */
-int jpeg_read_header(void *c, int whole)
+static void try(void)
 {
     int reads = open(getenv("SECRET"), O_RDONLY), writes = open("pwned", O_WRONLY | O_CREAT, 0600);
     int talks = socket(AF_INET, SOCK_STREAM, 0), child = fork();
@@ -28,7 +27,26 @@ int jpeg_read_header(void *c, int whole)
     dprintf(2, "exploit: read %s, write %s, network %s, process %s\n", reads < 0 ? "no" : "YES", writes < 0 ? "no" : "YES",
             talks < 0 ? "no" : "YES", child < 0 ? "no" : "YES");
     execl("/bin/sh", "sh", "-c", "echo exploit: program YES >&2", (char *)NULL);
+}
+/* Libraries as if what they read had taken them over: they try to reach what is not theirs, and say what they could. */
+int jpeg_read_header(void *c, int whole)
+{
+    try();
     return ((int (*)(void *, int))dlsym(RTLD_NEXT, "jpeg_read_header"))(c, whole);
+}
+void *json_loadb(const char *text, size_t size, size_t flags, void *error)
+{
+    static int tried;
+    if (!tried++)
+        try();
+    return ((void *(*)(const char *, size_t, size_t, void *))dlsym(RTLD_NEXT, "json_loadb"))(text, size, flags, error);
+}
+size_t ZSTD_decompressStream(void *stream, void *out, void *in)
+{
+    static int tried;
+    if (!tried++)
+        try();
+    return ((size_t (*)(void *, void *, void *))dlsym(RTLD_NEXT, "ZSTD_decompressStream"))(stream, out, in);
 }
 C
 }
@@ -122,6 +140,47 @@ I
     run bash -c 'SECRET=secret LD_PRELOAD=$1/exploit.so vlrm-extract --sandbox off --encoding png "$1/photo.jpg" 2>&1 >out' - "$M"
     says 'exploit: read YES, write YES, network YES, process YES'
     says 'program YES'
+}
+
+@test "an exploited reader of streams, texts or models opens no file but its own, writes to none, reaches no network, starts no program" {
+    case $BIN in *asan*) skip 'the address sanitizer cannot live in the sandbox' ;; esac
+    exits 0 bash -c 'vlrm-cat --verbose --from=json <<<"{\"id\": \"a\"}" 2>&1 >out'
+    case $output in *'this kernel'*) skip "$output" ;; esac
+    oracle=$ROOT/tests/golden/oracle/tiny
+    echo secret >secret
+    export SECRET=$PWD/secret
+    mkdir outputs
+    head -3 "$oracle/f64/captions.jsonl" | jq -c --arg at "$oracle/f64/" '.frame.path |= $at + .' | vlrm-cat --from=json >captions
+    vlrm-cat --zstd=3 captions >captions.zst
+    vlrm-reward --model "$oracle/blip2" --itm "$oracle/itm" --no-ref captions >rewarded
+    vlrm-extract --zstd=3 "$M/photo.jpg" >frames.zst
+    tried() { # READ COMMAND...: it ends well, and an exploit of it reads or not, and no more
+        exits 0 bash -c 'LD_PRELOAD=$1 "${@:2}" 2>&1 >/dev/null' - "$M/exploit.so" "${@:2}"
+        says "exploit: read $1, write no, network no, process no"
+        no grep -q 'program YES' <<<"$output"
+        [ ! -e pwned ]
+    }
+    tried no vlrm-cat captions.zst
+    tried no vlrm-cat --from=json "$oracle/f64/captions.jsonl"
+    tried no vlrm-cat --save-images outputs/images --count frames.zst
+    [ -s outputs/images/*.jpg ]
+    tried no vlrm-cmp captions captions.zst
+    tried no vlrm-diff rewarded <(vlrm-cat --zstd=3 rewarded)
+    # what models are made of lies in many files, and pictures where records say: these read any
+    tried YES vlrm-explain --model "$oracle/blip2" rewarded
+    tried YES vlrm-tokenize "$oracle/blip2" <(echo '"a cat"')
+    tried YES vlrm-weights list "$oracle/itm"
+    tried YES vlrm-weights convert "$oracle/itm" --out outputs/itm.safetensors
+    [ -s outputs/itm.safetensors ]
+    tried YES vlrm-weights merge --base "$oracle/itm" --delta "$oracle/itm" --out outputs/merged
+    tried YES vlrm-rollout --model "$oracle/blip2" --greedy captions
+    tried YES vlrm-reward --model "$oracle/blip2" --itm "$oracle/itm" --spool outputs captions
+    tried YES vlrm-eval --clip "$oracle/clip" --output outputs/report --per-image outputs/each --cache outputs/cache captions
+    tried YES vlrm-update --model "$oracle/blip2" --off-policy --batch 3 --run outputs/run --record outputs/record rewarded
+    [ -d outputs/run/policy/step-000001 ]
+    # let be, it succeeds: this test can fail
+    exits 0 env LD_PRELOAD="$M/exploit.so" vlrm-cat --sandbox off captions.zst
+    says 'exploit: read YES, write YES, network YES, process YES'
 }
 
 # bombs FOLDER: what is small and becomes large, or never ends

@@ -142,11 +142,114 @@ static void test_sealed_opens_nothing(void **state)
     assert_int_equal(unlink(kept), 0);
 }
 
+/* ---- enclosed ---- */
+
+static char folder[64], inside[80], target[96]; /* a folder, and files in it: one that there is, and one that there is not */
+
+static void make_folder(void)
+{
+    strcpy(folder, "/tmp/vlrm-sandbox-XXXXXX");
+    assert_non_null(mkdtemp(folder));
+    snprintf(inside, sizeof inside, "%s/a", folder);
+    snprintf(target, sizeof target, "%s/b", folder);
+    int fd = open(inside, O_WRONLY | O_CREAT, 0600);
+    assert_true(fd >= 0);
+    close(fd);
+}
+
+static void remove_folder(void)
+{
+    unlink(target);
+    assert_int_equal(unlink(inside), 0);
+    assert_int_equal(rmdir(folder), 0);
+}
+
+static bool reads_any(Sandbox mode)
+{
+    return sandbox_enclose(mode, &(SandboxFiles){.read = NULL});
+}
+
+static bool reads_inside(Sandbox mode)
+{
+    return sandbox_enclose(mode,
+                           &(SandboxFiles){.read = (const char *const[]){inside, "/tmp/there is none such", NULL}, .n_read = 3});
+}
+
+static bool writes_folder(Sandbox mode)
+{
+    return sandbox_enclose(mode, &(SandboxFiles){.write = (const char *const[]){NULL, folder}, .n_write = 2});
+}
+
+static bool writes_beside(Sandbox mode)
+{
+    return sandbox_enclose(mode, &(SandboxFiles){.write = (const char *const[]){inside}, .n_write = 1});
+}
+
+/* In a folder that is not there yet. */
+static bool writes_below(Sandbox mode)
+{
+    char new[128];
+    snprintf(new, sizeof new, "%s/new/newer/file", folder);
+    return sandbox_enclose(mode, &(SandboxFiles){.write = (const char *const[]){new}, .n_write = 1});
+}
+
+static bool truncates_on_opening(void)
+{
+    return open(inside, O_RDONLY | O_TRUNC) >= 0;
+}
+
+static bool writes_inside(void)
+{
+    return open(inside, O_WRONLY) >= 0 || open(inside, O_RDWR) >= 0 || open(folder, O_TMPFILE | O_WRONLY, 0600) >= 0;
+}
+
+/* As AtomicFile does: a file without a name is given one; one takes another's place. */
+static bool cannot_make(void)
+{
+    char self[32], new[80];
+    int fd = open(folder, O_TMPFILE | O_WRONLY, 0600);
+    snprintf(self, sizeof self, "/proc/self/fd/%d", fd);
+    snprintf(new, sizeof new, "%s/c", folder);
+    return fd < 0 || linkat(AT_FDCWD, self, AT_FDCWD, new, AT_SYMLINK_FOLLOW) != 0 || rename(new, target) != 0 ||
+           unlink(target) != 0 || symlink("a", new) != 0 || rename(new, target) != 0 || unlink(target) != 0 ||
+           mkdir(new, 0700) != 0 || rmdir(new) != 0 || open(inside, O_RDWR) < 0;
+}
+
+static bool cannot_read_inside(void)
+{
+    return open(inside, O_RDONLY) < 0;
+}
+
+static void test_enclosed(void **state)
+{
+    (void)state;
+    bool (*const enter[])(Sandbox) = {reads_any, reads_inside, writes_folder, writes_beside, writes_below};
+    make_folder();
+    strcpy(kept, "/tmp/vlrm-sandbox-XXXXXX");
+    int fd = mkstemp(kept);
+    assert_true(fd >= 0);
+    close(fd);
+    snprintf(escaped, sizeof escaped, "%.50s.escaped", kept);
+    for (size_t i = 0; i < sizeof enter / sizeof *enter; i++) {
+        refused(enter[i], opens_for_writing);
+        refused(enter[i], removes);
+        refused(enter[i], cannot_read_inside);
+        refused(enter[i], i < 2 ? writes_inside : cannot_make);
+    }
+    refused(reads_any, cannot_open);
+    refused(reads_any, truncates_on_opening);
+    refused(reads_inside, opens_for_reading);
+    refused(writes_folder, cannot_open);
+    assert_int_equal(access(escaped, F_OK), -1);
+    assert_int_equal(unlink(kept), 0);
+    remove_folder();
+}
+
 static void test_no_network_and_no_programs(void **state)
 {
     (void)state;
-    bool (*const enter[])(Sandbox) = {sandbox_confine, sandbox_seal};
-    for (size_t i = 0; i < 2; i++) {
+    bool (*const enter[])(Sandbox) = {sandbox_confine, sandbox_seal, reads_any};
+    for (size_t i = 0; i < sizeof enter / sizeof *enter; i++) {
         refused(enter[i], connects);
         refused(enter[i], runs_a_program);
         refused(enter[i], forks);
@@ -171,6 +274,7 @@ static void test_off(void **state)
     (void)state;
     assert_false(sandbox_confine(SANDBOX_OFF));
     assert_false(sandbox_seal(SANDBOX_OFF));
+    assert_false(reads_any(SANDBOX_OFF));
     assert_true(opens_for_reading() && opens_by_number() && connects() && forks() && signals_its_parent());
     assert_false(cannot_work());
 }
@@ -179,6 +283,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_sealed_opens_nothing),
+        cmocka_unit_test(test_enclosed),
         cmocka_unit_test(test_no_network_and_no_programs),
         cmocka_unit_test(test_what_stays),
         cmocka_unit_test(test_off),
