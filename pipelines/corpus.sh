@@ -8,8 +8,9 @@
 # DIR/shard-I-of-N.journal, and the same command goes on from there.
 #
 # A shard knows its sources (by its journal) and its options (by its header). Where the command now asks for others, the shard is left
-# as it is, what differs is said, and the status is 6; with --redo it is made again. Sources are compared by name. `-- --retry failed`
-# does those again that the journals call damaged or unreadable, in finished shards too.
+# as it is, what differs is said, and the status is 6; with --redo it is made again. Sources are compared by name, and those of the same
+# name by length and, where they were changed since, by digest. `-- --retry failed` does those again that the journals call damaged or
+# unreadable, in finished shards too.
 #
 #   --out DIR       where the shards go; not inside a SOURCE, unless in a hidden folder (.NAME)
 #   --shards N      how many (default: the tasks of the Slurm array, else 16)
@@ -101,7 +102,8 @@ shard_differs() {
         [($now | keys_unsorted[] as $k | select(($harmless[$k] | not) and ($old | has($k)) and $now[$k] != $old[$k]) |
             "--\($k) is \($now[$k] | tojson), was \($old[$k] | tojson)"),
          (if $finished and $now.limit == 0 then $sources | map(select($known[.] | not)) | some("new sources") else empty end),
-         ($known | keys_unsorted | map(select($wanted[.] | not)) | some("sources gone"))] | join("; ")'
+         ($known | keys_unsorted | map(select($wanted[.] | not)) | some("sources gone")),
+         ($plan[1:] | map(select(.changed) | .source) | some("changed sources"))] | join("; ")'
 }
 
 # Makes shard $1 in this process. What follows are options for vlrm-extract.

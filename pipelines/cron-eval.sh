@@ -65,7 +65,10 @@ for name in "${names[@]}"; do
     named[$name]=yes
 done
 for tool in sqlite3 gnuplot jq; do command -v "$tool" >/dev/null || recipe_die "$tool is not installed"; done
-for run in "${runs[@]}"; do [ -d "$run/policy" ] || recipe_die "$run: no run folder (it has no policy/)"; done
+for run in "${runs[@]}"; do
+    [ -d "$run/policy" ] || recipe_die "$run: no run folder (it has no policy/)"
+    ls -- "$run/policy" >/dev/null || recipe_die "$run/policy: cannot be read; what is in it is not known"
+done
 
 out=${out:-${runs[0]}/eval}
 as_path out

@@ -102,6 +102,9 @@ static Job *take_job(Jobs *j)
     Source source;
     while (!stopped(j) && sources_next(j->sources, &source)) {
         if (journal_lists(j->journal, source.label)) {
+            if (sources_changed(j->sources, j->journal, &source))
+                warn("%s: is another than it was when %s vouched for it; its frames stay those of before", source.label,
+                     j->s->journal);
             source_release(&source);
             continue;
         }

@@ -21,6 +21,7 @@ typedef struct Entry {
     int64_t frames, failed, filtered;
     uint64_t *phashes; /* owned */
     size_t n_phashes;
+    Was was;
     bool done; /* not to be tried again */
 } Entry;
 
@@ -59,6 +60,16 @@ static void take_phashes(Entry *e, const json_t *list)
     }
 }
 
+/* Nothing of NULL. */
+static void take_was(Was *was, const json_t *line)
+{
+    const json_t *bytes = json_object_get(line, "bytes"), *mtime = json_object_get(line, "mtime");
+    const char *digest = json_string_value(json_object_get(line, "digest"));
+    was->bytes = json_is_integer(bytes) ? json_integer_value(bytes) : -1;
+    was->mtime = json_is_integer(mtime) ? json_integer_value(mtime) : -1;
+    snprintf(was->digest.text, sizeof was->digest.text, "%s", digest ? digest : "");
+}
+
 /* One line; what is no such line is the torn end of a killed run's last write, or not a journal. */
 static bool take_line(Journal *j, const char *text, bool retry)
 {
@@ -75,6 +86,7 @@ static bool take_line(Journal *j, const char *text, bool retry)
                    .filtered = number(line, "filtered"),
                    .done = complete || !retry};
         take_phashes(&e, json_object_get(line, "looks"));
+        take_was(&e.was, complete ? line : NULL);
         put(j, source, e);
     }
     json_decref(line);
@@ -95,7 +107,7 @@ static bool not_a_line(const Journal *j, size_t line, const char *found, Error *
 }
 
 /* Reads what is there; a last line without its newline is cut off. */
-static bool read_lines(Journal *j, bool retry, Error *err)
+static bool read_lines(Journal *j, bool retry, bool only_read, Error *err)
 {
     size_t size, line = 1;
     char *text = file_read(j->path, &size, err);
@@ -111,21 +123,35 @@ static bool read_lines(Journal *j, bool retry, Error *err)
     size_t left = size - (size_t)(at - text);
     if (ok && left > 0 && !is_torn_line(at, left))
         ok = not_a_line(j, line, at, err);
-    if (ok && left > 0 && ftruncate(j->fd, at - text) != 0)
+    if (ok && left > 0 && !only_read && ftruncate(j->fd, at - text) != 0)
         ok = error_set(err, "shorten %s:", j->path);
     free(text);
     return ok;
 }
 
+/* With --dry-run. */
+static Journal *journal_look(const Settings *s, Error *err)
+{
+    Journal *j = xcalloc(1, sizeof *j);
+    bool there;
+    *j = (Journal){.path = s->journal, .fd = -1};
+    if (path_exists(s->journal, &there, err) && (!there || !s->resume || read_lines(j, s->retry == RETRY_FAILED, true, err)))
+        return j;
+    journal_close(j);
+    return NULL;
+}
+
 Journal *journal_open(const Settings *s, Error *err)
 {
+    if (s->dry_run)
+        return journal_look(s, err);
     Journal *j = xcalloc(1, sizeof *j);
     j->path = s->journal;
     j->fd = open(s->journal, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
     bool ok = j->fd >= 0 || error_set(err, "open %s:", s->journal);
     ok = ok && lock_take(j->fd, s->journal, err);
     if (ok && s->resume)
-        ok = read_lines(j, s->retry == RETRY_FAILED, err);
+        ok = read_lines(j, s->retry == RETRY_FAILED, false, err);
     size_t n_phashes;
     free(journal_phashes(j, &n_phashes));
     if (ok && s->dedup_all && (int64_t)n_phashes != journal_vouched(j).frames)
@@ -143,6 +169,12 @@ bool journal_lists(const Journal *j, const char *label)
 {
     int64_t at = j ? hashmap_get(&j->index, hash_id(label, strlen(label))) : 0;
     return at > 0 && j->entries[at - 1].done;
+}
+
+Was journal_was(const Journal *j, const char *label)
+{
+    int64_t at = hashmap_get(&j->index, hash_id(label, strlen(label)));
+    return at > 0 ? j->entries[at - 1].was : (Was){.bytes = -1, .mtime = -1};
 }
 
 Vouched journal_vouched(const Journal *j)
@@ -218,6 +250,12 @@ bool journal_write(Journal *j, const Source *source, const Outcome *o, const uin
         json_object_set_new(line, "gaps_more", json_integer(o->gaps.more));
     if (source->pass > 1)
         json_object_set_new(line, "pass", json_integer(source->pass));
+    if (source->bytes >= 0) {
+        json_object_set_new(line, "bytes", json_integer(source->bytes));
+        json_object_set_new(line, "mtime", json_integer(source->mtime));
+    }
+    if (o->digest.text[0])
+        json_object_set_new(line, "digest", json_string(o->digest.text));
     if (phashes)
         json_object_set_new(line, "looks", phashes_json(phashes, (size_t)o->frames));
     char *text = json_dumps(line, JSON_COMPACT | JSON_REAL_PRECISION(15)), *whole = xasprintf("%s\n", text);

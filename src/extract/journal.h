@@ -13,12 +13,20 @@
 
 typedef struct Journal Journal;
 
-/* Opens --journal for appending and locks it until it is closed; with --resume what it lists is read first. NULL on failure. */
+/* Opens --journal for appending and locks it until it is closed; with --resume what it lists is read first. With --dry-run it is
+ * only read, and may be missing. NULL on failure. */
 Journal *journal_open(const Settings *s, Error *err);
 void journal_close(Journal *j);
 
 /* Whether the source is done (or failed and not to be retried). j may be NULL: then no. */
 bool journal_lists(const Journal *j, const char *label);
+
+/* What a source that is complete was when it was done, as far as its line says. */
+typedef struct Was {
+    int64_t bytes, mtime; /* -1: not said */
+    Digest digest;        /* empty: not said */
+} Was;
+Was journal_was(const Journal *j, const char *label);
 
 /* Sums over the sources that journal_lists. */
 typedef struct Vouched {

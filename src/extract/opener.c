@@ -33,6 +33,7 @@ typedef struct Answer {
     int64_t place;   /* of the source, for ASK_OPEN */
     int64_t strings; /* bytes that follow */
     int32_t fds;
+    int64_t bytes, mtime;
     bool ended, is_archive, is_stdin;
 } Answer;
 
@@ -150,6 +151,17 @@ static int64_t place_keep(Served *v, const Source *found)
     return v->named++;
 }
 
+/* How long it is and when it was changed, of a regular file. */
+static void answer_stat(Answer *a, const char *path)
+{
+    struct stat st;
+    a->bytes = -1;
+    if (!path || stat(path, &st) != 0 || !S_ISREG(st.st_mode))
+        return;
+    a->bytes = st.st_size;
+    a->mtime = (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec;
+}
+
 static void answer_next(Served *v)
 {
     Source found;
@@ -159,6 +171,7 @@ static void answer_next(Served *v)
         a.place = place_keep(v, &found);
         a.is_archive = found.is_archive;
         a.is_stdin = found.is_stdin;
+        answer_stat(&a, found.path);
         add_string(&strings, found.name);
         add_string(&strings, found.label);
         add_string(&strings, found.problem);
@@ -343,6 +356,8 @@ bool opener_next(Opener *o, Source *out)
     out->place = a.place;
     out->is_archive = a.is_archive;
     out->is_stdin = a.is_stdin;
+    out->bytes = a.bytes;
+    out->mtime = a.mtime;
     free(strings);
     return got;
 }

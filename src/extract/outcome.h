@@ -4,6 +4,7 @@
 #ifndef EXTRACT_OUTCOME_H
 #define EXTRACT_OUTCOME_H
 
+#include "base/hash.h"
 #include "media/video.h"
 #include "stream/stream.h"
 
@@ -19,6 +20,7 @@ typedef struct Outcome {
     VideoReport report;
     VideoGaps gaps; /* owned: all that is wrong with a video */
     int64_t frames, filtered;
+    Digest digest; /* the source's; empty where it could not be read everywhere */
 } Outcome;
 
 /* Takes the frame; false when no more is wanted. */

@@ -24,7 +24,9 @@ typedef struct Source {
     char *problem;     /* why it cannot even be tried */
     char **references;
     size_t n_references;
-    int64_t pass; /* --loop: from 1 */
+    int64_t pass;  /* --loop: from 1 */
+    int64_t bytes; /* its length; -1 where it is no regular file (stdin, a FIFO) or is not known */
+    int64_t mtime; /* when its file, or its archive's, was last changed: nanoseconds since 1970 */
 } Source;
 
 /* Frees all of it and closes what is open; leaves an empty source. */

@@ -11,6 +11,7 @@
 #include "base/hashmap.h"
 #include "base/random.h"
 #include "base/signals.h"
+#include "extract/input.h"
 #include "extract/tar.h"
 
 struct Sources {
@@ -242,4 +243,26 @@ bool sources_open(Sources *s, Source *source)
     if (source->shard && !source->problem)
         tar_load(source, s->s->max_bytes);
     return true;
+}
+
+bool sources_changed(Sources *s, const Journal *j, Source *source)
+{
+    Was was = {.bytes = -1};
+    if (j && journal_lists(j, source->label) && !source->problem && source->bytes >= 0)
+        was = journal_was(j, source->label);
+    if (was.bytes < 0 || (was.bytes == source->bytes && was.mtime == source->mtime))
+        return false;
+    if (was.bytes != source->bytes)
+        return true;
+    Input in;
+    Digest now = {""};
+    VideoReport report;
+    Error err = {0};
+    if (was.digest.text[0] && sources_open(s, source) && !source->problem &&
+        input_open(&in, source, 0, s->s->max_bytes, &report)) {
+        (void)!input_digest(&now, &in, &err);
+        input_close(&in);
+    }
+    source_close(source);
+    return now.text[0] && strcmp(now.text, was.digest.text) != 0;
 }

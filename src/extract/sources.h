@@ -4,6 +4,7 @@
 #ifndef EXTRACT_SOURCES_H
 #define EXTRACT_SOURCES_H
 
+#include "extract/journal.h"
 #include "extract/opener.h"
 #include "extract/settings.h"
 #include "extract/source.h"
@@ -17,5 +18,11 @@ bool sources_next(Sources *s, Source *out);
 
 /* Opens it (source->opened or source->data), or sets source->problem. False when asked to end. */
 bool sources_open(Sources *s, Source *source);
+
+/*
+ * Whether a source that the journal lists is another than it was when it was done: by its length, and where only its time is
+ * another, by its digest. False for what the journal does not list, does not say enough of, or cannot be read now.
+ */
+bool sources_changed(Sources *s, const Journal *j, Source *source);
 
 #endif

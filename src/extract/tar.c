@@ -22,7 +22,8 @@ struct Tar {
     Source source; /* owned: the archive */
     Input in;
     bool opened;
-    bool later;         /* members are named but not read */
+    bool shuffled;      /* members are taken out of order */
+    bool later;         /* members are named and, where they can be found again, not read */
     int64_t max_bytes;  /* of a member */
     VideoReport report; /* why it could not be opened */
     bool ended;
@@ -81,6 +82,7 @@ Tar *tar_new(const Settings *s, Source *archive)
 {
     Tar *a = xcalloc(1, sizeof *a);
     a->source = *archive;
+    a->shuffled = s->shuffle != NULL;
     a->later = s->shuffle || s->dry_run;
     a->max_bytes = s->max_bytes < member_max ? s->max_bytes : member_max;
     a->a = reader_of_tar();
@@ -141,13 +143,21 @@ static char *large_text(int64_t size, int64_t most)
     return xasprintf("a member of %lld bytes, expected at most %lld", (long long)size, (long long)most);
 }
 
+/* Whether a member can be found again by its place in the file: in a compressed shard or a pipe it cannot. */
+static bool can_seek(const Tar *a)
+{
+    return archive_filter_count(a->a) == 1 && !a->in.copied;
+}
+
 static bool read_member(Tar *a, Source *out, struct archive_entry *entry)
 {
     int64_t size = archive_entry_size(entry);
     char *name = xasprintf("%s/%s", a->source.label, name_of(entry));
+    out->bytes = a->source.bytes >= 0 ? size : -1;
+    out->mtime = a->source.mtime;
     if (size > a->max_bytes) {
         out->problem = large_text(size, a->max_bytes);
-    } else if (a->later) {
+    } else if (a->later && can_seek(a)) {
         out->shard = xstrdup(a->source.label);
         out->place = a->source.place;
         out->at = archive_read_header_position(a->a);
@@ -168,12 +178,6 @@ static bool not_opened(Tar *a, Source *out)
     *out = (Source){.name = xstrdup(name), .label = xstrdup(name), .problem = xstrdup(a->report.reason)};
     a->ended = true;
     return true;
-}
-
-/* Whether a member can be found again by its place in the file: in a compressed shard or a pipe it cannot. */
-static bool can_seek(const Tar *a)
-{
-    return archive_filter_count(a->a) == 1 && !a->in.copied;
 }
 
 static bool not_seekable(Tar *a, Source *out)
@@ -198,7 +202,7 @@ bool tar_next(Tar *a, Source *out)
             return false;
         if (rc < ARCHIVE_WARN)
             return problem(a, out, xstrdup(a->source.label));
-        if (a->later && !can_seek(a))
+        if (a->shuffled && !can_seek(a))
             return not_seekable(a, out);
         const char *name = archive_entry_pathname(entry);
         if (archive_entry_filetype(entry) != AE_IFREG || archive_entry_hardlink(entry) || (name && is_sidecar(name)))

@@ -74,7 +74,8 @@ static const Option options[] = {
     OPT_STRING("append", 0, &o.append, NULL, "FILE",
                "write to FILE; with --resume what a killed run left there is kept as far as the journal vouches for it"),
     OPT_FLAG("dry-run", 0, &o.dry_run,
-             "extract nothing: print the options in force and each source as JSON lines, named as the journal names it"),
+             "extract nothing: print the options in force and each source as JSON lines, named as the journal names it; with "
+             "--resume those that are others than when they were done are marked as changed"),
     OPT_GROUP("Stream"),
     OPT_INT("batch", 0, &o.batch, "0", 0, 9e15, "N", "close a batch after every N records; 0 for no batches"),
     FILTER_OPTION_ZSTD(o.zstd),
@@ -150,35 +151,12 @@ static void parse_shard(void)
 /* With --again everything about a frame is said by its record. */
 static void check_again(int n)
 {
-    static const char *const others[] = {"list",
-                                         "coco",
-                                         "split",
-                                         "name",
-                                         "shard",
-                                         "shuffle",
-                                         "loop",
-                                         "limit",
-                                         "every",
-                                         "scene",
-                                         "max",
-                                         "pick",
-                                         "seed",
-                                         "size",
-                                         "encoding",
-                                         "quality",
-                                         "drop-black",
-                                         "black-share",
-                                         "batch",
-                                         "resume",
-                                         "drop-blur",
-                                         "journal",
-                                         "retry",
-                                         "blur-threshold",
-                                         "drop-duplicates",
-                                         "dedup-all",
-                                         "append",
-                                         "jobs",
-                                         "duplicate-distance"};
+    static const char *const others[] = {"list",      "coco",       "split",       "name",           "shard",
+                                         "shuffle",   "loop",       "limit",       "every",          "scene",
+                                         "max",       "pick",       "seed",        "size",           "encoding",
+                                         "quality",   "drop-black", "black-share", "batch",          "resume",
+                                         "drop-blur", "journal",    "retry",       "blur-threshold", "drop-duplicates",
+                                         "dedup-all", "append",     "dry-run",     "jobs",           "duplicate-distance"};
     for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
         if (option_given(&program, others[i]))
             usage_error("--again takes all from the records: --%s says nothing to it", others[i]);
@@ -253,29 +231,43 @@ static int end_stream(Writer *w, const Totals *t, const Error *err)
     return status;
 }
 
-/* A JSON line on stdout; takes value. */
-static void print_line(const char *key, json_t *value)
+/* A JSON line on stdout; takes it. */
+static void print_line(json_t *line)
 {
-    json_t *line = json_pack("{s:o}", key, value);
     char *text = json_dumps(line, JSON_COMPACT | JSON_REAL_PRECISION(17));
     printf("%s\n", text);
     free(text);
     json_decref(line);
 }
 
+/* NULL without --journal. */
+static Journal *open_journal(void)
+{
+    Error err = {0};
+    Journal *journal = o.journal ? journal_open(&o, &err) : NULL;
+    if (o.journal && !journal)
+        die_status(err.status ? err.status : STATUS_FAILURE, "%s", err.text);
+    return journal;
+}
+
 static int dry_run(char **operands, int n)
 {
     Opener *opener = opener_new(&o, operands, n);
+    Journal *journal = open_journal();
     Sources *sources = sources_new(&o, opener);
     Source s;
     bool any = o.resume;
-    print_line("params", options_json(&program));
+    print_line(json_pack("{s:o}", "params", options_json(&program)));
     while (sources_next(sources, &s)) {
-        print_line("source", json_string(s.label));
+        json_t *line = json_pack("{s:s}", "source", s.label);
+        if (sources_changed(sources, journal, &s))
+            json_object_set_new(line, "changed", json_true());
+        print_line(line);
         source_release(&s);
         any = true;
     }
     sources_free(sources);
+    journal_close(journal);
     opener_free(opener);
     if (interrupted())
         return finish_stdout(STATUS_INTERRUPTED);
@@ -299,9 +291,7 @@ int main(int argc, char **argv)
     Error err = {0};
     Totals totals = {0};
     Opener *opener = opener_new(&o, operands, n);
-    Journal *journal = o.journal ? journal_open(&o, &err) : NULL;
-    if (o.journal && !journal)
-        die_status(err.status ? err.status : STATUS_FAILURE, "%s", err.text);
+    Journal *journal = open_journal();
     Sources *sources = sources_new(&o, opener);
     Heading heading = heading_make();
     Writer *w = o.append ? append_open(&o, journal, &heading, &totals) : writer_new(1, "stdout", (int)o.zstd);

@@ -314,6 +314,7 @@ static void take_digest(Work *w, const Input *in, Error *err)
 {
     if (!input_digest(&w->digest, in, err))
         gaps_add(&w->out->gaps, NAN, -1, err->text);
+    w->out->digest = w->digest;
 }
 
 static void blame_digest(VideoReport *r, const Error *err)

@@ -132,6 +132,8 @@ END
     exits 5 bash -c 'head -c -100 frames.vlrm | vlrm-extract --again - >again.vlrm'
     exits 2 vlrm-extract --again frames.vlrm --size 20
     says '--again takes all from the records: --size says nothing to it'
+    exits 2 vlrm-extract --again frames.vlrm --dry-run
+    says '--again takes all from the records: --dry-run says nothing to it'
     exits 2 vlrm-extract --again frames.vlrm a.mp4
     exits 1 vlrm-extract --again nowhere.vlrm
     says 'nowhere.vlrm'

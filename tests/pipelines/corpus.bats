@@ -150,6 +150,29 @@ corpus() {
     [ "$(stat -c %i%y shards/*)" = "$before" ]
 }
 
+@test "another file of the same name: status 6 and its name; one that was only touched is the same; members of shards too" {
+    tar -cf shard.tar -C 'vi deos' '{5}.mp4' '{6}.mp4'
+    tar -czf packed.tgz -C 'vi deos' '{4}.mp4'
+    corpus 'vi deos' shard.tar packed.tgz
+    touch 'vi deos/{1}.mp4' shard.tar packed.tgz
+    local before
+    before=$(stat -c %i%y shards/*)
+    exits 0 corpus 'vi deos' shard.tar packed.tgz
+    [ "$(stat -c %i%y shards/*)" = "$before" ]
+    cp 'vi deos/{3}.mp4' 'vi deos/{2}.mp4' # of another length
+    printf x | dd of='vi deos/{1}.mp4' conv=notrunc bs=1 seek=2000 status=none # of the same
+    mkdir other
+    cp 'vi deos/{5}.mp4' other
+    head -c "$(stat -c %s 'vi deos/{6}.mp4')" /dev/zero >'other/{6}.mp4'
+    tar -cf shard.tar -C other '{5}.mp4' '{6}.mp4'
+    exits 6 corpus 'vi deos' shard.tar packed.tgz
+    says 'changed sources (1): vi deos/{1}.mp4'
+    says 'changed sources (2): vi deos/{2}.mp4, shard.tar/{6}.mp4'
+    [ "$(stat -c %i%y shards/*)" = "$before" ]
+    exits 3 corpus --redo 'vi deos' shard.tar packed.tgz
+    exits 3 corpus 'vi deos' shard.tar packed.tgz
+}
+
 @test "other options behind --: status 6 and what differs; those of the machine are no others" {
     corpus 'vi deos'
     exits 6 corpus 'vi deos' -- --every 0.2 --max 3

@@ -25,6 +25,16 @@ setup() {
     says "rollout ended with status 1"
 }
 
+@test "a run whose policies cannot be listed is an error, not a run without new steps" {
+    permissions_bind
+    mkdir -p "$TMP/run"
+    mkdir -m 0 "$TMP/run/policy"
+    vlrm-extract "$ORACLE/f64/images" --limit 1 > "$TMP/frames.vlrm"
+    exits 1 ordinary "$vlrm" cron-eval --run "$TMP/run" --frames "$TMP/frames.vlrm" "${models[@]}" --greedy
+    says "$TMP/run/policy: cannot be read"
+    [ ! -e "$TMP/run/eval" ]
+}
+
 @test "every step once; history, plot and page; a fall is one line and 7" {
     "$vlrm" train --model "$ORACLE/blip2" --itm "$ORACLE/itm" --learning-rate 1e-3 --warmup-steps 1 --run "$TMP/run" --batch 15 "$ORACLE/f64/images" > "$TMP/metrics"
     vlrm-extract "$ORACLE/f64/images" > "$TMP/frames.vlrm"

@@ -48,3 +48,14 @@ eventually() {
         sleep 0.05
     done
 }
+
+# ordinary COMMAND...: as a user whom permissions bind, which root is only without these capabilities.
+ordinary() {
+    if [ "$(id -u)" = 0 ]; then setpriv --bounding-set=-dac_override,-dac_read_search -- "$@"; else "$@"; fi
+}
+
+# permissions_bind: skips the test, loudly, where they bind nobody.
+permissions_bind() {
+    mkdir -m 0 "$BATS_TEST_TMPDIR/closed"
+    no ordinary ls "$BATS_TEST_TMPDIR/closed" > /dev/null 2>&1 || skip "permissions bind nobody here: setpriv cannot drop root's capabilities"
+}

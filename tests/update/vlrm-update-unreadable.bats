@@ -10,16 +10,6 @@ setup() {
     cp -a "$TMP/run" "$TMP/good"
 }
 
-# ordinary COMMAND...: as a user whom permissions bind, which root is only without these capabilities.
-ordinary() {
-    if [ "$(id -u)" = 0 ]; then setpriv --bounding-set=-dac_override,-dac_read_search -- "$@"; else "$@"; fi
-}
-
-permissions_bind() {
-    mkdir -m 0 "$TMP/closed"
-    no ordinary ls "$TMP/closed" > /dev/null 2>&1 || skip "permissions bind nobody here: setpriv cannot drop root's capabilities"
-}
-
 # untouched: state, metrics and ids are as they were; the same command then goes on to the parameters of a run that nothing happened to.
 untouched() {
     diff -r "$TMP/good/state" "$TMP/run/state"
