@@ -163,7 +163,7 @@ I
     tried no vlrm-cat captions.zst
     tried no vlrm-cat --from=json "$oracle/f64/captions.jsonl"
     tried no vlrm-cat --save-images outputs/images --count frames.zst
-    [ -s outputs/images/*.jpg ]
+    [ "$(find outputs/images -name "*.jpg" -size +0 | wc -l)" = 1 ]
     tried no vlrm-cmp captions captions.zst
     tried no vlrm-diff rewarded <(vlrm-cat --zstd=3 rewarded)
     # what models are made of lies in many files, and pictures where records say: these read any
