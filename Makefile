@@ -56,7 +56,7 @@ endif
 %_avx512bf16.o: VARIANT_FLAGS += -mavx2 -mfma -mf16c -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512bf16
 %_amx.o: VARIANT_FLAGS += -mavx2 -mfma -mf16c -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512bf16 -mamx-tile -mamx-bf16
 
-LIB_SOURCES  := $(wildcard lib/*/*.c lib/tensor/cpu/*.c lib/tensor/cpu/plain/*.c)
+LIB_SOURCES  := $(wildcard lib/*/*.c lib/models/families/*/*.c lib/tensor/cpu/*.c lib/tensor/cpu/plain/*.c)
 LIB_SOURCES  += $(wildcard lib/tensor/cpu/$(if $(filter double,$(VARIANT)),absent,vec)/*.c)
 ifeq ($(VARIANT),cuda)
 ifeq ($(shell command -v $(NVCC)),)
@@ -73,7 +73,7 @@ LIBS         += $(CUDA_LIB:%=-L%) $(CUDA_LIB:%=-Wl,-rpath,%) -lcublas -lcublasLt
 endif
 ifeq ($(VARIANT),fuzz)
 LIB_SOURCES  := $(wildcard lib/base/*.c lib/stream/*.c lib/checkpoint/*.c lib/tensor/*.c lib/text/*.c lib/media/*.c lib/stage/*.c)
-LIB_SOURCES  += lib/models/config.c lib/models/bind.c lib/learn/lora.c lib/learn/parameters.c lib/learn/draw.c
+LIB_SOURCES  += $(wildcard lib/models/*.c lib/models/families/*/*.c) lib/learn/lora.c lib/learn/parameters.c lib/learn/draw.c
 endif
 MAINS        := $(wildcard src/*/vlrm-*.c world/vlrm-*.c)
 PROTOS       := $(wildcard src/*/*.proto)

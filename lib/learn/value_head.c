@@ -167,7 +167,7 @@ void value_head_free(ValueHead *h)
 static Tensor *residual_block(Tape *t, void *context, Tensor *x)
 {
     const HeadBlock *b = context;
-    return op_linear_add_inplace(t, x, op_gelu_inplace(t, op_linear(t, op_layernorm(t, x, &b->norm), &b->up)), &b->down);
+    return op_linear_add_inplace(t, x, op_gelu_inplace(t, op_linear(t, op_norm(t, x, &b->norm), &b->up)), &b->down);
 }
 
 Tensor *value_head_forward(Tape *t, const ValueHead *h, Tensor *x)

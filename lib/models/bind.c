@@ -203,6 +203,15 @@ void bind_norm(Binder *b, Norm *norm, size_t d, double eps, const char *name, ..
     free(text);
 }
 
+void bind_rmsnorm(Binder *b, Norm *norm, size_t d, double eps, const char *name, ...)
+{
+    char *text;
+    FORMAT_NAME(text, name);
+    norm->eps = eps;
+    bind_vector(b, &norm->gamma, 1, d, SHAPE(d), "%s.weight", text);
+    free(text);
+}
+
 static void bind_layers(Binder *b, Linear *const *layers, size_t n, size_t out, size_t in, bool has_bias, const char *name)
 {
     char *weight = xasprintf("%s.weight", name), *bias = xasprintf("%s.bias", name);

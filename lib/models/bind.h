@@ -76,6 +76,8 @@ void bind_fused(Binder *b, Linear *const *layers, size_t n, size_t out, size_t i
     PRINTF_LIKE(7, 8);
 /* NAME.weight and NAME.bias [d]. */
 void bind_norm(Binder *b, Norm *norm, size_t d, double eps, const char *name, ...) PRINTF_LIKE(5, 6);
+/* NAME.weight alone. */
+void bind_rmsnorm(Binder *b, Norm *norm, size_t d, double eps, const char *name, ...) PRINTF_LIKE(5, 6);
 
 Binding *binder_find(const Binder *b, const char *name); /* NULL if no such tensor is bound */
 BoundModule *binder_find_module(const Binder *b, const char *name);

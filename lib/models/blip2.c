@@ -17,7 +17,7 @@ static Captioner *new_over(const Blip2Config *config, Checkpoint *checkpoint, co
     vit_bind(&c->vit, &c->binder, &config->vision, VIT_EVA, "vision_model");
     qformer_bind(&c->qformer, &c->binder, &config->qformer, config->queries, false);
     bind_linear(&c->binder, &c->projection, config->text.hidden, config->qformer.hidden, true, "language_projection");
-    lm_bind(&c->lm, &c->binder, &c->config.text, "language_model.model.decoder");
+    lm_bind(&c->lm, &c->binder, &c->config.text, "language_model.model.decoder", NULL);
     return c;
 }
 

@@ -1,9 +1,15 @@
 /* The pre-norm transformer block; see block.h. */
 #include "models/block.h"
 
-static Tensor *activate(Tape *t, Activation activation, Tensor *x)
+/* What goes into fc2, of the normed rows x. */
+static Tensor *feed(Tape *t, const Block *b, Activation activation, const Tensor *x)
 {
-    return activation == ACTIVATION_RELU ? op_relu_inplace(t, x) : op_gelu_inplace(t, x);
+    if (activation == ACTIVATION_SWIGLU) {
+        Tensor *gate = op_linear(t, x, &b->gate);
+        return op_swiglu_inplace(t, gate, op_linear(t, x, &b->fc1));
+    }
+    Tensor *h = op_linear(t, x, &b->fc1);
+    return activation == ACTIVATION_RELU ? op_relu_inplace(t, h) : op_gelu_inplace(t, h);
 }
 
 /* x + out(a), then the feed-forward half. a: [rows, d], the attention's result; mark: behind x, before what led to a. */
@@ -12,13 +18,27 @@ static Tensor *finish(Tape *t, const Block *b, const BlockPass *pass, Tensor *x,
     Tensor *y = op_linear_add_inplace(t, x, a, &b->out);
     if (y == x) /* the attention's half left nothing else that is wanted */
         tape_release(t, mark);
-    Tensor *h = activate(t, pass->activation, op_linear(t, op_layernorm(t, y, &b->norm2), &b->fc1));
-    return op_linear_add_inplace(t, y, h, &b->fc2);
+    return op_linear_add_inplace(t, y, feed(t, b, pass->activation, op_norm(t, y, &b->norm2)), &b->fc2);
 }
 
 static Tensor *wanted(Tape *t, const BlockPass *pass, Tensor *x)
 {
     return pass->wanted ? op_gather(t, (const Tensor *const[]){x}, 1, pass->wanted, pass->n_wanted) : x;
+}
+
+/* Queries of the wanted rows, keys and values of all, of the normed rows h; turned where positions are rotary. */
+typedef struct Projected {
+    Tensor *q, *k, *v;
+} Projected;
+
+static Projected project(Tape *t, const Block *b, const BlockPass *pass, Tensor *h)
+{
+    Projected p = {.q = op_linear(t, wanted(t, pass, h), &b->q), .k = op_linear(t, h, &b->k), .v = op_linear(t, h, &b->v)};
+    if (pass->angles) {
+        p.q = op_rotate_inplace(t, p.q, wanted(t, pass, pass->angles));
+        p.k = op_rotate_inplace(t, p.k, pass->angles);
+    }
+    return p;
 }
 
 typedef struct BlockContext {
@@ -32,9 +52,9 @@ static Tensor *forward(Tape *t, void *context, Tensor *x)
     const Block *b = c->block;
     Tensor *residual = wanted(t, &c->pass, x);
     TapeMark mark = tape_mark(t);
-    Tensor *h = op_layernorm(t, x, &b->norm1);
-    Tensor *q = op_linear(t, wanted(t, &c->pass, h), &b->q), *k = op_linear(t, h, &b->k), *v = op_linear(t, h, &b->v);
-    Tensor *a = op_attention(t, q, k, v, c->pass.spans, c->pass.n_spans, c->pass.heads, c->pass.causal);
+    Tensor *h = op_norm(t, x, &b->norm1);
+    Projected p = project(t, b, &c->pass, h);
+    Tensor *a = op_attention(t, p.q, p.k, p.v, c->pass.spans, c->pass.n_spans, c->pass.heads, c->pass.causal);
     return finish(t, b, &c->pass, residual, a, mark);
 }
 
@@ -59,11 +79,11 @@ static Tensor *forward_cached(Tape *t, void *context, Tensor *x)
     const Kernels *kernels = tape_kernels(t);
     Tensor *residual = wanted(t, pass, x);
     TapeMark mark = tape_mark(t);
-    Tensor *h = op_layernorm(t, x, &b->norm1);
-    Tensor *q = op_linear(t, wanted(t, pass, h), &b->q), *k = op_linear(t, h, &b->k), *v = op_linear(t, h, &b->v);
-    kernels->scatter(c->cache_k->data, k->data, c->at, k->rows, k->cols);
-    kernels->scatter(c->cache_v->data, v->data, c->at, v->rows, v->cols);
-    Tensor *a = op_attention(t, q, c->cache_k, c->cache_v, pass->spans, pass->n_spans, pass->heads, true);
+    Tensor *h = op_norm(t, x, &b->norm1);
+    Projected p = project(t, b, pass, h);
+    kernels->scatter(c->cache_k->data, p.k->data, c->at, p.k->rows, p.k->cols);
+    kernels->scatter(c->cache_v->data, p.v->data, c->at, p.v->rows, p.v->cols);
+    Tensor *a = op_attention(t, p.q, c->cache_k, c->cache_v, pass->spans, pass->n_spans, pass->heads, true);
     return finish(t, b, pass, residual, a, mark);
 }
 

@@ -1,18 +1,20 @@
 /*
- * The pre-norm transformer block that EVA's ViT, CLIP's two towers and OPT share:
+ * The pre-norm transformer block that EVA's ViT, CLIP's two towers and the language models share:
  *
  *   x += out(attention(q, k, v of norm1 x));  x += fc2(activation(fc1(norm2 x)))
+ *
+ * SwiGLU has two layers up: fc2(silu(gate(norm2 x)) fc1(norm2 x)). k and v may have fewer heads than q (op_attention).
  */
 #ifndef MODELS_BLOCK_H
 #define MODELS_BLOCK_H
 
 #include "tensor/ops.h"
 
-typedef enum Activation { ACTIVATION_GELU, ACTIVATION_RELU } Activation;
+typedef enum Activation { ACTIVATION_GELU, ACTIVATION_RELU, ACTIVATION_SWIGLU } Activation;
 
 typedef struct Block {
     Norm norm1, norm2;
-    Linear q, k, v, out, fc1, fc2;
+    Linear q, k, v, out, fc1, fc2, gate; /* gate: with SwiGLU alone */
 } Block;
 
 /* What is the same for every block of one forward pass. Lives on the tape while it records. */
@@ -21,6 +23,7 @@ typedef struct BlockPass {
     size_t n_spans, heads;
     bool causal;
     Activation activation;
+    Tensor *angles;       /* of x's rows, as op_rotate_inplace reads them; NULL without rotary positions */
     const RowRef *wanted; /* borrowed likewise: rows of x (source 0) whose results are wanted, NULL for all; the others give */
     size_t n_wanted;      /* but keys and values. Spans count queries among these */
 } BlockPass;

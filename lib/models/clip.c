@@ -136,5 +136,5 @@ Tensor *clip_texts(Tape *t, const Clip *c, const ClipText *texts, size_t n)
     x = op_gather(t, &all, 1, eot, n);
     free(eot);
     free(ids);
-    return op_normalise(t, op_linear(t, op_layernorm(t, x, &c->norm), &c->text_projection));
+    return op_normalise(t, op_linear(t, op_norm(t, x, &c->norm), &c->text_projection));
 }

@@ -1,11 +1,11 @@
 /*
- * config.json of the three model families, with the defaults of Hugging Face's configuration classes for fields that a file
- * leaves out. What these models never use (quick_gelu, post-norm OPT, projections inside OPT) is refused by name, not ignored.
+ * config.json of the models, with the defaults of Hugging Face's configuration classes for fields that a file leaves out. What
+ * is not supported (post-norm OPT, projections inside OPT, an unknown language model) is refused by name, not ignored.
  */
 #ifndef MODELS_CONFIG_H
 #define MODELS_CONFIG_H
 
-#include "base/base.h"
+#include "models/block.h"
 
 typedef struct VisionConfig { /* of the EVA encoder in BLIP-2, or of CLIP's */
     size_t hidden, layers, heads, mlp, image, patch;
@@ -20,8 +20,24 @@ typedef struct QformerConfig {
     bool text_input;
 } QformerConfig;
 
+/* How rotary positions turn: pair i of a head by position * theta^(-2i / head_dim), scaled once. */
+typedef struct RopeConfig {
+    double theta; /* 0: positions are learned, a table */
+    enum { ROPE_PLAIN, ROPE_LINEAR, ROPE_LLAMA3 } scaling;
+    double factor, low, high; /* low, high and original: llama3's */
+    size_t original;          /* positions trained with */
+} RopeConfig;
+
+/* A language model: what families differ in (language.h). */
 typedef struct LmConfig {
+    const struct LanguageFamily *family;
     size_t hidden, layers, heads, ffn, positions, vocabulary;
+    size_t kv_heads, head_dim; /* of keys and values; heads * head_dim need not be hidden */
+    Activation activation;
+    double eps; /* of every norm */
+    RopeConfig rope;
+    bool tied; /* the head is the embedding's matrix */
+    bool qkv_bias, out_bias, mlp_bias;
     int32_t bos, eos, pad;
 } LmConfig;
 
@@ -50,7 +66,7 @@ typedef struct ClipConfig {
 /* FOLDER/config.json (and generation_config.json). */
 MUST_USE bool blip2_config_read(Blip2Config *out, const char *folder, Error *err);
 MUST_USE bool clip_config_read(ClipConfig *out, const char *folder, Error *err);
-/* Of an OPT folder or of the language model inside a BLIP-2 folder (*inside). */
+/* Of a language model's own folder or of the one inside another model's (*inside). */
 MUST_USE bool lm_config_read(LmConfig *out, bool *inside, const char *folder, Error *err);
 
 #endif

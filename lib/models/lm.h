@@ -1,9 +1,9 @@
 /*
- * OPT (Zhang et al. 2022), as a language model alone and behind an image prefix: teacher-forced over ragged sequences for
- * log-probabilities and learning, and with a cache of keys and values for decoding. models.md section 3.6.
+ * A language model, as its configuration says (config.h): OPT (Zhang et al. 2022), LLaMa (Touvron et al. 2023) and their like.
+ * Alone and behind an image prefix: teacher-forced over ragged sequences for log-probabilities and learning, and with a cache of
+ * keys and values for decoding. models.md section 3.6.
  *
- * A sequence is [prefix rows] BOS t_1 .. t_n; positions count from 0 with the first row, prefix included (row p + 2 of the
- * table).
+ * A sequence is [prefix rows] BOS t_1 .. t_n; positions count from 0 with the first row, prefix included.
  */
 #ifndef MODELS_LM_H
 #define MODELS_LM_H
@@ -14,29 +14,18 @@
 
 typedef struct Lm {
     LmConfig config;
-    Tensor tokens;    /* [vocabulary, hidden]: embedding, and the logits' matrix (tied) */
-    Tensor positions; /* [positions + 2, hidden] */
-    Block *blocks;    /* owned */
-    Norm norm;        /* after the last block */
-    Linear head;      /* tokens again, as a layer without bias */
+    Tensor tokens;           /* [vocabulary, hidden]: embedding */
+    Tensor positions;        /* [positions + position_offset, hidden]; empty with rotary positions */
+    int32_t position_offset; /* of its rows: row p + offset is position p's */
+    double *frequencies;     /* owned, [head_dim / 2]: how fast rotary positions turn; NULL with learned ones */
+    Block *blocks;           /* owned */
+    Norm norm;               /* after the last block */
+    Linear head;             /* logits; tied: tokens again. Without bias */
 } Lm;
 
-/* Binds `prefix`.* ("language_model.model.decoder", "model.decoder"). lm_head is ignored: it is tied. */
-void lm_bind(Lm *m, Binder *b, const LmConfig *config, const char *prefix);
+/* Binds what lies below `body` ("language_model.model.decoder", "model") and, unless the head is tied, HEAD.weight. */
+void lm_bind(Lm *m, Binder *b, const LmConfig *config, const char *body, const char *head);
 void lm_release(Lm *m);
-
-/* A language model from its own folder, or the one inside a BLIP-2 folder. */
-typedef struct LanguageModel {
-    Checkpoint *checkpoint; /* owned; NULL if lent */
-    Binder binder;
-    Lm lm;
-} LanguageModel;
-
-LanguageModel *language_model_open(const char *folder, const Kernels *kernels, Error *err); /* NULL with err set */
-void language_model_free(LanguageModel *m);
-
-/* Digest of its tensors; of a BLIP-2 folder those of the language model alone. */
-uint64_t language_model_digest(const LanguageModel *m);
 
 /* One caption under teacher forcing. Neighbours share the work on the rows they begin with: the same prefix rows, equal tokens.
  */

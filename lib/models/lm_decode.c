@@ -2,13 +2,14 @@
 #include "models/lm.h"
 
 #include <stdlib.h>
+#include <string.h>
 
-#include "models/lm_layout.h"
+#include "models/lm_place.h"
 
 KvCache *kv_cache_new(const Kernels *kernels, const Lm *m, size_t rows)
 {
     KvCache *c = xcalloc(1, sizeof *c);
-    *c = (KvCache){.kernels = kernels, .layers = m->config.layers, .rows = rows, .cols = m->config.hidden};
+    *c = (KvCache){.kernels = kernels, .layers = m->config.layers, .rows = rows, .cols = m->config.kv_heads * m->config.head_dim};
     c->k = xcalloc(c->layers, sizeof *c->k);
     c->v = xcalloc(c->layers, sizeof *c->v);
     const size_t bytes = rows * c->cols * sizeof(real);
@@ -34,7 +35,7 @@ void kv_cache_free(KvCache *c)
 
 size_t kv_cache_bytes(const Lm *m, size_t rows)
 {
-    return 2 * m->config.layers * rows * m->config.hidden * sizeof(real);
+    return 2 * m->config.layers * rows * m->config.kv_heads * m->config.head_dim * sizeof(real);
 }
 
 void kv_cache_reserve(const KvCache *c, Tape *t, size_t n)
@@ -72,10 +73,7 @@ void kv_cache_move(KvCache *c, Tape *t, const size_t *dst, const size_t *src, si
 
 Tensor *lm_embed(Tape *t, const Lm *m, const int32_t *ids, const int32_t *positions, size_t n)
 {
-    int32_t *rows = tape_alloc(t, n * sizeof *rows);
-    for (size_t i = 0; i < n; i++)
-        rows[i] = positions[i] + OPT_POSITION_OFFSET;
-    return op_add(t, op_embed(t, &m->tokens, ids, n), op_embed(t, &m->positions, rows, n));
+    return lm_place(t, m, op_embed(t, &m->tokens, ids, n), positions);
 }
 
 Tensor *lm_prompts(Tape *t, const Lm *m, const Tensor *prefixes, size_t n_prefix, size_t n)
@@ -88,11 +86,11 @@ Tensor *lm_prompts(Tape *t, const Lm *m, const Tensor *prefixes, size_t n_prefix
     for (size_t i = 0; i < n * each; i++) {
         size_t prompt = i / each, row = i % each;
         refs[i] = row < n_prefix ? (RowRef){0, (uint32_t)(prompt * n_prefix + row)} : (RowRef){1, 0};
-        positions[i] = (int32_t)row + OPT_POSITION_OFFSET;
+        positions[i] = (int32_t)row;
     }
     const Tensor *bos = op_embed(t, &m->tokens, &m->config.bos, 1);
-    const Tensor *x = op_gather(t, (const Tensor *const[]){n_prefix ? prefixes : bos, bos}, 2, refs, n * each);
-    return op_add(t, x, op_embed(t, &m->positions, positions, n * each));
+    Tensor *x = op_gather(t, (const Tensor *const[]){n_prefix ? prefixes : bos, bos}, 2, refs, n * each);
+    return lm_place(t, m, x, positions);
 }
 
 /* Of the last layer only the last row of each span is wanted: queries are counted among those. */
@@ -111,11 +109,21 @@ static void want_last_rows(Tape *t, BlockPass *pass)
     pass->n_wanted = pass->n_spans;
 }
 
+/* Where the spans' rows are in their sequences: the last query is the last key. */
+static int32_t *positions_of(Tape *t, const Span *spans, size_t n_spans, size_t rows)
+{
+    int32_t *positions = tape_alloc(t, rows * sizeof *positions);
+    memset(positions, 0, rows * sizeof *positions);
+    for (size_t i = 0; i < n_spans; i++)
+        for (size_t j = 0; j < spans[i].nq; j++)
+            positions[spans[i].q + j] = (int32_t)(spans[i].n_prefix + spans[i].nk - spans[i].nq + j);
+    return positions;
+}
+
 Tensor *lm_advance(Tape *t, const Lm *m, KvCache *c, Tensor *x, const size_t *at, const Span *spans, size_t n_spans)
 {
     const size_t rows = x->rows;
-    BlockPass pass = {
-        .spans = spans, .n_spans = n_spans, .heads = m->config.heads, .causal = true, .activation = ACTIVATION_RELU};
+    BlockPass pass = lm_pass(t, m, spans, n_spans, positions_of(t, spans, n_spans, rows), rows);
     for (size_t i = 0; i < rows; i++)
         if (at[i] >= c->rows)
             bug("cache row %zu of %zu", at[i], c->rows);
@@ -132,7 +140,7 @@ Tensor *lm_advance(Tape *t, const Lm *m, KvCache *c, Tensor *x, const size_t *at
 Tensor *lm_logits(Tape *t, const Lm *m, const Tensor *x)
 {
     tape_step(t, true);
-    Tensor *logits = op_linear(t, op_layernorm(t, x, &m->norm), &m->head);
+    Tensor *logits = op_linear(t, op_norm(t, x, &m->norm), &m->head);
     tape_step(t, false);
     return logits;
 }

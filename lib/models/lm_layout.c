@@ -43,7 +43,7 @@ static void lay_own_row(LmLayout *l, const LmSequence *s, size_t j, int32_t bos)
 {
     l->refs[l->rows] = (RowRef){1, (uint32_t)l->n_ids};
     l->ids[l->n_ids++] = j == 0 ? bos : s->tokens[j - 1];
-    l->positions[l->rows++] = (int32_t)(s->n_prefix + j) + OPT_POSITION_OFFSET;
+    l->positions[l->rows++] = (int32_t)(s->n_prefix + j);
 }
 
 /* What the sequences of a run begin with. */
@@ -54,7 +54,7 @@ static void lay_shared(LmLayout *l, const LmSequence *s, size_t shared, int32_t 
     l->spans[l->n_spans++] = (Span){.q = l->rows, .nq = shared, .k = l->rows, .nk = shared};
     for (size_t j = 0; j < s->n_prefix; j++) {
         l->refs[l->rows] = (RowRef){0, (uint32_t)(s->prefix + j)};
-        l->positions[l->rows++] = (int32_t)j + OPT_POSITION_OFFSET;
+        l->positions[l->rows++] = (int32_t)j;
     }
     for (size_t j = s->n_prefix; j < shared; j++)
         lay_own_row(l, s, j - s->n_prefix, bos);

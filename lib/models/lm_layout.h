@@ -15,8 +15,6 @@
 
 #include "models/lm.h"
 
-enum { OPT_POSITION_OFFSET = 2 }; /* OPT's table of positions begins with two rows that nobody uses */
-
 /* Spans and `own` are on the tape, which needs them until the backward pass; the other arrays are on the heap. */
 typedef struct LmLayout {
     size_t rows, own_rows, n_ids, n_spans, n_own_spans;

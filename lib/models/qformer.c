@@ -86,7 +86,7 @@ static Tensor *attend(Tape *t, const QformerAttention *a, Tensor *x, const Tenso
                       size_t n, size_t heads)
 {
     Tensor *h = op_attention(t, op_linear(t, x, &a->query), k, v, spans, n, heads, false);
-    return op_layernorm(t, op_linear_add_inplace(t, x, h, &a->dense), &a->norm);
+    return op_norm(t, op_linear_add_inplace(t, x, h, &a->dense), &a->norm);
 }
 
 static Tensor *self_attend(Tape *t, const QformerAttention *a, Tensor *x, const Span *spans, size_t n, size_t heads)
@@ -97,7 +97,7 @@ static Tensor *self_attend(Tape *t, const QformerAttention *a, Tensor *x, const 
 static Tensor *feed_forward(Tape *t, const QformerFfn *f, Tensor *x)
 {
     Tensor *h = op_gelu_inplace(t, op_linear(t, x, &f->up));
-    return op_layernorm(t, op_linear_add_inplace(t, x, h, &f->down), &f->norm);
+    return op_norm(t, op_linear_add_inplace(t, x, h, &f->down), &f->norm);
 }
 
 /* Cross-attention (where layer i has it) and feed-forward of the query rows [n * queries, hidden]; set j reads image image[j]. */
@@ -139,7 +139,7 @@ Tensor *qformer_queries(Tape *t, const Qformer *q, const QformerMemory *memory)
         cross[i] = (Span){.q = i * nq, .nq = nq, .k = i * memory->rows, .nk = memory->rows};
     }
     /* The norm first: it is the same for every image. */
-    const Tensor *query = op_layernorm(t, &q->query, &q->norm);
+    const Tensor *query = op_norm(t, &q->query, &q->norm);
     Tensor *x = op_gather(t, &query, 1, refs, n * nq);
     for (size_t i = 0; i < q->config.layers; i++) {
         QueryLayer *l = tape_alloc(t, sizeof *l);
@@ -213,7 +213,7 @@ static Tensor *embed_pairs(Tape *t, const Qformer *q, const PairLayout *l)
 {
     Tensor *text =
         op_add(t, op_embed(t, &q->word_table, l->ids, l->text_rows), op_embed(t, &q->position_table, l->positions, l->text_rows));
-    const Tensor *sources[] = {op_layernorm(t, &q->query, &q->norm), op_layernorm(t, text, &q->norm)};
+    const Tensor *sources[] = {op_norm(t, &q->query, &q->norm), op_norm(t, text, &q->norm)};
     RowRef *refs = xmalloc(l->rows * sizeof *refs);
     for (size_t i = 0; i < l->rows; i++) {
         refs[i] = l->join[i];
@@ -287,7 +287,7 @@ Tensor *qformer_texts(Tape *t, const Qformer *q, const QformerText *texts, size_
         }
     }
     Tensor *x = op_add(t, op_embed(t, &q->word_table, ids, rows), op_embed(t, &q->position_table, positions, rows));
-    x = op_layernorm(t, x, &q->norm);
+    x = op_norm(t, x, &q->norm);
     for (size_t i = 0; i < q->config.layers; i++)
         x = feed_forward(t, &q->layers[i].ffn_text, self_attend(t, &q->layers[i].self, x, self, n, q->config.heads));
     const Tensor *all = x;

@@ -134,7 +134,7 @@ Tensor *vit_blocks(Tape *t, const Vit *v, const float *pixels, size_t n)
     const size_t rows = vit_rows(v);
     Tensor *x = embed(t, v, pixels, n);
     if (v->flavour == VIT_CLIP)
-        x = op_layernorm(t, x, &v->before);
+        x = op_norm(t, x, &v->before);
     Span *spans = tape_alloc(t, n * sizeof *spans);
     for (size_t i = 0; i < n; i++)
         spans[i] = (Span){.q = i * rows, .nq = rows, .k = i * rows, .nk = rows};
@@ -146,7 +146,7 @@ Tensor *vit_blocks(Tape *t, const Vit *v, const float *pixels, size_t n)
 
 Tensor *vit_norm(Tape *t, const Vit *v, const Tensor *x)
 {
-    return op_layernorm(t, x, &v->after);
+    return op_norm(t, x, &v->after);
 }
 
 uint64_t vit_digest(const Checkpoint *c)

@@ -91,11 +91,25 @@ typedef struct Kernels {
     void (*layernorm_backward)(real *dx, real *dgamma, real *dbeta, const real *dy, const real *x, const real *mean,
                                const real *rstd, const real *gamma, size_t rows, size_t cols);
 
+    /* y = x * rstd * gamma by rows, rstd = 1 / sqrt(mean of x^2 + eps) (sums in double); rstd [rows] is written. */
+    void (*rmsnorm)(real *y, real *rstd, const real *x, const real *gamma, double eps, size_t rows, size_t cols);
+    void (*rmsnorm_backward)(real *dx, real *dgamma, const real *dy, const real *x, const real *rstd, const real *gamma,
+                             size_t rows, size_t cols);
+
     /* gelu(x) = x/2 (1 + erf(x / sqrt 2)); relu. y may be x. */
     void (*gelu)(real *y, const real *x, size_t n);
     void (*gelu_backward)(real *dx, const real *dy, const real *x, size_t n);
     void (*relu)(real *y, const real *x, size_t n);
     void (*relu_backward)(real *dy, const real *y, size_t n); /* in place: dy becomes dx; y: the output */
+
+    /* y = silu(gate) up, silu(x) = x / (1 + e^-x); y may be gate. backward adds. */
+    void (*swiglu)(real *y, const real *gate, const real *up, size_t n);
+    void (*swiglu_backward)(real *dgate, real *dup, const real *dy, const real *gate, const real *up, size_t n);
+    /*
+     * In place: turns the heads of each row, halves a and b of `dim` values, to (a cos - b sin, b cos + a sin); angles [rows,
+     * dim]: of a row dim / 2 cosines, then as many sines. back: the other way, which is its gradient.
+     */
+    void (*rotate)(real *x, const real *angles, bool back, size_t rows, size_t heads, size_t dim);
 
     void (*add)(real *y, const real *a, const real *b, size_t n); /* y = a + b; y may be a or b */
     void (*axpy)(real *y, double alpha, const real *x, size_t n); /* y += alpha x */

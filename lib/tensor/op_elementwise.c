@@ -1,4 +1,4 @@
-/* Elementwise ops: gelu, relu, add. */
+/* Elementwise ops: gelu, relu, add, SwiGLU, rotary positions. */
 #include "tensor/op.h"
 
 typedef struct ElementNode {
@@ -62,4 +62,53 @@ Tensor *op_add(Tape *t, const Tensor *a, const Tensor *b)
     tape_kernels(t)->add(y->data, a->data, b->data, tensor_size(a));
     element_node(t, add_backward, a, b, y);
     return y;
+}
+
+static void swiglu_backward(Tape *t, void *context)
+{
+    const ElementNode *n = context;
+    tape_kernels(t)->swiglu_backward(n->a->grad, n->b->grad, n->y->grad, n->a->data, n->b->data, tensor_size(n->y));
+}
+
+Tensor *op_swiglu_inplace(Tape *t, Tensor *gate, const Tensor *up)
+{
+    op_expect_real("swiglu", gate);
+    op_expect_real("swiglu", up);
+    op_expect("swiglu", "rows of up", up->rows, gate->rows);
+    op_expect("swiglu", "columns of up", up->cols, gate->cols);
+    bool leads = has_grad(gate) || has_grad(up);
+    Tensor *y = leads || !op_may_overwrite(t, gate) ? tape_tensor(t, gate->rows, gate->cols, leads) : gate;
+    tape_kernels(t)->swiglu(y->data, gate->data, up->data, tensor_size(gate));
+    element_node(t, swiglu_backward, gate, up, y);
+    return y;
+}
+
+typedef struct RotateNode {
+    const Tensor *x, *angles;
+} RotateNode;
+
+static void rotate(Tape *t, real *x, const Tensor *of, const Tensor *angles, bool back)
+{
+    tape_kernels(t)->rotate(x, angles->data, back, of->rows, of->cols / angles->cols, angles->cols);
+}
+
+static void rotate_backward(Tape *t, void *context)
+{
+    const RotateNode *n = context;
+    rotate(t, n->x->grad, n->x, n->angles, true);
+}
+
+Tensor *op_rotate_inplace(Tape *t, Tensor *x, const Tensor *angles)
+{
+    op_expect_real("rotate", x);
+    op_expect("rotate", "rows of angles", angles->rows, x->rows);
+    if (angles->cols == 0 || angles->cols % 2 != 0 || x->cols % angles->cols != 0)
+        bug("rotate: %zu columns are not heads of %zu values, an even number", x->cols, angles->cols);
+    rotate(t, x->data, x, angles, false);
+    if (has_grad(x) && tape_recording(t)) {
+        RotateNode *n = tape_alloc(t, sizeof *n);
+        *n = (RotateNode){x, angles};
+        tape_node(t, rotate_backward, n);
+    }
+    return x;
 }

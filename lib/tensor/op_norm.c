@@ -1,10 +1,13 @@
-/* Row-wise normalisation: layer norm (Ba et al. 2016, https://arxiv.org/abs/1607.06450) and unit length. */
+/*
+ * Row-wise normalisation: layer norm (Ba et al. 2016, https://arxiv.org/abs/1607.06450), RMS norm (Zhang and Sennrich 2019,
+ * https://arxiv.org/abs/1910.07467) and unit length.
+ */
 #include "tensor/op.h"
 
 typedef struct NormNode {
     const Tensor *x, *y;
-    const Norm *norm;          /* layer norm only */
-    const Tensor *mean, *rstd; /* [rows, 1]; unit length keeps |x| in rstd */
+    const Norm *norm;          /* NULL for unit length */
+    const Tensor *mean, *rstd; /* [rows, 1]; unit length keeps |x| in rstd, an RMS norm has no mean */
 } NormNode;
 
 static void layernorm_backward(Tape *t, void *context)
@@ -14,20 +17,32 @@ static void layernorm_backward(Tape *t, void *context)
                                         n->mean->data, n->rstd->data, n->norm->gamma.data, n->x->rows, n->x->cols);
 }
 
-Tensor *op_layernorm(Tape *t, const Tensor *x, const Norm *norm)
+static void rmsnorm_backward(Tape *t, void *context)
 {
-    op_expect_real("layernorm", x);
-    op_expect("layernorm", "size of gamma", tensor_size(&norm->gamma), x->cols);
-    op_expect("layernorm", "size of beta", tensor_size(&norm->beta), x->cols);
+    const NormNode *n = context;
+    tape_kernels(t)->rmsnorm_backward(n->x->grad, n->norm->gamma.grad, n->y->grad, n->x->data, n->rstd->data, n->norm->gamma.data,
+                                      n->x->rows, n->x->cols);
+}
+
+Tensor *op_norm(Tape *t, const Tensor *x, const Norm *norm)
+{
+    const bool rms = tensor_size(&norm->beta) == 0;
+    op_expect_real("norm", x);
+    op_expect("norm", "size of gamma", tensor_size(&norm->gamma), x->cols);
+    if (!rms)
+        op_expect("norm", "size of beta", tensor_size(&norm->beta), x->cols);
     bool leads = has_grad(x) || has_grad(&norm->gamma) || has_grad(&norm->beta);
     Tensor *y = tape_tensor(t, x->rows, x->cols, leads);
-    const Tensor *mean = tape_tensor(t, x->rows, 1, false), *rstd = tape_tensor(t, x->rows, 1, false);
-    tape_kernels(t)->layernorm(y->data, mean->data, rstd->data, x->data, norm->gamma.data, norm->beta.data, norm->eps, x->rows,
-                               x->cols);
+    const Tensor *mean = rms ? NULL : tape_tensor(t, x->rows, 1, false), *rstd = tape_tensor(t, x->rows, 1, false);
+    const Kernels *k = tape_kernels(t);
+    if (rms)
+        k->rmsnorm(y->data, rstd->data, x->data, norm->gamma.data, norm->eps, x->rows, x->cols);
+    else
+        k->layernorm(y->data, mean->data, rstd->data, x->data, norm->gamma.data, norm->beta.data, norm->eps, x->rows, x->cols);
     if (leads && tape_recording(t)) {
         NormNode *n = tape_alloc(t, sizeof *n);
         *n = (NormNode){x, y, norm, mean, rstd};
-        tape_node(t, layernorm_backward, n);
+        tape_node(t, rms ? rmsnorm_backward : layernorm_backward, n);
     }
     return y;
 }

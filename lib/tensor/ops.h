@@ -26,8 +26,9 @@ typedef struct Linear {
     Lora *lora[N_ADAPTERS]; /* borrowed; NULL where there is none */
 } Linear;
 
+/* A layer norm, or an RMS norm (Zhang and Sennrich 2019), which subtracts no mean and has no beta. */
 typedef struct Norm {
-    Tensor gamma, beta; /* [1, d], real */
+    Tensor gamma, beta; /* [1, d], real; an empty beta: an RMS norm */
     double eps;
 } Norm;
 
@@ -51,8 +52,8 @@ Tensor *op_linear(Tape *t, const Tensor *x, const Linear *layer);
  */
 Tensor *op_linear_add_inplace(Tape *t, Tensor *residual, const Tensor *x, const Linear *layer);
 
-/* Row-wise layer normalisation (Ba et al. 2016). */
-Tensor *op_layernorm(Tape *t, const Tensor *x, const Norm *norm);
+/* Row-wise normalisation: layer norm (Ba et al. 2016), or RMS norm where the norm has no beta. */
+Tensor *op_norm(Tape *t, const Tensor *x, const Norm *norm);
 
 /* erf form. Nobody else reads x later: not recorded, x is overwritten and returned. */
 Tensor *op_gelu_inplace(Tape *t, Tensor *x);
@@ -60,9 +61,19 @@ Tensor *op_gelu_inplace(Tape *t, Tensor *x);
 Tensor *op_relu_inplace(Tape *t, Tensor *x);
 Tensor *op_add(Tape *t, const Tensor *a, const Tensor *b);
 
+/* silu(gate) up (Shazeer 2020). Nobody else reads gate later: not recorded, gate is overwritten and returned. */
+Tensor *op_swiglu_inplace(Tape *t, Tensor *gate, const Tensor *up);
+
+/*
+ * Rotary positions (Su et al. 2021), as Hugging Face's LLaMa lays heads out: of each head of x [rows, heads * dim] the halves
+ * turn together. angles [rows, dim], without a gradient: dim / 2 cosines, then as many sines. In place, as op_relu_inplace.
+ */
+Tensor *op_rotate_inplace(Tape *t, Tensor *x, const Tensor *angles);
+
 /*
  * Multi-head attention over ragged sequences: q [.., d]; k, v [.., d]; out like q. Scale: head dimension ^ -0.5. Rows of q in no
- * span give zeros; rows of q are in at most one span, rows of k and v may be in several.
+ * span give zeros; rows of q are in at most one span, rows of k and v may be in several. Where k and v have fewer columns, they
+ * have fewer heads, and each serves as many neighbouring heads of q (grouped queries, Ainslie et al. 2023).
  */
 Tensor *op_attention(Tape *t, const Tensor *q, const Tensor *k, const Tensor *v, const Span *spans, size_t n_spans, size_t heads,
                      bool causal);

@@ -8,7 +8,7 @@
 #define REWARD_SCORERS_H
 
 #include "base/hash.h"
-#include "models/lm.h"
+#include "models/language.h"
 #include "reward/caption.h"
 #include "stage/scorer.h"
 

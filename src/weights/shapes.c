@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 
 #include "base/json_file.h"
+#include "models/language.h"
 
 #include "weights/weights.h"
 
@@ -127,15 +128,8 @@ static ModelShape shape_of(const SizeRow *r)
                                       .vocabulary = itm ? 30523 : 30522,
                                       .positions = 512,
                                       .text_input = itm};
-    s.blip2.text = (LmConfig){.hidden = r->text[0],
-                              .layers = r->text[1],
-                              .heads = r->text[2],
-                              .ffn = r->text[3],
-                              .positions = r->text[0] >= 768 ? 2048 : 256,
-                              .vocabulary = 50304,
-                              .bos = 2,
-                              .eos = 50118,
-                              .pad = 1};
+    s.blip2.text = opt_config(r->text[0], r->text[1], r->text[2], r->text[3], r->text[0] >= 768 ? 2048 : 256, 50304);
+    s.blip2.text.eos = 50118;
     s.clip = (ClipConfig){.vision = vision_of(r, 1e-5), .projection = r->projection};
     s.clip.text = (ClipTextConfig){.hidden = r->text[0],
                                    .layers = r->text[1],

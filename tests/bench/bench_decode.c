@@ -13,6 +13,8 @@
 #include "base/clock.h"
 #include "base/pool.h"
 #include "decode/decode.h"
+#include "models/language.h"
+#include "models/language.h"
 #include "tests/bench/median.h"
 
 enum { LAYERS = 4, HIDDEN = 2560, FFN = 4 * HIDDEN, VOCABULARY = 50272, PREFIX = 32, FEW = 4, MANY = 20, MAX_ROUNDS = 99 };
@@ -74,11 +76,12 @@ static Norm norm(void)
 static void model_init(Lm *o, Block *blocks, DType type)
 {
     used = 0;
-    *o = (Lm){.config = {HIDDEN, LAYERS, 32, FFN, 2048, VOCABULARY, 2, 2, 1}, .blocks = blocks, .norm = norm()};
+    *o = (Lm){.config = opt_config(HIDDEN, LAYERS, 32, FFN, 2048, VOCABULARY), .blocks = blocks, .norm = norm()};
+    o->position_offset = 2;
     for (int i = 0; i < LAYERS; i++) {
         Linear q = linear(type, HIDDEN, HIDDEN), k = linear(type, HIDDEN, HIDDEN), v = linear(type, HIDDEN, HIDDEN);
         Linear out = linear(type, HIDDEN, HIDDEN), fc1 = linear(type, FFN, HIDDEN), fc2 = linear(type, HIDDEN, FFN);
-        blocks[i] = (Block){norm(), norm(), q, k, v, out, fc1, fc2};
+        blocks[i] = (Block){norm(), norm(), q, k, v, out, fc1, fc2, .gate = {.lora = {NULL}}};
     }
     o->tokens = weights(type, VOCABULARY, HIDDEN);
     o->head = (Linear){.weight = o->tokens};

@@ -31,7 +31,7 @@ static void read_configs(const char *folder)
         check_vision(&blip2.vision);
     if (ok[1])
         check_vision(&clip.vision);
-    if (ok[2] && (!opt.heads || opt.hidden % opt.heads || (size_t)opt.bos >= opt.vocabulary))
+    if (ok[2] && (!opt.heads || opt.heads % opt.kv_heads || !opt.head_dim || (size_t)opt.bos >= opt.vocabulary))
         abort();
     for (int i = 0; i < 3; i++)
         if (ok[i] == (e[i].text[0] != 0))

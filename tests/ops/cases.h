@@ -177,7 +177,7 @@ static Tensor *layernorm_sized(Tape *t, World *w, size_t rows, size_t cols)
 {
     Tensor *x = leaf(w, rows, cols), *gamma = leaf(w, 1, cols), *beta = leaf(w, 1, cols);
     w->norm[0] = (Norm){*gamma, *beta, 1e-5};
-    return op_layernorm(t, x, &w->norm[0]);
+    return op_norm(t, x, &w->norm[0]);
 }
 
 static Tensor *layernorm_odd(Tape *t, World *w)
@@ -195,7 +195,31 @@ static Tensor *layernorm_frozen(Tape *t, World *w)
     Tensor *x = leaf(w, 3, 65);
     Tensor *gamma = frozen(w, 1, 65, DTYPE_REAL), *beta = frozen(w, 1, 65, DTYPE_REAL);
     w->norm[0] = (Norm){*gamma, *beta, 1e-12};
-    return op_layernorm(t, x, &w->norm[0]);
+    return op_norm(t, x, &w->norm[0]);
+}
+
+static Tensor *rmsnorm_sized(Tape *t, World *w, size_t rows, size_t cols)
+{
+    Tensor *x = leaf(w, rows, cols), *gamma = leaf(w, 1, cols);
+    w->norm[0] = (Norm){.gamma = *gamma, .eps = 1e-5};
+    return op_norm(t, x, &w->norm[0]);
+}
+
+static Tensor *rmsnorm_odd(Tape *t, World *w)
+{
+    return rmsnorm_sized(t, w, 5, 7);
+}
+
+static Tensor *rmsnorm_wide(Tape *t, World *w)
+{
+    return rmsnorm_sized(t, w, 1, 131);
+}
+
+static Tensor *rmsnorm_frozen(Tape *t, World *w)
+{
+    Tensor *x = leaf(w, 3, 65), *gamma = frozen(w, 1, 65, DTYPE_REAL);
+    w->norm[0] = (Norm){.gamma = *gamma, .eps = 1e-6};
+    return op_norm(t, x, &w->norm[0]);
 }
 
 static Tensor *normalise_rows(Tape *t, World *w)
@@ -217,6 +241,26 @@ static Tensor *relu_odd(Tape *t, World *w)
     return op_relu_inplace(t, op_gather(t, &x, 1, (const RowRef[]){{0, 0}}, 1));
 }
 
+static Tensor *swiglu_odd(Tape *t, World *w)
+{
+    Tensor *gate = leaf(w, 3, 17), *up = leaf(w, 3, 17);
+    return op_swiglu_inplace(t, gate, up);
+}
+
+static Tensor *swiglu_up_frozen(Tape *t, World *w)
+{
+    Tensor *gate = leaf(w, 1, 33), *up = frozen(w, 1, 33, DTYPE_REAL);
+    return op_swiglu_inplace(t, gate, up);
+}
+
+/* Rows of 3 heads of 10, of a copy, since it turns in place. The angles are any numbers: its gradient is then a transpose. */
+static Tensor *rotate_heads(Tape *t, World *w)
+{
+    const Tensor *x = leaf(w, 4, 30), *angles = frozen(w, 4, 10, DTYPE_REAL);
+    static const RowRef all[] = {{0, 0}, {0, 1}, {0, 2}, {0, 3}};
+    return op_rotate_inplace(t, op_gather(t, &x, 1, all, 4), angles);
+}
+
 static Tensor *add_two(Tape *t, World *w)
 {
     Tensor *a = leaf(w, 3, 5), *b = leaf(w, 3, 5);
@@ -231,12 +275,15 @@ static Tensor *add_self(Tape *t, World *w)
 
 /* attention */
 
-#define ATTENTION(NAME, Q_ROWS, K_ROWS, HEADS, COLS, CAUSAL, ...)                                  \
-    static Tensor *NAME(Tape *t, World *w)                                                         \
-    {                                                                                              \
-        Tensor *q = leaf(w, Q_ROWS, COLS), *k = leaf(w, K_ROWS, COLS), *v = leaf(w, K_ROWS, COLS); \
-        static const Span spans[] = {__VA_ARGS__};                                                 \
-        return op_attention(t, q, k, v, spans, sizeof spans / sizeof *spans, HEADS, CAUSAL);       \
+#define ATTENTION(NAME, Q_ROWS, K_ROWS, HEADS, COLS, CAUSAL, ...) \
+    GROUPED(NAME, Q_ROWS, K_ROWS, HEADS, COLS, COLS, CAUSAL, __VA_ARGS__)
+
+#define GROUPED(NAME, Q_ROWS, K_ROWS, HEADS, COLS, KV_COLS, CAUSAL, ...)                                 \
+    static Tensor *NAME(Tape *t, World *w)                                                               \
+    {                                                                                                    \
+        Tensor *q = leaf(w, Q_ROWS, COLS), *k = leaf(w, K_ROWS, KV_COLS), *v = leaf(w, K_ROWS, KV_COLS); \
+        static const Span spans[] = {__VA_ARGS__};                                                       \
+        return op_attention(t, q, k, v, spans, sizeof spans / sizeof *spans, HEADS, CAUSAL);             \
     }
 
 ATTENTION(attention_one, 1, 1, 1, 3, false, {0, 1, 0, 0, 0, 1})
@@ -244,10 +291,12 @@ ATTENTION(attention_full, 5, 5, 2, 6, false, {0, 5, 0, 0, 0, 5})
 ATTENTION(attention_causal, 5, 5, 2, 6, true, {0, 5, 0, 0, 0, 5})
 ATTENTION(attention_ragged, 9, 9, 3, 9, true, {0, 2, 0, 0, 0, 2}, {2, 6, 0, 0, 2, 6}) /* row 8 is in no span */
 ATTENTION(attention_cached, 3, 9, 2, 10, true, {0, 1, 0, 0, 0, 4}, {1, 2, 0, 0, 4, 5})
-ATTENTION(attention_prefix, 7, 12, 2, 6, true, {0, 3, 0, 4, 4, 3}, {3, 4, 0, 4, 8, 4}) /* two sequences share a prompt */
-ATTENTION(attention_shared, 9, 6, 1, 5, false, {0, 2, 0, 0, 0, 6}, {2, 7, 0, 0, 1, 4}) /* cross attention to the same keys */
-ATTENTION(attention_blocks, 131, 131, 1, 4, true, {0, 131, 0, 0, 0, 131})              /* more queries than a block */
-ATTENTION(attention_sees_none, 4, 2, 1, 4, true, {0, 4, 0, 0, 0, 2})                   /* the first two see no key */
+ATTENTION(attention_prefix, 7, 12, 2, 6, true, {0, 3, 0, 4, 4, 3}, {3, 4, 0, 4, 8, 4})    /* two sequences share a prompt */
+ATTENTION(attention_shared, 9, 6, 1, 5, false, {0, 2, 0, 0, 0, 6}, {2, 7, 0, 0, 1, 4})    /* cross attention to the same keys */
+ATTENTION(attention_blocks, 131, 131, 1, 4, true, {0, 131, 0, 0, 0, 131})                 /* more queries than a block */
+ATTENTION(attention_sees_none, 4, 2, 1, 4, true, {0, 4, 0, 0, 0, 2})                      /* the first two see no key */
+GROUPED(attention_grouped, 9, 9, 6, 18, 6, true, {0, 2, 0, 0, 0, 2}, {2, 6, 0, 0, 2, 6})  /* 6 heads on 2; row 8 is in no span */
+GROUPED(attention_one_key, 7, 12, 3, 12, 4, true, {0, 3, 0, 4, 4, 3}, {3, 4, 0, 4, 8, 4}) /* 3 heads on 1, behind a prompt */
 
 /* rows */
 
@@ -304,107 +353,7 @@ static Tensor *logp_blocks(Tape *t, World *w)
     return op_token_logp(t, x, table, targets, NULL);
 }
 
-/* A transformer block in small, twice over: what segments recompute, with an adapter that differs between the two. */
-
-typedef struct Layer {
-    World *w;
-    size_t at; /* of its norm and linears */
-} Layer;
-
-static Tensor *layer_run(Tape *t, void *context, Tensor *x)
-{
-    const Layer *l = context;
-    World *w = l->w;
-    static const Span spans[] = {{0, 2, 0, 0, 0, 2}, {2, 3, 0, 0, 2, 3}};
-    Tensor *h = op_layernorm(t, x, &w->norm[l->at]);
-    h = op_linear(t, h, &w->linear[l->at]);
-    h = op_attention(t, h, h, h, spans, 2, 2, true);
-    return op_add(t, x, op_gelu_inplace(t, h));
-}
-
-static Tensor *checkpoint_two(Tape *t, World *w)
-{
-    static Layer layers[2];
-    Tensor *x = leaf(w, 5, 4);
-    for (size_t i = 0; i < 2; i++) {
-        layers[i] = (Layer){w, i};
-        Tensor *gamma = leaf(w, 1, 4), *beta = leaf(w, 1, 4), *a = leaf(w, 1, 4), *b = leaf(w, 4, 1);
-        Tensor *weight = frozen(w, 4, 4, DTYPE_BF16), *bias = leaf(w, 1, 4);
-        w->norm[i] = (Norm){*gamma, *beta, 1e-5};
-        w->lora[i] = (Lora){*a, *b, 0.5};
-        w->linear[i] = (Linear){.weight = *weight, .bias = *bias, .lora = {[ADAPTER_VALUE] = &w->lora[i]}};
-    }
-    for (size_t i = 0; i < 2; i++) {
-        tape_adapter(t, i == 0 ? ADAPTER_VALUE : ADAPTER_NONE);
-        x = tape_checkpoint(t, layer_run, &layers[i], x, x->rows);
-    }
-    tape_adapter(t, ADAPTER_NONE);
-    return x;
-}
-
-/* A segment around a segment. */
-static Tensor *layer_pair(Tape *t, void *context, Tensor *x)
-{
-    Layer *l = context;
-    return tape_checkpoint(t, layer_run, &l[1], tape_checkpoint(t, layer_run, &l[0], x, x->rows), x->rows);
-}
-
-static Tensor *checkpoint_nested(Tape *t, World *w)
-{
-    static Layer layers[2];
-    Tensor *x = leaf(w, 5, 4);
-    for (size_t i = 0; i < 2; i++) {
-        layers[i] = (Layer){w, i};
-        Tensor *gamma = leaf(w, 1, 4), *beta = leaf(w, 1, 4), *weight = leaf(w, 4, 4);
-        w->norm[i] = (Norm){*gamma, *beta, 1e-5};
-        w->linear[i] = (Linear){.weight = *weight};
-    }
-    return tape_checkpoint(t, layer_pair, layers, x, x->rows);
-}
-
-/* A segment that gives some rows of what it was given. */
-static Tensor *layer_of_some(Tape *t, void *context, Tensor *x)
-{
-    static const RowRef some[] = {{0, 4}, {0, 1}};
-    const Tensor *y = layer_run(t, context, x);
-    return op_gather(t, &y, 1, some, 2);
-}
-
-static Tensor *checkpoint_fewer(Tape *t, World *w)
-{
-    static Layer layer;
-    Tensor *x = leaf(w, 5, 4), *gamma = leaf(w, 1, 4), *beta = leaf(w, 1, 4), *weight = leaf(w, 4, 4);
-    layer = (Layer){w, 0};
-    w->norm[0] = (Norm){*gamma, *beta, 1e-5};
-    w->linear[0] = (Linear){.weight = *weight};
-    return tape_checkpoint(t, layer_of_some, &layer, x, 2);
-}
-
-/* Two pre-norm blocks: each sum goes on in its residual's gradient, from the last block down to x. */
-static Tensor *layer_sums(Tape *t, void *context, Tensor *x)
-{
-    const Layer *l = context;
-    const World *w = l->w;
-    Tensor *y = op_linear_add_inplace(t, x, op_gelu_inplace(t, op_layernorm(t, x, &w->norm[l->at])), &w->linear[2 * l->at]);
-    Tensor *h = op_relu_inplace(t, op_linear(t, op_layernorm(t, y, &w->norm[l->at]), &w->linear[2 * l->at]));
-    return op_linear_add_inplace(t, y, h, &w->linear[2 * l->at + 1]);
-}
-
-static Tensor *checkpoint_sums(Tape *t, World *w)
-{
-    static Layer layers[2];
-    Tensor *x = leaf(w, 5, 4);
-    for (size_t i = 0; i < 2; i++) {
-        layers[i] = (Layer){w, i};
-        Tensor *gamma = leaf(w, 1, 4), *beta = leaf(w, 1, 4), *up = leaf(w, 4, 4), *down = leaf(w, 4, 4);
-        w->norm[i] = (Norm){*gamma, *beta, 1e-5};
-        w->linear[2 * i] = (Linear){.weight = *up};
-        w->linear[2 * i + 1] = (Linear){.weight = *down};
-    }
-    for (size_t i = 0; i < 2; i++)
-        x = tape_checkpoint(t, layer_sums, &layers[i], x, x->rows);
-    return x;
-}
+#include "cases_checkpoint.h"
 
 static const Case cases[] = {
     {"linear_trained", linear_trained},
@@ -421,9 +370,15 @@ static const Case cases[] = {
     {"layernorm_odd", layernorm_odd},
     {"layernorm_wide", layernorm_wide},
     {"layernorm_frozen", layernorm_frozen},
+    {"rmsnorm_odd", rmsnorm_odd},
+    {"rmsnorm_wide", rmsnorm_wide},
+    {"rmsnorm_frozen", rmsnorm_frozen},
     {"normalise_rows", normalise_rows},
     {"gelu_odd", gelu_odd},
     {"relu_odd", relu_odd},
+    {"swiglu_odd", swiglu_odd},
+    {"swiglu_up_frozen", swiglu_up_frozen},
+    {"rotate_heads", rotate_heads},
     {"add_two", add_two},
     {"add_self", add_self},
     {"attention_one", attention_one},
@@ -435,6 +390,8 @@ static const Case cases[] = {
     {"attention_shared", attention_shared},
     {"attention_blocks", attention_blocks},
     {"attention_sees_none", attention_sees_none},
+    {"attention_grouped", attention_grouped},
+    {"attention_one_key", attention_one_key},
     {"embed_repeats", embed_repeats},
     {"embed_frozen", embed_frozen},
     {"gather_several", gather_several},

@@ -124,6 +124,38 @@ static void mirror_layernorm_backward(real *dx, real *dgamma, real *dbeta, const
     back();
 }
 
+static void mirror_rmsnorm(real *y, real *rstd, const real *x, const real *gamma, double eps, size_t rows, size_t cols)
+{
+    device->rmsnorm(out(y, rows * cols), out(rstd, rows), in(x, rows * cols), in(gamma, cols), eps, rows, cols);
+    back();
+}
+
+static void mirror_rmsnorm_backward(real *dx, real *dgamma, const real *dy, const real *x, const real *rstd, const real *gamma,
+                                    size_t rows, size_t cols)
+{
+    size_t n = rows * cols;
+    device->rmsnorm_backward(out(dx, n), out(dgamma, cols), in(dy, n), in(x, n), in(rstd, rows), in(gamma, cols), rows, cols);
+    back();
+}
+
+static void mirror_swiglu(real *y, const real *gate, const real *up, size_t n)
+{
+    device->swiglu(out(y, n), in(gate, n), in(up, n), n);
+    back();
+}
+
+static void mirror_swiglu_backward(real *dgate, real *dup, const real *dy, const real *gate, const real *up, size_t n)
+{
+    device->swiglu_backward(out(dgate, n), out(dup, n), in(dy, n), in(gate, n), in(up, n), n);
+    back();
+}
+
+static void mirror_rotate(real *x, const real *angles, bool reverse, size_t rows, size_t heads, size_t dim)
+{
+    device->rotate(out(x, rows * heads * dim), in(angles, rows * dim), reverse, rows, heads, dim);
+    back();
+}
+
 static void mirror_normalise(real *y, real *norm, const real *x, size_t rows, size_t cols)
 {
     device->normalise(out(y, rows * cols), out(norm, rows), in(x, rows * cols), rows, cols);
@@ -345,6 +377,11 @@ static const Kernels *mirror_of(const Kernels *under)
         .column_sums = mirror_column_sums,
         .layernorm = mirror_layernorm,
         .layernorm_backward = mirror_layernorm_backward,
+        .rmsnorm = mirror_rmsnorm,
+        .rmsnorm_backward = mirror_rmsnorm_backward,
+        .swiglu = mirror_swiglu,
+        .swiglu_backward = mirror_swiglu_backward,
+        .rotate = mirror_rotate,
         .normalise = mirror_normalise,
         .normalise_backward = mirror_normalise_backward,
         .gelu = mirror_gelu,

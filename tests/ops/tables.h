@@ -32,7 +32,7 @@ static const double tolerance = 1e-10;
 /* exp and erf by polynomials, 2^-22 or so; and values near zero that are differences of larger ones. */
 static const double tolerance_functions = 1e-9;
 
-enum { SENTINELS = 32, MAX_BUFFERS = 64, MAX_TABLES = 16 };
+enum { SENTINELS = 32, MAX_BUFFERS = 96, MAX_TABLES = 16 };
 static const real sentinel = (real)-12345.5;
 
 /* Buffers of one check, each with sentinels behind it. */

@@ -26,6 +26,16 @@ static void check_norms(size_t rows, size_t cols)
     check(dx[1], dx[0], rows * cols, tolerance);
     check(dgamma[1], dgamma[0], cols, tolerance);
     check(dbeta[1], dbeta[0], cols, tolerance);
+    what = "rmsnorm";
+    for (int i = 0; i < 2; i++) {
+        tables[i]->rmsnorm(y[i], rstd[i], x, gamma, 1e-5, rows, cols);
+        tables[i]->rmsnorm_backward(dx[i], dgamma[i], dy, x, rstd[0], gamma, rows, cols);
+    }
+    check(y[1], y[0], rows * cols, tolerance);
+    check(rstd[1], rstd[0], rows, tolerance);
+    check(dx[1], dx[0], rows * cols, tolerance);
+    check(dgamma[1], dgamma[0], cols, tolerance);
+    fast->rmsnorm_backward(NULL, NULL, dy, x, rstd[0], gamma, rows, cols);
     fast->layernorm_backward(NULL, NULL, NULL, dy, x, mean[0], rstd[0], gamma, rows, cols);
     what = "normalise";
     for (int i = 0; i < 2; i++) {
@@ -138,6 +148,10 @@ static void check_elements(size_t n)
     check(dx[1], dx[0], n, MOST)
     BOTH("gelu", tolerance_functions, k->gelu(y[i], x, n));
     BOTH("gelu_backward", tolerance_functions, k->gelu_backward(dx[i], b, x, n));
+    BOTH("swiglu", tolerance_functions, k->swiglu(y[i], x, b, n));
+    BOTH("swiglu in place", tolerance_functions, k->swiglu(y[i], y[i], x, n));
+    BOTH("swiglu_backward", tolerance_functions, k->swiglu_backward(dx[i], y[i], b, x, b, n));
+    BOTH("swiglu_backward of one", tolerance_functions, k->swiglu_backward(dx[i], NULL, b, x, b, n));
     BOTH("relu", 0, k->relu(y[i], x, n));
     BOTH("relu_backward", 0, k->relu_backward(dx[i], x, n));
     BOTH("add", 0, k->add(y[i], x, b, n));
@@ -152,6 +166,27 @@ static void check_elements(size_t n)
     check(m[1], m[0], n, tolerance);
     check(v[1], v[0], n, tolerance);
     buffers_release();
+}
+
+static void check_rotate(size_t rows, size_t heads, size_t dim)
+{
+    const size_t n = rows * heads * dim;
+    real *x = draw(n), *angles = draw(rows * dim), *turned = twin(x, n), *expected = twin(x, n);
+    what = "rotate";
+    plain->rotate(expected, angles, false, rows, heads, dim);
+    fast->rotate(turned, angles, false, rows, heads, dim);
+    check(turned, expected, n, tolerance);
+    plain->rotate(expected, angles, true, rows, heads, dim);
+    fast->rotate(turned, angles, true, rows, heads, dim);
+    check(turned, expected, n, tolerance);
+    buffers_release();
+}
+
+static void rotations(void)
+{
+    static const size_t shapes[][3] = {{1, 1, 2}, {3, 2, 10}, {5, 3, 64}, {70, 9, 34}, {300, 4, 128}};
+    for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
+        check_rotate(shapes[i][0], shapes[i][1], shapes[i][2]);
 }
 
 static void elements(void)
@@ -417,6 +452,7 @@ TEST(norms)
 TEST(rows_moved)
 TEST(many_rows_moved)
 TEST(elements)
+TEST(rotations)
 TEST(logits)
 TEST(top_k)
 TEST(rows_added)
@@ -427,10 +463,10 @@ static int run_all(int threads)
 {
     pool_init(threads);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_norms),    cmocka_unit_test(test_rows_moved), cmocka_unit_test(test_many_rows_moved),
-        cmocka_unit_test(test_elements), cmocka_unit_test(test_top_k),      cmocka_unit_test(test_rows_added),
-        cmocka_unit_test(test_logits),   cmocka_unit_test(test_attentions), cmocka_unit_test(test_attention_alone),
-        cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_norms),           cmocka_unit_test(test_rows_moved), cmocka_unit_test(test_many_rows_moved),
+        cmocka_unit_test(test_elements),        cmocka_unit_test(test_rotations),  cmocka_unit_test(test_top_k),
+        cmocka_unit_test(test_rows_added),      cmocka_unit_test(test_logits),     cmocka_unit_test(test_attentions),
+        cmocka_unit_test(test_attention_alone), cmocka_unit_test(test_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

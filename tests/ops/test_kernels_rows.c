@@ -205,6 +205,12 @@ static void run_layernorm(const Work *w, real *y, const real *x, size_t rows)
     fast->layernorm(y, mean, rstd, x, w->gamma, w->bias, 1e-5, rows, w->in);
 }
 
+static void run_rmsnorm(const Work *w, real *y, const real *x, size_t rows)
+{
+    real rstd[ROWS];
+    fast->rmsnorm(y, rstd, x, w->gamma, 1e-5, rows, w->in);
+}
+
 static void run_gelu(const Work *w, real *y, const real *x, size_t rows)
 {
     fast->gelu(y, x, rows * w->in);
@@ -228,6 +234,8 @@ static void others(void)
     enum { COLUMNS = 213 };
     Work w = {.in = COLUMNS, .out = COLUMNS, .run = run_layernorm, .bias = draw(COLUMNS), .gamma = draw(COLUMNS)};
     check_rows("layernorm", &w);
+    w.run = run_rmsnorm;
+    check_rows("rmsnorm", &w);
     w.run = run_gelu;
     check_rows("gelu", &w);
     w.run = run_normalise;

@@ -66,6 +66,7 @@ static void table_fill(Kernels *k, Compute compute)
     cuda_matmul_fill(k, compute);
     cuda_norm_fill(k);
     cuda_elementwise_fill(k);
+    cuda_gated_fill(k);
     cuda_attention_fill(k);
     cuda_attention_backward_fill(k);
     cuda_rows_fill(k);

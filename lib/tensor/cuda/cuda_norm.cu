@@ -1,4 +1,4 @@
-/* Normalisation by rows: layer norm and unit length. A block per row, sums in double; the formulas of cpu/plain_norm.c. */
+/* Normalisation by rows: layer norm, RMS norm and unit length. A block per row, sums in double; the formulas of cpu/plain_norm.c. */
 #include "tensor/cuda/device.cuh"
 
 enum { PART_ROWS = 128 }; /* rows whose gradients of parameters a thread sums */
@@ -104,6 +104,74 @@ static void layernorm_backward(real *dx, real *dgamma, real *dbeta, const real *
         layernorm_parameters(dgamma, dbeta, dy, x, mean, rstd, rows, cols);
 }
 
+static __global__ void rmsnorm_kernel(real *y, real *rstd, const real *x, const real *gamma, double eps, size_t cols)
+{
+    size_t i = blockIdx.x;
+    x += i * cols;
+    double squares = 0;
+    for (size_t j = threadIdx.x; j < cols; j += THREADS)
+        squares += (double)x[j] * (double)x[j];
+    real r = (real)(1 / sqrt(block_sum(squares) / (double)cols + eps));
+    if (threadIdx.x == 0)
+        rstd[i] = r;
+    for (size_t j = threadIdx.x; j < cols; j += THREADS)
+        y[i * cols + j] = x[j] * r * gamma[j];
+}
+
+static void rmsnorm(real *y, real *rstd, const real *x, const real *gamma, double eps, size_t rows, size_t cols)
+{
+    if (rows == 0)
+        return;
+    rmsnorm_kernel<<<(unsigned)rows, THREADS>>>(y, rstd, x, gamma, eps, cols);
+    CHECK(cudaGetLastError());
+}
+
+/* In the forward pass this was y = xhat * gamma, xhat = x * rstd; so with g = dy * gamma dx += rstd (g - xhat mean(g xhat)). */
+static __global__ void rmsnorm_dx_kernel(real *dx, const real *dy, const real *x, const real *rstd, const real *gamma, size_t cols)
+{
+    size_t i = blockIdx.x;
+    x += i * cols;
+    dy += i * cols;
+    real r = rstd[i];
+    double sum = 0;
+    for (size_t j = threadIdx.x; j < cols; j += THREADS)
+        sum += (double)dy[j] * (double)gamma[j] * (double)(x[j] * r);
+    real mean = (real)(block_sum(sum) / (double)cols);
+    for (size_t j = threadIdx.x; j < cols; j += THREADS)
+        dx[i * cols + j] += r * (__fmul_rn(dy[j], gamma[j]) - __fmul_rn(__fmul_rn(x[j], r), mean));
+}
+
+/* dgamma += sum over rows of dy * xhat, by parts as layer norm's. */
+static __global__ void rmsnorm_parts_kernel(double *gammas, const real *dy, const real *x, const real *rstd, size_t rows, size_t cols)
+{
+    size_t j = thread_index(), first = (size_t)blockIdx.y * PART_ROWS, end = first + PART_ROWS < rows ? first + PART_ROWS : rows;
+    if (j >= cols)
+        return;
+    double gamma = 0;
+    for (size_t i = first; i < end; i++)
+        gamma += (double)dy[i * cols + j] * (double)(x[i * cols + j] * rstd[i]);
+    gammas[blockIdx.y * cols + j] = gamma;
+}
+
+static void rmsnorm_backward(real *dx, real *dgamma, const real *dy, const real *x, const real *rstd, const real *gamma,
+                             size_t rows, size_t cols)
+{
+    if (rows == 0 || cols == 0)
+        return;
+    if (dx) {
+        rmsnorm_dx_kernel<<<(unsigned)rows, THREADS>>>(dx, dy, x, rstd, gamma, cols);
+        CHECK(cudaGetLastError());
+    }
+    if (dgamma) {
+        size_t parts = (rows + PART_ROWS - 1) / PART_ROWS;
+        double *gammas = (double *)cuda_scratch(parts * cols * sizeof *gammas);
+        rmsnorm_parts_kernel<<<dim3(blocks_for(cols), (unsigned)parts), THREADS>>>(gammas, dy, x, rstd, rows, cols);
+        CHECK(cudaGetLastError());
+        cuda_parts_add(dgamma, gammas, parts, cols);
+        cuda_scratch_free(gammas);
+    }
+}
+
 static __global__ void normalise_kernel(real *y, real *norm, const real *x, size_t cols)
 {
     size_t i = blockIdx.x;
@@ -152,6 +220,8 @@ void cuda_norm_fill(Kernels *k)
 {
     k->layernorm = layernorm;
     k->layernorm_backward = layernorm_backward;
+    k->rmsnorm = rmsnorm;
+    k->rmsnorm_backward = rmsnorm_backward;
     k->normalise = normalise;
     k->normalise_backward = normalise_backward;
 }

@@ -37,6 +37,7 @@ void cuda_memory_fill(Kernels *k);
 void cuda_matmul_fill(Kernels *k, Compute compute);
 void cuda_norm_fill(Kernels *k);
 void cuda_elementwise_fill(Kernels *k);
+void cuda_gated_fill(Kernels *k);
 void cuda_attention_fill(Kernels *k);
 void cuda_attention_backward_fill(Kernels *k);
 void cuda_rows_fill(Kernels *k);

@@ -76,6 +76,20 @@ def layernorm(rows, cols, eps=1e-5, trained=True):
     return case
 
 
+def rmsnorm(rows, cols, eps=1e-5, trained=True):
+    def case(w):
+        x, gamma = w.leaf(rows, cols), w.leaf(1, cols, trained)
+        return F.rms_norm(x, (cols,), gamma[0], eps)
+    return case
+
+
+def rotate_heads(w):
+    x, angles = w.leaf(4, 30), w.frozen(4, 10)
+    cos, sin = angles[:, None, :5], angles[:, None, 5:]
+    a, b = x.reshape(4, 3, 2, 5).unbind(2)
+    return torch.stack([a * cos - b * sin, b * cos + a * sin], 2).reshape(4, 30)
+
+
 def attend(q, k, v, spans, heads, causal):
     """One span after the other with an explicit mask; heads are columns."""
     out, d = torch.zeros_like(q), q.shape[1] // heads
@@ -92,6 +106,16 @@ def attend(q, k, v, spans, heads, causal):
 
 def attention(q_rows, k_rows, heads, cols, causal, *spans):
     return lambda w: attend(w.leaf(q_rows, cols), w.leaf(k_rows, cols), w.leaf(k_rows, cols), spans, heads, causal)
+
+
+def grouped(q_rows, k_rows, heads, cols, kv_cols, causal, *spans):
+    """Each head of keys and values repeated for the heads of queries that share it (enable_gqa of torch repeats so too)."""
+    def case(w):
+        q, k, v = w.leaf(q_rows, cols), w.leaf(k_rows, kv_cols), w.leaf(k_rows, kv_cols)
+        d = cols // heads
+        repeat = lambda x: x.reshape(k_rows, kv_cols // d, d).repeat_interleave(cols // kv_cols, 1).reshape(k_rows, cols)
+        return attend(q, repeat(k), repeat(v), spans, heads, causal)
+    return case
 
 
 def add_self(w):
@@ -176,9 +200,15 @@ CASES = {
     "layernorm_odd": layernorm(5, 7),
     "layernorm_wide": layernorm(1, 131),
     "layernorm_frozen": layernorm(3, 65, 1e-12, False),
+    "rmsnorm_odd": rmsnorm(5, 7),
+    "rmsnorm_wide": rmsnorm(1, 131),
+    "rmsnorm_frozen": rmsnorm(3, 65, 1e-6, False),
     "normalise_rows": lambda w: F.normalize(w.leaf(4, 11), dim=1, eps=0),
     "gelu_odd": lambda w: F.gelu(w.leaf(3, 17)),
     "relu_odd": lambda w: F.relu(w.leaf(1, 33)),
+    "swiglu_odd": lambda w: F.silu(w.leaf(3, 17)) * w.leaf(3, 17),
+    "swiglu_up_frozen": lambda w: F.silu(w.leaf(1, 33)) * w.frozen(1, 33),
+    "rotate_heads": rotate_heads,
     "add_two": lambda w: w.leaf(3, 5) + w.leaf(3, 5),
     "add_self": add_self,
     "attention_one": attention(1, 1, 1, 3, False, (0, 1, 0, 0, 0, 1)),
@@ -190,6 +220,8 @@ CASES = {
     "attention_shared": attention(9, 6, 1, 5, False, (0, 2, 0, 0, 0, 6), (2, 7, 0, 0, 1, 4)),
     "attention_blocks": attention(131, 131, 1, 4, True, (0, 131, 0, 0, 0, 131)),
     "attention_sees_none": attention(4, 2, 1, 4, True, (0, 4, 0, 0, 0, 2)),
+    "attention_grouped": grouped(9, 9, 6, 18, 6, True, (0, 2, 0, 0, 0, 2), (2, 6, 0, 0, 2, 6)),
+    "attention_one_key": grouped(7, 12, 3, 12, 4, True, (0, 3, 0, 4, 4, 3), (3, 4, 0, 4, 8, 4)),
     "embed_repeats": lambda w: w.leaf(5, 7)[[3, 0, 3, 4]],
     "embed_frozen": embed_frozen,
     "gather_several": gather_several,

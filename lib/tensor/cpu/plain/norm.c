@@ -1,4 +1,4 @@
-/* Normalisation by rows in plain C: layer norm and unit length. */
+/* Normalisation by rows in plain C: layer norm, RMS norm and unit length. */
 #include "tensor/cpu/plain/plain.h"
 
 #include <math.h>
@@ -111,14 +111,70 @@ static void layernorm_backward(real *dx, real *dgamma, real *dbeta, const real *
         pool_run(layernorm_parameters_part, &w, (cols + SUM_COLUMNS - 1) / SUM_COLUMNS);
 }
 
+static double row_squares(const real *x, size_t n)
+{
+    double sum = 0;
+    for (size_t j = 0; j < n; j++)
+        sum += (double)x[j] * (double)x[j];
+    return sum;
+}
+
+static void rmsnorm_row(const void *context, size_t i)
+{
+    const NormWork *w = context;
+    const real *x = w->x + i * w->cols;
+    w->rstd[i] = (real)(1 / sqrt(row_squares(x, w->cols) / (double)w->cols + w->eps));
+    for (size_t j = 0; j < w->cols; j++)
+        w->y[i * w->cols + j] = x[j] * w->rstd[i] * w->gamma[j];
+}
+
+static void rmsnorm(real *y, real *rstd, const real *x, const real *gamma, double eps, size_t rows, size_t cols)
+{
+    rows_run(rmsnorm_row, &(NormWork){.y = y, .rstd = rstd, .x = x, .gamma = gamma, .eps = eps, .cols = cols}, rows, cols);
+}
+
+/* In the forward pass this was y = xhat * gamma, xhat = x * rstd; so with g = dy * gamma dx += rstd (g - xhat mean(g xhat)). */
+static void rmsnorm_dx_row(const void *context, size_t i)
+{
+    const NormWork *w = context;
+    const real *x = w->x + i * w->cols, *dy = w->dy + i * w->cols;
+    real *dx = w->dx + i * w->cols, rstd = w->kept_rstd[i];
+    double sum = 0;
+    for (size_t j = 0; j < w->cols; j++)
+        sum += (double)dy[j] * (double)w->gamma[j] * (double)(x[j] * rstd);
+    real mean = (real)(sum / (double)w->cols);
+    for (size_t j = 0; j < w->cols; j++)
+        dx[j] += rstd * (dy[j] * w->gamma[j] - x[j] * rstd * mean);
+}
+
+/* dgamma += sum over rows of dy * xhat, for some columns. */
+static void rmsnorm_gamma_part(void *context, size_t part)
+{
+    const NormWork *w = context;
+    size_t j0 = part * SUM_COLUMNS, count = size_min(SUM_COLUMNS, w->cols - j0);
+    double gamma[SUM_COLUMNS] = {0};
+    for (size_t i = 0; i < w->rows; i++)
+        for (size_t j = 0; j < count; j++)
+            gamma[j] += (double)w->dy[i * w->cols + j0 + j] * (double)(w->x[i * w->cols + j0 + j] * w->kept_rstd[i]);
+    for (size_t j = 0; j < count; j++)
+        w->dgamma[j0 + j] += (real)gamma[j];
+}
+
+static void rmsnorm_backward(real *dx, real *dgamma, const real *dy, const real *x, const real *rstd, const real *gamma,
+                             size_t rows, size_t cols)
+{
+    NormWork w = {.dx = dx, .dgamma = dgamma, .dy = dy, .x = x, .gamma = gamma, .kept_rstd = rstd, .rows = rows, .cols = cols};
+    if (dx)
+        rows_run(rmsnorm_dx_row, &w, rows, cols);
+    if (dgamma)
+        pool_run(rmsnorm_gamma_part, &w, (cols + SUM_COLUMNS - 1) / SUM_COLUMNS);
+}
+
 static void normalise_row(const void *context, size_t i)
 {
     const NormWork *w = context;
     const real *x = w->x + i * w->cols;
-    double sum = 0;
-    for (size_t j = 0; j < w->cols; j++)
-        sum += (double)x[j] * (double)x[j];
-    w->rstd[i] = (real)sqrt(sum);
+    w->rstd[i] = (real)sqrt(row_squares(x, w->cols));
     for (size_t j = 0; j < w->cols; j++)
         w->y[i * w->cols + j] = x[j] / w->rstd[i];
 }
@@ -149,6 +205,8 @@ void plain_norm_fill(Kernels *k)
 {
     k->layernorm = layernorm;
     k->layernorm_backward = layernorm_backward;
+    k->rmsnorm = rmsnorm;
+    k->rmsnorm_backward = rmsnorm_backward;
     k->normalise = normalise;
     k->normalise_backward = normalise_backward;
 }

@@ -8,6 +8,7 @@ void plain_fill(Kernels *k, Compute compute)
     plain_matmul_fill(k, compute);
     plain_norm_fill(k);
     plain_elementwise_fill(k);
+    plain_gated_fill(k);
     plain_attention_fill(k);
     plain_rows_fill(k);
     plain_logits_fill(k);

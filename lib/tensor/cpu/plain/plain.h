@@ -17,6 +17,7 @@ void plain_memory_fill(Kernels *k);
 void plain_matmul_fill(Kernels *k, Compute compute);
 void plain_norm_fill(Kernels *k);
 void plain_elementwise_fill(Kernels *k);
+void plain_gated_fill(Kernels *k);
 void plain_attention_fill(Kernels *k);
 void plain_rows_fill(Kernels *k);
 void plain_logits_fill(Kernels *k);

@@ -1,4 +1,5 @@
-/* GELU and Adam on vectors: what the compiler does not vectorise by itself in plain_*.c. Included after vec_*.h. */
+/* GELU, SwiGLU, rotary positions and Adam on vectors: what the compiler does not vectorise by itself in plain_*.c. Included after
+ * vec_*.h. */
 #include <math.h>
 
 #include "base/pool.h"
@@ -62,6 +63,85 @@ static void gelu_backward(real *dx, const real *dy, const real *x, size_t n)
     elements_run(gelu_backward_run, dx, dy, x, 0, n);
 }
 
+/* 1 / (1 + e^-x); 0 where e^-x is too large for a float. */
+INLINE V v_sigmoid(V x)
+{
+    return v_less(x, v_set(-88), v_zero(), v_div(v_set(1), v_add(v_set(1), v_exp(v_sub(v_zero(), x)))));
+}
+
+static void swiglu_run(real *y, const real *gate, const real *up, double c, size_t n)
+{
+    (void)c;
+    for (size_t i = 0; i < n; i += VL) {
+        size_t width = size_min(VL, n - i);
+        V g = v_load_n(gate + i, width);
+        v_store_n(y + i, v_mul(v_mul(g, v_sigmoid(g)), v_load_n(up + i, width)), width);
+    }
+}
+
+static void swiglu(real *y, const real *gate, const real *up, size_t n)
+{
+    elements_run(swiglu_run, y, gate, up, 0, n);
+}
+
+typedef struct SwigluBackward {
+    real *dgate, *dup;
+    const real *dy, *gate, *up;
+    size_t n;
+} SwigluBackward;
+
+/* In the forward pass this was y = silu(gate) up; with s = 1 / (1 + e^-gate), silu' = s (1 + gate (1 - s)). */
+static void swiglu_backward_part(void *context, size_t part)
+{
+    const SwigluBackward *w = context;
+    size_t at = part * ELEMENTS_PER_PART, end = size_min(w->n, at + ELEMENTS_PER_PART);
+    for (size_t i = at; i < end; i += VL) {
+        size_t n = size_min(VL, end - i);
+        V g = v_load_n(w->gate + i, n), dy = v_load_n(w->dy + i, n), s = v_sigmoid(g), silu = v_mul(g, s);
+        V slope = v_add(s, v_mul(silu, v_sub(v_set(1), s)));
+        if (w->dgate)
+            v_store_n(w->dgate + i, v_fma(v_mul(dy, v_load_n(w->up + i, n)), slope, v_load_n(w->dgate + i, n)), n);
+        if (w->dup)
+            v_store_n(w->dup + i, v_fma(dy, silu, v_load_n(w->dup + i, n)), n);
+    }
+}
+
+static void swiglu_backward(real *dgate, real *dup, const real *dy, const real *gate, const real *up, size_t n)
+{
+    SwigluBackward w = {dgate, dup, dy, gate, up, n};
+    pool_run(swiglu_backward_part, &w, (n + ELEMENTS_PER_PART - 1) / ELEMENTS_PER_PART);
+}
+
+typedef struct Rotate {
+    real *x;
+    const real *angles;
+    float direction;
+    size_t heads, dim;
+} Rotate;
+
+static void rotate_row(const void *context, size_t i)
+{
+    const Rotate *w = context;
+    size_t half = w->dim / 2;
+    const real *cosines = w->angles + i * w->dim, *sines = cosines + half;
+    V direction = v_set(w->direction);
+    for (size_t h = 0; h < w->heads; h++) {
+        real *a = w->x + (i * w->heads + h) * w->dim, *b = a + half;
+        for (size_t j = 0; j < half; j += VL) {
+            size_t n = size_min(VL, half - j);
+            V first = v_load_n(a + j, n), second = v_load_n(b + j, n), cosine = v_load_n(cosines + j, n);
+            V sine = v_mul(direction, v_load_n(sines + j, n));
+            v_store_n(a + j, v_fnma(second, sine, v_mul(first, cosine)), n);
+            v_store_n(b + j, v_fma(first, sine, v_mul(second, cosine)), n);
+        }
+    }
+}
+
+static void rotate(real *x, const real *angles, bool back, size_t rows, size_t heads, size_t dim)
+{
+    rows_run(rotate_row, &(Rotate){x, angles, back ? -1 : 1, heads, dim}, rows, heads * dim);
+}
+
 typedef struct Adam {
     real *p, *m, *v;
     const real *grad;
@@ -102,5 +182,8 @@ void VEC_NAME(elementwise)(Kernels *t)
 {
     t->gelu = gelu;
     t->gelu_backward = gelu_backward;
+    t->swiglu = swiglu;
+    t->swiglu_backward = swiglu_backward;
+    t->rotate = rotate;
     t->adam = adam;
 }

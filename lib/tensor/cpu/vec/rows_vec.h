@@ -1,4 +1,5 @@
-/* Layer norm and token log-probabilities on vectors, sums in double. The formulas are plain_norm.c's and plain_logits.c's. */
+/* Layer norm, RMS norm and token log-probabilities on vectors, sums in double. The formulas are plain_norm.c's and
+ * plain_logits.c's. */
 #include <float.h>
 #include <math.h>
 
@@ -124,6 +125,61 @@ static void layernorm_backward(real *dx, real *dgamma, real *dbeta, const real *
         rows_run(layernorm_dx_row, &w, rows, cols);
     if (dgamma || dbeta)
         layernorm_backward_lower(NULL, dgamma, dbeta, dy, x, mean, rstd, gamma, rows, cols);
+}
+
+static void rmsnorm_row(const void *context, size_t i)
+{
+    const NormRows *w = context;
+    const real *x = w->x + i * w->cols;
+    Sum squares = sum_zero();
+    for (size_t j = 0; j < w->cols; j += VL) {
+        V v = v_load_n(x + j, size_min(VL, w->cols - j));
+        sum_add_product(&squares, v, v);
+    }
+    w->rstd[i] = (real)(1 / sqrt(sum_total(squares) / (double)w->cols + w->eps));
+    V r = v_set(w->rstd[i]);
+    for (size_t j = 0; j < w->cols; j += VL) {
+        size_t n = size_min(VL, w->cols - j);
+        v_store_n(w->y + i * w->cols + j, v_mul(v_mul(v_load_n(x + j, n), r), v_load_n(w->gamma + j, n)), n);
+    }
+}
+
+static void rmsnorm(real *y, real *rstd, const real *x, const real *gamma, double eps, size_t rows, size_t cols)
+{
+    rows_run(rmsnorm_row, &(NormRows){.y = y, .rstd = rstd, .x = x, .gamma = gamma, .eps = eps, .cols = cols}, rows, cols);
+}
+
+/* One row of dx += rstd (g - xhat mean(g xhat)), g = dy gamma. */
+static void rmsnorm_dx_row(const void *context, size_t i)
+{
+    const NormRows *w = context;
+    const real *x = w->x + i * w->cols, *dy = w->dy + i * w->cols;
+    real *dx = w->dx + i * w->cols;
+    V rstd = v_set(w->kept_rstd[i]);
+    Sum sum = sum_zero();
+    for (size_t j = 0; j < w->cols; j += VL) {
+        size_t n = size_min(VL, w->cols - j);
+        sum_add_product(&sum, v_mul(v_load_n(dy + j, n), v_load_n(w->gamma + j, n)), v_mul(v_load_n(x + j, n), rstd));
+    }
+    V mean = v_set((float)(sum_total(sum) / (double)w->cols));
+    for (size_t j = 0; j < w->cols; j += VL) {
+        size_t n = size_min(VL, w->cols - j);
+        V g = v_mul(v_load_n(dy + j, n), v_load_n(w->gamma + j, n)), xhat = v_mul(v_load_n(x + j, n), rstd);
+        v_store_n(dx + j, v_fma(rstd, v_fnma(xhat, mean, g), v_load_n(dx + j, n)), n);
+    }
+}
+
+/* The gradient of gamma is rarely wanted, and plain C does it well. */
+static void (*rmsnorm_backward_lower)(real *, real *, const real *, const real *, const real *, const real *, size_t, size_t);
+
+static void rmsnorm_backward(real *dx, real *dgamma, const real *dy, const real *x, const real *rstd, const real *gamma,
+                             size_t rows, size_t cols)
+{
+    NormRows w = {.dx = dx, .dy = dy, .x = x, .gamma = gamma, .kept_rstd = rstd, .cols = cols};
+    if (dx)
+        rows_run(rmsnorm_dx_row, &w, rows, cols);
+    if (dgamma)
+        rmsnorm_backward_lower(NULL, dgamma, dy, x, rstd, gamma, rows, cols);
 }
 
 typedef struct LogitRows {
@@ -289,6 +345,9 @@ void VEC_NAME(rows)(Kernels *t)
     layernorm_backward_lower = t->layernorm_backward;
     t->layernorm = layernorm;
     t->layernorm_backward = layernorm_backward;
+    rmsnorm_backward_lower = t->rmsnorm_backward;
+    t->rmsnorm = rmsnorm;
+    t->rmsnorm_backward = rmsnorm_backward;
     t->token_logp = token_logp;
     t->token_logp_backward = token_logp_backward;
 }

@@ -1,0 +1,36 @@
+/*
+ * Fields of a config.json, with the defaults of Hugging Face's configuration classes for what a file leaves out. The first field
+ * that is wrong sets ok to false and err, naming what was found and what was expected; the rest then may be read on.
+ */
+#ifndef MODELS_CONFIG_FIELDS_H
+#define MODELS_CONFIG_FIELDS_H
+
+#include "base/base.h"
+#include "base/json_file.h"
+
+/* Where fields are looked up: an object, or two, of which the first wins (CLIP's text_config_dict over text_config). */
+typedef struct ConfigFields {
+    const json_t *first, *second;
+    const char *what; /* for messages: "vision_config" */
+    Error *err;
+    bool ok;
+} ConfigFields;
+
+/* The fields of root's object `name`, those of NAME_dict before them; of root itself: (ConfigFields){.first = root, ..}. */
+ConfigFields config_fields(const json_t *root, const char *name, Error *err);
+
+/* The field, or NULL: a null in the first object is looked up in the second. */
+const json_t *config_field(const ConfigFields *f, const char *name);
+/* Sets ok to false: NAME is (what it is), expected .. */
+void config_fail(ConfigFields *f, const char *name, const char *expected);
+
+size_t config_size(ConfigFields *f, const char *name, size_t fallback); /* a number from 1 to 2^24 */
+int32_t config_id(ConfigFields *f, const char *name, int32_t fallback); /* a token id, or the first of a list of them */
+double config_real(ConfigFields *f, const char *name, double fallback); /* a number above 0 */
+bool config_flag(ConfigFields *f, const char *name, bool fallback);
+/* A field that must have one value; what the file leaves out has the value `fallback`. */
+void config_expect_text(ConfigFields *f, const char *name, const char *fallback, const char *expected);
+void config_expect_flag(ConfigFields *f, const char *name, bool fallback, bool expected);
+void config_expect_multiple(ConfigFields *f, const char *what, size_t a, const char *by, size_t b);
+
+#endif

@@ -1,0 +1,104 @@
+/* Which family a language model is of, and one in a folder of its own; see language.h. */
+#include "models/language.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "models/kind.h"
+
+static const LanguageFamily *const families[] = {&opt_family, &llama_family};
+enum { N_FAMILIES = sizeof families / sizeof *families };
+
+/* The family with this model_type; NULL with the known ones in `known`. */
+static const LanguageFamily *family_find(const char *model_type, char *known, size_t size)
+{
+    size_t used = 0;
+    known[0] = '\0';
+    for (size_t i = 0; i < N_FAMILIES; i++)
+        for (const char *const *type = families[i]->model_types; *type; type++) {
+            if (strcmp(*type, model_type) == 0)
+                return families[i];
+            int n = snprintf(known + used, size - used, "%s\"%s\"", used ? ", " : "a language model of the kinds ", *type);
+            used += n > 0 && (size_t)n < size - used ? (size_t)n : 0;
+        }
+    return NULL;
+}
+
+bool language_config(LmConfig *out, ConfigFields f)
+{
+    char known[128];
+    const json_t *type = config_field(&f, "model_type");
+    const char *model_type = !type || json_is_null(type) ? "opt" : json_string_value(type);
+    const LanguageFamily *family = model_type ? family_find(model_type, known, sizeof known) : NULL;
+    *out = (LmConfig){0};
+    if (!family) {
+        config_fail(&f, "model_type", model_type ? known : "a text");
+        return false;
+    }
+    family->read(out, &f, model_type);
+    out->family = family;
+    if (f.ok && (size_t)out->bos >= out->vocabulary)
+        config_fail(&f, "bos_token_id", "an id of the vocabulary");
+    return f.ok;
+}
+
+/* Where the family's embedding lies: its body's name; the first that it may have where none is found. */
+static const char *body_find(const LanguageFamily *family, const Checkpoint *checkpoint)
+{
+    for (const char *const *body = family->bodies; *body; body++) {
+        char *name = xasprintf("%s%sembed_tokens.weight", *body, **body ? "." : "");
+        bool found = checkpoint_find(checkpoint, name) != NULL;
+        free(name);
+        if (found)
+            return *body;
+    }
+    return family->bodies[0];
+}
+
+static void bind_inside(LanguageModel *m, LmConfig *config, const char *prefix)
+{
+    char *body = xasprintf("%s%s", prefix, *prefix ? config->family->bodies[0] : body_find(config->family, m->checkpoint));
+    char *head = xasprintf("%slm_head", prefix), *weight = xasprintf("%s.weight", head);
+    if (!checkpoint_find(m->checkpoint, weight)) /* whatever the file says of tying: there is nothing else */
+        config->tied = true;
+    lm_bind(&m->lm, &m->binder, config, body, head);
+    free(weight);
+    free(head);
+    free(body);
+}
+
+LanguageModel *language_model_open(const char *folder, const Kernels *kernels, Error *err)
+{
+    LmConfig config;
+    bool inside;
+    if (!model_kind_check(folder, MODEL_LANGUAGE, err) || !lm_config_read(&config, &inside, folder, err))
+        return NULL;
+    Checkpoint *checkpoint = checkpoint_open(folder, err);
+    if (!checkpoint)
+        return NULL;
+    LanguageModel *m = xcalloc(1, sizeof *m);
+    m->checkpoint = checkpoint;
+    binder_init(&m->binder, kernels, checkpoint);
+    bind_inside(m, &config, inside ? "language_model." : "");
+    if (binder_ok(&m->binder, err))
+        return m;
+    language_model_free(m);
+    return NULL;
+}
+
+void language_model_free(LanguageModel *m)
+{
+    if (!m)
+        return;
+    lm_release(&m->lm);
+    binder_release(&m->binder);
+    checkpoint_free(m->checkpoint);
+    free(m);
+}
+
+uint64_t language_model_digest(const LanguageModel *m)
+{
+    static const char inside[] = "language_model.";
+    bool found = checkpoint_find(m->checkpoint, "language_model.model.decoder.embed_tokens.weight") != NULL;
+    return checkpoint_digest(m->checkpoint, (const char *const[]){inside}, found ? 1 : 0);
+}
