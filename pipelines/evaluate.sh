@@ -5,6 +5,8 @@
 #
 #   --model DIR       the captioner
 #   --policy DIR      a policy of it: RUN/policy/step-NNNNNN (default: the captioner as it is)
+#   --coco FILE       the images of COCO's own captions_val2014.json (or a Karpathy dataset_coco.json, with --split NAME) below
+#                     --root DIR, and what people wrote of them as references, instead of SOURCE
 #   --frames FILE     a stream of frames that vlrm-extract has written, instead of SOURCE
 #   --captions FILE   also keep the captions, as a stream
 #   --greedy          greedy captions (default: the paper's beams)
@@ -16,17 +18,18 @@
 set -u
 . "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/stages.sh"
 recipe_name=evaluate
-rollout=(--crop) eval=() sources=() frames='' captions='' logs=''
+rollout=(--crop) extract=() eval=() sources=() frames='' captions='' logs=''
 
 while [ $# -gt 0 ]; do
     case $1 in
     --help | -h) recipe_help "${BASH_SOURCE[0]}"; exit ;;
-    --model | --policy | --frames | --captions | --logs | --clip | --itm)
+    --model | --policy | --frames | --captions | --logs | --clip | --itm | --coco | --root | --split)
         [ $# -gt 1 ] || recipe_die "$1 needs a value" 2
         set -- "$1=$2" "${@:3}"
         continue
         ;;
     --model=* | --policy=* | --greedy) rollout+=("$1") ;;
+    --coco=* | --root=* | --split=*) extract+=("$1") ;;
     --frames=*) frames=${1#*=} ;;
     --captions=*) captions=${1#*=} ;;
     --logs=*) logs=${1#*=} ;;
@@ -37,13 +40,13 @@ while [ $# -gt 0 ]; do
     shift
 done
 for name in frames captions logs; do as_path "$name"; done
-[ -n "$frames" ] || [ "${#sources[@]}" -gt 0 ] || recipe_die 'which images or videos? See vlrm evaluate --help' 2
-[ -z "$frames" ] || [ "${#sources[@]}" = 0 ] || recipe_die '--frames takes the place of sources' 2
+[ -n "$frames" ] || [ "${#sources[@]}" -gt 0 ] || [[ ${extract[*]-} = --coco=* || ${extract[*]-} = *' --coco='* ]] || recipe_die 'which images or videos? See vlrm evaluate --help' 2
+[ -z "$frames" ] || [ "${#sources[@]}${#extract[@]}" = 00 ] || recipe_die '--frames takes the place of sources' 2
 [ -z "$frames" ] || [ -r "$frames" ] || recipe_die "cannot read $frames"
 
 if [ -n "$logs" ]; then folder=$logs; else temporary_folder evaluate; fi
 stages_begin evaluate "$folder"
-[ -n "$frames" ] || stage extract 1 vlrm-extract -- "${sources[@]}"
+[ -n "$frames" ] || stage extract 1 vlrm-extract "${extract[@]}" -- "${sources[@]}"
 stage rollout all vlrm-rollout "${rollout[@]}" ${frames:+-- "$frames"}
 # A stream is kept under its name only once the evaluation has read all of it.
 if [ -n "$captions" ]; then

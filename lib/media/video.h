@@ -98,6 +98,9 @@ typedef struct VideoReport {
 
 typedef struct Video Video;
 
+/* Whether FFmpeg is sure enough that the bytes are in one of the containers that are read. Opens nothing. */
+bool video_probe(const VideoInput *in);
+
 /* NULL when there is no video in it: then *report says why. */
 Video *video_open(const VideoInput *in, const VideoChoice *choice, VideoReport *report);
 void video_free(Video *v);

@@ -93,6 +93,29 @@ static const AVInputFormat *known_container(Video *v)
     return NULL;
 }
 
+/* As avformat does it: by growing beginnings, each of which ends in zeros. Of what only looks a little like one, a name would
+ * have to tell. */
+bool video_probe(const VideoInput *in)
+{
+    enum { FIRST = 1 << 11, MOST = 1 << 17 };
+    uint8_t *head = xcalloc(1, MOST + AVPROBE_PADDING_SIZE);
+    const AVInputFormat *found = NULL;
+    int64_t got = 0;
+    log_reset();
+    for (int n = FIRST; n <= MOST && !found && got < in->size; n *= 2) {
+        int64_t want = in->size < n ? in->size : n;
+        if (in->fd < 0)
+            memcpy(head, in->data, (size_t)want);
+        else if (pread_in_full(in->fd, head, (size_t)want, 0) != want)
+            break;
+        got = want;
+        int score = AVPROBE_SCORE_RETRY;
+        found = av_probe_input_format2(&(AVProbeData){.filename = "", .buf = head, .buf_size = (int)got}, 1, &score);
+    }
+    free(head);
+    return found && format_is_read(found);
+}
+
 /* What demuxers open by themselves, past io_open, is held to these. */
 static AVDictionary *closed_doors(void)
 {

@@ -1,6 +1,8 @@
 /*
- * dataset_coco.json in Karpathy's splits: {"images": [{"filepath", "filename", "cocoid", "split", "sentences": [{"raw"}]}]}.
- * The file is hundreds of megabytes, so its text is scanned and only one image's object is in memory at a time.
+ * dataset_coco.json in Karpathy's splits: {"images": [{"filepath", "filename", "cocoid", "split", "sentences": [{"raw"}]}]}; and
+ * COCO's own captions_*.json: {"images": [{"id", "file_name"}], "annotations": [{"image_id", "caption"}]}.
+ * The files are hundreds of megabytes, so their text is scanned and only one object is in memory at a time; of COCO's own all
+ * captions are, read in a pass before that of the images, for they may stand behind them.
  * https://cs.stanford.edu/people/karpathy/deepimagesent/
  */
 #include "extract/coco.h"
@@ -10,9 +12,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/hash.h"
+#include "base/hashmap.h"
+#include "extract/texts.h"
 #include "media/image.h"
 
 enum { ELEMENT_MAX = 16 << 20 };
+
+struct Captions;
 
 struct Coco {
     const Settings *s;
@@ -21,16 +28,37 @@ struct Coco {
     int64_t index; /* of the next element of images */
     Buffer text;   /* the element, or string, being read */
     bool inside, ended;
+    const char *list;          /* the key of the list that is read: "images" or "annotations" */
+    struct Captions *captions; /* owned: of COCO's own file, once an image has shown that it is one */
 };
+
+/* The captions of COCO's own file by image. */
+typedef struct Captions {
+    HashMap images; /* of an image's id: which list, from 1 */
+    Source *lists;  /* owned; only their references are used */
+    size_t count, capacity;
+} Captions;
 
 Coco *coco_new(const Settings *s)
 {
     Coco *c = xcalloc(1, sizeof *c);
     c->s = s;
+    c->list = "images";
     c->file = fopen(s->coco, "rb");
     if (!c->file)
         die("open %s:", s->coco);
     return c;
+}
+
+static void captions_free(Captions *all)
+{
+    for (size_t i = 0; all && i < all->count; i++)
+        texts_release(&all->lists[i]);
+    if (all) {
+        free(all->lists);
+        hashmap_release(&all->images);
+    }
+    free(all);
 }
 
 void coco_free(Coco *c)
@@ -39,6 +67,7 @@ void coco_free(Coco *c)
         return;
     fclose(c->file);
     buffer_release(&c->text);
+    captions_free(c->captions);
     free(c);
 }
 
@@ -107,8 +136,8 @@ static bool read_value(Coco *c, int ch, bool keep, int *next)
     return false;
 }
 
-/* Goes to the first element of "images"; false where there is none. */
-static bool find_images(Coco *c)
+/* Goes to the first element of the list; false where there is none. */
+static bool find_list(Coco *c)
 {
     int ch = get_solid(c), next;
     if (ch != '{')
@@ -119,9 +148,9 @@ static bool find_images(Coco *c)
         c->text.size = 0;
         if (!read_string(c) || get_solid(c) != ':')
             return false;
-        bool images = c->text.size == 6 && memcmp(c->text.data, "images", 6) == 0;
+        bool found = c->text.size == strlen(c->list) && memcmp(c->text.data, c->list, c->text.size) == 0;
         ch = get_solid(c);
-        if (images)
+        if (found)
             return c->inside = ch == '[';
         if (!read_value(c, ch, false, &next) || next == '}')
             return false;
@@ -133,7 +162,7 @@ static bool problem(Coco *c, Source *out, const char *what)
 {
     out->name = xasprintf("%s[%lld]", c->s->coco, (long long)c->index);
     out->label = xstrdup(out->name);
-    out->problem = xasprintf("%s at byte %lld, expected {\"images\": [{..}, ..]}", what, (long long)c->at);
+    out->problem = xasprintf("%s at byte %lld, expected {\"%s\": [{..}, ..]}", what, (long long)c->at, c->list);
     c->ended = true;
     return true;
 }
@@ -172,6 +201,88 @@ static void take_references(Source *out, json_t *sentences)
     }
 }
 
+/* The next element of the list; NULL at its end, and where it is broken: *what then says how. */
+static json_t *next_element(Coco *c, json_error_t *why, const char **what)
+{
+    int next;
+    *what = NULL;
+    if (!c->inside && !find_list(c)) {
+        *what = "no such list";
+        return NULL;
+    }
+    int ch = get_solid(c);
+    if (ch == ',' && c->index > 0)
+        ch = get_solid(c);
+    if (ch == ']')
+        return NULL;
+    json_t *element = NULL;
+    if (ch != '{' || !read_value(c, ch, true, &next))
+        *what = ch == EOF || feof(c->file) ? "the file ends" : "unexpected text";
+    else if (!(element = json_loadb((const char *)c->text.data, c->text.size, 0, why)))
+        *what = why->text;
+    return element;
+}
+
+static Source *captions_of(Captions *all, int64_t image, bool make)
+{
+    const uint64_t key = hash_id(&image, sizeof image);
+    int64_t at = hashmap_get(&all->images, key);
+    if (at == 0 && make) {
+        all->lists = array_reserve(all->lists, &all->capacity, all->count + 1, sizeof *all->lists);
+        all->lists[all->count++] = (Source){0};
+        *hashmap_at(&all->images, key) = at = (int64_t)all->count;
+    }
+    return at > 0 ? &all->lists[at - 1] : NULL;
+}
+
+/* Reads all annotations of the file; false where they are broken: then out says how. */
+static bool read_captions(Coco *c, Source *out)
+{
+    Coco *second = coco_new(c->s);
+    json_error_t why;
+    const char *what;
+    json_t *element;
+    second->list = "annotations";
+    c->captions = xcalloc(1, sizeof *c->captions);
+    while ((element = next_element(second, &why, &what))) {
+        json_t *image = json_object_get(element, "image_id");
+        const char *caption = json_string_value(json_object_get(element, "caption"));
+        if (json_is_integer(image) && caption) {
+            Source *of = captions_of(c->captions, json_integer_value(image), true);
+            of->references = xrealloc(of->references, of->n_references + 1, sizeof *of->references);
+            of->references[of->n_references++] = xstrdup(caption);
+        }
+        json_decref(element);
+        second->index++;
+    }
+    bool ok = !what;
+    if (what)
+        problem(second, out, what);
+    c->ended |= !ok;
+    coco_free(second);
+    return ok;
+}
+
+/* A source from one image of COCO's own file. */
+static void take_image(Coco *c, Source *out, json_t *e)
+{
+    const char *file = json_string_value(json_object_get(e, "file_name"));
+    json_t *id = json_object_get(e, "id");
+    out->name = json_is_integer(id) ? xasprintf("%lld", (long long)json_integer_value(id)) : xstrdup(file);
+    out->label = path_join(c->s->root, file);
+    if (c->s->split.count > 0)
+        out->problem = xasprintf("%s is COCO's own file, which has no splits: leave --split out", c->s->coco);
+    else if (!stays_below(file))
+        out->problem = xasprintf("images[%lld]: path '%s' leads out of %s", (long long)c->index, file, c->s->root);
+    else
+        out->path = xstrdup(out->label);
+    c->ended |= c->s->split.count > 0;
+    out->regular_only = true;
+    const Source *of = json_is_integer(id) ? captions_of(c->captions, json_integer_value(id), false) : NULL;
+    if (of)
+        texts_copy(out, of);
+}
+
 /* A source from one element, or one that says what is wrong with it. False: another split. */
 static bool take_element(Coco *c, Source *out, json_t *e)
 {
@@ -197,31 +308,25 @@ static bool take_element(Coco *c, Source *out, json_t *e)
 
 bool coco_next(Coco *c, Source *out)
 {
-    int next;
+    json_error_t why;
+    const char *what;
+    json_t *element;
+    bool wanted = false;
     *out = (Source){0};
-    if (c->ended)
-        return false;
-    if (!c->inside && !find_images(c))
-        return problem(c, out, "no list of images");
-    for (;; c->index++) {
-        int ch = get_solid(c);
-        if (ch == ',' && c->index > 0)
-            ch = get_solid(c);
-        if (ch == ']') {
-            c->ended = true;
-            return false;
-        }
-        if (ch != '{' || !read_value(c, ch, true, &next))
-            return problem(c, out, ch == EOF || feof(c->file) ? "the file ends" : "unexpected text");
-        json_error_t e;
-        json_t *element = json_loadb((const char *)c->text.data, c->text.size, 0, &e);
-        if (!element)
-            return problem(c, out, e.text);
-        bool wanted = take_element(c, out, element);
+    while (!wanted && !c->ended && (element = next_element(c, &why, &what))) {
+        bool own = json_is_string(json_object_get(element, "file_name"));
+        if (own && !c->captions && !read_captions(c, out))
+            wanted = true; /* it says what is wrong */
+        else if (own)
+            take_image(c, out, element);
+        else
+            wanted = take_element(c, out, element);
+        wanted |= own;
         json_decref(element);
-        if (wanted) {
-            c->index++;
-            return true;
-        }
+        c->index++;
     }
+    if (wanted || c->ended)
+        return wanted;
+    c->ended = true;
+    return what && problem(c, out, what);
 }

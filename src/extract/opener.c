@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "base/signals.h"
+#include "extract/texts.h"
 #include "extract/walk.h"
 
 enum { WAIT_MS = 100, MOST_FDS = 2 };
@@ -34,7 +35,7 @@ typedef struct Answer {
     int64_t strings; /* bytes that follow */
     int32_t fds;
     int64_t bytes, mtime;
-    bool ended, is_archive, is_stdin;
+    bool ended, is_archive, is_stdin, doubtful;
 } Answer;
 
 struct Opener {
@@ -46,7 +47,7 @@ struct Opener {
 /* What a place was: all that ASK_OPEN needs. */
 typedef struct Place {
     char *path; /* owned; NULL for stdin */
-    bool regular_only;
+    bool regular_only, texts;
 } Place;
 
 /* The opening process. Without --shuffle only the last place is kept. */
@@ -141,13 +142,23 @@ static void add_string(Buffer *b, const char *text)
     buffer_add(b, text ? text : "", text ? strlen(text) + 1 : 1);
 }
 
+/* A source's problem and texts; take_texts reads them. */
+static void add_texts(Buffer *b, const Source *s)
+{
+    add_string(b, s->problem);
+    add_string(b, s->meta);
+    add_string(b, s->text_problem);
+    for (size_t i = 0; i < s->n_references; i++)
+        add_string(b, s->references[i]);
+}
+
 /* Keeps what a place is under its number. */
 static int64_t place_keep(Served *v, const Source *found)
 {
     if (!v->s->shuffle && v->kept > 0)
         free(v->places[--v->kept].path);
     v->places = array_reserve(v->places, &v->capacity, v->kept + 1, sizeof *v->places);
-    v->places[v->kept++] = (Place){found->path ? xstrdup(found->path) : NULL, found->regular_only};
+    v->places[v->kept++] = (Place){found->path ? xstrdup(found->path) : NULL, found->regular_only, found->texts};
     return v->named++;
 }
 
@@ -172,11 +183,10 @@ static void answer_next(Served *v)
         a.is_archive = found.is_archive;
         a.is_stdin = found.is_stdin;
         answer_stat(&a, found.path);
+        a.doubtful = found.doubtful;
         add_string(&strings, found.name);
         add_string(&strings, found.label);
-        add_string(&strings, found.problem);
-        for (size_t i = 0; i < found.n_references; i++)
-            add_string(&strings, found.references[i]);
+        add_texts(&strings, &found);
         source_release(&found);
     }
     a.strings = (int64_t)strings.size;
@@ -191,13 +201,17 @@ static void answer_open(Served *v, int64_t place)
     if (at < 0 || at >= (int64_t)v->kept)
         die("asked to open source %lld, which was not named", (long long)place);
     Source s = {.path = v->places[at].path, .regular_only = v->places[at].regular_only};
+    Buffer strings = {0};
     source_open(&s);
-    Answer a = {.place = place, .fds = !s.opened ? 0 : s.spare >= 0 ? 2 : 1};
-    a.strings = s.problem ? (int64_t)strlen(s.problem) + 1 : 0;
+    if (s.opened && v->places[at].texts)
+        texts_read(&s, s.path);
+    add_texts(&strings, &s);
+    Answer a = {.place = place, .fds = !s.opened ? 0 : s.spare >= 0 ? 2 : 1, .strings = (int64_t)strings.size};
     answer(v, &a, sizeof a, (const int[MOST_FDS]){s.fd, s.spare}, (size_t)a.fds);
-    answer(v, s.problem, (size_t)a.strings, NULL, 0);
-    source_close(&s);
-    free(s.problem);
+    answer(v, strings.data, strings.size, NULL, 0);
+    buffer_release(&strings);
+    s.path = NULL;
+    source_release(&s);
 }
 
 /* Answers until the other end is closed. Asked to end, it is the other process that ends first. */
@@ -323,6 +337,27 @@ static void ask(Opener *o, Question q)
         die("ask for a source:");
 }
 
+/* The string at *text, NULL for an empty one; *text is then at the next. */
+static char *take_string(const char **text)
+{
+    char *taken = **text ? xstrdup(*text) : NULL;
+    *text += strlen(*text) + 1;
+    return taken;
+}
+
+/* What add_texts has added. */
+static void take_texts(Source *out, const char *text, const char *end)
+{
+    out->problem = take_string(&text);
+    out->meta = take_string(&text);
+    out->text_problem = take_string(&text);
+    size_t capacity = out->n_references;
+    for (; text < end; text += strlen(text) + 1) {
+        out->references = array_reserve(out->references, &capacity, out->n_references + 1, sizeof *out->references);
+        out->references[out->n_references++] = xstrdup(text);
+    }
+}
+
 static void take_strings(Source *out, const char *text, size_t size)
 {
     const char *end = text + size;
@@ -330,13 +365,7 @@ static void take_strings(Source *out, const char *text, size_t size)
     text += strlen(text) + 1;
     out->label = xstrdup(text);
     text += strlen(text) + 1;
-    out->problem = *text ? xstrdup(text) : NULL;
-    text += strlen(text) + 1;
-    size_t capacity = 0;
-    for (; text < end; text += strlen(text) + 1) {
-        out->references = array_reserve(out->references, &capacity, out->n_references + 1, sizeof *out->references);
-        out->references[out->n_references++] = xstrdup(text);
-    }
+    take_texts(out, text, end);
 }
 
 bool opener_next(Opener *o, Source *out)
@@ -358,6 +387,7 @@ bool opener_next(Opener *o, Source *out)
     out->is_stdin = a.is_stdin;
     out->bytes = a.bytes;
     out->mtime = a.mtime;
+    out->doubtful = a.doubtful;
     free(strings);
     return got;
 }
@@ -390,10 +420,18 @@ bool opener_open(Opener *o, Source *source)
     ask(o, (Question){.what = ASK_OPEN, .place = source->place});
     if (!receive(o, &a, sizeof a, fds))
         return false;
-    if (a.fds > 0) {
+    if (a.fds > 0)
         *source = opened(*source, fds, a.fds);
-        return true;
+    char *strings = xmalloc((size_t)a.strings), *kept = source->problem;
+    bool got = receive(o, strings, (size_t)a.strings, fds), has_texts = source->shard;
+    if (got && has_texts) /* a member, whose archive was opened */
+        source->problem = *strings ? xstrdup(strings) : NULL;
+    else if (got)
+        take_texts(source, strings, strings + a.strings);
+    if (kept) {
+        free(source->problem);
+        source->problem = kept;
     }
-    source->problem = xmalloc((size_t)a.strings);
-    return receive(o, source->problem, (size_t)a.strings, fds);
+    free(strings);
+    return got;
 }

@@ -20,7 +20,7 @@ typedef struct Settings {
     Retry retry;
     Sandbox sandbox;
     int encoding; /* of --encoding's choices */
-    bool loop, resume, drop_black, drop_blur, drop_duplicates, dedup_all, dry_run;
+    bool loop, resume, drop_black, drop_blur, drop_duplicates, dedup_all, dry_run, texts;
     /* worked out of them */
     bool encoding_given;
     int64_t shuffle_seed, shard_index, shards;

@@ -22,11 +22,15 @@ typedef struct Source {
     char *path;        /* the opening process only: NULL for stdin and sources with a problem */
     bool regular_only; /* .. and whether data brought the name in, or a folder: then a FIFO or device is refused */
     char *problem;     /* why it cannot even be tried */
-    char **references;
+    bool doubtful;     /* its name is not that of a picture or video: its bytes must say whether it is one */
+    bool texts;        /* the opening process only: what stands beside it is read */
+    char **references; /* what people wrote of it */
     size_t n_references;
-    int64_t pass;  /* --loop: from 1 */
-    int64_t bytes; /* its length; -1 where it is no regular file (stdin, a FIFO) or is not known */
-    int64_t mtime; /* when its file, or its archive's, was last changed: nanoseconds since 1970 */
+    char *meta;         /* what else is known of it: JSON, unchecked; or NULL */
+    char *text_problem; /* what of the texts beside it could not be read */
+    int64_t pass;       /* --loop: from 1 */
+    int64_t bytes;      /* its length; -1 where it is no regular file (stdin, a FIFO) or is not known */
+    int64_t mtime;      /* when its file, or its archive's, was last changed: nanoseconds since 1970 */
 } Source;
 
 /* Frees all of it and closes what is open; leaves an empty source. */

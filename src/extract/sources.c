@@ -11,8 +11,10 @@
 #include "base/hashmap.h"
 #include "base/random.h"
 #include "base/signals.h"
+#include "extract/content.h"
 #include "extract/input.h"
 #include "extract/tar.h"
+#include "extract/texts.h"
 
 struct Sources {
     const Settings *s;
@@ -20,7 +22,9 @@ struct Sources {
     Tar *archive;
     HashMap names;
     int64_t ordinal, pass, in_pass;
-    Source *all; /* owned: with --shuffle, every source */
+    int64_t passed_in_all, passed; /* files that are no media: of the first pass; of this shard */
+    char *first_passed;            /* owned */
+    Source *all;                   /* owned: with --shuffle, every source */
     size_t n_all, all_capacity, next_all;
 };
 
@@ -43,9 +47,7 @@ void source_release(Source *s)
     free(s->data);
     free(s->shard);
     free(s->problem);
-    for (size_t i = 0; i < s->n_references; i++)
-        free(s->references[i]);
-    free(s->references);
+    texts_release(s);
     *s = (Source){0};
 }
 
@@ -63,7 +65,14 @@ void sources_free(Sources *s)
     for (size_t i = 0; i < s->n_all; i++)
         source_release(&s->all[i]);
     free(s->all);
+    free(s->first_passed);
     free(s);
+}
+
+int64_t sources_passed(const Sources *s, const char **first)
+{
+    *first = s->first_passed;
+    return s->passed;
 }
 
 /* Opens an archive, whose members come next. */
@@ -155,9 +164,57 @@ static void name_uniquely(Sources *s, Source *out)
     free(first);
 }
 
+static Source source_copy(const Source *s)
+{
+    Source c = *s;
+    c.name = xstrdup(s->name);
+    c.label = xstrdup(s->label);
+    c.problem = s->problem ? xstrdup(s->problem) : NULL;
+    texts_copy(&c, s);
+    c.shard = s->shard ? xstrdup(s->shard) : NULL;
+    return c;
+}
+
+/* Whether a source whose name does not say so is a picture or a video by its bytes; what cannot be read counts as one, and says
+ * why. It is closed again. False, with *ended, when asked to end. */
+static bool is_media(Sources *s, Source *source, bool *ended)
+{
+    if (!source->doubtful || source->problem)
+        return true;
+    Source probe = source_copy(source);
+    probe.data = source->data; /* borrowed */
+    *ended = !sources_open(s, &probe);
+    bool media = !*ended && (probe.problem || content_is_media(&probe));
+    if (probe.data == source->data)
+        probe.data = NULL;
+    source_release(&probe);
+    return media;
+}
+
+/* Counts what is passed over, each file in one shard. */
+static void pass_over(Sources *s, Source *source)
+{
+    if (s->s->shards == 1 || s->passed_in_all % s->s->shards == s->s->shard_index) {
+        if (s->passed++ == 0)
+            s->first_passed = xstrdup(source->label);
+        note("%s: passed over: neither its name nor its bytes are those of a picture or video", source->label);
+    }
+    s->passed_in_all++;
+    source_release(source);
+}
+
 static bool shard_next(Sources *s, Source *out)
 {
+    bool ended = false;
     while (raw_next(s, out)) {
+        if (!is_media(s, out, &ended)) {
+            if (ended)
+                source_release(out);
+            if (ended)
+                return false;
+            pass_over(s, out);
+            continue;
+        }
         out->name = clean_name(out->name);
         out->label = clean_name(out->label);
         name_uniquely(s, out);
@@ -187,19 +244,6 @@ static void shuffle(Sources *s)
         s->all[j] = s->all[i - 1];
         s->all[i - 1] = kept;
     }
-}
-
-static Source source_copy(const Source *s)
-{
-    Source c = *s;
-    c.name = xstrdup(s->name);
-    c.label = xstrdup(s->label);
-    c.problem = s->problem ? xstrdup(s->problem) : NULL;
-    c.references = xcalloc(s->n_references + 1, sizeof *c.references);
-    for (size_t i = 0; i < s->n_references; i++)
-        c.references[i] = xstrdup(s->references[i]);
-    c.shard = s->shard ? xstrdup(s->shard) : NULL;
-    return c;
 }
 
 /* Of a shard's members only the places are kept: memory grows with names, never with bytes. */

@@ -16,6 +16,9 @@ void sources_free(Sources *s);
 /* The next source of this shard, by name; false when there are no more or when asked to end. */
 bool sources_next(Sources *s, Source *out);
 
+/* How many files of this shard were no media, by name and content, and were passed over; *first: the first of them (borrowed). */
+int64_t sources_passed(const Sources *s, const char **first);
+
 /* Opens it (source->opened or source->data), or sets source->problem. False when asked to end. */
 bool sources_open(Sources *s, Source *source);
 

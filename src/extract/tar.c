@@ -1,6 +1,6 @@
 /*
  * WebDataset shards through libarchive: each media member is a source named "shard.tar/member". Nothing is ever written, so a
- * member's name can lead nowhere. Members that WebDataset keeps beside the media (.json, .txt, .cls ..) are passed over.
+ * member's name can lead nowhere. The .txt and .json of a sample (members of one stem, side by side) go with its pictures.
  */
 #include "extract/tar.h"
 
@@ -13,8 +13,9 @@
 
 #include "base/clock.h"
 #include "extract/input.h"
+#include "extract/texts.h"
 
-enum { BLOCK = 1 << 18, STEP = 1 << 20 };
+enum { BLOCK = 1 << 18, STEP = 1 << 20, TEXT_BYTES = 16 << 20 };
 static const int64_t member_max = (int64_t)1 << 31;
 
 struct Tar {
@@ -26,7 +27,11 @@ struct Tar {
     bool later;         /* members are named and, where they can be found again, not read */
     int64_t max_bytes;  /* of a member */
     VideoReport report; /* why it could not be opened */
-    bool ended;
+    bool with_texts;
+    Source pending; /* owned: a picture whose texts may come behind it */
+    char *sample;   /* owned: the name of the member read last .. */
+    Source texts;   /* owned: .. and the texts of that stem */
+    bool ended, broken;
 };
 
 static bool ends_with(const char *text, const char *end)
@@ -40,17 +45,6 @@ bool is_archive(const char *path)
     static const char *const ends[] = {".tar", ".tar.gz", ".tgz", ".tar.zst", ".tar.bz2", ".tar.xz"};
     for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++)
         if (ends_with(path, ends[i]))
-            return true;
-    return false;
-}
-
-static bool is_sidecar(const char *name)
-{
-    static const char *const ends[] = {".json", ".jsonl", ".txt", ".cls",    ".cls2",    ".caption", ".npy", ".npz",
-                                       ".pyd",  ".pth",   ".pkl", ".pickle", ".msgpack", ".mp",      ".xml", ".csv",
-                                       ".tsv",  ".srt",   ".vtt", ".index",  ".id",      ".md"};
-    for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++)
-        if (ends_with(name, ends[i]))
             return true;
     return false;
 }
@@ -84,6 +78,7 @@ Tar *tar_new(const Settings *s, Source *archive)
     a->source = *archive;
     a->shuffled = s->shuffle != NULL;
     a->later = s->shuffle || s->dry_run;
+    a->with_texts = s->texts;
     a->max_bytes = s->max_bytes < member_max ? s->max_bytes : member_max;
     a->a = reader_of_tar();
     double until = s->deadline > 0 ? seconds_now() + s->deadline : 0;
@@ -100,6 +95,9 @@ void tar_free(Tar *a)
     archive_read_free(a->a);
     input_close(&a->in);
     source_release(&a->source);
+    source_release(&a->pending);
+    texts_release(&a->texts);
+    free(a->sample);
     free(a);
 }
 
@@ -149,12 +147,14 @@ static bool can_seek(const Tar *a)
     return archive_filter_count(a->a) == 1 && !a->in.copied;
 }
 
+/* A member that may be a source: read, or named for later. False where the archive ends within it: out->problem says so. */
 static bool read_member(Tar *a, Source *out, struct archive_entry *entry)
 {
     int64_t size = archive_entry_size(entry);
     char *name = xasprintf("%s/%s", a->source.label, name_of(entry));
     out->bytes = a->source.bytes >= 0 ? size : -1;
     out->mtime = a->source.mtime;
+    out->doubtful = !media_named(name_of(entry));
     if (size > a->max_bytes) {
         out->problem = large_text(size, a->max_bytes);
     } else if (a->later && can_seek(a)) {
@@ -166,6 +166,39 @@ static bool read_member(Tar *a, Source *out, struct archive_entry *entry)
     }
     out->name = name;
     out->label = xstrdup(name);
+    return true;
+}
+
+/* A text of the sample being read, which is known by the stem of its members' names. */
+static void read_text(Tar *a, struct archive_entry *entry)
+{
+    Source bytes = {0};
+    int64_t size = archive_entry_size(entry);
+    if (size >= 0 && size <= TEXT_BYTES && read_data(a->a, &bytes, (size_t)size))
+        text_take(&a->texts, name_of(entry), (const char *)bytes.data, (size_t)size);
+    else if (!a->texts.text_problem)
+        a->texts.text_problem = xasprintf("%s beside it is left out: it is cut, or has more than 16 MiB", name_of(entry));
+    free(bytes.data);
+}
+
+/* A member of another sample: the texts read so far are no longer meant. */
+static void begin_sample(Tar *a, const char *name)
+{
+    if (a->sample && text_beside(a->sample, name))
+        return;
+    texts_release(&a->texts);
+    free(a->sample);
+    a->sample = xstrdup(name);
+}
+
+/* The picture that waited for the texts behind it; false where none did. */
+static bool give_pending(Tar *a, Source *out)
+{
+    if (!a->pending.name)
+        return false;
+    *out = a->pending;
+    a->pending = (Source){0};
+    texts_copy(out, &a->texts);
     return true;
 }
 
@@ -190,26 +223,45 @@ static bool not_seekable(Tar *a, Source *out)
     return true;
 }
 
+/* Whether a member comes next, in *entry: a regular file. Else the archive has ended, or is broken: a->broken. */
+static bool next_entry(Tar *a, struct archive_entry **entry)
+{
+    while (!a->ended) {
+        int rc = archive_read_next_header(a->a, entry);
+        a->broken = rc < ARCHIVE_WARN;
+        a->ended = rc == ARCHIVE_EOF || a->broken;
+        if (!a->ended && archive_entry_filetype(*entry) == AE_IFREG && !archive_entry_hardlink(*entry))
+            return true;
+    }
+    return false;
+}
+
 bool tar_next(Tar *a, Source *out)
 {
     struct archive_entry *entry;
     if (!a->opened)
         return not_opened(a, out);
-    while (!a->ended) {
-        *out = (Source){0};
-        int rc = archive_read_next_header(a->a, &entry);
-        if (rc == ARCHIVE_EOF)
-            return false;
-        if (rc < ARCHIVE_WARN)
-            return problem(a, out, xstrdup(a->source.label));
+    *out = (Source){0};
+    while (next_entry(a, &entry)) {
         if (a->shuffled && !can_seek(a))
             return not_seekable(a, out);
-        const char *name = archive_entry_pathname(entry);
-        if (archive_entry_filetype(entry) != AE_IFREG || archive_entry_hardlink(entry) || (name && is_sidecar(name)))
-            continue;
-        return read_member(a, out, entry);
+        const char *name = name_of(entry);
+        bool text = a->with_texts && text_named(name);
+        bool ready = a->pending.name && (!text || !text_beside(a->sample, name)) && give_pending(a, out);
+        begin_sample(a, name);
+        if (text)
+            read_text(a, entry);
+        else
+            (void)!read_member(a, &a->pending, entry); /* it then says so itself */
+        if (ready)
+            return true;
     }
-    return false;
+    if (give_pending(a, out))
+        return true;
+    if (!a->broken)
+        return false;
+    a->broken = false;
+    return problem(a, out, xstrdup(a->source.label));
 }
 
 void tar_load(Source *out, int64_t max_bytes)

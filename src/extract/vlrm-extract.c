@@ -24,7 +24,8 @@ static const Option options[] = {
     OPT_GROUP("Sources"),
     OPT_STRING("list", 0, &o.list, NULL, "FILE", "read the names of files and folders from FILE, one a line; - for stdin"),
     OPT_STRING("coco", 0, &o.coco, NULL, "FILE",
-               "the images of a dataset_coco.json with Karpathy's splits; their sentences go into the records as references"),
+               "the images of COCO's own captions_*.json, or of a dataset_coco.json with Karpathy's splits; what people wrote of "
+               "them goes into the records as references"),
     OPT_LIST("split", 0, &o.split, NULL, "NAME", "of --coco only the images of this split; may be repeated"),
     OPT_STRING("root", 0, &o.root, ".", "DIR", "folder below which --coco's images lie, and the sources of --again"),
     OPT_STRING("again", 0, &o.again, NULL, "FILE",
@@ -43,6 +44,9 @@ static const Option options[] = {
         "a source of more bytes than this is too large; so is always a still of more than 1 GiB, and a tar shard's member of more "
         "than 2 GiB"),
     SANDBOX_OPTION(o.sandbox),
+    OPT_FLAG_ON(
+        "texts", 0, &o.texts,
+        "read what stands beside a picture or video: NAME.txt becomes frame.references, a text a line, NAME.json frame.meta"),
     OPT_GROUP("Which frames of a video"),
     OPT_REAL("every", 0, &o.every, "0", 0, 1e9, "SEC", "a frame every SEC seconds instead of keyframes; decodes everything"),
     OPT_REAL("scene", 0, &o.scene, "0", 0, 1, "T", "the first frame of each scene: change score above T; decodes everything"),
@@ -90,7 +94,11 @@ static const Program program = {
     .description =
         "Each operand is a video of any kind that FFmpeg knows, an image (JPEG, PNG, WebP), a folder (walked recursively in byte "
         "order of the paths; names that begin with a dot are passed over, and so are FIFOs, devices and sockets, with a line on "
-        "stderr), a tar shard in WebDataset layout, or - for the bytes of one file on stdin.\n\n"
+        "stderr), a tar shard in WebDataset layout, or - for the bytes of one file on stdin. What a folder or a shard has that is "
+        "no picture or video, neither by its name nor by its bytes, is passed over and counted; what is one by either, and cannot "
+        "be read, is a failure.\n\n"
+        "What stands beside a picture or video goes with its frames: each line of NAME.txt into frame.references, the object in "
+        "NAME.json as frame.meta, as img2dataset and WebDataset lay them out (--no-texts).\n\n"
         "By default the frames are the keyframes of the video stream, with the container's own time stamps, turned upright, in "
         "square pixels. A record's id is the source's name, for a video followed by # and the time in seconds (and by + and the "
         "frame's number where that time is not later than the one before); for a still it is the name alone. The name is the "
@@ -151,12 +159,37 @@ static void parse_shard(void)
 /* With --again everything about a frame is said by its record. */
 static void check_again(int n)
 {
-    static const char *const others[] = {"list",      "coco",       "split",       "name",           "shard",
-                                         "shuffle",   "loop",       "limit",       "every",          "scene",
-                                         "max",       "pick",       "seed",        "size",           "encoding",
-                                         "quality",   "drop-black", "black-share", "batch",          "resume",
-                                         "drop-blur", "journal",    "retry",       "blur-threshold", "drop-duplicates",
-                                         "dedup-all", "append",     "dry-run",     "jobs",           "duplicate-distance"};
+    static const char *const others[] = {"list",
+                                         "coco",
+                                         "split",
+                                         "name",
+                                         "shard",
+                                         "shuffle",
+                                         "loop",
+                                         "limit",
+                                         "every",
+                                         "scene",
+                                         "max",
+                                         "pick",
+                                         "seed",
+                                         "size",
+                                         "encoding",
+                                         "quality",
+                                         "drop-black",
+                                         "black-share",
+                                         "batch",
+                                         "resume",
+                                         "drop-blur",
+                                         "journal",
+                                         "retry",
+                                         "blur-threshold",
+                                         "drop-duplicates",
+                                         "dedup-all",
+                                         "append",
+                                         "texts",
+                                         "dry-run",
+                                         "jobs",
+                                         "duplicate-distance"};
     for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
         if (option_given(&program, others[i]))
             usage_error("--again takes all from the records: --%s says nothing to it", others[i]);
@@ -207,8 +240,18 @@ static Heading heading_make(void)
     return h;
 }
 
+/* How many files were no media, and one of them. */
+static void say_passed(const Sources *sources)
+{
+    const char *first;
+    int64_t passed = sources_passed(sources, &first);
+    if (passed > 0)
+        warn("passed over %lld file%s that %s no picture or video, by name and content: %s%s", (long long)passed,
+             passed == 1 ? "" : "s", passed == 1 ? "is" : "are", first, passed == 1 ? "" : " and others (-v names each)");
+}
+
 /* Ends the segment and says what came of it. */
-static int end_stream(Writer *w, const Totals *t, const Error *err)
+static int end_stream(Writer *w, const Totals *t, const Sources *sources, const Error *err)
 {
     int status = t->cut ? STATUS_INTERRUPTED : t->failed > 0 ? STATUS_SOME_FAILED : STATUS_CLEAN;
     if (t->sources == 0 && writer_records(w) == 0 && !t->cut && !o.resume)
@@ -218,13 +261,17 @@ static int end_stream(Writer *w, const Totals *t, const Error *err)
     bool ok = err->text[0] == '\0';
     if (ok && t->in_batch > 0)
         ok = writer_batch(w, t->batches, t->in_batch, -1);
-    ok = ok && writer_end(w, t->failed, t->filtered, status) && writer_flush(w);
+    const char *first;
+    int64_t passed = sources_passed(sources, &first);
+    json_t *extra = passed > 0 ? json_pack("{s:I}", "no_media", (json_int_t)passed) : NULL;
+    ok = ok && writer_end_with(w, t->failed, t->filtered, status, extra) && writer_flush(w);
     if (!ok) {
         warn("%s", err->text[0] ? err->text : writer_error(w)->text);
         return writer_error(w)->status ? writer_error(w)->status : STATUS_FAILURE;
     }
     if (status == STATUS_EMPTY)
         warn("no source: nothing to extract from");
+    say_passed(sources);
     if (status != STATUS_CLEAN || verbosity > 0)
         warn("done %llu, failed %lld, filtered %lld", (unsigned long long)writer_records(w), (long long)t->failed,
              (long long)t->filtered);
@@ -255,6 +302,7 @@ static int dry_run(char **operands, int n)
     Opener *opener = opener_new(&o, operands, n);
     Journal *journal = open_journal();
     Sources *sources = sources_new(&o, opener);
+    sandbox_seal(o.sandbox); /* of what a name does not tell, the bytes are looked at */
     Source s;
     bool any = o.resume;
     print_line(json_pack("{s:o}", "params", options_json(&program)));
@@ -266,6 +314,7 @@ static int dry_run(char **operands, int n)
         source_release(&s);
         any = true;
     }
+    say_passed(sources);
     sources_free(sources);
     journal_close(journal);
     opener_free(opener);
@@ -304,7 +353,7 @@ int main(int argc, char **argv)
     } else {
         sandbox_seal(o.sandbox); /* where the kernel has less, it has said so */
         (void)!jobs_run(&o, sources, journal, w, &totals, &err);
-        status = end_stream(w, &totals, &err);
+        status = end_stream(w, &totals, sources, &err);
     }
     writer_free(w);
     sources_free(sources);

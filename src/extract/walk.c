@@ -4,6 +4,7 @@
 #include "media/image.h"
 #include "extract/coco.h"
 #include "extract/tar.h"
+#include "extract/texts.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -187,6 +188,19 @@ static const char *kind_name(mode_t mode)
                             : "of an unknown kind";
 }
 
+/* Whether a path of the folder being walked is a text beside a picture or video there. Names of one stem stand together. */
+static bool is_text_of_neighbour(const Walk *w, const char *path)
+{
+    const Folder *f = &w->folders[w->depth - 1];
+    size_t at = f->next - 1, stem = (size_t)(strrchr(path, '.') - path);
+    while (at > 0 && strncmp(f->paths[at - 1], path, stem + 1) == 0)
+        at--;
+    for (; at < f->count && strncmp(f->paths[at], path, stem + 1) == 0; at++)
+        if (text_beside(f->paths[at], path) && media_named(f->paths[at]))
+            return true;
+    return false;
+}
+
 /* A path becomes a source, or opens what holds sources, or is passed over (then false). */
 static bool take_path(Walk *w, const char *path, bool scanned, Source *out)
 {
@@ -199,9 +213,13 @@ static bool take_path(Walk *w, const char *path, bool scanned, Source *out)
         warn("%s: passed over: it is %s; of a folder only files are read", path, kind_name(st.st_mode));
         return false;
     }
+    if (scanned && w->s->texts && text_named(path) && is_text_of_neighbour(w, path))
+        return false;
     simple(out, path, NULL);
     out->regular_only = scanned;
     out->is_archive = is_archive(path);
+    out->texts = w->s->texts && !out->is_archive && S_ISREG(st.st_mode);
+    out->doubtful = scanned && !out->is_archive && !media_named(path);
     return true;
 }
 

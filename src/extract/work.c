@@ -10,6 +10,7 @@
 #include "base/hash.h"
 #include "base/random.h"
 #include "extract/still.h"
+#include "extract/texts.h"
 #include "media/resize.h"
 
 bool wanted_size(const Settings *s, int *width, int *height, Error *err)
@@ -105,6 +106,10 @@ static void pack_frame(Packer *p, const Work *w, const VideoFrame *f, ImageForma
         pack_field_int(p, "pass", s->pass);
     if (s->n_references > 0)
         pack_references(p, s);
+    if (w->meta.size > 0) {
+        pack_key(p, "meta");
+        pack_raw(p, (Slice){w->meta.data, w->meta.size});
+    }
     pack_field_text(p, "image_digest", digest_text(hash_id(data, size)).text);
     pack_field_bin(p, "image", data, size);
     pack_map_end(p);
@@ -317,30 +322,45 @@ static void take_digest(Work *w, const Input *in, Error *err)
     w->out->digest = w->digest;
 }
 
-static void blame_digest(VideoReport *r, const Error *err)
+/* A source that gave its frames, but not all that belongs to them. */
+static void blame(VideoReport *r, const char *what)
 {
-    if (!err->text[0] || r->verdict != VERDICT_COMPLETE)
+    if (!*what || r->verdict != VERDICT_COMPLETE)
         return;
     r->verdict = VERDICT_DAMAGED;
-    snprintf(r->reason, sizeof r->reason, "%.500s", err->text);
+    snprintf(r->reason, sizeof r->reason, "%.500s", what);
+}
+
+/* What stands beside it: frames go without what of it cannot be read. */
+static void take_meta(Work *w, Error *err)
+{
+    if (w->source->text_problem)
+        error_set(err, "%s", w->source->text_problem);
+    if (w->source->meta)
+        (void)!meta_pack(&w->meta, w->source->meta, err); /* err says it */
+    if (err->text[0])
+        gaps_add(&w->out->gaps, NAN, -1, err->text);
 }
 
 void work_on(const Settings *s, Source *source, Emit emit, void *context, Outcome *out)
 {
     Work w = {.s = s, .source = source, .emit = emit, .context = context, .out = out, .last_ms = INT64_MIN};
     w.until = s->deadline > 0 ? seconds_now() + s->deadline : 0;
-    Error err = {0};
+    Error err = {0}, beside = {0};
     Input in;
     *out = (Outcome){0};
     if (input_open(&in, source, w.until, s->max_bytes, &out->report)) {
         take_digest(&w, &in, &err);
+        take_meta(&w, &beside);
         input_do(&w, &in);
-        blame_digest(&out->report, &err);
+        blame(&out->report, err.text);
+        blame(&out->report, beside.text);
     }
     if (w.stop)
         out->report = (VideoReport){.verdict = VERDICT_CUT};
     input_close(&in);
     source_close(source);
     buffer_release(&w.file);
+    pack_release(&w.meta);
     free(w.seen.items);
 }

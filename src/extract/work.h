@@ -24,6 +24,7 @@ typedef struct Work {
     Buffer file;     /* owned: the encoded picture */
     int64_t quality; /* of the JPEG in file; 0 for another */
     Digest digest;   /* the source's */
+    Packer meta;     /* owned: frame.meta; empty for none */
     int64_t last_ms, ordinal;
     double until; /* the deadline, on seconds_now()'s clock; 0 for none */
     bool still, stop;

@@ -78,3 +78,17 @@ setup() {
     exits 0 "${cron[@]}" --max-drop -2
     [ -z "$output" ]
 }
+
+@test "COCO's own captions file gives images and references; a folder with other files is a folder of images" {
+    mkdir "$TMP/photos"
+    cp "$ORACLE"/f64/images/000[0-4].png "$TMP/photos"
+    echo 'read me' > "$TMP/photos/readme.txt"
+    echo '{"count": 5}' > "$TMP/photos/00000_stats.json"
+    jq -n '{images: [range(5) | {id: (. + 7), file_name: "000\(.).png"}], annotations: [range(5) | {image_id: (. + 7), caption: "a red circle"}]}' > "$TMP/c.json"
+    "$vlrm" evaluate "${models[@]}" --greedy "$TMP/photos" > "$TMP/folder.json"
+    "$vlrm" evaluate "${models[@]}" --greedy --coco "$TMP/c.json" --root "$TMP/photos" --captions "$TMP/c.vlrm" --per-image="$TMP/each" > "$TMP/coco.json"
+    cmp <(jq .runs[0].metrics.mrr "$TMP/folder.json") <(jq .runs[0].metrics.mrr "$TMP/coco.json")
+    [ "$(jq -r .id "$TMP/each" | tr '\n' ' ')" = '7 8 9 10 11 ' ]
+    vlrm-cat "$TMP/c.vlrm" | jq -es 'map(select(.id).frame.references) == [range(5) | ["a red circle"]]'
+    exits 2 "$vlrm" evaluate "${models[@]}" --coco "$TMP/c.json" --frames "$TMP/c.vlrm"
+}
