@@ -43,34 +43,26 @@ INLINE void dot_neighbours_step(DotShape s, DotSums sums, DotReads r)
     V held[4];
     /* Addresses are made of a few registers; else there is one for each row and column, which are too many. */
     __asm__("" : "+r"(r.x), "+r"(r.w));
-    UNROLL
-    for (int j = 0; j < s.ask; j++)
+    UNROLL_FOR (int j = 0; j < s.ask; j++)
         _mm_prefetch(r.asked + (size_t)j * r.apart * weight_size(s.kind), _MM_HINT_T1);
     const int soon = s.ask == s.columns && s.rows > 2 ? s.columns : 0;
-    UNROLL
-    for (int j = 0; j < soon; j++)
+    UNROLL_FOR (int j = 0; j < soon; j++)
         _mm_prefetch(r.w + (size_t)j * r.apart * weight_size(s.kind) + DOT_SOON, _MM_HINT_T0);
     if (s.rows > s.columns) {
-        UNROLL
-        for (int j = 0; j < s.columns; j++)
+        UNROLL_FOR (int j = 0; j < s.columns; j++)
             held[j] = term_weight(s.kind, r.w, (size_t)j * r.apart);
-        UNROLL
-        for (int i = 0; i < s.rows; i++) {
+        UNROLL_FOR (int i = 0; i < s.rows; i++) {
             V a = term_input(r.x, (size_t)i * r.k);
-            UNROLL
-            for (int j = 0; j < s.columns; j++)
+            UNROLL_FOR (int j = 0; j < s.columns; j++)
                 sums[i][j] = term_fma(a, held[j], sums[i][j]);
         }
         return;
     }
-    UNROLL
-    for (int i = 0; i < s.rows; i++)
+    UNROLL_FOR (int i = 0; i < s.rows; i++)
         held[i] = term_input(r.x, (size_t)i * r.k);
-    UNROLL
-    for (int j = 0; j < s.columns; j++) {
+    UNROLL_FOR (int j = 0; j < s.columns; j++) {
         V b = term_weight(s.kind, r.w, (size_t)j * r.apart);
-        UNROLL
-        for (int i = 0; i < s.rows; i++)
+        UNROLL_FOR (int i = 0; i < s.rows; i++)
             sums[i][j] = term_fma(held[i], b, sums[i][j]);
     }
 }
@@ -78,26 +70,21 @@ INLINE void dot_neighbours_step(DotShape s, DotSums sums, DotReads r)
 /* `together` vectors of terms of every stream, in this order. */
 INLINE void dot_streams_step(DotShape s, DotSums sums, DotReads r)
 {
-    UNROLL
-    for (int j = 0; j < s.columns; j++)
-        UNROLL
-    for (size_t t = 0; t < (size_t)s.together * VL * TERM; t += VL * TERM) {
-        V b = term_weight(s.kind, r.w, t + (size_t)j * r.apart);
-        __asm__ volatile("" : "+v"(b)); /* memory is read in the order in which the program asks for this */
-        UNROLL
-        for (int i = 0; i < s.rows; i++)
-            sums[i][j] = term_fma(term_input(r.x, (size_t)i * r.k + t), b, sums[i][j]);
-    }
+    UNROLL_FOR (int j = 0; j < s.columns; j++)
+        UNROLL_FOR (size_t t = 0; t < (size_t)s.together * VL * TERM; t += VL * TERM) {
+            V b = term_weight(s.kind, r.w, t + (size_t)j * r.apart);
+            __asm__ volatile("" : "+v"(b)); /* memory is read in the order in which the program asks for this */
+            UNROLL_FOR (int i = 0; i < s.rows; i++)
+                sums[i][j] = term_fma(term_input(r.x, (size_t)i * r.k + t), b, sums[i][j]);
+        }
 }
 
 /* The last n terms, or a vector of them where several would go together. */
 INLINE void dot_rest_step(DotShape s, DotSums sums, DotReads r, size_t n)
 {
-    UNROLL
-    for (int j = 0; j < s.columns; j++) {
+    UNROLL_FOR (int j = 0; j < s.columns; j++) {
         V b = term_weight_n(s.kind, r.w, (size_t)j * r.apart, n);
-        UNROLL
-        for (int i = 0; i < s.rows; i++)
+        UNROLL_FOR (int i = 0; i < s.rows; i++)
             sums[i][j] = term_fma(term_input_n(r.x, (size_t)i * r.k, n), b, sums[i][j]);
     }
 }
@@ -106,11 +93,9 @@ INLINE void dot_rest_step(DotShape s, DotSums sums, DotReads r, size_t n)
 INLINE void dot_tile(DotShape s, float to[][DOT_STREAMS], DotReads r, size_t depth)
 {
     DotSums sums;
-    UNROLL
-    for (int i = 0; i < s.rows; i++)
-        UNROLL
-    for (int j = 0; j < DOT_STREAMS; j++)
-        sums[i][j] = v_zero();
+    UNROLL_FOR (int i = 0; i < s.rows; i++)
+        UNROLL_FOR (int j = 0; j < DOT_STREAMS; j++)
+            sums[i][j] = v_zero();
     size_t at = 0, step = VL * TERM, run = step * (size_t)s.together;
     for (; at + run <= depth; at += run)
         if (s.streams)
@@ -119,11 +104,9 @@ INLINE void dot_tile(DotShape s, float to[][DOT_STREAMS], DotReads r, size_t dep
             dot_neighbours_step(s, sums, dot_reads_at(s, r, at));
     for (; at < depth; at += step)
         dot_rest_step(s, sums, dot_reads_at(s, r, at), depth - at < step ? depth - at : step);
-    UNROLL
-    for (int i = 0; i < s.rows; i++)
-        UNROLL
-    for (int j = 0; j < s.columns; j += 4)
-        _mm_storeu_ps(to[i] + j, v_sum4(sums[i][j], sums[i][j + 1], sums[i][j + 2], sums[i][j + 3]));
+    UNROLL_FOR (int i = 0; i < s.rows; i++)
+        UNROLL_FOR (int j = 0; j < s.columns; j += 4)
+            _mm_storeu_ps(to[i] + j, v_sum4(sums[i][j], sums[i][j + 1], sums[i][j + 2], sums[i][j + 3]));
 }
 
 #endif

@@ -43,8 +43,7 @@ INLINE void dot_store(const Dot *d, DotShape s, float sums[][DOT_STREAMS], size_
     const float *bias = first ? d->bias : NULL;
     bool add = !first || d->add;
     if (!s.streams && s.columns == 4) {
-        UNROLL
-        for (int i = 0; i < s.rows; i++) {
+        UNROLL_FOR (int i = 0; i < s.rows; i++) {
             float *y = d->y + (i0 + (size_t)i) * d->n + j0;
             __m128 start = bias ? _mm_loadu_ps(bias + j0) : _mm_setzero_ps();
             if (add)

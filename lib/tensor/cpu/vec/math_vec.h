@@ -11,8 +11,7 @@
 INLINE V v_polynomial(const float *c, int n, V x)
 {
     V y = v_set(c[n - 1]);
-    UNROLL
-    for (int i = n - 2; i >= 0; i--)
+    UNROLL_FOR (int i = n - 2; i >= 0; i--)
         y = v_fma(y, x, v_set(c[i]));
     return y;
 }

@@ -86,8 +86,7 @@ INLINE void pack_right_transposed(const Gemm *g, Weight kind, float *to, size_t 
         V r[VL];
         size_t at = (t0 + t) * TERM, rest = size_min(VL * TERM, g->depth - at);
         if (columns == VL && rest == VL * TERM) {
-            UNROLL
-            for (size_t j = 0; j < VL; j++)
+            UNROLL_FOR (size_t j = 0; j < VL; j++)
                 r[j] = term_weight(kind, g->b, (j0 + j) * g->ldb + at);
         } else {
             for (size_t j = 0; j < VL; j++)

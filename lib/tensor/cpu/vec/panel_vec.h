@@ -65,8 +65,7 @@ INLINE void edge_store(const Corner *o, size_t row, size_t lane, V sum)
 INLINE void tile_store(const Corner *o, size_t rows, V sums[PANEL_ROWS][2])
 {
     if (o->columns < PANEL_COLUMNS) {
-        UNROLL
-        for (size_t i = 0; i < rows; i++) {
+        UNROLL_FOR (size_t i = 0; i < rows; i++) {
             edge_store(o, i, 0, sums[i][0]);
             edge_store(o, i, VL, sums[i][1]);
         }
@@ -74,14 +73,12 @@ INLINE void tile_store(const Corner *o, size_t rows, V sums[PANEL_ROWS][2])
     }
     if (o->bias) {
         V bias[2] = {v_load(o->bias), v_load(o->bias + VL)};
-        UNROLL
-        for (size_t i = 0; i < rows; i++) {
+        UNROLL_FOR (size_t i = 0; i < rows; i++) {
             sums[i][0] = v_add(sums[i][0], bias[0]);
             sums[i][1] = v_add(sums[i][1], bias[1]);
         }
     }
-    UNROLL
-    for (size_t i = 0; i < rows; i++) {
+    UNROLL_FOR (size_t i = 0; i < rows; i++) {
         float *c = o->c + i * o->ldc;
         v_store(c, o->add ? v_add(sums[i][0], v_load(c)) : sums[i][0]);
         v_store(c + VL, o->add ? v_add(sums[i][1], v_load(c + VL)) : sums[i][1]);
@@ -91,8 +88,7 @@ INLINE void tile_store(const Corner *o, size_t rows, V sums[PANEL_ROWS][2])
 /* Asks for what the tile's sums will be added to, or overwrite, long before they are there. */
 INLINE void tile_prefetch(const Corner *o, size_t rows)
 {
-    UNROLL
-    for (size_t i = 0; i < rows; i++)
+    UNROLL_FOR (size_t i = 0; i < rows; i++)
         for (size_t lane = 0; lane < PANEL_COLUMNS; lane += LINE_BYTES / sizeof(float))
             _mm_prefetch((const char *)(o->c + i * o->ldc + lane), _MM_HINT_T0);
 }
@@ -102,16 +98,14 @@ INLINE void tile_prefetch(const Corner *o, size_t rows)
 INLINE void tile_sums(size_t rows, const float *a, size_t lda, const float *b, size_t terms, const Corner *o)
 {
     V acc[PANEL_ROWS][2];
-    UNROLL
-    for (size_t i = 0; i < rows; i++)
+    UNROLL_FOR (size_t i = 0; i < rows; i++)
         acc[i][0] = acc[i][1] = v_zero();
     tile_prefetch(o, rows);
     for (size_t t = 0; t < terms; t++) {
         if (o->ahead && t % ASK_TERMS == 0)
             ahead_ask(o->ahead);
         V b0 = v_load(b), b1 = v_load(b + VL);
-        UNROLL
-        for (size_t i = 0; i < rows; i++) {
+        UNROLL_FOR (size_t i = 0; i < rows; i++) {
             V ai = v_set(a[i]);
             acc[i][0] = term_fma(ai, b0, acc[i][0]);
             acc[i][1] = term_fma(ai, b1, acc[i][1]);

@@ -9,9 +9,9 @@
 
 #define INLINE static inline __attribute__((always_inline))
 #ifdef __clang__
-#define UNROLL _Pragma("clang loop unroll(full)")
+#define UNROLL_FOR(...) _Pragma("clang loop unroll(full)") for (__VA_ARGS__)
 #else
-#define UNROLL _Pragma("GCC unroll 16")
+#define UNROLL_FOR(...) _Pragma("GCC unroll 16") for (__VA_ARGS__)
 #endif
 #define VEC_NAME(name) name##_avx2
 
@@ -299,8 +299,7 @@ INLINE void v_turn_six(float *to, V r[VL])
     V four[4] = {_mm256_shuffle_ps(low01, low23, 0x44), _mm256_shuffle_ps(low01, low23, 0xee),
                  _mm256_shuffle_ps(high01, high23, 0x44), _mm256_shuffle_ps(high01, high23, 0xee)};
     V two[2] = {_mm256_unpacklo_ps(r[4], r[5]), _mm256_unpackhi_ps(r[4], r[5])};
-    UNROLL
-    for (size_t t = 0; t < 4; t++) {
+    UNROLL_FOR (size_t t = 0; t < 4; t++) {
         _mm_storeu_ps(to + 6 * t, _mm256_castps256_ps128(four[t]));
         _mm_storeu_ps(to + 6 * (t + 4), _mm256_extractf128_ps(four[t], 1));
         v_store_pair(to + 6 * t + 4, _mm256_castps256_ps128(two[t / 2]), t % 2);
