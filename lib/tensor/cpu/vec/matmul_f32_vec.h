@@ -1,49 +1,32 @@
 /* The slots of products that compute in f32, and those that emulate bf16 inputs by rounding. Included after vec_*.h. */
 #include "tensor/cpu/vec/terms_f32.h"
 #include "tensor/cpu/vec/matmul_vec.h"
+#include "tensor/cpu/vec/lower_vec.h"
 
-/* The lower table's, for weights stored in doubles. */
-static Matmul *matmul_lower, *matmul_step_lower;
-static MatmulDx *matmul_dx_lower;
-
-static void matmul_f32(real *y, const real *x, DType type, const void *w, const real *bias, bool add, size_t m, size_t n,
-                       size_t k)
+/* Weights stored in doubles are the lower table's. */
+INLINE void f32_product(bool step, real *y, const real *x, DType type, const void *w, const real *bias, bool add, size_t m,
+                        size_t n, size_t k)
 {
     if (type == DTYPE_F64)
-        matmul_lower(y, x, type, w, bias, add, m, n, k);
+        lower_matmul[step](y, x, type, w, bias, add, m, n, k);
     else
-        product_forward(false, y, x, weight_kind(type, COMPUTE_F32), w, bias, add, m, n, k);
+        product_forward(step, y, x, weight_kind(type, COMPUTE_F32), w, bias, add, m, n, k);
 }
 
-static void matmul_step_f32(real *y, const real *x, DType type, const void *w, const real *bias, bool add, size_t m, size_t n,
-                            size_t k)
-{
-    if (type == DTYPE_F64)
-        matmul_step_lower(y, x, type, w, bias, add, m, n, k);
-    else
-        product_forward(true, y, x, weight_kind(type, COMPUTE_F32), w, bias, add, m, n, k);
-}
-
-static void matmul_rounded(real *y, const real *x, DType type, const void *w, const real *bias, bool add, size_t m, size_t n,
-                           size_t k)
+INLINE void rounded_product(bool step, real *y, const real *x, DType type, const void *w, const real *bias, bool add, size_t m,
+                            size_t n, size_t k)
 {
     if (dtype_size(type) != 2)
-        matmul_f32(y, x, type, w, bias, add, m, n, k);
+        f32_product(step, y, x, type, w, bias, add, m, n, k);
     else
-        product_forward(false, y, inputs_rounded(x, m * k), weight_kind(type, COMPUTE_BF16), w, bias, add, m, n, k);
+        product_forward(step, y, inputs_rounded(x, m * k), weight_kind(type, COMPUTE_BF16), w, bias, add, m, n, k);
 }
 
-static void matmul_step_rounded(real *y, const real *x, DType type, const void *w, const real *bias, bool add, size_t m, size_t n,
-                                size_t k)
-{
-    if (dtype_size(type) != 2)
-        matmul_step_f32(y, x, type, w, bias, add, m, n, k);
-    else
-        product_forward(true, y, inputs_rounded(x, m * k), weight_kind(type, COMPUTE_BF16), w, bias, add, m, n, k);
-}
+MATMUL_PAIR(f32)
+MATMUL_PAIR(rounded)
 
 /* x [rows, cols] transposed, in scratch: few columns (an adapter's B) make panels that are mostly padding, few rows do not. */
-static const float *turned(const float *x, size_t rows, size_t cols)
+static const float *transposed(const float *x, size_t rows, size_t cols)
 {
     float *to = scratch(SCRATCH_INPUT, rows * cols * sizeof *to);
     for (size_t i = 0; i < rows; i++)
@@ -55,9 +38,9 @@ static const float *turned(const float *x, size_t rows, size_t cols)
 static void matmul_dx_f32(real *dx, const real *dy, DType type, const void *w, size_t m, size_t n, size_t k)
 {
     if (type == DTYPE_F64)
-        matmul_dx_lower(dx, dy, type, w, m, n, k);
+        lower_matmul_dx(dx, dy, type, w, m, n, k);
     else if (type == DTYPE_F32 && k <= DOT_MOST_COLUMNS)
-        product_forward(false, dx, dy, WEIGHT_F32, turned(w, n, k), NULL, true, m, k, n);
+        product_forward(false, dx, dy, WEIGHT_F32, transposed(w, n, k), NULL, true, m, k, n);
     else
         product_dx(dx, dy, weight_kind(type, COMPUTE_F32), w, m, n, k);
 }
@@ -103,9 +86,7 @@ static void matmul_dw_f32(real *dw, const real *dy, const real *x, size_t m, siz
 
 void VEC_NAME(products)(Kernels *t)
 {
-    matmul_lower = t->matmul;
-    matmul_step_lower = t->matmul_step;
-    matmul_dx_lower = t->matmul_dx;
+    lower_take(t);
     bool f32 = t->compute == COMPUTE_F32;
     t->matmul = f32 ? matmul_f32 : matmul_rounded;
     t->matmul_step = f32 ? matmul_step_f32 : matmul_step_rounded;

@@ -11,6 +11,7 @@
 
 #include "base/pool.h"
 #include "tensor/cpu/scratch.h"
+#include "tensor/cpu/vec/lower_vec.h"
 #include "tensor/cpu/vec/weight_vec.h"
 
 enum {
@@ -184,7 +185,7 @@ static void copy_rows(const TileProduct *p, uint16_t *to, size_t j0, size_t k0, 
 }
 
 /* Sums of y^T, [16 columns][16 rows] from column j0 and row i0, into y. */
-static void store_turned(const TileProduct *p, const float *sums, size_t i0, size_t j0)
+static void store_transposed(const TileProduct *p, const float *sums, size_t i0, size_t j0)
 {
     V r[VL];
     size_t columns = j0 < p->n ? tiles_least(TILE, p->n - j0) : 0;
@@ -226,7 +227,7 @@ static void forward_pair(const TileProduct *p, TileBlock *b, float *sums, size_t
         return;
     for (size_t l = 0; l < 2; l++)
         for (size_t r = 0; r < 1 + (size_t)second; r++)
-            store_turned(p, sums + (2 * l + r) * TILE_VALUES, (x + r) * TILE, (group * 2 + l) * TILE);
+            store_transposed(p, sums + (2 * l + r) * TILE_VALUES, (x + r) * TILE, (group * 2 + l) * TILE);
 }
 
 /* Steps at a time: all of them where one pair of tiles of x is all there is, and the sums can stay in tiles. */
@@ -386,9 +387,6 @@ static void tiles_dx(TileProduct *p)
 
 /* --- The slots. --- */
 
-static Matmul *matmul_lower, *matmul_step_lower;
-static MatmulDx *matmul_dx_lower;
-
 static void tiles_narrow(real *y, const real *x, DType type, const void *w, const real *bias, bool add, size_t m, size_t n,
                          size_t k)
 {
@@ -397,22 +395,19 @@ static void tiles_narrow(real *y, const real *x, DType type, const void *w, cons
             .y = y, .x = x, .bias = bias, .add = add, .kind = weight_kind(type, COMPUTE_F32), .w = w, .m = m, .n = n, .k = k});
 }
 
-static void matmul_tiles(real *y, const real *x, DType type, const void *w, const real *bias, bool add, size_t m, size_t n,
-                         size_t k)
+/* A step's product is summed in the same order. */
+INLINE void tiles_product(bool step, real *y, const real *x, DType type, const void *w, const real *bias, bool add, size_t m,
+                          size_t n, size_t k)
 {
-    (dtype_size(type) == 2 ? tiles_narrow : matmul_lower)(y, x, type, w, bias, add, m, n, k);
+    (dtype_size(type) == 2 ? tiles_narrow : lower_matmul[step])(y, x, type, w, bias, add, m, n, k);
 }
 
-static void matmul_step_tiles(real *y, const real *x, DType type, const void *w, const real *bias, bool add, size_t m, size_t n,
-                              size_t k)
-{
-    (dtype_size(type) == 2 ? tiles_narrow : matmul_step_lower)(y, x, type, w, bias, add, m, n, k);
-}
+MATMUL_PAIR(tiles)
 
 static void matmul_dx_tiles(real *dx, const real *dy, DType type, const void *w, size_t m, size_t n, size_t k)
 {
     if (dtype_size(type) != 2)
-        matmul_dx_lower(dx, dy, type, w, m, n, k);
+        lower_matmul_dx(dx, dy, type, w, m, n, k);
     else if (m > 0 && k > 0)
         tiles_dx(&(TileProduct){.y = dx, .x = dy, .kind = weight_kind(type, COMPUTE_F32), .w = w, .m = m, .n = n, .k = k});
 }
@@ -421,9 +416,7 @@ void TILES_NAME(kernels)(Kernels *t)
 {
     if (t->compute != COMPUTE_BF16)
         return;
-    matmul_lower = t->matmul;
-    matmul_step_lower = t->matmul_step;
-    matmul_dx_lower = t->matmul_dx;
+    lower_take(t);
     t->matmul = matmul_tiles;
     t->matmul_step = matmul_step_tiles;
     t->matmul_dx = matmul_dx_tiles;
