@@ -13,7 +13,7 @@
 enum { PLAIN = 8 }; /* metrics beside recall */
 static const char *const plain_names[PLAIN] = {"clipscore", "itm", "words", "tokens", "colours", "bad", "repeats", "noeos"};
 
-static void plain_values(double out[PLAIN], const Caption *c)
+static void plain_values(double out[PLAIN], const CaptionRow *c)
 {
     const double values[PLAIN] = {c->cosine, c->itm, c->words, c->tokens, c->colours, c->bad, c->repeats, c->noeos};
     memcpy(out, values, sizeof values);
@@ -61,7 +61,7 @@ static void drop_unknown(Metrics *m)
     m->n = kept;
 }
 
-void captions_metrics(Metrics *out, const Caption *captions, size_t n, char *const *ids, size_t units, const int64_t *ks,
+void captions_metrics(Metrics *out, const CaptionRow *captions, size_t n, char *const *ids, size_t units, const int64_t *ks,
                       size_t n_ks)
 {
     size_t columns = 2 * (n_ks + 2) + PLAIN, at;
@@ -75,7 +75,7 @@ void captions_metrics(Metrics *out, const Caption *captions, size_t n, char *con
     for (size_t i = 0; i < n; i++)
         count[captions[i].image]++;
     for (size_t i = 0; i < n; i++) {
-        const Caption *c = &captions[i];
+        const CaptionRow *c = &captions[i];
         at = rank_values(row, c->rank, ks, n_ks);
         at += rank_values(row + at, c->image_rank, ks, n_ks);
         plain_values(row + at, c);
@@ -89,20 +89,20 @@ void captions_metrics(Metrics *out, const Caption *captions, size_t n, char *con
     free(row);
 }
 
-Caption entry_caption(const Run *run, const Entry *e)
+CaptionRow entry_caption(const Run *run, const Entry *e)
 {
-    return (Caption){.id = e->id,
-                     .image = e->image,
-                     .rank = e->rank,
-                     .image_rank = run->image_ranks[e->image],
-                     .cosine = e->cosine,
-                     .itm = e->itm,
-                     .words = (double)e->counts.words,
-                     .tokens = e->tokens,
-                     .colours = (double)e->counts.colours,
-                     .bad = e->counts.bad > 0,
-                     .repeats = e->counts.repeats > 0,
-                     .noeos = e->noeos};
+    return (CaptionRow){.id = e->id,
+                        .image = e->image,
+                        .rank = e->rank,
+                        .image_rank = run->image_ranks[e->image],
+                        .cosine = e->cosine,
+                        .itm = e->itm,
+                        .words = (double)e->counts.words,
+                        .tokens = e->tokens,
+                        .colours = (double)e->counts.colours,
+                        .bad = e->counts.bad > 0,
+                        .repeats = e->counts.repeats > 0,
+                        .noeos = e->noeos};
 }
 
 /* ---- ranks of a run ---- */
@@ -120,7 +120,7 @@ void run_rank(Metrics *out, Run *run, const Images *images, const int64_t *ks, s
     const real **rows = image_rows(run, images);
     size_t *ranks = xmalloc((run->n + 1) * sizeof *ranks);
     double *cosines = xmalloc((run->n + 1) * sizeof *cosines);
-    Caption *captions = xmalloc((run->n + 1) * sizeof *captions);
+    CaptionRow *captions = xmalloc((run->n + 1) * sizeof *captions);
     run->image_ranks = xcalloc(run->n_images + 1, sizeof *run->image_ranks);
     recall_ranks(ranks, run->image_ranks, cosines, run->captions.rows, run->n, rows, run->n_images, run->captions.image,
                  images->cols);
@@ -144,7 +144,7 @@ void run_rank_references(Metrics *out, Run *run, const Images *images, const int
     size_t *ranks = xmalloc((t->n + 1) * sizeof *ranks), *image_ranks = xmalloc((run->n_images + 1) * sizeof *image_ranks);
     size_t *number = xmalloc((run->n_images + 1) * sizeof *number), units = 0;
     double *cosines = xmalloc((t->n + 1) * sizeof *cosines);
-    Caption *captions = xmalloc((t->n + 1) * sizeof *captions);
+    CaptionRow *captions = xmalloc((t->n + 1) * sizeof *captions);
     char **ids = xmalloc((run->n_images + 1) * sizeof *ids);
     recall_ranks(ranks, image_ranks, cosines, t->rows, t->n, rows, run->n_images, t->image, images->cols);
     for (size_t i = 0; i < run->n_images; i++) {
@@ -153,17 +153,17 @@ void run_rank_references(Metrics *out, Run *run, const Images *images, const int
         units += image_ranks[i] > 0;
     }
     for (size_t i = 0; i < t->n; i++)
-        captions[i] = (Caption){.image = number[t->image[i]],
-                                .rank = ranks[i],
-                                .image_rank = image_ranks[t->image[i]],
-                                .cosine = cosines[i],
-                                .itm = NAN,
-                                .words = NAN,
-                                .tokens = NAN,
-                                .colours = NAN,
-                                .bad = NAN,
-                                .repeats = NAN,
-                                .noeos = NAN};
+        captions[i] = (CaptionRow){.image = number[t->image[i]],
+                                   .rank = ranks[i],
+                                   .image_rank = image_ranks[t->image[i]],
+                                   .cosine = cosines[i],
+                                   .itm = NAN,
+                                   .words = NAN,
+                                   .tokens = NAN,
+                                   .colours = NAN,
+                                   .bad = NAN,
+                                   .repeats = NAN,
+                                   .noeos = NAN};
     captions_metrics(out, captions, t->n, ids, units, ks, n_ks);
     free(rows);
     free(ranks);
@@ -184,7 +184,7 @@ static void set_known(json_t *o, const char *key, double value)
 
 static json_t *caption_json(const Run *run, const Entry *e)
 {
-    Caption c = entry_caption(run, e);
+    CaptionRow c = entry_caption(run, e);
     double plain[PLAIN];
     const Digest image = digest_text(run->image_keys[e->image]);
     json_t *o = json_pack("{s:s, s:s, s:s%, s:I, s:I}", "id", e->id, "image", image.text, "text", e->text, e->size, "rank",
@@ -217,13 +217,13 @@ static double number_of(const json_t *o, const char *key)
     return json_is_number(v) ? json_number_value(v) : NAN;
 }
 
-static bool caption_of_json(Caption *c, const json_t *o, Error *err)
+static bool caption_of_json(CaptionRow *c, const json_t *o, Error *err)
 {
     const json_t *id = json_object_get(o, "id"), *rank = json_object_get(o, "rank"), *back = json_object_get(o, "i2t_rank");
     if (!json_is_string(id) || !json_is_string(json_object_get(o, "image")) || json_integer_value(rank) < 1 ||
         json_integer_value(back) < 1)
         return error_set(err, "expected id, image, rank and i2t_rank, as --per-image writes them");
-    *c = (Caption){
+    *c = (CaptionRow){
         .id = json_string_value(id), .rank = (size_t)json_integer_value(rank), .image_rank = (size_t)json_integer_value(back)};
     double *const out[PLAIN] = {&c->cosine, &c->itm, &c->words, &c->tokens, &c->colours, &c->bad, &c->repeats, &c->noeos};
     for (size_t i = 0; i < PLAIN; i++)
@@ -232,7 +232,7 @@ static bool caption_of_json(Caption *c, const json_t *o, Error *err)
 }
 
 typedef struct Lines {
-    Caption *captions;
+    CaptionRow *captions;
     char **ids; /* of images; in the arena */
     size_t n, capacity, units, id_capacity;
     Places images;
@@ -242,7 +242,7 @@ typedef struct Lines {
 static bool add_line(Lines *l, const char *line, Error *err)
 {
     json_error_t why;
-    Caption c;
+    CaptionRow c;
     json_t *o = json_loads(line, JSON_ALLOW_NUL, &why);
     bool ok = o ? caption_of_json(&c, o, err) : error_set(err, "no JSON: %s", why.text);
     if (ok) {

@@ -5,20 +5,20 @@
 #include "eval/run.h"
 
 /*
- * Metrics of `units` images from captions that are in order of their images: one Caption a line.
+ * Metrics of `units` images from captions that are in order of their images: one row a line.
  */
-typedef struct Caption {
+typedef struct CaptionRow {
     const char *id;
     size_t image, rank, image_rank;
     double cosine, itm, words, tokens, colours, bad, repeats, noeos; /* NAN: not known */
-} Caption;
+} CaptionRow;
 
 /* Table of captions: an image's row is the mean over its captions. ids [units] are copied. */
-void captions_metrics(Metrics *out, const Caption *captions, size_t n, char *const *ids, size_t units, const int64_t *ks,
+void captions_metrics(Metrics *out, const CaptionRow *captions, size_t n, char *const *ids, size_t units, const int64_t *ks,
                       size_t n_ks);
 
 /* The caption of an entry; its strings are the run's. */
-Caption entry_caption(const Run *run, const Entry *e);
+CaptionRow entry_caption(const Run *run, const Entry *e);
 
 /* {"id", "image", "text", "rank", "i2t_rank", "clipscore", "itm", "words", ..} for each caption; whole or not at all. */
 MUST_USE bool per_image_write(const char *path, const Run *run, Error *err);

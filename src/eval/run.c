@@ -7,6 +7,7 @@
 
 #include "base/hash.h"
 #include "base/utf8.h"
+#include "stage/caption.h"
 #include "stream/filter.h"
 #include "text/unicode.h"
 
@@ -34,25 +35,28 @@ typedef struct Reading {
 static bool read_text(Entry *e, Arena *arena, const Record *r, Error *err)
 {
     Slice text;
-    Field f = record_string(r, "caption.text", &text);
+    Field f = caption_text(r, &text, err);
     if (f != FIELD_OK)
-        return error_set(err, f == FIELD_MISSING ? "no caption: expected caption.text" : "caption.text is no string");
+        return f == FIELD_MISSING && error_set(err, "no caption: expected caption.text");
     e->text = arena_strndup(arena, text.data, text.size);
     e->size = text.size;
     e->id = arena_strndup(arena, r->id.data, r->id.size);
     return true;
 }
 
-static void read_tokens(Entry *e, Arena *arena, const Record *r)
+/* What is not there is not known (NAN). */
+static bool read_tokens(Entry *e, Arena *arena, const Record *r, Error *err)
 {
     int64_t *ids;
     size_t n;
     bool eos;
     e->itm = e->noeos = e->tokens = NAN;
-    if (record_bool(r, "caption.eos", &eos) == FIELD_OK)
+    const Field has_eos = caption_eos(r, &eos, err), has_tokens = caption_tokens(r, arena, &ids, &n, err);
+    if (has_eos == FIELD_OK)
         e->noeos = !eos;
-    if (record_ints(r, "caption.tokens", arena, &ids, &n) == FIELD_OK)
+    if (has_tokens == FIELD_OK)
         e->tokens = (double)n;
+    return has_eos != FIELD_WRONG && has_tokens != FIELD_WRONG;
 }
 
 static bool already_pending(const Reading *g, uint64_t key)
@@ -211,11 +215,11 @@ static bool take_record(Reading *g, const Record *r, Error *err)
         return error_set_status(err, STATUS_CORRUPT, "%s: record %.*s comes twice", g->run->name, (int)r->id.size,
                                 (const char *)r->id.data);
     if (!record_parse((Slice){copy, r->raw.size}, &p->record, &g->arena, &why) ||
-        !read_text(&p->entry, &g->run->arena, &p->record, &why) || !valid_utf8(&p->entry, &why) || !read_image(g, p, &why)) {
+        !read_text(&p->entry, &g->run->arena, &p->record, &why) || !valid_utf8(&p->entry, &why) ||
+        !read_tokens(&p->entry, &g->arena, &p->record, &why) || !read_image(g, p, &why)) {
         filter_failed(&g->filter, r, "%s", why.text);
         return true;
     }
-    read_tokens(&p->entry, &g->arena, &p->record);
     g->n_pending++;
     return g->n_pending < g->options->batch || score_pending(g, err);
 }

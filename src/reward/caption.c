@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "models/config.h"
+#include "stage/caption.h"
 
 bool caption_reader_init(CaptionReader *reader, const char *folder, Error *err)
 {
@@ -43,8 +44,8 @@ static bool ids_from_text(Caption *c, Arena *arena, const Tokenizer *t, const Re
 {
     Tokens tokens;
     bool eos = true;
-    if (record_bool(r, "caption.eos", &eos) == FIELD_WRONG)
-        return error_set(err, "caption.eos is neither true nor false");
+    if (caption_eos(r, &eos, err) == FIELD_WRONG)
+        return false;
     if (!tokenizer_encode(&tokens, arena, t, text, ENCODE_LITERAL, 0, err))
         return error_prefix(err, "caption.text");
     c->ids = arena_alloc(arena, (tokens.count + 1) * sizeof *c->ids);
@@ -73,9 +74,9 @@ bool caption_read(Caption *c, Arena *arena, const CaptionReader *reader, const R
     size_t n;
     Slice text = {NULL, 0};
     *c = (Caption){0};
-    Field tokens = record_ints(r, "caption.tokens", arena, &ids, &n), has_text = record_string(r, "caption.text", &text);
+    Field tokens = caption_tokens(r, arena, &ids, &n, err), has_text = caption_text(r, &text, err);
     if (tokens == FIELD_WRONG || has_text == FIELD_WRONG)
-        return error_set(err, "caption.%s", tokens == FIELD_WRONG ? "tokens is no array of integers" : "text is no string");
+        return false;
     if (tokens == FIELD_MISSING && has_text == FIELD_MISSING)
         return error_set(err, "no caption: expected caption.tokens or caption.text");
     const Slice given = text_strip(text);

@@ -20,7 +20,7 @@ static size_t slot_of(const Compared *c, const char *id, size_t size)
 {
     size_t at = XXH3_64bits(id, size) & (c->n_slots - 1);
     while (c->slots[at] != 0) {
-        const Caption *item = &c->items[c->slots[at] - 1];
+        const ComparedRow *item = &c->items[c->slots[at] - 1];
         if (item->id_size == size && memcmp(item->id, id, size) == 0)
             break;
         at = (at + 1) & (c->n_slots - 1);
@@ -39,13 +39,14 @@ static void table_grow(Compared *c)
         c->slots[slot_of(c, c->items[i].id, c->items[i].id_size)] = (uint32_t)(i + 1);
 }
 
-static Caption *caption_of(Compared *c, Slice id)
+static ComparedRow *caption_of(Compared *c, Slice id)
 {
     table_grow(c);
     size_t slot = slot_of(c, id.data, id.size);
     if (c->slots[slot] == 0) {
         c->items = array_reserve(c->items, &c->capacity, c->count + 1, sizeof *c->items);
-        c->items[c->count] = (Caption){.id = memcpy(arena_alloc(&c->arena, id.size + 1), id.data, id.size), .id_size = id.size};
+        c->items[c->count] =
+            (ComparedRow){.id = memcpy(arena_alloc(&c->arena, id.size + 1), id.data, id.size), .id_size = id.size};
         c->slots[slot] = (uint32_t)++c->count;
     }
     return &c->items[c->slots[slot] - 1];
@@ -65,7 +66,7 @@ static bool marks(double *count, uint64_t *hash, const Record *r, const char *pa
     int64_t *v;
     size_t n, marked = 0;
     if (record_ints(r, path, a, &v, &n) != FIELD_OK)
-        return error_set(err, "%s is missing or no array of integers", path);
+        return error_set(err, "%s is missing or not an array of integers", path);
     for (size_t i = 0; i < n; i++)
         marked += v[i] != 0;
     *count = (double)marked;
@@ -79,7 +80,7 @@ static bool first_return(double *out, uint64_t *hash, const Record *r, Arena *a,
     size_t n;
     *out = NAN;
     if (record_reals(r, "reward.returns", a, &v, &n) != FIELD_OK)
-        return error_set(err, "reward.returns is missing or no array of numbers");
+        return error_set(err, "reward.returns is missing or not an array of numbers");
     if (n > 0)
         *out = v[0];
     *hash = XXH3_64bits(v, n * sizeof *v);
@@ -110,7 +111,7 @@ bool compared_add(Compared *c, Side side, const Record *r, Arena *scratch, Error
         !marks(&parts[PART_REPEAT], &repeat, r, "reward.repeat", scratch, err) ||
         !first_return(&parts[PART_RETURN], &returns, r, scratch, err))
         return false;
-    Caption *item = caption_of(c, r->id);
+    ComparedRow *item = caption_of(c, r->id);
     if (item->there[side])
         return error_set(err, "this id came before");
     item->there[side] = true;
@@ -134,7 +135,7 @@ void compared_release(Compared *c)
 
 /* ---- parts ---- */
 
-static bool part_changed(const Compared *c, const Caption *item, int part)
+static bool part_changed(const Compared *c, const ComparedRow *item, int part)
 {
     double a = item->parts[SIDE_A][part], b = item->parts[SIDE_B][part];
     if (part == PART_BAD || part == PART_REPEAT)
@@ -151,7 +152,7 @@ static void part_summarise(PartSummary *p, const Compared *c, int part)
     double squares[2] = {0};
     *p = (PartSummary){0};
     for (size_t i = 0; i < c->count; i++) { /* Welford's running mean and squares */
-        const Caption *item = &c->items[i];
+        const ComparedRow *item = &c->items[i];
         if (!item->there[SIDE_A] || !item->there[SIDE_B])
             continue;
         p->changed += part_changed(c, item, part);
@@ -172,7 +173,7 @@ static void part_summarise(PartSummary *p, const Compared *c, int part)
 
 static int sort_side; /* which side's return compare_return looks at: qsort has no context */
 
-static double return_of(const Caption *c, int side)
+static double return_of(const ComparedRow *c, int side)
 {
     return c->parts[side][PART_RETURN];
 }
@@ -180,7 +181,7 @@ static double return_of(const Caption *c, int side)
 /* By return on sort_side, highest first; equal ones by the other side's. */
 static int compare_return(const void *pa, const void *pb)
 {
-    const Caption *a = *(Caption *const *)pa, *b = *(Caption *const *)pb;
+    const ComparedRow *a = *(ComparedRow *const *)pa, *b = *(ComparedRow *const *)pb;
     double x = return_of(a, sort_side), y = return_of(b, sort_side);
     if (x == y) {
         x = return_of(a, !sort_side);
@@ -189,24 +190,24 @@ static int compare_return(const void *pa, const void *pb)
     return (x < y) - (x > y);
 }
 
-static size_t move_of(const Caption *c)
+static size_t move_of(const ComparedRow *c)
 {
     return c->rank[0] > c->rank[1] ? c->rank[0] - c->rank[1] : c->rank[1] - c->rank[0];
 }
 
 static int compare_move(const void *pa, const void *pb)
 {
-    const Caption *a = *(Caption *const *)pa, *b = *(Caption *const *)pb;
+    const ComparedRow *a = *(ComparedRow *const *)pa, *b = *(ComparedRow *const *)pb;
     size_t x = move_of(a), y = move_of(b);
     return x != y ? (x < y) - (x > y) : (a > b) - (a < b);
 }
 
 /* Ranks of one side: captions of equal return share the best place. Returns the pairs that are tied there. */
-static uint64_t rank_side(Caption **items, size_t n, int side)
+static uint64_t rank_side(ComparedRow **items, size_t n, int side)
 {
     uint64_t tied = 0;
     sort_side = side;
-    qsort(items, n, sizeof(Caption *), compare_return);
+    qsort(items, n, sizeof(ComparedRow *), compare_return);
     for (size_t i = 0, first = 0; i < n; i++) {
         if (return_of(items[i], side) != return_of(items[first], side))
             first = i;
@@ -217,7 +218,7 @@ static uint64_t rank_side(Caption **items, size_t n, int side)
 }
 
 /* Pairs of neighbours in `items` (sorted by one side) that are tied on both sides. */
-static uint64_t tied_both(Caption **items, size_t n)
+static uint64_t tied_both(ComparedRow **items, size_t n)
 {
     uint64_t tied = 0;
     for (size_t i = 0, first = 0; i < n; i++) {
@@ -247,7 +248,7 @@ static uint64_t inversions(double *x, double *scratch, size_t n)
     return count;
 }
 
-static void order_find(Difference *d, Caption **items, size_t n)
+static void order_find(Difference *d, ComparedRow **items, size_t n)
 {
     d->ranked = n;
     d->pairs = (uint64_t)n * (n - (n > 0)) / 2;
@@ -268,10 +269,10 @@ static void order_find(Difference *d, Caption **items, size_t n)
 void difference_find(Difference *d, Compared *c)
 {
     *d = (Difference){.equal = true};
-    Caption **ranked = xcalloc(c->count + 1, sizeof(Caption *));
+    ComparedRow **ranked = xcalloc(c->count + 1, sizeof(ComparedRow *));
     size_t n = 0;
     for (size_t i = 0; i < c->count; i++) {
-        Caption *item = &c->items[i];
+        ComparedRow *item = &c->items[i];
         bool both = item->there[SIDE_A] && item->there[SIDE_B];
         d->both += both;
         d->captions_changed += both && item->said[SIDE_A] != item->said[SIDE_B];

@@ -17,19 +17,19 @@ enum { PART_ITM, PART_PHI, PART_SIM, PART_REF, PART_NOEOS, PART_BAD, PART_REPEAT
 
 const char *part_name(int part); /* "itm", .. "return" */
 
-typedef struct Caption {
+typedef struct ComparedRow {
     const char *id; /* in the arena */
     size_t id_size;
     bool there[2];
     double parts[2][PARTS];                          /* NAN: not recorded. return: R(t_1) */
     uint64_t bad[2], repeat[2], returns[2], said[2]; /* hashes of the marks, of all returns, of the tokens (or else the text) */
     size_t rank[2];                                  /* 1 is the highest return; set by difference_find */
-} Caption;
+} ComparedRow;
 
 typedef struct Compared {
     double tolerance;
     json_t *headers[2];               /* owned; NULL where nothing was read */
-    Caption *items;                   /* owned, in order of appearance */
+    ComparedRow *items;               /* owned, in order of appearance */
     size_t count, capacity, alone[2]; /* alone: set by difference_find */
     uint32_t *slots;                  /* owned: hash table of 1 + index; 0 is free */
     size_t n_slots;
@@ -53,7 +53,7 @@ typedef struct Difference {
     size_t ranked;           /* captions with a return on both sides */
     uint64_t pairs, swapped; /* pairs of those, and pairs strictly the other way round in B */
     double tau;              /* Kendall's tau-b; NAN when one side has no order */
-    Caption **moves;         /* owned: captions whose rank changed, those that moved most first */
+    ComparedRow **moves;     /* owned: captions whose rank changed, those that moved most first */
     size_t n_moves;
 } Difference;
 

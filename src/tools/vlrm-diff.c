@@ -115,7 +115,7 @@ static void print_json(const Compared *c, const Difference *d)
     for (int i = 0; i < PARTS; i++)
         json_object_set_new(parts, part_name(i), part_json(&d->parts[i]));
     for (size_t i = 0; i < d->n_moves && i < (size_t)opt.top; i++) {
-        const Caption *item = d->moves[i];
+        const ComparedRow *item = d->moves[i];
         json_array_append_new(most, json_pack("{s: o, s: I, s: I}", "id", json_stringn(item->id, item->id_size), "from",
                                               (json_int_t)item->rank[SIDE_A], "to", (json_int_t)item->rank[SIDE_B]));
     }

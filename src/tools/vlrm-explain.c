@@ -15,6 +15,7 @@
 #include "base/sandbox.h"
 #include "base/signals.h"
 #include "base/utf8.h"
+#include "stage/caption.h"
 #include "stream/filter.h"
 #include "stream/made_from.h"
 #include "text/tokenizer.h"
@@ -85,7 +86,7 @@ static bool read_array(double **out, const Record *r, Arena *a, const char *path
         return true;
     }
     if (field != FIELD_OK)
-        return error_set(err, "%s is %s", path, field == FIELD_MISSING ? "missing" : "no array of numbers");
+        return error_set(err, "%s is %s", path, field == FIELD_MISSING ? "missing" : "not an array of numbers");
     if (found != n)
         return error_set(err, "%s has %zu numbers, expected %zu, one for each token", path, found, n);
     return true;
@@ -97,7 +98,7 @@ static bool read_number(double *out, const Record *r, const char *path, bool *ha
     if (has)
         *has = field == FIELD_OK;
     if (field == FIELD_WRONG || (!has && field != FIELD_OK))
-        return error_set(err, "%s is %s", path, field == FIELD_MISSING ? "missing" : "no number");
+        return error_set(err, "%s is %s", path, field == FIELD_MISSING ? "missing" : "not a number");
     return true;
 }
 
@@ -125,11 +126,8 @@ static bool table_read(Table *t, const Record *r, const Tokenizer *tokenizer, Ar
         return error_set(err, "no reward");
     if (!reward_check(r, err))
         return false;
-    Field tokens = record_ints(r, "caption.tokens", a, &t->ids, &t->n);
-    if (tokens != FIELD_OK)
-        return error_set(err, "caption.tokens is %s", tokens == FIELD_MISSING ? "missing" : "no array of integers");
-    if (record_string(r, "caption.text", &t->text) == FIELD_WRONG)
-        return error_set(err, "caption.text is no string");
+    if (!caption_tokens_needed(r, a, &t->ids, &t->n, err) || caption_text(r, &t->text, err) == FIELD_WRONG)
+        return false;
     return read_array(&t->bad, r, a, "reward.bad", t->n, true, err) &&
            read_array(&t->repeat, r, a, "reward.repeat", t->n, true, err) &&
            read_array(&t->returns, r, a, "reward.returns", t->n, true, err) &&

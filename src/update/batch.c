@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "stage/caption.h"
+
 #include "stream/made_from.h"
 
 void batch_init(Batch *b, const char *folder, size_t memory_limit)
@@ -64,41 +66,22 @@ static bool tokens_check(const int64_t *ids, size_t n, const BatchNeeds *needs, 
 }
 
 /* The arrays of one record, checked, before anything is added. */
-typedef struct Caption {
+typedef struct Arrays {
     int64_t *ids;
-    double *returns, *logp;
+    double *returns, *logp; /* logp NULL: a record that somebody has written by hand */
     size_t n;
     bool eos;
-} Caption;
+} Arrays;
 
-/* Log-probabilities are checked where there are any; a record without is one that somebody has written by hand. */
-static bool logp_read(Caption *c, const Record *r, Arena *a, Error *err)
+static bool arrays_read(Arrays *c, const Record *r, const BatchNeeds *needs, Arena *a, Error *err)
 {
-    size_t n = 0;
-    Field found = record_reals(r, "caption.logp", a, &c->logp, &n);
-    if (found == FIELD_MISSING)
-        c->logp = NULL;
-    if (found == FIELD_WRONG)
-        return error_set(err, "caption.logp is no array of numbers");
-    if (found == FIELD_OK && n != c->n)
-        return error_set(err, "caption.logp has %zu numbers for %zu tokens", n, c->n);
-    for (size_t i = 0; found == FIELD_OK && i < n; i++)
-        if (!isfinite(c->logp[i]))
-            return error_set(err, "caption.logp[%zu] is not finite", i);
-    return true;
-}
-
-static bool caption_read(Caption *c, const Record *r, const BatchNeeds *needs, Arena *a, Error *err)
-{
-    *c = (Caption){0};
+    *c = (Arrays){0};
     size_t n_returns = 0;
-    if (record_ints(r, "caption.tokens", a, &c->ids, &c->n) != FIELD_OK)
-        return error_set(err, "caption.tokens is missing or no array of integers");
-    if (!tokens_check(c->ids, c->n, needs, err))
+    if (!caption_tokens_needed(r, a, &c->ids, &c->n, err) || !tokens_check(c->ids, c->n, needs, err))
         return false;
     if (needs->returns) {
         if (record_reals(r, "reward.returns", a, &c->returns, &n_returns) != FIELD_OK)
-            return error_set(err, "reward.returns is missing or no array of numbers");
+            return error_set(err, "reward.returns is missing or not an array of numbers");
         if (n_returns != c->n)
             return error_set(err, "reward.returns has %zu numbers for %zu tokens", n_returns, c->n);
         for (size_t i = 0; i < n_returns; i++)
@@ -107,14 +90,10 @@ static bool caption_read(Caption *c, const Record *r, const BatchNeeds *needs, A
         if (!reward_check(r, err))
             return false;
     }
-    if (!logp_read(c, r, a, err))
-        return false;
-    if (record_bool(r, "caption.eos", &c->eos) != FIELD_OK)
-        c->eos = false;
-    return true;
+    return caption_logp(r, a, &c->logp, c->n, err) != FIELD_WRONG && caption_eos(r, &c->eos, err) != FIELD_WRONG;
 }
 
-static void tokens_append(Batch *b, const Caption *c)
+static void tokens_append(Batch *b, const Arrays *c)
 {
     size_t need = b->n_tokens + c->n;
     b->tokens = array_reserve(b->tokens, &b->tokens_capacity, need, sizeof *b->tokens);
@@ -131,8 +110,8 @@ static void tokens_append(Batch *b, const Caption *c)
 bool batch_add(Batch *b, const Record *r, const BatchNeeds *needs, Error *err)
 {
     Arena arena = {0};
-    Caption c;
-    bool ok = caption_read(&c, r, needs, &arena, err) && spool_add(&b->records, r->raw.data, r->raw.size, err);
+    Arrays c;
+    bool ok = arrays_read(&c, r, needs, &arena, err) && spool_add(&b->records, r->raw.data, r->raw.size, err);
     if (ok) {
         b->episodes = array_reserve(b->episodes, &b->capacity, b->n + 1, sizeof *b->episodes);
         b->feature_blob = array_reserve(b->feature_blob, &b->feature_capacity, b->n + 1, sizeof *b->feature_blob);

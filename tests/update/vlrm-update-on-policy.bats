@@ -69,7 +69,7 @@ drift() {
     tampered 'if .id == "0001" then .caption.logp += [-1] elif .id == "0002" then .caption.logp[0] = "much" else . end'
     exits 3 "${update[@]}" --max-steps 1 "$TMP/tampered.vlrm"
     says "record 0001: caption.logp has "
-    says "record 0002: caption.logp is no array of numbers"
+    says "record 0002: caption.logp is not an array of numbers"
     tampered 'if .id == "0001" then del(.caption.logp) else . end'
     exits 0 "${update[@]}" --run "$TMP/other" --check-logp 1 --max-steps 1 "$TMP/tampered.vlrm"
     says "1 of the records to be checked carry no caption.logp"
