@@ -35,7 +35,7 @@ B       := build/$(VARIANT)
 WARNINGS = -Wall -Wextra -Wpedantic -Wstrict-prototypes -Wmissing-prototypes -Wshadow -Wvla $(WERROR)
 PACKAGES = libavformat libavcodec libavutil libswscale libturbojpeg libjpeg libpng libwebp libwebpdemux libzstd msgpack jansson libpcre2-8 libutf8proc libarchive libxxhash libprotobuf-c libseccomp
 # OpenBLAS is loaded by lib/tensor/cpu/blas.c, not linked: only benches, which measure it, name it to the linker.
-CPPFLAGS = -Ilib -Isrc -I. -I$(B)/src -D_GNU_SOURCE -DVLRM_VERSION='"$(VERSION)"' $(shell pkg-config --cflags $(PACKAGES) openblas 2>/dev/null)
+CPPFLAGS = -Ilib -Isrc -I. -I$(B)/src -I$(B)/lib -D_GNU_SOURCE -DVLRM_VERSION='"$(VERSION)"' $(shell pkg-config --cflags $(PACKAGES) openblas 2>/dev/null)
 LIBS     = -Wl,--as-needed $(shell pkg-config --libs $(PACKAGES) 2>/dev/null) -lm -lpthread -ldl
 DEPFLAGS = -MMD -MP
 
@@ -76,8 +76,9 @@ LIB_SOURCES  := $(wildcard lib/base/*.c lib/stream/*.c lib/checkpoint/*.c lib/te
 LIB_SOURCES  += $(wildcard lib/models/*.c lib/models/families/*/*.c) lib/learn/lora.c lib/learn/parameters.c lib/learn/draw.c
 endif
 MAINS        := $(wildcard src/*/vlrm-*.c world/vlrm-*.c)
-PROTOS       := $(wildcard src/*/*.proto)
-PARTS        := $(filter-out $(MAINS),$(wildcard src/*/*.c world/*.c world/*/*.c)) $(PROTOS:.proto=.pb-c.c)
+PROTOS       := $(wildcard src/*/*.proto lib/*/*.proto)
+PARTS        := $(filter-out $(MAINS),$(wildcard src/*/*.c world/*.c world/*/*.c)) $(patsubst %.proto,%.pb-c.c,$(filter src/%,$(PROTOS)))
+LIB_SOURCES  += $(patsubst %.proto,%.pb-c.c,$(filter lib/%,$(PROTOS)))
 TEST_MAINS   := $(wildcard tests/unit/test_*.c tests/ops/test_*.c tests/models/test_*.c)
 ifeq ($(VARIANT),double)
 TEST_MAINS   := $(filter-out tests/unit/%,$(TEST_MAINS))
@@ -112,7 +113,7 @@ $(B)/%.o: %.c config.mk Makefile
 	echo '  CC    $@'
 	$(CC) $(CPPFLAGS) $(ALL_CFLAGS) $(DEPFLAGS) -c -o $@ $<
 
-# Protocol buffers: src/x/y.proto gives build/<variant>/src/x/y.pb-c.{c,h}, included as "x/y.pb-c.h".
+# Protocol buffers: src/x/y.proto gives build/<variant>/src/x/y.pb-c.{c,h}, included as "x/y.pb-c.h"; lib/ likewise.
 $(PROTOS:%.proto=$(B)/%.pb-c.c): $(B)/%.pb-c.c: %.proto
 	mkdir -p $(@D)
 	protoc-c --c_out=$(B) $<
@@ -120,7 +121,7 @@ $(PROTOS:%.proto=$(B)/%.pb-c.c): $(B)/%.pb-c.c: %.proto
 $(PROTOS:%.proto=$(B)/%.pb-c.o): $(B)/%.pb-c.o: $(B)/%.pb-c.c
 	$(CC) $(CPPFLAGS) -I$(B) $(ALL_CFLAGS) -c -o $@ $<
 
-$(patsubst %.c,$(B)/%.o,$(filter src/%,$(PARTS) $(MAINS))): | $(PROTOS:%.proto=$(B)/%.pb-c.c)
+$(patsubst %.c,$(B)/%.o,$(filter src/% lib/text/%,$(PARTS) $(MAINS) $(LIB_SOURCES))): | $(PROTOS:%.proto=$(B)/%.pb-c.c)
 
 $(B)/%.cu.o: %.cu config.mk Makefile
 	mkdir -p $(@D)

@@ -8,6 +8,7 @@
 #include "base/utf8.h"
 #include "text/pieces.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -30,15 +31,17 @@ typedef struct Symbol {
 } Symbol;
 
 struct Bpe {
-    int32_t first[256], last[256]; /* the id of a byte, and of a byte that ends its piece (CLIP's </w>); -1 for none */
+    int32_t first[256], last[256]; /* the id of a byte (SentencePiece: where its character is no row), and of a byte that ends its
+                                      piece (CLIP's </w>); -1 for none */
     int32_t unknown;
     CacheEntry *cache; /* owned, as what follows */
     char *bytes;       /* the piece as UTF-8 */
+    char *name;        /* the piece as the vocabulary would spell it */
     uint32_t *owner;   /* the character of each byte */
     Symbol *symbols;
     uint64_t *heap; /* rank << 32 | symbol */
     size_t heap_n;
-    size_t bytes_capacity, owner_capacity, symbols_capacity, heap_capacity;
+    size_t bytes_capacity, name_capacity, owner_capacity, symbols_capacity, heap_capacity;
 };
 
 /* GPT-2's bytes_to_unicode: printable bytes are themselves, the other 68 are U+0100 on. */
@@ -69,7 +72,8 @@ Bpe *bpe_new(const Vocab *v)
     b->unknown = v->unknown.size ? vocab_find(v, v->unknown) : -1;
     for (int byte = 0; byte < 256; byte++) {
         char name[8];
-        size_t n = (size_t)utf8_encode(name, character_of_byte((uint8_t)byte));
+        size_t n = (size_t)(v->kind == TOKENIZER_SENTENCEPIECE ? snprintf(name, sizeof name, "<0x%02X>", (unsigned)byte)
+                                                               : utf8_encode(name, character_of_byte((uint8_t)byte)));
         b->first[byte] = b->last[byte] = vocab_find(v, (Slice){name, n});
         if (v->kind == TOKENIZER_CLIP) {
             memcpy(name + n, "</w>", 4);
@@ -85,6 +89,7 @@ void bpe_free(Bpe *b)
         return;
     free(b->cache);
     free(b->bytes);
+    free(b->name);
     free(b->owner);
     free(b->symbols);
     free(b->heap);
@@ -150,6 +155,37 @@ static void merge_all(Bpe *b, const Vocab *v)
     }
 }
 
+/* Appends a symbol; the last one's `next` is set when there are no more. */
+static void symbol_push(Bpe *b, uint32_t *n, int32_t id, size_t start, size_t size)
+{
+    b->symbols[*n] = (Symbol){id, -1, NO_RANK, *n ? *n - 1 : NOBODY, *n + 1, (uint32_t)start, (uint32_t)size};
+    (*n)++;
+}
+
+/* SentencePiece: one symbol for each character that is a row, else one for each of its bytes ("<0x0A>"), else the unknown token.
+ */
+static uint32_t symbols_of_characters(Bpe *b, const Vocab *v, size_t size)
+{
+    uint32_t n = 0;
+    b->symbols = array_reserve(b->symbols, &b->symbols_capacity, size, sizeof *b->symbols);
+    for (size_t i = 0, end; i < size; i = end) {
+        for (end = i + 1; end < size && b->owner[end] == b->owner[i];)
+            end++;
+        int32_t id = vocab_find(v, (Slice){b->bytes + i, end - i});
+        bool bytes = id < 0;
+        for (size_t k = i; k < end; k++)
+            bytes = bytes && b->first[(uint8_t)b->bytes[k]] >= 0;
+        id = id < 0 ? b->unknown : id;
+        for (size_t k = i; bytes && k < end; k++)
+            symbol_push(b, &n, b->first[(uint8_t)b->bytes[k]], k, 1);
+        if (!bytes && id >= 0)
+            symbol_push(b, &n, id, i, end - i);
+    }
+    if (n)
+        b->symbols[n - 1].next = NOBODY;
+    return n;
+}
+
 /* One symbol for each byte that has an id; a byte without one is the unknown token, or nothing if there is none. */
 static uint32_t symbols_init(Bpe *b, size_t size)
 {
@@ -161,8 +197,7 @@ static uint32_t symbols_init(Bpe *b, size_t size)
         id = id < 0 ? b->unknown : id;
         if (id < 0)
             continue;
-        b->symbols[n] = (Symbol){id, -1, NO_RANK, n ? n - 1 : NOBODY, n + 1, (uint32_t)i, 1};
-        n++;
+        symbol_push(b, &n, id, i, 1);
     }
     if (n)
         b->symbols[n - 1].next = NOBODY;
@@ -207,6 +242,16 @@ static size_t spell(Bpe *b, const Chars *s, TextRange piece)
     return size;
 }
 
+/* The row whose name is the whole piece, or -1. */
+static int32_t row_of_piece(Bpe *b, const Vocab *v, size_t size)
+{
+    size_t n = 0;
+    b->name = array_reserve(b->name, &b->name_capacity, 2 * size, 1);
+    for (size_t i = 0; i < size; i++)
+        n += (size_t)utf8_encode(b->name + n, character_of_byte((uint8_t)b->bytes[i]));
+    return vocab_find(v, (Slice){b->name, n});
+}
+
 void bpe_encode(Bpe *b, TokenList *out, const Vocab *v, const Chars *s, TextRange piece)
 {
     size_t size = spell(b, s, piece);
@@ -217,9 +262,14 @@ void bpe_encode(Bpe *b, TokenList *out, const Vocab *v, const Chars *s, TextRang
             push_token(b, out, s, e->ids[i], at, e->sizes[i]);
         return;
     }
-    uint32_t n = symbols_init(b, size);
+    uint32_t n = v->kind == TOKENIZER_SENTENCEPIECE ? symbols_of_characters(b, v, size) : symbols_init(b, size);
     if (n == 0)
         return;
+    int32_t whole = v->ignore_merges ? row_of_piece(b, v, size) : -1;
+    if (whole >= 0) {
+        push_token(b, out, s, whole, 0, size);
+        return;
+    }
     b->heap_n = 0;
     for (uint32_t i = 0; i < n; i++)
         pair_find(b, v, i);

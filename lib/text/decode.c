@@ -81,7 +81,7 @@ static Slice decode_bpe(Arena *arena, const Tokenizer *t, const int32_t *ids, si
             text_add(&bytes, SLICE("</w>"));
     }
     replace_invalid(&out, (Slice){bytes.data, bytes.size});
-    if (t->vocab.kind == TOKENIZER_OPT)
+    if (t->vocab.kind != TOKENIZER_CLIP)
         return (Slice){out.data, out.size};
     size_t kept = 0;
     for (size_t i = 0; i < out.size; kept++) {
@@ -90,6 +90,47 @@ static Slice decode_bpe(Arena *arena, const Tokenizer *t, const int32_t *ids, si
         i += ends ? 4 : 1;
     }
     return text_strip((Slice){out.data, kept});
+}
+
+static bool is_byte_row(const Tokenizer *t, int32_t id)
+{
+    Slice name = tokenizer_piece(t, id);
+    return name.size == 6 && slice_starts(name, SLICE("<0x")) && name.data[5] == '>';
+}
+
+/* A run of byte rows as it is if it is valid as a whole, else a U+FFFD for each of its bytes. */
+static void add_byte_run(Text *out, const Tokenizer *t, const int32_t *ids, size_t n)
+{
+    const size_t start = out->size;
+    for (size_t i = 0; i < n; i++)
+        text_add(out, tokenizer_token_bytes(t, ids[i]));
+    if (utf8_valid(out->data + start, n))
+        return;
+    out->size = start;
+    for (size_t i = 0; i < n; i++)
+        text_add(out, SLICE("\xEF\xBF\xBD"));
+}
+
+/* SentencePiece: one space in front is not the text's. Special ids go first: bytes on both sides of one are one run. */
+static Slice decode_sentencepiece(Arena *arena, const Tokenizer *t, const int32_t *ids, size_t n)
+{
+    int32_t *kept = arena_alloc(arena, n * sizeof *kept + 1);
+    size_t room = 0, count = 0;
+    for (size_t i = 0; i < n; i++) {
+        room += tokenizer_token_bytes(t, ids[i]).size;
+        if (!tokenizer_is_special(t, ids[i]))
+            kept[count++] = ids[i];
+    }
+    Text out = {arena_alloc(arena, 3 * room + 1), 0};
+    for (size_t i = 0, end; i < count; i = end) {
+        for (end = i; end < count && is_byte_row(t, kept[end]);)
+            end++;
+        add_byte_run(&out, t, kept + i, end - i);
+        if (end == i)
+            text_add(&out, tokenizer_token_bytes(t, kept[end++]));
+    }
+    bool front = out.size > 0 && out.data[0] == ' ' && t->vocab.front != FRONT_NEVER;
+    return (Slice){out.data + front, out.size - front};
 }
 
 /* The library's clean-up, token by token: what stands after the space that joins it to the left. */
@@ -124,7 +165,9 @@ static Slice decode_wordpiece(Arena *arena, const Tokenizer *t, const int32_t *i
 
 Slice tokenizer_decode(Arena *arena, const Tokenizer *t, const int32_t *ids, size_t n)
 {
-    return t->vocab.kind == TOKENIZER_BERT ? decode_wordpiece(arena, t, ids, n) : decode_bpe(arena, t, ids, n);
+    return t->vocab.kind == TOKENIZER_BERT            ? decode_wordpiece(arena, t, ids, n)
+           : t->vocab.kind == TOKENIZER_SENTENCEPIECE ? decode_sentencepiece(arena, t, ids, n)
+                                                      : decode_bpe(arena, t, ids, n);
 }
 
 /* The bytes that an id adds to a caption: none for special ids, eos, and the names that OPT keeps for itself. */

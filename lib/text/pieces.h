@@ -25,6 +25,13 @@ bool split_opt(TextRange *piece, const Chars *s, size_t *at);
 /* The same for CLIP's pattern; white space is in no piece. *closing is 0 at first: the place of an open special token's "|>". */
 bool split_clip(TextRange *piece, const Chars *s, size_t *at, size_t *closing);
 
+/* The same for Llama 3's (three digits at most in a piece) and Qwen2's (one), and for SmolLM2's. */
+bool split_llama(TextRange *piece, const Chars *s, size_t *at, size_t most_digits);
+bool split_digits(TextRange *piece, const Chars *s, size_t *at);
+
+/* A text as SentencePiece's BPE reads it: spaces as U+2581, and one in front as v->front says. first: nothing is before it. */
+void normalize_sentencepiece(Chars *s, Chars *scratch, const Vocab *v, bool first);
+
 /* CLIP's normal form: NFC, lower case. White space is left to the splitting. */
 void normalize_clip(Chars *s, Chars *scratch);
 

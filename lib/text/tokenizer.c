@@ -1,5 +1,5 @@
 /*
- * The three tokenizers behind one interface: cut out added tokens, normalise, split, encode; special ids and limits around it.
+ * The tokenizers behind one interface: cut out added tokens, normalise, split, encode; special ids and limits around it.
  * Decoding is in decode.c, the files are read by vocab_read.c.
  */
 #include "text/tokenizer.h"
@@ -18,7 +18,9 @@ static int32_t id_of(const Tokenizer *t, const char *name)
 /* The ids that mean something; false if one is missing without which the kind does not work. */
 static bool find_ids(Tokenizer *t, Error *err)
 {
-    static const char *const names[3][4] = {
+    static const char *const names[][4] = {
+        [TOKENIZER_BYTES] = {"", "", "<pad>", "<unk>"},
+        [TOKENIZER_SENTENCEPIECE] = {"<s>", "</s>", "<pad>", "<unk>"},
         [TOKENIZER_OPT] = {"</s>", "\u010a", "<pad>", ""},
         [TOKENIZER_CLIP] = {"<|startoftext|>", "<|endoftext|>", "<|endoftext|>", "<|endoftext|>"},
         [TOKENIZER_BERT] = {"[CLS]", "[SEP]", "[PAD]", "[UNK]"}};
@@ -26,6 +28,11 @@ static bool find_ids(Tokenizer *t, Error *err)
     t->ids = (TokenizerIds){id_of(t, name[0]), id_of(t, name[1]), id_of(t, name[2]), id_of(t, name[3]), id_of(t, "<image>")};
     if (t->ids.image < 0)
         t->ids.image = t->vocab.image;
+    if (t->vocab.kind == TOKENIZER_BYTES) {
+        t->ids.bos = t->vocab.bos.size ? vocab_find(&t->vocab, t->vocab.bos) : -1;
+        t->ids.eos = t->vocab.eos.size ? vocab_find(&t->vocab, t->vocab.eos) : -1;
+        return t->ids.eos >= 0 || error_set(err, "tokenizer_config.json names no eos_token of the vocabulary");
+    }
     if (t->ids.bos < 0 || t->ids.eos < 0)
         return error_set(err, "the vocabulary has no \"%s\"", name[t->ids.bos < 0 ? 0 : 1]);
     if (t->vocab.kind == TOKENIZER_BERT && t->ids.unknown < 0)
@@ -50,6 +57,20 @@ static Slice bytes_of_name(Arena *arena, Slice name)
     return (Slice){bytes, n};
 }
 
+/* "<0x0A>" is a byte; in any other name of SentencePiece U+2581 is a space. */
+static Slice bytes_of_sentencepiece(Arena *arena, Slice name)
+{
+    char *bytes = arena_alloc(arena, name.size + 1), *end;
+    size_t n = 0;
+    if (name.size == 6 && slice_starts(name, SLICE("<0x")) && name.data[5] == '>') {
+        bytes[0] = (char)strtol((char[]){name.data[3], name.data[4], '\0'}, &end, 16);
+        return (Slice){bytes, 1};
+    }
+    for (size_t i = 0; i < name.size; i += slice_starts((Slice){name.data + i, name.size - i}, SLICE("\u2581")) ? 3 : 1)
+        bytes[n++] = slice_starts((Slice){name.data + i, name.size - i}, SLICE("\u2581")) ? ' ' : name.data[i];
+    return (Slice){bytes, n};
+}
+
 static void find_bytes(Tokenizer *t)
 {
     Vocab *v = &t->vocab;
@@ -60,7 +81,9 @@ static void find_bytes(Tokenizer *t)
         t->longest = name.size > t->longest ? name.size : t->longest;
         if (v->kind == TOKENIZER_CLIP && slice_ends(name, SLICE("</w>")))
             name.size -= 4;
-        if (v->kind != TOKENIZER_BERT)
+        if (v->kind == TOKENIZER_SENTENCEPIECE)
+            t->bytes[id] = bytes_of_sentencepiece(&v->arena, name);
+        else if (v->kind != TOKENIZER_BERT)
             t->bytes[id] = bytes_of_name(&v->arena, name);
         else
             t->bytes[id] = slice_starts(name, SLICE("##")) ? (Slice){name.data + 2, name.size - 2} : name;
@@ -90,8 +113,11 @@ Tokenizer *tokenizer_open(const char *model_dir, Error *err)
 
 Tokenizer *tokenizer_open_kind(const char *model_dir, TokenizerKind kind, Error *err)
 {
-    static const char *const names[] = {
-        [TOKENIZER_OPT] = "OPT's byte-level BPE", [TOKENIZER_CLIP] = "CLIP's BPE", [TOKENIZER_BERT] = "BERT's WordPiece"};
+    static const char *const names[] = {[TOKENIZER_OPT] = "OPT's byte-level BPE",
+                                        [TOKENIZER_CLIP] = "CLIP's BPE",
+                                        [TOKENIZER_BERT] = "BERT's WordPiece",
+                                        [TOKENIZER_BYTES] = "a byte-level BPE of another kind than OPT's",
+                                        [TOKENIZER_SENTENCEPIECE] = "a SentencePiece BPE"};
     Tokenizer *t = tokenizer_open(model_dir, err);
     if (!t || t->vocab.kind == kind)
         return t;
@@ -132,7 +158,7 @@ bool tokenizer_same(const Tokenizer *a, const Tokenizer *b)
 
 size_t tokenizer_limit(const Tokenizer *t)
 {
-    static const size_t limits[] = {[TOKENIZER_OPT] = 0, [TOKENIZER_CLIP] = 77, [TOKENIZER_BERT] = 32};
+    static const size_t limits[] = {[TOKENIZER_CLIP] = 77, [TOKENIZER_BERT] = 32, [TOKENIZER_SENTENCEPIECE] = 0};
     return limits[t->vocab.kind];
 }
 
@@ -182,6 +208,21 @@ static bool read_text(Tokenizer *t, Slice text, Error *err)
     return true;
 }
 
+/* The next piece that BPE is given; SentencePiece's gets the whole. */
+static bool next_piece(TextRange *piece, const Vocab *v, const Chars *s, size_t *at, size_t *closing)
+{
+    if (v->kind == TOKENIZER_CLIP)
+        return split_clip(piece, s, at, closing);
+    if (v->kind == TOKENIZER_SENTENCEPIECE) {
+        *piece = (TextRange){*at, s->n};
+        *at = s->n;
+        return piece->start < piece->end;
+    }
+    return v->split == SPLIT_GPT2     ? split_opt(piece, s, at)
+           : v->split == SPLIT_DIGITS ? split_digits(piece, s, at)
+                                      : split_llama(piece, s, at, v->split == SPLIT_LLAMA3 ? 3 : 1);
+}
+
 /* Characters [start, end) as a text of its own. */
 static void encode_stretch(Tokenizer *t, size_t start, size_t end)
 {
@@ -199,7 +240,11 @@ static void encode_stretch(Tokenizer *t, size_t start, size_t end)
     }
     if (v->kind == TOKENIZER_CLIP)
         normalize_clip(s, &t->scratch);
-    while (v->kind == TOKENIZER_CLIP ? split_clip(&piece, s, &at, &closing) : split_opt(&piece, s, &at))
+    else if (v->kind == TOKENIZER_SENTENCEPIECE)
+        normalize_sentencepiece(s, &t->scratch, v, start == 0);
+    else if (v->composed)
+        chars_nfc(s, &t->scratch);
+    while (next_piece(&piece, v, s, &at, &closing))
         bpe_encode(t->bpe, &t->list, v, s, piece);
 }
 
@@ -251,7 +296,8 @@ static void encode_all(Tokenizer *t, Slice text, bool literal)
 /* The list with special ids around it and cut to the limit, as arrays in the arena. */
 static bool finish(Tokens *out, Arena *arena, Tokenizer *t, bool special, size_t limit, Error *err)
 {
-    size_t front = special, back = special && t->vocab.kind != TOKENIZER_OPT, n = t->list.n;
+    const bool closes = t->vocab.kind == TOKENIZER_CLIP || t->vocab.kind == TOKENIZER_BERT;
+    size_t front = special && t->ids.bos >= 0, back = special && closes, n = t->list.n;
     if (limit && limit < front + back)
         return error_set(err, "a limit of %zu ids, expected at least %zu", limit, front + back);
     if (limit && n > limit - front - back)

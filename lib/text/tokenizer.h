@@ -1,5 +1,6 @@
 /*
- * Tokenizers of the three published model families: OPT's byte-level BPE (BLIP-2), CLIP's BPE, BERT's WordPiece (ITM).
+ * Tokenizers of the published model families: OPT's byte-level BPE (BLIP-2), CLIP's BPE, BERT's WordPiece (ITM), the byte-level
+ * BPEs of Llama 3, SmolLM2 and Qwen2, and the SentencePiece BPE of LLaMa-2, Mistral and Vicuna.
  *
  * Ids, offsets and decoded text are those of Hugging Face tokenizers 0.23, to the last character. Text is UTF-8 of any
  * length, zero bytes included; nothing is trimmed or refused but invalid UTF-8. Unicode data are the ones of those
@@ -22,9 +23,12 @@
 typedef struct Tokenizer Tokenizer;
 
 typedef enum TokenizerKind {
-    TOKENIZER_OPT,  /* byte-level BPE, vocab.json + merges.txt */
-    TOKENIZER_CLIP, /* lower-cased BPE with </w>, vocab.json + merges.txt */
-    TOKENIZER_BERT, /* lower-cased WordPiece, vocab.txt */
+    TOKENIZER_OPT,           /* byte-level BPE, vocab.json + merges.txt */
+    TOKENIZER_CLIP,          /* lower-cased BPE with </w>, vocab.json + merges.txt */
+    TOKENIZER_BERT,          /* lower-cased WordPiece, vocab.txt */
+    TOKENIZER_BYTES,         /* byte-level BPE with a split of its own, tokenizer.json */
+    TOKENIZER_SENTENCEPIECE, /* BPE of characters with spaces as U+2581 and unknown ones as bytes, tokenizer.json or
+                                tokenizer.model */
 } TokenizerKind;
 
 /* [start, end). */
@@ -42,14 +46,14 @@ typedef struct Tokens {
 
 /* How to encode; may be combined. */
 enum {
-    ENCODE_SPECIAL = 1, /* OPT: 2 in front. BERT: [CLS] .. [SEP]. CLIP: <|startoftext|> .. <|endoftext|> */
+    ENCODE_SPECIAL = 1, /* OPT: 2 in front. BERT: [CLS] .. [SEP]. CLIP: <|startoftext|> .. <|endoftext|>. Others: bos, if any */
     ENCODE_LITERAL = 2, /* "</s>" in the text is four characters, not the id 2: how captions are read */
 };
 
 /*
- * Opens the tokenizer of a model folder: tokenizer.json, or vocab.json and merges.txt, or vocab.txt, with what
- * tokenizer_config.json, added_tokens.json and config.json beside them say (kind, added tokens). NULL with err set if files are
- * missing, damaged or of another kind. The caller frees it. Opening the real OPT vocabulary takes about 60 ms.
+ * Opens the tokenizer of a model folder: tokenizer.json, or vocab.json and merges.txt, or vocab.txt, or tokenizer.model, with
+ * what tokenizer_config.json, added_tokens.json and config.json beside them say (kind, added tokens). NULL with err set if files
+ * are missing, damaged or of another kind. The caller frees it. Opening the real OPT vocabulary takes about 60 ms.
  */
 Tokenizer *tokenizer_open(const char *model_dir, Error *err);
 
@@ -108,8 +112,8 @@ bool tokenizer_is_special(const Tokenizer *t, int32_t id);
 
 /* Ids with a meaning; -1 where the kind has none. */
 typedef struct TokenizerIds {
-    int32_t bos;     /* what ENCODE_SPECIAL puts in front: OPT 2, CLIP <|startoftext|>, BERT [CLS] */
-    int32_t eos;     /* what ends a text: OPT the newline (50118), CLIP <|endoftext|>, BERT [SEP] */
+    int32_t bos;     /* what ENCODE_SPECIAL puts in front: OPT 2, CLIP <|startoftext|>, BERT [CLS]; others their bos_token */
+    int32_t eos;     /* what ends a text: OPT the newline (50118), CLIP <|endoftext|>, BERT [SEP]; others their eos_token */
     int32_t pad;     /* OPT 1, CLIP <|endoftext|>, BERT [PAD] */
     int32_t unknown; /* OPT: none */
     int32_t image;   /* <image>: OPT 50265, BERT 30523; -1 in older checkpoints */

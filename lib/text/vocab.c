@@ -129,7 +129,8 @@ static bool merges_within(const Vocab *a, const Vocab *b)
 bool vocab_same(const Vocab *a, const Vocab *b)
 {
     int32_t both = a->size < b->size ? a->size : b->size;
-    if (a->kind != b->kind || a->cased != b->cased)
+    if (a->kind != b->kind || a->cased != b->cased || a->split != b->split || a->front != b->front ||
+        a->composed != b->composed || a->ignore_merges != b->ignore_merges)
         return false;
     for (int32_t id = 0; id < both; id++)
         if (!slice_same(a->names[id], b->names[id]))
@@ -186,6 +187,10 @@ uint64_t vocab_digest(const Vocab *v)
     XXH3_state_t *state = XXH3_createState();
     XXH3_64bits_reset(state);
     XXH3_64bits_update(state, head, sizeof head);
+    if (v->kind > TOKENIZER_BERT) { /* the others' digests are older than these settings */
+        const int32_t settings[] = {(int32_t)v->split, (int32_t)v->front, v->composed, v->ignore_merges};
+        XXH3_64bits_update(state, settings, sizeof settings);
+    }
     for (int32_t id = 0; id < v->size; id++)
         digest_slice(state, v->names[id]);
     digest_slice(state, v->unknown);

@@ -6,6 +6,8 @@
 #ifndef TEXT_VOCAB_H
 #define TEXT_VOCAB_H
 
+#include <jansson.h>
+
 #include "base/base.h"
 #include "text/tokenizer.h"
 
@@ -23,6 +25,22 @@ typedef struct Merge {
     uint32_t rank;
 } Merge;
 
+/* What is cut into pieces before a byte-level BPE, and how. */
+typedef enum Split {
+    SPLIT_GPT2,   /* OPT */
+    SPLIT_DIGITS, /* SmolLM2: each digit alone, GPT-2's between them */
+    SPLIT_LLAMA3,
+    SPLIT_QWEN2, /* Llama 3's with each digit alone */
+} Split;
+
+/* Where a SentencePiece BPE puts a U+2581 before a text. */
+typedef enum Front {
+    FRONT_ALWAYS, /* of every stretch: a normalizer that prepends */
+    FRONT_UNLESS, /* of every stretch that does not begin with one: Metaspace, "always" */
+    FRONT_FIRST,  /* the same of the first stretch alone: Metaspace, "first" */
+    FRONT_NEVER,
+} Front;
+
 typedef struct Vocab {
     Arena arena;
     TokenizerKind kind;
@@ -36,9 +54,14 @@ typedef struct Vocab {
     AddedToken *added;
     size_t n_added, added_capacity;
     Slice unknown; /* BPE: empty for none */
-    int32_t image; /* config.json's image_token_index, or -1 */
-    bool cased;    /* BERT that does not lower-case */
-    bool bare;     /* nothing but the vocabulary itself was in the folder */
+    Split split;
+    Front front;
+    bool composed;      /* the text is brought to NFC first (Qwen2) */
+    bool ignore_merges; /* a piece that is a row is that row, even where merges would not lead to it */
+    Slice bos, eos;     /* tokenizer_config.json's, for kinds without names of their own; empty for none */
+    int32_t image;      /* config.json's image_token_index, or -1 */
+    bool cased;         /* BERT that does not lower-case */
+    bool bare;          /* nothing but the vocabulary itself was in the folder */
 } Vocab;
 
 /* Fills v from a model folder. False with err set; v is to be released either way. */
@@ -65,6 +88,12 @@ MUST_USE bool vocab_added_add(Vocab *v, AddedToken token, Error *err);
  * further ids at its end, as a checkpoint's <image>.
  */
 bool vocab_same(const Vocab *a, const Vocab *b);
+
+/* Which BPE a tokenizer.json is, and how its text is prepared; v has its names. What is not known is refused by name. */
+MUST_USE bool vocab_kind_read(Vocab *v, const json_t *root, Error *err);
+
+/* SentencePiece's tokenizer.model of a BPE. */
+MUST_USE bool vocab_sentencepiece_read(Vocab *v, const char *path, Error *err);
 
 /* Of all that decides what ids a text has; whatever files it came from. */
 uint64_t vocab_digest(const Vocab *v);

@@ -171,15 +171,6 @@ static bool added_from_array(Vocab *v, const json_t *tokens, Error *err)
     return true;
 }
 
-/* The kind told by the vocabulary: only CLIP's has pieces that end in </w>. */
-static TokenizerKind bpe_kind(const Vocab *v)
-{
-    for (int32_t id = 0; id < v->size; id++)
-        if (v->names[id].size > 4 && slice_ends(v->names[id], SLICE("</w>")))
-            return TOKENIZER_CLIP;
-    return TOKENIZER_OPT;
-}
-
 static bool model_from_json(Vocab *v, const json_t *root, Error *err)
 {
     json_t *model = json_object_get(root, "model"), *lower = json_object_get(json_object_get(root, "normalizer"), "lowercase");
@@ -187,14 +178,13 @@ static bool model_from_json(Vocab *v, const json_t *root, Error *err)
     bool has_merges = json_object_get(model, "merges") != NULL;
     if (type && strcmp(type, "BPE") && strcmp(type, "WordPiece"))
         return error_set(err, "model.type is \"%s\", expected BPE or WordPiece", type);
-    if (json_is_true(json_object_get(model, "ignore_merges")))
-        return error_set(err, "model.ignore_merges is true: no model of this suite has such a tokenizer");
     if (!names_from_json(v, json_object_get(model, "vocab"), err))
         return error_prefix(err, "model.vocab");
     v->cased = json_is_false(lower);
-    v->kind = type ? (strcmp(type, "BPE") ? TOKENIZER_BERT : bpe_kind(v)) : has_merges ? bpe_kind(v) : TOKENIZER_BERT;
-    if (v->kind != TOKENIZER_BERT && !merges_from_json(v, json_object_get(model, "merges"), err))
-        return false;
+    v->kind = TOKENIZER_BERT;
+    if (type ? strcmp(type, "BPE") == 0 : has_merges)
+        if (!vocab_kind_read(v, root, err) || !merges_from_json(v, json_object_get(model, "merges"), err))
+            return false;
     json_t *unknown = json_object_get(model, "unk_token");
     int32_t id = json_is_string(unknown) ? vocab_find(v, slice_of_json(unknown)) : -1;
     v->unknown = id >= 0 ? v->names[id] : (Slice){0};
@@ -223,6 +213,8 @@ static bool specials_from_object(Vocab *v, const json_t *object, Error *err)
                         json_is_true(json_object_get(t, "rstrip"))};
         if (json_is_string(content) && !vocab_added_add(v, a, err))
             return false;
+        if (json_is_string(content) && i < 2) /* what begins and what ends a text */
+            *(i == 0 ? &v->bos : &v->eos) = (Slice){arena_strndup(&v->arena, a.content.data, a.content.size), a.content.size};
     }
     return true;
 }
@@ -289,9 +281,11 @@ static bool read_settings(Vocab *v, const char *folder, Error *err)
 
 static bool add_defaults(Vocab *v, bool from_json, Error *err)
 {
-    static const char *const defaults[3][6] = {[TOKENIZER_OPT] = {"<pad>", "</s>"},
-                                               [TOKENIZER_CLIP] = {"<|startoftext|>", "<|endoftext|>"},
-                                               [TOKENIZER_BERT] = {"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"}};
+    static const char *const defaults[][6] = {[TOKENIZER_OPT] = {"<pad>", "</s>"},
+                                              [TOKENIZER_BYTES] = {NULL},
+                                              [TOKENIZER_SENTENCEPIECE] = {"<unk>", "<s>", "</s>"},
+                                              [TOKENIZER_CLIP] = {"<|startoftext|>", "<|endoftext|>"},
+                                              [TOKENIZER_BERT] = {"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"}};
     bool ok = true;
     for (int i = 0; ok && i < 6 && defaults[v->kind][i]; i++)
         ok = vocab_added_add(v, (AddedToken){slice_of(defaults[v->kind][i]), -1, true, false, false}, err);
@@ -309,7 +303,7 @@ static bool add_defaults(Vocab *v, bool from_json, Error *err)
 
 /* The files of a model folder that hold a vocabulary: paths, each NULL where it is not there. */
 typedef struct VocabFiles {
-    char *whole, *names, *merges, *words;
+    char *whole, *names, *merges, *words, *pieces;
 } VocabFiles;
 
 static bool read_vocabulary(Vocab *v, const VocabFiles *files, const char *folder, Error *err)
@@ -317,14 +311,18 @@ static bool read_vocabulary(Vocab *v, const VocabFiles *files, const char *folde
     if (files->whole)
         return read_tokenizer_json(v, folder, err);
     if (files->names && files->merges) {
-        bool ok = read_bpe(v, folder, files->merges, err);
-        v->kind = bpe_kind(v);
+        json_t *nothing = json_object(); /* two files say nothing of how a text is prepared */
+        bool ok = read_bpe(v, folder, files->merges, err) && vocab_kind_read(v, nothing, err);
+        json_decref(nothing);
         return ok;
     }
+    if (files->pieces)
+        return vocab_sentencepiece_read(v, files->pieces, err);
     v->kind = TOKENIZER_BERT;
     if (files->words)
         return read_wordpiece(v, files->words, err);
-    return error_set(err, "%s: no tokenizer: expected tokenizer.json, or vocab.json and merges.txt, or vocab.txt", folder);
+    return error_set(
+        err, "%s: no tokenizer: expected tokenizer.json, or vocab.json and merges.txt, or vocab.txt, or tokenizer.model", folder);
 }
 
 bool vocab_read(Vocab *v, const char *folder, Error *err)
@@ -333,10 +331,12 @@ bool vocab_read(Vocab *v, const char *folder, Error *err)
     *v = (Vocab){.image = -1};
     bool ok = file_of(&f.whole, folder, "tokenizer.json", err) && file_of(&f.names, folder, "vocab.json", err) &&
               file_of(&f.merges, folder, "merges.txt", err) && file_of(&f.words, folder, "vocab.txt", err) &&
-              read_vocabulary(v, &f, folder, err) && read_settings(v, folder, err) && add_defaults(v, f.whole != NULL, err);
+              file_of(&f.pieces, folder, "tokenizer.model", err) && read_vocabulary(v, &f, folder, err) &&
+              read_settings(v, folder, err) && add_defaults(v, f.whole != NULL, err);
     free(f.whole);
     free(f.names);
     free(f.merges);
     free(f.words);
+    free(f.pieces);
     return ok;
 }

@@ -15,7 +15,7 @@ static bool ref_tokenizer_open(Scorers *s, Error *err)
     const char *folder = s->options.ref;
     if (!s->options.captions)
         return true;
-    Tokenizer *t = tokenizer_open_kind(folder, TOKENIZER_OPT, err);
+    Tokenizer *t = tokenizer_open(folder, err);
     if (!t)
         return error_prefix(err, "what captions are to the reference model");
     if (tokenizer_same(t, s->options.captions)) {

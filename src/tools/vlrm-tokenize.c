@@ -39,8 +39,9 @@ static const Program program = {
     .operands = "DIR [file|-]...",
     .input = "a JSON string a line; with --decode an array of ids, or an object with \"ids\"",
     .output = "a JSON object a line: \"ids\", \"pieces\", \"offsets\"; with --decode a JSON string",
-    .description = "DIR holds tokenizer.json, or vocab.json and merges.txt, or vocab.txt: byte-level BPE of OPT, CLIP's BPE or "
-                   "BERT's WordPiece. Ids, offsets and decoded text are those of Hugging Face tokenizers.\n\n"
+    .description = "DIR holds tokenizer.json, or vocab.json and merges.txt, or vocab.txt, or tokenizer.model: byte-level BPE of "
+                   "OPT, Llama 3, SmolLM2 or Qwen2, CLIP's BPE, BERT's WordPiece, or LLaMa-2's SentencePiece. Ids, offsets and "
+                   "decoded text are those of Hugging Face tokenizers.\n\n"
                    "offsets are [start, end) of each token in the text, in whole characters, so that tokens that share a "
                    "character have ranges that overlap; an inserted special id has [0, 0]. pieces are the names in the "
                    "vocabulary.\n\n"

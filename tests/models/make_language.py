@@ -4,7 +4,7 @@
     make_language.py FAMILY_FOLDER OUT [--texts N]
 
 FAMILY_FOLDER: the model ("llama"), with FAMILY_FOLDER-reference beside it. OUT gets model/ (config.json, the weights) and parity.safetensors:
-tokens of the first N texts (eos included where the caption ended), tokens.counts, and logp of each in float64.
+tokens of the first N texts (eos included where the caption ended), tokens.counts, and logp of each in float64; texts.jsonl the texts.
 """
 import argparse, json, pathlib, shutil
 import torch
@@ -28,5 +28,8 @@ logp = load_file(reference / "forward.safetensors")["logp"].double()[: len(token
 for file in a.folder.iterdir():
     if file.name == "config.json" or ".safetensors" in file.name:
         shutil.copy(file, a.out / "model")
+with open(a.out / "texts.jsonl", "w") as f:  # what vlrm-reward --ref is given, and the mean of logp that it should find
+    for row in rows[: a.texts]:
+        f.write(json.dumps({k: row[k] for k in ("id", "text", "eos", "ref")}) + "\n")
 out = {"tokens": torch.tensor(tokens), "tokens.counts": torch.tensor(counts), "logp": logp}
 save_file(out, a.out / "parity.safetensors")

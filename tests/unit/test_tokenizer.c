@@ -168,6 +168,36 @@ static void test_small_clip(void **state)
     check_small("clip", TOKENIZER_CLIP);
 }
 
+static void test_small_llama2(void **state)
+{
+    (void)state;
+    check_small("llama2", TOKENIZER_SENTENCEPIECE);
+}
+
+static void test_small_llama3(void **state)
+{
+    (void)state;
+    check_small("llama3", TOKENIZER_BYTES);
+}
+
+static void test_small_smollm2(void **state)
+{
+    (void)state;
+    check_small("smollm2", TOKENIZER_BYTES);
+}
+
+/* SentencePiece's own file: the same ids as tokenizer.json's. */
+static void test_sentencepiece_model(void **state)
+{
+    (void)state;
+    Tokenizer *whole = open_or_fail("tests/golden/tokenizers/llama2"),
+              *model = open_or_fail("tests/golden/tokenizers/llama2-model");
+    assert_int_equal(tokenizer_size(model), tokenizer_size(whole));
+    compare_file(model, "tests/golden/tokenizers/llama2.jsonl");
+    tokenizer_free(whole);
+    tokenizer_free(model);
+}
+
 /* The published vocabularies. */
 static void check_published(const char *kind, TokenizerKind expected)
 {
@@ -227,8 +257,10 @@ int main(int argc, char **argv)
         return cmocka_run_group_tests(one, NULL, NULL);
 
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_small_opt),     cmocka_unit_test(test_small_bert),     cmocka_unit_test(test_small_clip),
-        cmocka_unit_test(test_published_opt), cmocka_unit_test(test_published_bert), cmocka_unit_test(test_published_clip),
+        cmocka_unit_test(test_small_opt),           cmocka_unit_test(test_small_bert),    cmocka_unit_test(test_small_clip),
+        cmocka_unit_test(test_small_llama2),        cmocka_unit_test(test_small_llama3),  cmocka_unit_test(test_small_smollm2),
+        cmocka_unit_test(test_sentencepiece_model), cmocka_unit_test(test_published_opt), cmocka_unit_test(test_published_bert),
+        cmocka_unit_test(test_published_clip),
     };
     (void)slice;
     return cmocka_run_group_tests(tests, NULL, NULL);
