@@ -86,6 +86,14 @@ LanguageModel *language_model_open(const char *folder, const Kernels *kernels, E
     return NULL;
 }
 
+LanguageModel *language_model_new(const LmConfig *config, const Kernels *kernels)
+{
+    LanguageModel *m = xcalloc(1, sizeof *m);
+    binder_init(&m->binder, kernels, NULL);
+    lm_bind(&m->lm, &m->binder, config, config->family->bodies[0], "lm_head");
+    return m;
+}
+
 void language_model_free(LanguageModel *m)
 {
     if (!m)

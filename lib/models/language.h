@@ -31,6 +31,8 @@ typedef struct LanguageModel {
 } LanguageModel;
 
 LanguageModel *language_model_open(const char *folder, const Kernels *kernels, Error *err); /* NULL with err set */
+/* One of this shape without values (bind.h): its layout. */
+LanguageModel *language_model_new(const LmConfig *config, const Kernels *kernels);
 void language_model_free(LanguageModel *m);
 
 /* Digest of its tensors; of a BLIP-2 folder those of the language model alone. */

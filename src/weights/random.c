@@ -18,6 +18,7 @@
 #include "models/blip2.h"
 #include "models/clip.h"
 #include "models/itm.h"
+#include "models/language.h"
 #include "weights/weights.h"
 #include "weights/shapes.h"
 
@@ -236,6 +237,10 @@ int weights_random(const char *name, const char *dtype, const uint64_t *seed, co
         Itm *m = itm_new(&shape.blip2, kernels);
         write_tensors(&m->binder, &shape, dtype, seed, out);
         itm_free(m);
+    } else if (strcmp(shape.family, "language") == 0) {
+        LanguageModel *m = language_model_new(&shape.language, kernels);
+        write_tensors(&m->binder, &shape, dtype, seed, out);
+        language_model_free(m);
     } else {
         Captioner *c = captioner_new(&shape.blip2, kernels);
         write_tensors(&c->binder, &shape, dtype, seed, out);

@@ -38,7 +38,8 @@ static const SizeRow rows[] = {
 };
 
 const char weights_shapes[] = "blip2-opt-2.7b|blip2-itm-vit-g|clip-vit-g-14|clip-vit-bigg-14|blip2-small|itm-small|clip-small|"
-                              "blip2-mini|itm-mini|clip-mini|blip2-tiny|itm-tiny|clip-tiny";
+                              "blip2-mini|itm-mini|clip-mini|blip2-tiny|itm-tiny|clip-tiny|"
+                              "llama-2-7b|llama-3.2-1b|smollm2-135m|llama-mini";
 
 /* ---- vocabularies ---- */
 
@@ -150,7 +151,13 @@ bool shape_find(ModelShape *out, const char *name, const char *tokenizer, Error 
             *out = shape_of(&rows[i]);
             return !tokenizer || size_vocabulary(out, tokenizer, err);
         }
-    return error_set(err, "no shape %s", name);
+    *out = (ModelShape){.family = "language"};
+    Error unread = {0};
+    if (!shape_language_find(&out->language, name, tokenizer, &unread))
+        return error_set(err, "no shape %s", name);
+    if (unread.text[0])
+        *err = unread;
+    return !unread.text[0];
 }
 
 /* ---- configuration files ---- */
@@ -244,14 +251,17 @@ static bool write_json(json_t *j, const char *folder, const char *name, Error *e
 
 bool shape_write_config(const ModelShape *s, const char *dtype, const char *folder, Error *err)
 {
-    json_t *config = strcmp(s->family, "clip") == 0 ? clip_json(&s->clip) : blip2_json(s);
+    const bool language = strcmp(s->family, "language") == 0;
+    json_t *config = language                         ? shape_language_json(&s->language)
+                     : strcmp(s->family, "clip") == 0 ? clip_json(&s->clip)
+                                                      : blip2_json(s);
     json_object_set_new(config, "torch_dtype",
                         json_string(strcmp(dtype, "F16") == 0    ? "float16"
                                     : strcmp(dtype, "BF16") == 0 ? "bfloat16"
                                                                  : "float32"));
     json_t *generation = json_pack("{s:i, s:i, s:i}", "bos_token_id", 2, "eos_token_id", s->eos, "pad_token_id", 1);
     bool ok = write_json(config, folder, "config.json", err) &&
-              write_json(preprocessor_json(s), folder, "preprocessor_config.json", err);
+              (language || write_json(preprocessor_json(s), folder, "preprocessor_config.json", err));
     if (ok && strcmp(s->family, "blip2") == 0)
         return write_json(generation, folder, "generation_config.json", err);
     json_decref(generation);
@@ -261,8 +271,8 @@ bool shape_write_config(const ModelShape *s, const char *dtype, const char *fold
 void shape_copy_tokenizer(const char *from, const char *to)
 {
     static const char *const names[] = {
-        "vocab.json",       "merges.txt", "vocab.txt", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
-        "added_tokens.json"};
+        "vocab.json",        "merges.txt",     "vocab.txt", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
+        "added_tokens.json", "tokenizer.model"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         char *source = path_join(from, names[i]), *target = path_join(to, names[i]);
         if (weights_there(source))

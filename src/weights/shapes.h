@@ -2,10 +2,12 @@
 #ifndef WEIGHTS_SHAPES_H
 #define WEIGHTS_SHAPES_H
 
+#include "base/json_file.h"
 #include "models/config.h"
 
 typedef struct ModelShape {
-    const char *family; /* "blip2", "itm", "clip" */
+    const char *family; /* "blip2", "itm", "clip", "language" */
+    LmConfig language;  /* of the last */
     Blip2Config blip2;
     ClipConfig clip;
     size_t used_words; /* rows of the captioner's vocabulary that are words; the rest is padding */
@@ -15,6 +17,11 @@ typedef struct ModelShape {
 
 /* One of weights_shapes, its vocabulary sized by the tokenizer folder if there is one. */
 MUST_USE bool shape_find(ModelShape *out, const char *name, const char *tokenizer, Error *err);
+
+/* The language models among them, without a captioner around: false and err as it was for another name; err set where the
+ * tokenizer cannot be read. */
+MUST_USE bool shape_language_find(LmConfig *out, const char *name, const char *tokenizer, Error *err);
+json_t *shape_language_json(const LmConfig *c); /* its config.json; the caller's */
 
 /* config.json, generation_config.json (captioner) and preprocessor_config.json. */
 MUST_USE bool shape_write_config(const ModelShape *s, const char *dtype, const char *folder, Error *err);

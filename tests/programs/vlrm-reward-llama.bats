@@ -60,3 +60,12 @@ against_reference() {
     exits 1 score "$BIN"
     grep 'rope_scaling.rope_type is "yarn", expected "default", "linear" or "llama3"' "$TMP/said"
 }
+
+@test "vlrm-weights makes LLaMas, of true shapes too, and they serve" {
+    vlrm-weights random --shape llama-mini --tokenizer "$golden/tokenizers/llama2" --out "$TMP/ref"
+    texts=$golden/models/language/llama/texts.jsonl
+    score "$BIN"
+    vlrm-cat "$TMP/out.vlrm" | jq -es 'map(select(.id).reward.ref) | length == 12 and all(. < 0)'
+    vlrm-weights random --zero --dtype f16 --shape llama-2-7b --out "$TMP/7b"
+    [ "$(vlrm-weights list "$TMP/7b" | awk -F'\t' '{ n += $4 } END { printf "%.0f", n / 2 }')" = 6738415616 ]
+}
