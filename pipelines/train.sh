@@ -6,7 +6,8 @@
 # SOURCE is what vlrm-extract takes: videos, images, folders, shards. Every option of vlrm-extract, vlrm-rollout, vlrm-reward and
 # vlrm-update may be given; it goes to those programs that know it (VLRM_* in the environment works too). Set by the recipe unless
 # given: --batch 4096 (captions per step), one frame at random of every video (--max 1 --pick random), --loop where --max-steps
-# says when to end; and always: --sample, --policy RUN/policy, --features (not with --train lora-vision).
+# says when to end, with --baseline rloo or group --num-return 8 (captions of an image, which are compared), with --baseline greedy
+# --greedy-baseline; and always: --sample, --policy RUN/policy, --features (not with --train lora-vision).
 #
 # The run folder: config.json (every option of vlrm-update, the models, the stages before it), train.json (what was given here),
 # logs/STAGE.log, metrics.jsonl, policy/, state/. The metrics are also printed, a line for each step. Killed or interrupted at any
@@ -145,6 +146,11 @@ has model || usage "--model is required"
 option_default text batch 4096
 option_default text max 1
 option_default text pick random
+value_of baseline
+case $value in
+rloo | group) option_default text num-return 8 ;;
+greedy) option_default json greedy-baseline true ;;
+esac
 if has max-steps; then option_default json loop true; fi
 features=--features
 value_of train

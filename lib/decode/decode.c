@@ -181,7 +181,8 @@ static void lane_choose(Decoder *d, size_t row, size_t index, uint64_t key, uint
     Choices c = candidates_get(&d->candidates, row);
     if (!choices_suffice(&c, d->candidates.want))
         c = candidates_whole(&d->candidates, row, 0);
-    size_t chosen = o->sample ? choices_draw(&c, o, step, key, (uint32_t)lane->n) : choices_first(&c);
+    const bool greedy = !o->sample || (o->greedy_last && index % d->width == d->width - 1);
+    size_t chosen = !greedy ? choices_draw(&c, o, step, key, (uint32_t)lane->n) : choices_first(&c);
     int32_t id = choices_id(&c, chosen);
     lane->logp[lane->n] = (double)c.logits[chosen] - c.lse;
     lane->ids[d->n_history + lane->n++] = id;

@@ -20,6 +20,7 @@ typedef struct GenerateOptions {
     int64_t top_k; /* 0: all */
     double temperature;
     uint64_t seed;
+    bool greedy_last; /* with sample: the last of an image's captions is the greedy one */
 } GenerateOptions;
 
 /* What has been generated so far; history begins with the prompt's ids, which the n-gram rule sees too. */

@@ -15,6 +15,7 @@
 #include "reward/phi.h"
 #include "reward/returns.h"
 #include "reward/scorers.h"
+#include "stage/groups.h"
 #include "stage/inputs.h"
 #include "stage/machine.h"
 #include "stage/spool.h"
@@ -56,7 +57,9 @@ static const Option options[] = {
     OPT_FLAG("recombine", 0, &opt.recombine,
              "the input has rewards: combine their parts anew with these weights and lists, without a model"),
     OPT_GROUP("Batches and machine"),
-    OPT_INT("batch", 0, &opt.batch, "0", 0, 1e9, "N", "records over which Phi is computed; 0: as the input's batch records say"),
+    OPT_INT(
+        "batch", 0, &opt.batch, "0", 0, 1e9, "N",
+        "records over which Phi is computed, or more where a group of captions would be split; 0: as the input's batch records say"),
     OPT_INT(
         "score-batch", 0, &opt.score_batch, "0", 0, 4096, "N",
         "captions that go through the models together, which on a CPU changes no byte of a record; 0: 8, on a CUDA device 64"),
@@ -121,6 +124,7 @@ typedef struct Loop {
     Arena arena;              /* of the pending ones */
     Waiting waiting;
     uint64_t in_batch, largest_batch;
+    GroupCut cut; /* the group of the batch's last record */
     int64_t index, written;
 } Loop;
 
@@ -298,6 +302,7 @@ static void close_batch(Loop *l, const Record *batch)
     writer_batch(l->filter.out, batch ? batch->batch.index : l->index, l->written, batch ? batch->batch.step : -1);
     l->index++;
     l->in_batch = 0;
+    l->cut = (GroupCut){0};
     l->written = 0;
 }
 
@@ -348,22 +353,31 @@ static void follow_rollout(Loop *l)
         l->scorers.itm.images.crop = json_is_true(crop);
 }
 
+/* Whether the batch has all the records of --batch: it ends where its last group does. */
+static bool is_full(const Loop *l)
+{
+    return opt.batch > 0 && l->in_batch >= (uint64_t)opt.batch;
+}
+
 static void run_loop(Loop *l)
 {
     Record r;
     bool any = false;
     while (filter_next(&l->filter, &r)) {
+        if (is_full(l) && r.kind == RECORD_DATA && group_cut_before(&l->cut, &r))
+            close_batch(l, NULL);
         if (r.kind == RECORD_DATA) {
             if (!any)
                 follow_rollout(l);
             any = true;
             l->in_batch++;
+            group_cut_take(&l->cut, &r);
             if (opt.recombine)
                 recombine_record(l, &r);
             else
                 take_record(l, &r);
         }
-        if (opt.batch > 0 ? l->in_batch == (uint64_t)opt.batch : r.kind == RECORD_BATCH)
+        if (opt.batch > 0 ? is_full(l) && (r.kind == RECORD_BATCH || !group_cut_open(&l->cut)) : r.kind == RECORD_BATCH)
             close_batch(l, r.kind == RECORD_BATCH ? &r : NULL);
         else if (r.kind == RECORD_BATCH) /* who ended it may wait for what comes of it */
             score_pending(l);

@@ -119,21 +119,34 @@ static Tensor *encode(Captioning *c, real **host)
     return x;
 }
 
-/* "id", or "id~k" where a frame has several captions. */
+/* Whether caption k of a frame is the greedy one among sampled ones. */
+static bool is_baseline(const Captioning *c, size_t k)
+{
+    return c->options.generate.greedy_last && k + 1 == c->options.n_return;
+}
+
+/* "id", or "id~k" where a frame has several captions; "id~greedy" of the one that they are compared with. */
 static Slice caption_id(Captioning *c, Slice id, size_t k)
 {
     if (c->options.n_return == 1)
         return id;
-    char *text = arena_alloc(&c->arena, id.size + 24);
-    int n = snprintf(text, id.size + 24, "%.*s~%zu", (int)id.size, (const char *)id.data, k + 1);
-    return (Slice){text, (size_t)n};
+    char ending[24] = "~greedy", *text = arena_alloc(&c->arena, id.size + sizeof ending);
+    if (!is_baseline(c, k))
+        snprintf(ending, sizeof ending, "~%zu", k + 1);
+    memcpy(text, id.data, id.size);
+    memcpy(text + id.size, ending, strlen(ending));
+    return (Slice){text, id.size + strlen(ending)};
 }
 
-static void sampler_pack(Packer *p, const GenerateOptions *o)
+static void sampler_pack(Packer *p, const GenerateOptions *o, bool greedy)
 {
     pack_key(p, "sampler");
     pack_map_begin(p);
-    pack_field_text(p, "mode", o->sample ? "sample" : o->num_beams > 1 ? "beam" : "greedy");
+    pack_field_text(p, "mode", greedy ? "greedy" : o->sample ? "sample" : o->num_beams > 1 ? "beam" : "greedy");
+    if (greedy) {
+        pack_map_end(p);
+        return;
+    }
     if (o->sample) {
         pack_field_int(p, "top_k", o->top_k);
         pack_field_real(p, "temperature", o->temperature);
@@ -144,7 +157,19 @@ static void sampler_pack(Packer *p, const GenerateOptions *o)
     pack_map_end(p);
 }
 
-static void caption_pack(Captioning *c, Packer *p, const Generated *g, const CaptionSource *source)
+/* What the captions of a frame have in common. */
+static void group_pack(const Captioning *c, Packer *p, Slice frame, size_t k)
+{
+    if (c->options.n_return == 1)
+        return;
+    pack_field_text_n(p, "group", frame.data, frame.size);
+    pack_field_int(p, "group_size", (int64_t)c->options.n_return);
+    if (is_baseline(c, k))
+        pack_field_bool(p, "baseline", true);
+}
+
+/* Caption k of a frame. */
+static void caption_pack(Captioning *c, Packer *p, Slice frame, size_t k, const Generated *g, const CaptionSource *source)
 {
     CaptionText text;
     tokenizer_caption(&text, &c->arena, c->tokenizer, g->ids, g->n);
@@ -160,7 +185,8 @@ static void caption_pack(Captioning *c, Packer *p, const Generated *g, const Cap
     pack_field_text(p, "policy", source->policy);
     if (source->step >= 0)
         pack_field_int(p, "step", source->step);
-    sampler_pack(p, &c->options.generate);
+    sampler_pack(p, &c->options.generate, is_baseline(c, k));
+    group_pack(c, p, frame, k);
     pack_map_end(p);
 }
 
@@ -173,7 +199,7 @@ static void write_frame(Captioning *c, Filter *f, const Record *r, size_t i, con
         features_pack(&attached, c->encoder.text, c->dtype, features + i * rows * cols, rows, cols);
     for (size_t k = 0; k < c->options.n_return; k++) {
         Generated g = decoder_result(c->decoder, i, k);
-        caption_pack(c, &caption, &g, source);
+        caption_pack(c, &caption, r->id, k, &g, source);
         Group groups[] = {{{"caption", 7}, {caption.data, caption.size}}, {{"features", 8}, {attached.data, attached.size}}};
         writer_record(f->out, caption_id(c, r->id, k), r, groups, features ? 2 : 1);
     }

@@ -22,7 +22,7 @@ static struct {
     int64_t max_lag, patience, batch, decode_batch, num_return, top_k, num_beams, no_repeat_ngram_size, min_new_tokens,
         max_new_tokens, seed, zstd;
     double temperature, length_penalty;
-    bool sample, greedy, crop, features;
+    bool sample, greedy, greedy_baseline, crop, features;
     int features_dtype;
 } opt;
 
@@ -35,8 +35,9 @@ static const Option options[] = {
     OPT_INT("max-lag", 0, &opt.max_lag, "0", 0, 1e6, "N", "batch k is sampled by the policy of step k - N"),
     OPT_INT("patience", 0, &opt.patience, "300", 0, 1e9, "SECONDS",
             "give up waiting for a policy after so long without a vlrm-update at work on its run; 0: never"),
-    OPT_INT("batch", 0, &opt.batch, "0", 0, 1e9, "N",
-            "records of a batch, closed by a batch record; 0: as the input's batch records say"),
+    OPT_INT(
+        "batch", 0, &opt.batch, "0", 0, 1e9, "N",
+        "records of a batch, closed by a batch record, or more: a frame's captions are not split; 0: as the input's batch records say"),
     OPT_FLAG("crop", 0, &opt.crop, "centre crop instead of squeezing to the square (evaluation in the paper)"),
     OPT_FLAG("features", 0, &opt.features, "attach the frozen encoder's output, so that later stages need not compute it"),
     OPT_ENUM("features-dtype", 0, &opt.features_dtype, "auto", "auto|f32|f16|bf16",
@@ -49,6 +50,9 @@ static const Option options[] = {
     OPT_INT("seed", 0, &opt.seed, "1", 0, 9e15, "N",
             "sampling: of the random numbers; a caption depends on it, the step and the record's id alone"),
     OPT_INT("num-return", 0, &opt.num_return, "1", 1, 1024, "N", "captions per frame; ids get ~1 .. ~N behind them"),
+    OPT_FLAG(
+        "greedy-baseline", 0, &opt.greedy_baseline,
+        "sampling: the frame's greedy caption too, marked as what the others are compared with (vlrm-update --baseline greedy)"),
     OPT_INT("num-beams", 0, &opt.num_beams, "5", 1, MAX_BEAMS, "N", "beams"),
     OPT_INT("no-repeat-ngram-size", 0, &opt.no_repeat_ngram_size, "2", 0, 100, "N",
             "no N tokens in a row twice; 0: off. Off by default with --sample and --greedy"),
@@ -105,7 +109,14 @@ static GenerateOptions generate_options(void)
                              .sample = opt.sample,
                              .top_k = opt.top_k,
                              .temperature = opt.temperature,
-                             .seed = (uint64_t)opt.seed};
+                             .seed = (uint64_t)opt.seed,
+                             .greedy_last = opt.greedy_baseline};
+}
+
+/* Records of a frame with an image. */
+static int64_t captions_a_frame(void)
+{
+    return opt.num_return + opt.greedy_baseline;
 }
 
 static void check_options(void)
@@ -114,6 +125,8 @@ static void check_options(void)
         usage_error("--model is required");
     if (opt.sample && opt.greedy)
         usage_error("--sample and --greedy exclude one another");
+    if (opt.greedy_baseline && !opt.sample)
+        usage_error("--greedy-baseline is for captions that are sampled: --sample");
     if (opt.num_return > 1 && opt.greedy)
         usage_error("--greedy has one caption a frame, --num-return asks for %lld", (long long)opt.num_return);
     if (!opt.sample && !opt.greedy && opt.num_return > opt.num_beams)
@@ -172,7 +185,7 @@ static void take_frame(Loop *l, const Record *r)
         captioning_add(&l->captioning, r);
     if (captioning_full(&l->captioning))
         write_gathered(l);
-    if (opt.batch > 0 && l->frames * opt.num_return >= opt.batch)
+    if (opt.batch > 0 && l->frames * captions_a_frame() >= opt.batch)
         end_batch(l);
 }
 
@@ -214,7 +227,7 @@ static void open_all(Loop *l, char **operands, int n)
     const Kernels *kernels;
     CaptioningOptions co = {.model = opt.model,
                             .generate = generate_options(),
-                            .n_return = (size_t)opt.num_return,
+                            .n_return = (size_t)captions_a_frame(),
                             .crop = opt.crop,
                             .features = opt.features,
                             .features_dtype = opt.features_dtype};

@@ -5,8 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/hash.h"
 #include "stage/caption.h"
-
+#include "stage/groups.h"
 #include "stream/made_from.h"
 
 void batch_init(Batch *b, const char *folder, size_t memory_limit)
@@ -25,12 +26,17 @@ void batch_release(Batch *b)
     free(b->returns);
     free(b->logp);
     free(b->feature_blob);
+    free(b->groups);
+    hashmap_release(&b->group_of);
+    arena_release(&b->names);
     *b = (Batch){0};
 }
 
 void batch_reset(Batch *b)
 {
-    b->n = 0;
+    b->n = b->n_groups = 0;
+    hashmap_release(&b->group_of);
+    arena_reset(&b->names);
     b->n_tokens = 0;
     spool_reset(&b->records);
     spool_reset(&b->features);
@@ -107,35 +113,109 @@ static void tokens_append(Batch *b, const Arrays *c)
     b->n_tokens = need;
 }
 
+/* ---- groups ---- */
+
+/* Equal for records that show the same picture: whatever describes it, byte for byte. */
+static uint64_t image_hash(const Record *r)
+{
+    const Slice frame = record_raw(r, "frame"), features = record_raw(r, "features");
+    const uint64_t both[] = {hash_id(frame.data, frame.size), hash_id(features.data, features.size)};
+    return hash_id(both, sizeof both);
+}
+
+/* The index of a record's group, which is made where it is new. */
+static size_t group_index(Batch *b, const GroupInfo *info)
+{
+    const uint64_t hash = hash_id(info->name.data, info->name.size);
+    int64_t *at = hashmap_at(&b->group_of, hash);
+    if (*at == 0) {
+        b->groups = array_reserve(b->groups, &b->groups_capacity, b->n_groups + 1, sizeof *b->groups);
+        b->groups[b->n_groups++] =
+            (CaptionGroup){.name = arena_strndup(&b->names, info->name.data, info->name.size), .hash = hash, .greedy = NAN};
+        *at = (int64_t)b->n_groups;
+    }
+    const size_t index = (size_t)*at - 1;
+    b->groups[index].size = info->size > b->groups[index].size ? info->size : b->groups[index].size;
+    return index;
+}
+
+size_t batch_count_lost(Batch *b)
+{
+    size_t groups = 0;
+    for (size_t i = 0; i < b->n_groups; i++) {
+        CaptionGroup *g = &b->groups[i];
+        g->lost = g->size - g->members - !isnan(g->greedy);
+        g->lost = g->lost > 0 ? g->lost : 0;
+        groups += g->lost > 0;
+    }
+    return groups;
+}
+
+/* ---- records ---- */
+
+static void episode_append(Batch *b, const Record *r, const Arrays *c, size_t group, Arena *arena)
+{
+    b->episodes = array_reserve(b->episodes, &b->capacity, b->n + 1, sizeof *b->episodes);
+    b->feature_blob = array_reserve(b->feature_blob, &b->feature_capacity, b->n + 1, sizeof *b->feature_blob);
+    b->feature_blob[b->n] = 0;
+    double noeos = real_or_nan(r, "reward.noeos");
+    b->episodes[b->n++] = (Episode){.record = b->records.n - 1,
+                                    .first = b->n_tokens,
+                                    .n = c->n,
+                                    .group = group,
+                                    .image = image_hash(r),
+                                    .eos = c->eos,
+                                    .sim = real_or_nan(r, "reward.sim"),
+                                    .ref = real_or_nan(r, "reward.ref"),
+                                    .itm = real_or_nan(r, "reward.parts.itm"),
+                                    .phi = real_or_nan(r, "reward.parts.phi"),
+                                    .noeos = noeos > 0,
+                                    .bad = count_hits(r, "reward.bad", arena),
+                                    .repeat = count_hits(r, "reward.repeat", arena)};
+    tokens_append(b, c);
+}
+
 bool batch_add(Batch *b, const Record *r, const BatchNeeds *needs, Error *err)
 {
     Arena arena = {0};
     Arrays c;
-    bool ok = arrays_read(&c, r, needs, &arena, err) && spool_add(&b->records, r->raw.data, r->raw.size, err);
+    GroupInfo info;
+    bool ok = arrays_read(&c, r, needs, &arena, err) && group_read(&info, r, err) &&
+              spool_add(&b->records, r->raw.data, r->raw.size, err);
     if (ok) {
-        b->episodes = array_reserve(b->episodes, &b->capacity, b->n + 1, sizeof *b->episodes);
-        b->feature_blob = array_reserve(b->feature_blob, &b->feature_capacity, b->n + 1, sizeof *b->feature_blob);
-        b->feature_blob[b->n] = 0;
-        double noeos = real_or_nan(r, "reward.noeos");
-        b->episodes[b->n++] = (Episode){.first = b->n_tokens,
-                                        .n = c.n,
-                                        .eos = c.eos,
-                                        .sim = real_or_nan(r, "reward.sim"),
-                                        .ref = real_or_nan(r, "reward.ref"),
-                                        .itm = real_or_nan(r, "reward.parts.itm"),
-                                        .phi = real_or_nan(r, "reward.parts.phi"),
-                                        .noeos = noeos > 0,
-                                        .bad = count_hits(r, "reward.bad", &arena),
-                                        .repeat = count_hits(r, "reward.repeat", &arena)};
-        tokens_append(b, &c);
+        const size_t group = group_index(b, &info);
+        if (info.baseline) {
+            b->groups[group].greedy = c.returns ? c.returns[0] : NAN;
+        } else {
+            b->groups[group].members++;
+            episode_append(b, r, &c, group, &arena);
+        }
     }
     arena_release(&arena);
     return ok;
 }
 
-bool batch_record(Batch *b, size_t i, Record *out, Arena *arena, Error *err)
+bool batch_same_image(const Batch *b, size_t i)
+{
+    return i > 0 && b->episodes[i].image == b->episodes[i - 1].image;
+}
+
+size_t batch_images(const Batch *b, size_t first, size_t n)
+{
+    size_t images = n > 0;
+    for (size_t i = first + 1; i < first + n; i++)
+        images += !batch_same_image(b, i);
+    return images;
+}
+
+bool batch_blob(Batch *b, size_t i, Record *out, Arena *arena, Error *err)
 {
     size_t size;
     const void *data = spool_get(&b->records, i, &size, err);
     return data && record_parse((Slice){data, size}, out, arena, err);
+}
+
+bool batch_record(Batch *b, size_t i, Record *out, Arena *arena, Error *err)
+{
+    return batch_blob(b, b->episodes[i].record, out, arena, err);
 }

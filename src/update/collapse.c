@@ -10,7 +10,7 @@
 Signs signs_of(const Learner *l, const Batch *b, const StepReport *r)
 {
     return (Signs){moments(r->entropy, b->n_tokens).mean, b->n ? (double)b->n_tokens / (double)b->n : NAN,
-                   l->options.objective == OBJECTIVE_VLRM ? r->value_loss : NAN};
+                   l->head ? r->value_loss : NAN};
 }
 
 static int ascending(const void *a, const void *b)
@@ -122,7 +122,7 @@ Collapse collapse_find(const CollapseLimits *limits, const RunSigns *run, Signs 
     RunSigns with = *run;
     Collapse c = fixed(limits, step);
     signs_add(&with, step);
-    if (c.metric || with.steps < 2 * COLLAPSE_STEPS || isnan(step.value_loss))
+    if (c.metric || with.steps < 2 * COLLAPSE_STEPS)
         return c;
     double entropy = median(with.last, entropy_of), first = median(with.first, entropy_of), loss = median(with.last, loss_of);
     c = relative(entropy_name, entropy, first, limits->entropy_rise, true);

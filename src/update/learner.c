@@ -45,11 +45,11 @@ static bool train_policy_adapters(Learner *l, Error *err)
                                o->lora_targets.count, (size_t)o->lora_rank, o->lora_alpha, (uint64_t)o->seed, err));
 }
 
-/* --objective xe has no values. */
+/* Only where the value head is what returns are compared with. */
 static bool train_value(Learner *l, Error *err)
 {
     const LearnerOptions *o = &l->options;
-    if (o->objective == OBJECTIVE_XE)
+    if (o->objective == OBJECTIVE_XE || o->baseline != BASELINE_VALUE)
         return true;
     l->value_lora = lora_new(&l->captioner->binder, ADAPTER_VALUE);
     l->head = value_head_new(o->value_head, l->captioner->config.text.hidden, &l->value, (uint64_t)o->seed, err);

@@ -6,6 +6,9 @@
  *   step 3, policy:  A = R - V with V from before its own update; M over the whole batch; L_p; gradients through the frozen OPT
  *                    to projection, Q-Former and query tokens (and to the policy's own adapters, if they are trained).
  *
+ * With another baseline than the value head there is no step 2, and nothing that it needs. Captions of one image that are
+ * neighbours share its prefix.
+ *
  * Both passes go over the batch in micro-batches that fit --memory; gradients add up, so the size changes only rounding.
  * The prefixes of a batch that is one micro-batch are computed once for both passes.
  */
@@ -16,7 +19,7 @@
 #include "base/options.h"
 #include "learn/policy.h"
 #include "learn/value_head.h"
-#include "update/batch.h"
+#include "update/baseline.h"
 
 typedef enum Objective { OBJECTIVE_VLRM, OBJECTIVE_XE } Objective;
 
@@ -32,6 +35,8 @@ typedef struct LearnerOptions {
     int64_t lora_rank;
     double lora_alpha;
     Objective objective;
+    Baseline baseline;
+    GroupScale scale;
     bool crop;
     int64_t seed;
     double learning_rate, value_learning_rate; /* of the value 0: as the policy's */
@@ -51,7 +56,7 @@ typedef struct Learner {
     Digest base, encoder;
     Parameters policy, value;          /* value: value head and the value pass's LoRA */
     LoraSet *policy_lora, *value_lora; /* owned; policy_lora NULL unless trained */
-    ValueHead *head;                   /* owned */
+    ValueHead *head;                   /* owned; NULL where nothing learns values (--objective xe, --baseline) */
     bool train_vision;
     Tensor *prefix; /* of the whole batch, recorded on the tape by the value pass for the policy's; NULL: not there */
     int64_t step;   /* optimizer steps taken */
@@ -64,7 +69,7 @@ typedef struct PhaseSeconds {
 
 /* What one step came to. Arrays run over the batch's tokens in order; they live in `arena`. */
 typedef struct StepReport {
-    double *values, *advantages, *normalised, *logp, *entropy;
+    double *values, *advantages, *normalised, *logp, *entropy; /* values: what returns were compared with */
     double value_loss, policy_loss, learning_rate;
     double norm_policy, norm_value, norm[LEARNER_GROUPS]; /* of gradients before clamping: of the sets, of each group */
     size_t micro_batches, largest_micro;
@@ -83,10 +88,12 @@ typedef void GradientHook(void *context, Learner *l);
 
 /*
  * The parts of a step, in their order. begin: gradients are zero, the report's arrays come from arena. values: step 2, leaves
- * values and advantages in the report and adds the gradient of L_v; policy: step 3, adds that of L_p (or of --objective xe).
+ * values and advantages in the report and adds the gradient of L_v; baseline: the same without a value head, from the batch
+ * alone; policy: step 3, adds that of L_p (or of --objective xe).
  */
 void learner_begin(Learner *l, const Batch *batch, StepReport *report, Arena *arena);
 MUST_USE bool learner_values(Learner *l, Batch *batch, StepReport *report, Error *err);
+MUST_USE bool learner_baseline(const Learner *l, const Batch *batch, StepReport *report, Error *err);
 MUST_USE bool learner_policy(Learner *l, Batch *batch, StepReport *report, Error *err);
 
 /* One optimizer step: all of the above, then Adam. report's arrays come from arena. False when an image or the spool cannot be

@@ -147,24 +147,40 @@ static void put_drift(json_t *object, const Drift *drift)
     json_object_set_new(object, "logp_drift", d);
 }
 
+/* What advantages were made of; the names in groups are TRL's. */
+static void put_advantages(json_t *object, const Learner *l, const Batch *b, const StepReport *r)
+{
+    const size_t n = b->n_tokens;
+    put_moments(object, "return", b->returns, n);
+    put_moments(object, "value", r->values, n);
+    if (l->head)
+        put(object, "value_loss", r->value_loss);
+    put(object, "explained_variance", explained_variance(b->returns, r->values, n));
+    put(object, "advantage_std", moments(r->advantages, n).std);
+    if (b->n_groups == b->n && b->records.n == b->n) /* each caption is alone */
+        return;
+    const GroupSpread spread = group_spread(b);
+    size_t lost = 0;
+    for (size_t i = 0; i < b->n_groups; i++)
+        lost += (size_t)b->groups[i].lost;
+    json_object_set_new(object, "groups", json_integer((json_int_t)b->n_groups));
+    json_object_set_new(object, "group_lost", json_integer((json_int_t)lost));
+    put(object, "reward_std", spread.mean_std);
+    put(object, "frac_reward_zero_std", spread.zero_share);
+}
+
 json_t *metrics_json(const Learner *l, const Batch *b, const StepReport *r, int64_t batch_index, const Drift *drift,
                      double seconds)
 {
     json_t *m = json_object();
     size_t n = b->n_tokens;
-    bool rl = l->options.objective == OBJECTIVE_VLRM;
     json_object_set_new(m, "step", json_integer(l->step));
     json_object_set_new(m, "batch", json_integer(batch_index));
     json_object_set_new(m, "captions", json_integer((json_int_t)b->n));
     json_object_set_new(m, "tokens", json_integer((json_int_t)n));
     put_rewards(m, b);
-    if (rl) {
-        put_moments(m, "return", b->returns, n);
-        put_moments(m, "value", r->values, n);
-        put(m, "value_loss", r->value_loss);
-        put(m, "explained_variance", explained_variance(b->returns, r->values, n));
-        put(m, "advantage_std", moments(r->advantages, n).std);
-    }
+    if (l->options.objective == OBJECTIVE_VLRM)
+        put_advantages(m, l, b, r);
     put(m, "policy_loss", r->policy_loss);
     put(m, "p_mean", mean_exp(r->logp, n));
     put(m, "entropy", moments(r->entropy, n).mean);

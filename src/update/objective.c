@@ -30,15 +30,6 @@ double value_loss(double *dv, const double *returns, const double *values, size_
     return loss;
 }
 
-void advantages(double *a, double *m, const double *returns, const double *values, size_t n)
-{
-    for (size_t k = 0; k < n; k++)
-        a[k] = returns[k] - values[k];
-    Moments s = moments(a, n);
-    for (size_t k = 0; k < n; k++)
-        m[k] = s.std > 0 ? (a[k] - s.mean) / s.std : 0;
-}
-
 double policy_loss(double *dlogp, const double *logp, const double *m, size_t tokens, size_t captions)
 {
     double weight = 1 / ((double)tokens * (double)captions), loss = 0;

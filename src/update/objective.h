@@ -14,9 +14,6 @@
  */
 double value_loss(double *dv, const double *returns, const double *values, size_t tokens, size_t captions);
 
-/* Equation 3: A = R - V and M = (A - mean) / std over all n tokens; std is unbiased. n = 1 or std = 0 gives M = 0. */
-void advantages(double *a, double *m, const double *returns, const double *values, size_t n);
-
 /*
  * Equation 4: L_p = -mean over captions of 1/n sum p_k M_k. Returns this caption's share and writes its gradient with respect to
  * log p_k (that is -M_k p_k / (n captions)).

@@ -38,26 +38,28 @@ static double qformer_reals(const Learner *l, bool checkpointing)
 }
 
 /* The language model's activations, and on top of them those of a pass, value or policy, of which one is there at a time. */
-static size_t caption_bytes(const Learner *l, size_t n_tokens, bool checkpointing, bool images_kept)
+static size_t caption_bytes(const Learner *l, size_t n_tokens, bool shared, bool checkpointing, bool images_kept)
 {
     const LmConfig *o = &l->captioner->config.text;
-    double d = (double)o->hidden, tokens = (double)n_tokens, rows = (double)l->captioner->config.queries + tokens;
+    double d = (double)o->hidden, tokens = (double)n_tokens;
+    double rows = (shared ? 0 : (double)l->captioner->config.queries) + tokens;
     double opt = rows * (4 * d + stack_reals(d, (double)o->ffn, (double)o->layers, checkpointing));
-    double images = vision_reals(l, checkpointing) + qformer_reals(l, checkpointing);
-    double values = tokens * 72 * d + (images_kept ? images : 0), policy = images + tokens * (double)o->vocabulary;
+    double images = shared ? 0 : vision_reals(l, checkpointing) + qformer_reals(l, checkpointing);
+    double values = l->head ? tokens * 72 * d + (images_kept ? images : 0) : 0;
+    double policy = images + tokens * (double)o->vocabulary;
     return (size_t)((opt + fmax(values, policy)) * sizeof(real));
 }
 
-size_t plan_bytes(const Learner *l, size_t n_tokens, bool checkpointing)
+size_t plan_bytes(const Learner *l, size_t n_tokens, bool shared, bool checkpointing)
 {
-    return caption_bytes(l, n_tokens, checkpointing, false);
+    return caption_bytes(l, n_tokens, shared, checkpointing, false);
 }
 
 static size_t batch_bytes(const Learner *l, const Batch *b, bool checkpointing, bool images_kept)
 {
     size_t bytes = 0;
     for (size_t i = 0; i < b->n; i++)
-        bytes += caption_bytes(l, b->episodes[i].n, checkpointing, images_kept);
+        bytes += caption_bytes(l, b->episodes[i].n, batch_same_image(b, i), checkpointing, images_kept);
     return bytes;
 }
 
@@ -66,7 +68,7 @@ static size_t captions_that_fit(const Learner *l, const Batch *b, size_t first, 
 {
     size_t n = 0, used = 0;
     while (first + n < b->n && used < share) {
-        used += plan_bytes(l, b->episodes[first + n].n, checkpointing);
+        used += plan_bytes(l, b->episodes[first + n].n, n > 0 && batch_same_image(b, first + n), checkpointing);
         if (n > 0 && used > l->memory)
             break;
         n++;
@@ -85,7 +87,7 @@ static size_t longest(const Batch *b)
 /* Layers are computed again only where keeping them would leave too few rows to a product. */
 static bool wants_checkpointing(const Learner *l, const Batch *b)
 {
-    size_t tokens = longest(b), rows = l->captioner->config.queries + tokens, whole = plan_bytes(l, tokens, false);
+    size_t tokens = longest(b), rows = l->captioner->config.queries + tokens, whole = plan_bytes(l, tokens, false, false);
     return whole * b->n > l->memory && l->memory / whole * rows < ROWS_WANTED;
 }
 

@@ -17,7 +17,8 @@ MUST_USE bool plan_run(Learner *l, const Batch *batch, StepReport *report, bool 
 /* Whether a batch that is one micro-batch still fits where the value pass keeps what the policy's pass records of the images. */
 bool plan_keeps_images(const Learner *l, const Batch *batch);
 
-/* Bytes of activations that one caption of n tokens takes, with or without keeping every layer; an estimate from above. */
-size_t plan_bytes(const Learner *l, size_t n_tokens, bool checkpointing);
+/* Bytes of activations that one caption of n tokens takes, with or without keeping every layer; an estimate from above. shared:
+ * it shows the picture of the caption before it, whose rows it shares. */
+size_t plan_bytes(const Learner *l, size_t n_tokens, bool shared, bool checkpointing);
 
 #endif

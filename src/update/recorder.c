@@ -32,16 +32,16 @@ static bool image_pack(Packer *p, const Record *r, Error *err)
            error_set_status(err, why.status, "record %.*s: %s", (int)r->id.size, (const char *)r->id.data, why.text);
 }
 
-/* Record i: with a report it has a `value` group; without one, the image that it names by path. */
-static bool record_write(Writer *w, Batch *b, size_t i, const StepReport *report, Error *err)
+/* Blob i: with a report it has, if it is caption e, a `value` group; without one, the image that it names by path. */
+static bool record_write(Writer *w, Batch *b, size_t i, const Episode *e, const StepReport *report, Error *err)
 {
     Record r;
     Arena arena = {0};
     Packer p = {0};
-    bool ok = batch_record(b, i, &r, &arena, err);
-    if (ok && report)
-        value_pack(&p, &b->episodes[i], report);
-    else if (ok && frame_by_path(&r))
+    bool ok = batch_blob(b, i, &r, &arena, err);
+    if (ok && report && e->record == i)
+        value_pack(&p, e, report);
+    else if (ok && !report && frame_by_path(&r))
         ok = image_pack(&p, &r, err);
     if (ok && p.size > 0) {
         Group group = {report ? SLICE("value") : SLICE("frame"), {p.data, p.size}};
@@ -57,10 +57,13 @@ static bool record_write(Writer *w, Batch *b, size_t i, const StepReport *report
 /* The batch's records and the batch record that closes it. */
 static bool batch_write(Writer *w, Batch *b, const StepReport *report, const BatchOrigin *origin, Error *err)
 {
-    for (size_t i = 0; i < b->n; i++)
-        if (!record_write(w, b, i, report, err))
+    const Episode *e = b->episodes, *last = b->episodes + b->n - 1;
+    for (size_t i = 0; i < b->records.n; i++) {
+        if (!record_write(w, b, i, e, report, err))
             return false;
-    writer_batch(w, origin->index, (int64_t)b->n, -1);
+        e += e->record == i && e < last;
+    }
+    writer_batch(w, origin->index, (int64_t)b->records.n, -1);
     return true;
 }
 

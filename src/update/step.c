@@ -54,17 +54,25 @@ static bool pixels_read(Step *s, size_t i, const Preprocess *p, float *out)
     return ok;
 }
 
-/* The vision encoder on captions [first, first + n), recorded if the tape records: [n * rows, hidden]; NULL on failure. */
+/* Whether caption i of those from `first` on is the first of its image. */
+static bool begins_image(const Step *s, size_t first, size_t i)
+{
+    return i == first || !batch_same_image(s->batch, i);
+}
+
+/* The vision encoder on the images of captions [first, first + n), recorded if the tape records: [images * rows, hidden]; NULL on
+ * failure. */
 static Tensor *encode(Step *s, size_t first, size_t n)
 {
     const Vit *vit = &s->l->captioner->vit;
     Preprocess p = frame_preprocess(&vit->config, s->l->options.crop);
-    size_t one = 3 * vit->config.image * vit->config.image;
-    float *pixels = xmalloc(n * one * sizeof *pixels);
+    size_t one = 3 * vit->config.image * vit->config.image, images = 0;
+    float *pixels = xmalloc(batch_images(s->batch, first, n) * one * sizeof *pixels);
     bool ok = true;
-    for (size_t i = 0; i < n && ok; i++)
-        ok = pixels_read(s, first + i, &p, pixels + i * one);
-    Tensor *x = ok ? vit_blocks(s->l->tape, vit, pixels, n) : NULL;
+    for (size_t i = first; i < first + n && ok; i++)
+        if (begins_image(s, first, i))
+            ok = pixels_read(s, i, &p, pixels + images++ * one);
+    Tensor *x = ok ? vit_blocks(s->l->tape, vit, pixels, images) : NULL;
     free(pixels);
     return x;
 }
@@ -82,21 +90,23 @@ static bool features_compute(Step *s, size_t i, real *out, size_t values)
     return x && spool_add(&s->batch->features, out, values * sizeof *out, s->err);
 }
 
-/* Encoder output of captions [first, first + n), a constant: [n * rows, hidden]; NULL on failure. */
+/* Encoder output of the images of captions [first, first + n), a constant: [images * rows, hidden]; NULL on failure. */
 static Tensor *features_constant(Step *s, size_t first, size_t n)
 {
     const Vit *vit = &s->l->captioner->vit;
-    size_t rows = vit_rows(vit), cols = vit->config.hidden;
-    real *host = xmalloc(n * rows * cols * sizeof *host);
+    size_t rows = vit_rows(vit), cols = vit->config.hidden, images = 0;
+    real *host = xmalloc(batch_images(s->batch, first, n) * rows * cols * sizeof *host);
     bool recording = tape_recording(s->l->tape), ok = true;
     tape_record(s->l->tape, false);
-    for (size_t i = 0; i < n && ok; i++) {
-        real *out = host + i * rows * cols;
-        Field found = features_find(s, first + i, out, rows, cols);
-        ok = found == FIELD_OK || (found == FIELD_MISSING && features_compute(s, first + i, out, rows * cols));
+    for (size_t i = first; i < first + n && ok; i++) {
+        if (!begins_image(s, first, i))
+            continue;
+        real *out = host + images++ * rows * cols;
+        Field found = features_find(s, i, out, rows, cols);
+        ok = found == FIELD_OK || (found == FIELD_MISSING && features_compute(s, i, out, rows * cols));
     }
     tape_record(s->l->tape, recording);
-    Tensor *x = ok ? tape_input(s->l->tape, n * rows, cols, host, false) : NULL;
+    Tensor *x = ok ? tape_input(s->l->tape, images * rows, cols, host, false) : NULL;
     free(host);
     return x;
 }
@@ -106,7 +116,7 @@ static void use_policy(const Learner *l)
     tape_adapter(l->tape, l->policy_lora ? ADAPTER_POLICY : ADAPTER_NONE);
 }
 
-/* The language model's image prefix: [n * queries, hidden]. Recorded if the tape records. */
+/* The language model's image prefixes: [images * queries, hidden]. Recorded if the tape records. */
 static Tensor *prefixes(Step *s, size_t first, size_t n)
 {
     Learner *l = s->l;
@@ -114,16 +124,18 @@ static Tensor *prefixes(Step *s, size_t first, size_t n)
     use_policy(l);
     Tensor *x = l->train_vision ? encode(s, first, n) : features_constant(s, first, n);
     s->report->seconds.encode += seconds_now() - start;
-    return x ? blip2_prefix(l->tape, l->captioner, vit_norm(l->tape, &l->captioner->vit, x), n) : NULL;
+    const size_t images = batch_images(s->batch, first, n);
+    return x ? blip2_prefix(l->tape, l->captioner, vit_norm(l->tape, &l->captioner->vit, x), images) : NULL;
 }
 
 static Tensor *hidden(Step *s, const Tensor *prefix, size_t first, size_t n)
 {
-    size_t queries = s->l->captioner->config.queries;
+    size_t queries = s->l->captioner->config.queries, images = 0;
     LmSequence *sequences = tape_alloc(s->l->tape, n * sizeof *sequences);
     for (size_t i = 0; i < n; i++) {
         const Episode *e = &s->batch->episodes[first + i];
-        sequences[i] = (LmSequence){i * queries, queries, s->batch->tokens + e->first, e->n};
+        images += begins_image(s, first, first + i);
+        sequences[i] = (LmSequence){(images - 1) * queries, queries, s->batch->tokens + e->first, e->n};
     }
     return lm_hidden(s->l->tape, &s->l->captioner->lm, prefix, sequences, n);
 }
@@ -179,8 +191,8 @@ static void learn_values(Step *s, const real *prefixes, size_t first, size_t n)
     const TapeMark mark = tape_mark(l->tape);
     tape_record(l->tape, true);
     tape_adapter(l->tape, ADAPTER_VALUE);
-    const Tensor *prefix =
-        tape_input(l->tape, n * l->captioner->config.queries, l->captioner->config.text.hidden, prefixes, false);
+    const size_t rows = batch_images(s->batch, first, n) * l->captioner->config.queries;
+    const Tensor *prefix = tape_input(l->tape, rows, l->captioner->config.text.hidden, prefixes, false);
     Tensor *v = value_head_forward(l->tape, l->head, hidden(s, prefix, first, n));
     to_host(l, values, v);
     for (size_t i = 0; i < n; i++) {
@@ -337,7 +349,22 @@ bool learner_values(Learner *l, Batch *batch, StepReport *r, Error *err)
     Step s = {.l = l, .batch = batch, .report = r, .err = err};
     if (!pass_run(&s, value_pass, &r->seconds.values))
         return false;
-    advantages(r->advantages, r->normalised, batch->returns, r->values, batch->n_tokens);
+    advantages(r->advantages, r->normalised, r->values, l->options.scale, batch);
+    return true;
+}
+
+bool learner_baseline(const Learner *l, const Batch *batch, StepReport *r, Error *err)
+{
+    const size_t missing = baseline_missing(l->options.baseline, batch);
+    if (missing == batch->n && missing > 0)
+        return error_set_status(err, STATUS_MISMATCH,
+                                "no image has a greedy caption to compare with (caption.baseline): let vlrm-rollout make them, "
+                                "--greedy-baseline");
+    if (missing > 0)
+        warn("step %lld: %zu captions have lost the greedy caption of their image: nothing is learned from them",
+             (long long)l->step + 1, missing);
+    baseline_find(r->values, l->options.baseline, batch);
+    advantages(r->advantages, r->normalised, r->values, l->options.scale, batch);
     return true;
 }
 
@@ -350,7 +377,9 @@ bool learner_policy(Learner *l, Batch *batch, StepReport *r, Error *err)
 bool learner_step(Learner *l, Batch *batch, StepReport *r, Arena *arena, GradientHook *hook, void *context, Error *err)
 {
     learner_begin(l, batch, r, arena);
-    if ((l->options.objective == OBJECTIVE_VLRM && !learner_values(l, batch, r, err)) || !learner_policy(l, batch, r, err))
+    const bool compared =
+        l->options.objective == OBJECTIVE_XE || (l->head ? learner_values(l, batch, r, err) : learner_baseline(l, batch, r, err));
+    if (!compared || !learner_policy(l, batch, r, err))
         return false;
     if (hook)
         hook(context, l);

@@ -13,12 +13,14 @@
 #include "base/pool.h"
 #include "base/signals.h"
 #include "stage/frame.h"
+#include "stage/groups.h"
 #include "stage/inputs.h"
 #include "stage/machine.h"
 #include "stream/filter.h"
 #include "update/config.h"
 #include "update/dump.h"
 #include "update/kept.h"
+#include "update/learner_options.h"
 #include "update/metrics.h"
 #include "update/recorder.h"
 #include "update/settings.h"
@@ -47,37 +49,11 @@ static const Option options[] = {
     OPT_FLAG("count", 0, &opt.learner.count_only, "only say how many parameters each part trains; needs no --run"),
     OPT_FLAG("change-options", 0, &opt.change_options,
              "go on with a run although options, models or lists differ from its own; config.json and metrics then say which"),
-    OPT_GROUP("What is trained"),
-    OPT_ENUM("objective", 0, &opt.learner.objective, "vlrm", "vlrm|xe",
-             "reinforcement from rewards, or supervised training on the captions given", .numbers = true),
-    OPT_LIST("train", 0, &opt.learner.train, "query,qformer,projection", "PARTS",
-             "query, qformer, projection, lora-vision, lora-llm (paper: section 4.1)", .numbers = true),
-    OPT_STRING("value-head", 0, &opt.learner.value_head, "residual:blocks=5,width=4", "SPEC",
-               "residual:blocks=N,width=W, linear, or mlp:layers=N,width=W", .numbers = true),
-    OPT_INT("lora-rank", 0, &opt.learner.lora_rank, "4", 1, 1024, "R", "rank of the adapters", .numbers = true),
-    OPT_REAL("lora-alpha", 0, &opt.learner.lora_alpha, "8", 1e-6, 1e6, "A", "the adapters are scaled by alpha / rank",
-             .numbers = true),
-    OPT_LIST("lora-targets", 0, &opt.learner.lora_targets, "q_proj,k_proj,v_proj,out_proj,fc1,fc2", "NAMES",
-             "linear layers of the language model that have adapters", .numbers = true),
-    OPT_LIST("vision-targets", 0, &opt.learner.vision_targets, "qkv,projection,fc1,fc2", "NAMES",
-             "the same of the vision encoder, for lora-vision", .numbers = true),
-    OPT_GROUP("Optimizer"),
-    OPT_REAL("learning-rate", 0, &opt.learner.learning_rate, "1e-5", 0, 10, "LR", "of the policy, after warm-up",
-             .numbers = true),
-    OPT_REAL("value-learning-rate", 0, &opt.learner.value_learning_rate, "0", 0, 10, "LR",
-             "of value head and value LoRA; 0: the same as --learning-rate", .numbers = true),
-    OPT_INT("warmup-steps", 0, &opt.learner.warmup_steps, "20", 0, 1e9, "N", "learning rate of step s is LR min(1, s/N)",
-            .numbers = true),
-    OPT_REAL("adam-beta1", 0, &opt.learner.beta1, "0.9", 0, 0.9999999, "B", "Adam's first decay", .numbers = true),
-    OPT_REAL("adam-beta2", 0, &opt.learner.beta2, "0.999", 0, 0.9999999, "B", "Adam's second decay", .numbers = true),
-    OPT_REAL("adam-epsilon", 0, &opt.learner.eps, "1e-8", 0, 1, "E", "Adam's epsilon", .numbers = true),
-    OPT_REAL("max-grad-value", 0, &opt.learner.max_grad_value, "1", 0, 1e30, "X", "clamp every gradient to [-X, X]; 0: off",
-             .numbers = true),
-    OPT_REAL("max-grad-norm", 0, &opt.learner.max_grad_norm, "0", 0, 1e30, "X", "scale the gradient to this norm instead; 0: off",
-             .numbers = true),
-    OPT_INT("seed", 0, &opt.learner.seed, "1", 0, 9e15, "N", "of the initial value head and adapters", .numbers = true),
+    LEARNER_OPTIONS(opt.learner),
     OPT_GROUP("Batches"),
-    OPT_INT("batch", 0, &opt.batch, "0", 0, 1e9, "N", "records per step; 0: as the input's batch records say", .numbers = true),
+    OPT_INT("batch", 0, &opt.batch, "0", 0, 1e9, "N",
+            "records per step, or more where a group of captions would be split; 0: as the input's batch records say",
+            .numbers = true),
     OPT_INT("max-steps", 0, &opt.max_steps, "0", 0, 1e15, "N", "end after step N of the run; 0: at the end of input"),
     OPT_INT("max-lag", 0, &opt.policy.max_lag, "0", 0, 1e6, "N", "by how many steps the policy that sampled may be older",
             .numbers = true),
@@ -151,6 +127,7 @@ typedef struct Loop {
     int64_t index;          /* of the batch being read */
     int64_t repeated;       /* ids refused because they had been consumed */
     uint64_t in_batch;      /* data records since the last batch record */
+    GroupCut cut;           /* the group of the last of them */
     Digest init;            /* digest of --init's tensors; "" for none */
     json_t *inputs;         /* owned: the header's of what is recorded and kept */
     Changes changes;        /* of options since the steps before */
@@ -160,18 +137,13 @@ typedef struct Loop {
 
 static void check_options(int operands)
 {
-    static const char *const parts[] = {"query", "qformer", "projection", "lora-vision", "lora-llm"};
     if (!opt.learner.model || (!opt.run && !opt.learner.count_only && !opt.replay))
         usage_error("--model and --run are required");
     if (opt.replay && (!opt.dump || opt.prepare || opt.init || operands > 0))
         usage_error("--replay needs --dump, and goes with neither --prepare, --init nor operands");
-    for (size_t i = 0; i < opt.learner.train.count; i++) {
-        bool known = false;
-        for (size_t k = 0; k < sizeof parts / sizeof parts[0]; k++)
-            known = known || strcmp(opt.learner.train.items[i], parts[k]) == 0;
-        if (!known)
-            usage_error("--train: '%s' is none of query, qformer, projection, lora-vision, lora-llm", opt.learner.train.items[i]);
-    }
+    if (opt.learner.objective == OBJECTIVE_XE) /* its entropy is meant to fall */
+        opt.limits.entropy_fall = opt.limits.entropy_rise = 0;
+    learner_options_check(&opt.learner);
 }
 
 /* A batch consumed before must hold the records that it held then. */
@@ -304,10 +276,26 @@ static bool settle(Loop *loop, const json_t *metrics, Signs signs, Error *err)
            (opt.keep_batches == 0 || kept_prune(&loop->run, opt.keep_batches, -1, err));
 }
 
+/* Groups that lost a caption on their way are compared as what is left of them. */
+static void say_lost(Loop *loop)
+{
+    Batch *b = &loop->batch;
+    const size_t groups = batch_count_lost(b);
+    for (size_t i = 0; i < b->n_groups && groups > 0; i++) {
+        const CaptionGroup *g = &b->groups[i];
+        if (g->lost == 0)
+            continue;
+        warn("batch %lld: %zu groups lack captions that failed before: %s has %lld of %lld%s", (long long)loop->index, groups,
+             g->name, (long long)(g->size - g->lost), (long long)g->size, groups > 1 ? ", .." : "");
+        return;
+    }
+}
+
 static void take_step(Loop *loop)
 {
     Error err = {0};
     Arena arena = {0};
+    say_lost(loop);
     Pending p = {.loop = loop, .dump = {.folder = opt.dump}};
     BatchOrigin from = origin(loop);
     double start = seconds_now();
@@ -342,6 +330,7 @@ static void close_batch(Loop *loop)
     batch_reset(&loop->batch);
     loop->index++;
     loop->in_batch = 0;
+    loop->cut = (GroupCut){0};
     loop->stopped = loop->stopped || (opt.max_steps > 0 && loop->learner->step >= opt.max_steps);
 }
 
@@ -360,19 +349,31 @@ static void follow_input(Loop *loop)
         loop->learner->options.crop = json_is_true(crop);
 }
 
+/* Whether the batch being read has all the records of --batch: it ends where its last group does. */
+static bool is_full(const Loop *loop)
+{
+    return opt.batch > 0 && !opt.replay && loop->in_batch >= (uint64_t)opt.batch;
+}
+
 static void run_loop(Loop *loop)
 {
     Record r;
     while (!loop->stopped && filter_next(&loop->filter, &r)) {
+        if (is_full(loop) && r.kind == RECORD_DATA && group_cut_before(&loop->cut, &r))
+            close_batch(loop);
+        if (loop->stopped)
+            break;
         if (loop->in_batch == 0) /* with a record, or with the end of a batch that the rollout has skipped */
             follow_input(loop);
         if (r.kind == RECORD_DATA) {
             loop->in_batch++;
             take_record(loop, &r);
+            group_cut_take(&loop->cut, &r);
         }
         if (opt.replay)
             loop->index = r.kind == RECORD_BATCH ? r.batch.index : loop->index; /* closed at the end: whole and undamaged */
-        else if (opt.batch > 0 ? loop->in_batch == (uint64_t)opt.batch : r.kind == RECORD_BATCH)
+        else if (opt.batch > 0 ? is_full(loop) && (r.kind == RECORD_BATCH || !group_cut_open(&loop->cut))
+                               : r.kind == RECORD_BATCH)
             close_batch(loop);
     }
     if (loop->in_batch > 0 && !loop->stopped && loop->filter.status == STATUS_CLEAN)

@@ -73,6 +73,13 @@ trains() {
 }
 
 # Clips of a few seconds, drawn by the miniature: H.264 with hard cuts, decoded, sampled, scored and learned from.
+@test "captions of an image compared with each other, or with its greedy one: groups are made, every log-probability is the learner's" {
+    "${train[@]}" --run "$TMP/rloo" --baseline rloo --batch 16 --max-steps 2 --check-logp 1 --keep 9 "$ORACLE/f64/images" > "$TMP/metrics"
+    jq -es 'length == 2 and all(.captions == 16 and .groups == 2 and .logp_drift.records == 16 and .logp_drift.max < 1e-4 and .grad_norm.policy > 0)' "$TMP/metrics"
+    "${train[@]}" --run "$TMP/greedy" --baseline greedy --batch 8 --max-steps 2 --check-logp 1 "$ORACLE/f64/images" > "$TMP/metrics"
+    jq -es 'length == 2 and all(.captions == 4 and .groups == 4 and .group_lost == 0 and .logp_drift.max < 1e-4)' "$TMP/metrics"
+}
+
 @test "on clips: a frame of each at random, anew in every pass; killed, on to the same parameters" {
     vlrm-world-render --clips 6 --size 64 --rate 4 --out "$TMP/clips"
     [ "$(find "$TMP/clips" -name '*.mp4' | wc -l)" = 6 ]

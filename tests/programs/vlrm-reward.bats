@@ -48,6 +48,14 @@ against_reference() {
     vlrm-cat "$TMP/out.vlrm" | jq -es 'map(select(.id) | .reward.parts.phi) | [add, (.[:12] | add), (.[24:] | add)] | all((. | fabs) < 1e-9)'
 }
 
+@test "a group of captions is in one batch: Phi is over it whole" {
+    jq -c '.caption.group = (.id[:3]) | .caption.group_size = 10' captions.jsonl | vlrm-cat --from=json > "$TMP/in.vlrm"
+    vlrm-reward --model "$ORACLE/blip2" --no-itm --no-ref --clip "$ORACLE/clip" --batch 4 "$TMP/in.vlrm" > "$TMP/four.vlrm"
+    vlrm-reward --model "$ORACLE/blip2" --no-itm --no-ref --clip "$ORACLE/clip" --batch 10 "$TMP/in.vlrm" > "$TMP/ten.vlrm"
+    vlrm-cat "$TMP/four.vlrm" | jq -es 'map(select(.batch).batch.records) == [10, 10, 10]'
+    cmp <(vlrm-cat "$TMP/four.vlrm" | jq -c 'select(.id) | .reward') <(vlrm-cat "$TMP/ten.vlrm" | jq -c 'select(.id) | .reward')
+}
+
 @test "recombining gives what scoring with those weights and lists gives" {
     captions | vlrm-reward "${models[@]}" > "$TMP/plain.vlrm"
     printf 'circle\n' > "$TMP/phrases"

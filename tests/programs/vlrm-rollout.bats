@@ -54,6 +54,23 @@ ids() {
     frames | vlrm-rollout --model "$ORACLE/blip2" --num-return 2 | vlrm-cat --count
 }
 
+@test "captions of a frame are a group, with its greedy caption on request; a batch ends where a group does" {
+    frames | vlrm-rollout --model "$ORACLE/blip2" --greedy --max-new-tokens 12 > "$TMP/greedy.vlrm"
+    frames | vlrm-rollout --model "$ORACLE/blip2" --sample --num-return 3 --max-new-tokens 12 > "$TMP/plain.vlrm"
+    frames | vlrm-rollout --model "$ORACLE/blip2" --sample --num-return 3 --greedy-baseline --max-new-tokens 12 --batch 9 > "$TMP/c.vlrm"
+    # The sampled ones are those without it, the greedy one is --greedy's.
+    cmp <(vlrm-cat "$TMP/c.vlrm" | jq -c 'select(.id and (.caption.baseline | not)) | [.id, .caption.tokens, .caption.logp]') <(vlrm-cat "$TMP/plain.vlrm" | jq -c 'select(.id) | [.id, .caption.tokens, .caption.logp]')
+    cmp <(vlrm-cat "$TMP/c.vlrm" | jq -c 'select(.caption.baseline) | [.id, .caption.tokens]') <(vlrm-cat "$TMP/greedy.vlrm" | jq -c 'select(.id) | [.id + "~greedy", .caption.tokens]')
+    vlrm-cat "$TMP/c.vlrm" | jq -es 'map(select(.id)) | all(.caption.group == .id[:4] and .caption.group_size == 4) and
+        (map(select(.caption.baseline)) | length == 30 and all(.caption.sampler == {mode: "greedy"}))'
+    vlrm-cat "$TMP/plain.vlrm" | jq -es 'map(select(.id)) | all(.caption | .group_size == 3 and (has("baseline") | not))'
+    vlrm-cat "$TMP/c.vlrm" | jq -es 'map(select(.batch).batch.records) == [range(10) | 12]'
+    # One caption a frame is in no group.
+    vlrm-cat "$TMP/greedy.vlrm" | jq -es 'map(select(.id)) | all(.caption | has("group") | not)'
+    exits 2 vlrm-rollout --model "$ORACLE/blip2" --greedy-baseline "$TMP/c.vlrm"
+    says '--sample'
+}
+
 @test "sampled frequencies are the top-6 law" {
     # The first token of one image, drawn 3000 times, against softmax(logits / 2) over the six likeliest (chi-square, 5 degrees).
     for ((i = 0; i < 3000; i++)); do echo "{\"id\": \"$i\", \"frame\": {\"path\": \"images/0002.png\"}}"; done | vlrm-cat --from=json |

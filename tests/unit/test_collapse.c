@@ -116,11 +116,14 @@ static void supervised_training_is_not_compared(void **state)
 {
     (void)state;
     RunSigns run = {0};
+    CollapseLimits supervised = limits;
+    supervised.entropy_fall = supervised.entropy_rise = 0;
     for (int i = 0; i < 60; i++) {
         const Signs step = {3 * pow(0.94, i), 12, NAN}; /* entropy falls as captions are learned */
-        assert_null(collapse_find(&limits, &run, step).metric);
+        assert_null(collapse_find(&supervised, &run, step).metric);
         signs_add(&run, step);
     }
+    assert_string_equal(collapse_find(&limits, &run, (Signs){0.3, 12, NAN}).metric, "entropy"); /* without a value head it is */
 }
 
 /* Whatever step a run is interrupted at, what it goes on with decides as before, to the bit. */

@@ -43,6 +43,18 @@ drift() {
     cmp "$TMP/run/state/step-000001/policy.safetensors" "$TMP/json/state/step-000001/policy.safetensors"
 }
 
+@test "so it is with groups, a greedy caption among them; what somebody has changed of one is refused" {
+    vlrm-rollout --model "$ORACLE/blip2" --sample --num-return 2 --greedy-baseline --batch 9 --max-new-tokens 12 --policy "$TMP/run/policy/step-000000" "$TMP/frames.vlrm" |
+        vlrm-reward --model "$ORACLE/blip2" --itm "$ORACLE/itm" --no-ref > "$TMP/in.vlrm"
+    for baseline in rloo greedy; do
+        "${update[@]}" --baseline $baseline --run "$TMP/$baseline" --check-logp 1 --max-steps 1 "$TMP/in.vlrm" > "$TMP/m"
+        jq -e '.captions == 6 and .groups == 3 and .logp_drift.records == 6 and .logp_drift.max < 1e-5' "$TMP/m"
+    done
+    tampered 'if .id == "0001~2" then .caption.logp[1] -= 2 else . end'
+    exits 6 "${update[@]}" --baseline rloo --run "$TMP/other" --check-logp 1 "$TMP/tampered.vlrm"
+    says "record 0001~2: caption.logp[1] is "
+}
+
 @test "a log-probability that somebody has changed" {
     tampered 'if .id == "0003" then .caption.logp[2] -= 2 else . end'
     refused "record 0003: caption.logp[2] is "

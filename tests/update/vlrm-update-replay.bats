@@ -21,6 +21,11 @@ replayed() {
     done
 }
 
+# flip FILE OFFSET: every bit of that byte.
+flip() {
+    printf "\\x$(printf %x $((0xff ^ 0x$(xxd -s "$2" -l 1 -p "$1"))))" | dd of="$1" bs=1 seek="$2" conv=notrunc status=none
+}
+
 # Every name in the run, with its time, size and links.
 look() {
     find "$TMP/run" -printf '%P %T@ %s %n %i\n' | sort
@@ -97,7 +102,7 @@ look() {
         says "$kept/$file: "
         cp "$TMP/good/$file" "$kept/$file"
     done
-    printf '\1' | dd of="$kept/batch.vlrm" bs=1 seek=$(($(stat -c %s "$kept/batch.vlrm") / 2)) conv=notrunc status=none
+    flip "$kept/batch.vlrm" $(($(stat -c %s "$kept/batch.vlrm") / 2))
     exits 5 vlrm replay "$TMP/run" 2 --out "$TMP/again"
     [ ! -e "$TMP/again/step-2.safetensors" ]
     exits 2 vlrm-update --config "$kept/config.json" --replay "$kept"

@@ -1,0 +1,21 @@
+/* What of the learner's options goes together; see learner_options.h. */
+#include "update/learner_options.h"
+
+#include <string.h>
+
+static void check_parts(const LearnerOptions *o)
+{
+    static const char *const parts[] = {"query", "qformer", "projection", "lora-vision", "lora-llm"};
+    for (size_t i = 0; i < o->train.count; i++) {
+        bool known = false;
+        for (size_t k = 0; k < sizeof parts / sizeof parts[0]; k++)
+            known = known || strcmp(o->train.items[i], parts[k]) == 0;
+        if (!known)
+            usage_error("--train: '%s' is none of query, qformer, projection, lora-vision, lora-llm", o->train.items[i]);
+    }
+}
+
+void learner_options_check(const LearnerOptions *o)
+{
+    check_parts(o);
+}
