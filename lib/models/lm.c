@@ -59,3 +59,8 @@ Tensor *lm_logp(Tape *t, const Lm *m, const Tensor *hidden, const int32_t *targe
 {
     return op_token_logp(t, hidden, &m->head.weight, targets, entropy);
 }
+
+Tensor *lm_logp_entropy(Tape *t, const Lm *m, const Tensor *hidden, const int32_t *targets, Tensor **entropy)
+{
+    return op_token_logp_entropy(t, hidden, &m->tokens, targets, entropy);
+}

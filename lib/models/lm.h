@@ -46,6 +46,9 @@ bool lm_fits(const Lm *m, size_t n_prefix, size_t n);
 /* logp [rows, 1] of targets, hidden as lm_hidden gives it; entropy: host [rows] or NULL. */
 Tensor *lm_logp(Tape *t, const Lm *m, const Tensor *hidden, const int32_t *targets, double *entropy);
 
+/* The same, and the entropies [rows, 1] as a result that gradients go through. */
+Tensor *lm_logp_entropy(Tape *t, const Lm *m, const Tensor *hidden, const int32_t *targets, Tensor **entropy);
+
 /* ---- decoding: never recorded ---- */
 
 /*

@@ -151,6 +151,9 @@ typedef struct Kernels {
     /* dlogits[i] = dlogp[i] * (onehot(targets[i]) - softmax(logits[i])): overwrites; dlogits may be logits. */
     void (*token_logp_backward)(real *dlogits, const real *dlogp, const real *logits, const real *lse, const int32_t *targets,
                                 size_t rows, size_t cols);
+    /* dlogits[i] = -dentropy[i] p (log p + entropy[i]), p = softmax(logits[i]): overwrites; dlogits may be logits. */
+    void (*entropy_backward)(real *dlogits, const real *dentropy, const real *entropy, const real *logits, const real *lse,
+                             size_t rows, size_t cols);
 
     /*
      * Of logits [rows, cols], into HOST memory in every table: values and ids [rows, k] are the k largest of each row, largest

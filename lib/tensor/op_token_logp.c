@@ -17,8 +17,9 @@ enum { BLOCK = 256, COLUMNS = 8192, STREAMED_ROWS = 512 };
 
 typedef struct LogpNode {
     const Tensor *x, *table, *logp;
-    const Tensor *lse;   /* [n, 1] */
-    const Tensor *slope; /* as x: d logp / d x; NULL where x has no gradient */
+    const Tensor *lse;                     /* [n, 1] */
+    const Tensor *slope;                   /* as x: d logp / d x; NULL where x has no gradient */
+    const Tensor *entropy, *entropy_slope; /* [n, 1], as x: the same of the entropy; NULL where it is no result */
     const int32_t *targets;
 } LogpNode;
 
@@ -55,6 +56,8 @@ static void token_logp_backward(Tape *t, void *context)
     const LogpNode *n = context;
     if (has_grad(n->x)) /* dx[i] += dlogp[i] slope[i] */
         tape_kernels(t)->axpy_rows(n->x->grad, n->logp->grad, tensor_data(n->slope), n->x->rows, n->x->cols);
+    if (n->entropy_slope)
+        tape_kernels(t)->axpy_rows(n->x->grad, n->entropy->grad, tensor_data(n->entropy_slope), n->x->rows, n->x->cols);
     if (has_grad(n->table))
         table_backward(t, n);
 }
@@ -68,19 +71,33 @@ static void check_shapes(const Tensor *x, const Tensor *table, const int32_t *ta
             bug("token_logp: target %d is not in a vocabulary of %zu", (int)targets[i], table->rows);
 }
 
-/* slope = d logp / d x of rows first .., whose logits are overwritten. */
-static void slope_of(Tape *t, const LogpNode *n, real *logits, size_t first, size_t rows)
+/* slope = dlogits table, of rows first .. */
+static void slope_set(Tape *t, const LogpNode *n, const Tensor *slope, const real *dlogits, size_t first, size_t rows)
 {
     const Kernels *k = tape_kernels(t);
     const Tensor *table = n->table;
+    real *out = tensor_data(slope) + first * table->cols;
+    k->zero(out, rows * table->cols * sizeof *out);
+    k->matmul_dx(out, dlogits, table->type, table->data, rows, table->rows, table->cols);
+}
+
+/* slope = d logp / d x of rows first .., and that of the entropy if it is a result. The logits are overwritten. */
+static void slope_of(Tape *t, const LogpNode *n, real *logits, size_t first, size_t rows)
+{
+    const Kernels *k = tape_kernels(t);
+    const size_t words = n->table->rows;
     TapeMark mark = tape_mark(t);
-    real one[BLOCK], *slope = tensor_data(n->slope) + first * table->cols;
+    real one[BLOCK];
     for (size_t i = 0; i < rows; i++)
         one[i] = 1;
-    const Tensor *dlogp = tape_input(t, rows, 1, one, false);
-    k->token_logp_backward(logits, dlogp->data, logits, tensor_data(n->lse) + first, n->targets + first, rows, table->rows);
-    k->zero(slope, rows * table->cols * sizeof *slope);
-    k->matmul_dx(slope, logits, table->type, table->data, rows, table->rows, table->cols);
+    const real *ones = tape_input(t, rows, 1, one, false)->data, *lse = tensor_data(n->lse) + first;
+    if (n->entropy_slope) {
+        real *dlogits = tensor_data(tape_tensor(t, rows, words, false));
+        k->entropy_backward(dlogits, ones, tensor_data(n->entropy) + first, logits, lse, rows, words);
+        slope_set(t, n, n->entropy_slope, dlogits, first, rows);
+    }
+    k->token_logp_backward(logits, ones, logits, lse, n->targets + first, rows, words);
+    slope_set(t, n, n->slope, logits, first, rows);
     tape_release(t, mark);
 }
 
@@ -91,7 +108,7 @@ static void token_logp_forward(Tape *t, const LogpNode *n, double *entropy)
     const Tensor *x = n->x, *table = n->table;
     TapeMark mark = tape_mark(t);
     real *logits = tensor_data(tape_tensor(t, block_rows(x, 0), table->rows, false));
-    real *entropies = entropy ? tensor_data(tape_tensor(t, x->rows, 1, false)) : NULL;
+    real *entropies = n->entropy ? tensor_data(n->entropy) : entropy ? tensor_data(tape_tensor(t, x->rows, 1, false)) : NULL;
     for (size_t i = 0; i < x->rows; i += block_rows(x, i)) {
         size_t rows = block_rows(x, i);
         logits_of(k, logits, x, table, i, rows);
@@ -158,7 +175,8 @@ static void token_logp_streamed(Tape *t, const LogpNode *n)
         stream_rows(t, n, i, n->x->rows - i < STREAMED_ROWS ? n->x->rows - i : STREAMED_ROWS);
 }
 
-Tensor *op_token_logp(Tape *t, const Tensor *x, const Tensor *table, const int32_t *targets, double *entropy)
+/* entropy: on the host, or NULL; result: as a result, or NULL. */
+static Tensor *token_logp(Tape *t, const Tensor *x, const Tensor *table, const int32_t *targets, double *entropy, Tensor **result)
 {
     check_shapes(x, table, targets);
     bool recorded = (has_grad(x) || has_grad(table)) && tape_recording(t);
@@ -166,12 +184,26 @@ Tensor *op_token_logp(Tape *t, const Tensor *x, const Tensor *table, const int32
     LogpNode *n = tape_alloc(t, sizeof *n);
     *n = (LogpNode){.x = x, .table = table, .logp = logp, .lse = tape_tensor(t, x->rows, 1, false)};
     n->slope = recorded && has_grad(x) ? tape_tensor(t, x->rows, x->cols, false) : NULL;
+    n->entropy = result ? *result = tape_tensor(t, x->rows, 1, has_grad(x)) : NULL;
+    n->entropy_slope = result && n->slope ? tape_tensor(t, x->rows, x->cols, false) : NULL;
     n->targets = recorded ? op_copy(t, targets, x->rows, sizeof *targets) : targets;
-    if (recorded || entropy)
+    if (recorded || entropy || result)
         token_logp_forward(t, n, entropy);
     else
         token_logp_streamed(t, n);
     if (recorded)
         tape_node(t, token_logp_backward, n);
     return logp;
+}
+
+Tensor *op_token_logp(Tape *t, const Tensor *x, const Tensor *table, const int32_t *targets, double *entropy)
+{
+    return token_logp(t, x, table, targets, entropy, NULL);
+}
+
+Tensor *op_token_logp_entropy(Tape *t, const Tensor *x, const Tensor *table, const int32_t *targets, Tensor **entropy)
+{
+    if (has_grad(table))
+        bug("token_logp: the entropy has no gradient for a table that is trained");
+    return token_logp(t, x, table, targets, NULL, entropy);
 }

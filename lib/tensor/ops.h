@@ -96,4 +96,7 @@ Tensor *op_normalise(Tape *t, const Tensor *x);
  */
 Tensor *op_token_logp(Tape *t, const Tensor *x, const Tensor *table, const int32_t *targets, double *entropy);
 
+/* The same, and the entropies as a result: *entropy [n, 1], whose gradient goes to x. The table is one that has none. */
+Tensor *op_token_logp_entropy(Tape *t, const Tensor *x, const Tensor *table, const int32_t *targets, Tensor **entropy);
+
 #endif

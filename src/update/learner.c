@@ -9,6 +9,11 @@
 const char *const learner_groups[LEARNER_GROUPS] = {"query",    "qformer",    "projection", "lora-vision",
                                                     "lora-llm", "value-head", "value-lora"};
 
+bool reference_wanted(const LearnerOptions *o)
+{
+    return o->kl_weight > 0 || o->report_kl;
+}
+
 static bool trains(const LearnerOptions *o, const char *part)
 {
     for (size_t i = 0; i < o->train.count; i++)
@@ -77,7 +82,10 @@ Learner *learner_new(const LearnerOptions *options, const Kernels *kernels, Erro
         l->base = digest_text(checkpoint_digest(l->captioner->checkpoint, NULL, 0));
         l->encoder = digest_text(vit_digest(l->captioner->checkpoint));
     }
-    if (!train_parts(l, err) || !train_policy_adapters(l, err) || !train_value(l, err)) {
+    bool ok = train_parts(l, err);
+    if (ok && reference_wanted(options))
+        reference_keep(&l->reference, &l->policy);
+    if (!ok || !train_policy_adapters(l, err) || !train_value(l, err)) {
         learner_free(l);
         return NULL;
     }
@@ -106,6 +114,7 @@ void learner_free(Learner *l)
     value_head_free(l->head);
     lora_free(l->policy_lora);
     lora_free(l->value_lora);
+    reference_release(&l->reference, l->kernels);
     parameters_release(&l->policy);
     parameters_release(&l->value);
     tape_free(l->tape);

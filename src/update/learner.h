@@ -20,6 +20,8 @@
 #include "learn/policy.h"
 #include "learn/value_head.h"
 #include "update/baseline.h"
+#include "update/objective.h"
+#include "update/reference.h"
 
 typedef enum Objective { OBJECTIVE_VLRM, OBJECTIVE_XE } Objective;
 
@@ -37,6 +39,9 @@ typedef struct LearnerOptions {
     Objective objective;
     Baseline baseline;
     GroupScale scale;
+    PolicyLoss policy_loss;
+    double entropy_weight, kl_weight;
+    bool report_kl; /* the divergence from the base captioner is computed though it has no weight */
     bool crop;
     int64_t seed;
     double learning_rate, value_learning_rate; /* of the value 0: as the policy's */
@@ -47,6 +52,9 @@ typedef struct LearnerOptions {
     bool count_only;                      /* no digests and no moments: the learner is only good for counting its parameters */
 } LearnerOptions;
 
+/* Whether the base captioner is computed too. */
+bool reference_wanted(const LearnerOptions *o);
+
 typedef struct Learner {
     LearnerOptions options; /* value_learning_rate is resolved */
     size_t memory;          /* bytes for activations */
@@ -56,6 +64,7 @@ typedef struct Learner {
     Digest base, encoder;
     Parameters policy, value;          /* value: value head and the value pass's LoRA */
     LoraSet *policy_lora, *value_lora; /* owned; policy_lora NULL unless trained */
+    Reference reference;               /* of the policy's own tensors; empty unless the divergence from the base is asked for */
     ValueHead *head;                   /* owned; NULL where nothing learns values (--objective xe, --baseline) */
     bool train_vision;
     Tensor *prefix; /* of the whole batch, recorded on the tape by the value pass for the policy's; NULL: not there */
@@ -64,13 +73,15 @@ typedef struct Learner {
 
 /* Seconds of each phase of one step. */
 typedef struct PhaseSeconds {
-    double encode, values, policy, optimizer;
+    double encode, reference, values, policy, optimizer;
 } PhaseSeconds;
 
 /* What one step came to. Arrays run over the batch's tokens in order; they live in `arena`. */
 typedef struct StepReport {
     double *values, *advantages, *normalised, *logp, *entropy; /* values: what returns were compared with */
+    double *base_logp;                                         /* of the base captioner; NULL where it was not asked for */
     double value_loss, policy_loss, learning_rate;
+    double loss, kl; /* of the policy with all its terms; mean over tokens of the divergence from the base captioner */
     double norm_policy, norm_value, norm[LEARNER_GROUPS]; /* of gradients before clamping: of the sets, of each group */
     size_t micro_batches, largest_micro;
     PhaseSeconds seconds;
@@ -89,10 +100,12 @@ typedef void GradientHook(void *context, Learner *l);
 /*
  * The parts of a step, in their order. begin: gradients are zero, the report's arrays come from arena. values: step 2, leaves
  * values and advantages in the report and adds the gradient of L_v; baseline: the same without a value head, from the batch
- * alone; policy: step 3, adds that of L_p (or of --objective xe).
+ * alone; policy: step 3, adds that of L_p (or of --objective xe). reference, before all of them: log-probabilities under the base
+ * captioner.
  */
 void learner_begin(Learner *l, const Batch *batch, StepReport *report, Arena *arena);
 MUST_USE bool learner_values(Learner *l, Batch *batch, StepReport *report, Error *err);
+MUST_USE bool learner_reference(Learner *l, Batch *batch, StepReport *report, Error *err);
 MUST_USE bool learner_baseline(const Learner *l, const Batch *batch, StepReport *report, Error *err);
 MUST_USE bool learner_policy(Learner *l, Batch *batch, StepReport *report, Error *err);
 

@@ -18,4 +18,6 @@ static void check_parts(const LearnerOptions *o)
 void learner_options_check(const LearnerOptions *o)
 {
     check_parts(o);
+    if (o->objective == OBJECTIVE_XE && (o->entropy_weight != 0 || o->kl_weight > 0 || o->report_kl))
+        usage_error("--objective xe has no --entropy-weight, --kl-weight or --report-kl");
 }

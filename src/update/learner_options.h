@@ -17,6 +17,14 @@
     OPT_ENUM("group-scale", 0, &(learner).scale, "batch", "none|group|batch|both", \
              "advantages are divided by: nothing, the deviation of the image's rewards, that of the batch (paper: equation 3), both", \
              .numbers = true), \
+    OPT_ENUM("policy-loss", 0, &(learner).policy_loss, "p", "p|logp", \
+             "a token's weight in the policy's loss: its probability (paper: equation 4) or its logarithm", .numbers = true), \
+    OPT_REAL("entropy-weight", 0, &(learner).entropy_weight, "0", -1e6, 1e6, "W", \
+             "the policy's loss less W times its mean entropy, in nats", .numbers = true), \
+    OPT_REAL("kl-weight", 0, &(learner).kl_weight, "0", 0, 1e6, "W", \
+             "the policy's loss and W times its divergence from the base captioner, by token (k3); another pass, without gradients", \
+             .numbers = true), \
+    OPT_FLAG("report-kl", 0, &(learner).report_kl, "metrics have that divergence though --kl-weight is 0"), \
     OPT_LIST("train", 0, &(learner).train, "query,qformer,projection", "PARTS", \
              "query, qformer, projection, lora-vision, lora-llm (paper: section 4.1)", .numbers = true), \
     OPT_STRING("value-head", 0, &(learner).value_head, "residual:blocks=5,width=4", "SPEC", \

@@ -117,6 +117,8 @@ static void put_seconds(json_t *object, const Batch *b, const StepReport *r, dou
 {
     json_t *s = json_object();
     put(s, "encode", r->seconds.encode);
+    if (r->base_logp)
+        put(s, "reference", r->seconds.reference);
     put(s, "values", r->seconds.values);
     put(s, "policy", r->seconds.policy);
     put(s, "optimizer", r->seconds.optimizer);
@@ -182,6 +184,10 @@ json_t *metrics_json(const Learner *l, const Batch *b, const StepReport *r, int6
     if (l->options.objective == OBJECTIVE_VLRM)
         put_advantages(m, l, b, r);
     put(m, "policy_loss", r->policy_loss);
+    if (l->options.entropy_weight != 0 || l->options.kl_weight > 0)
+        put(m, "loss", r->loss);
+    if (r->base_logp)
+        put(m, "kl", r->kl);
     put(m, "p_mean", mean_exp(r->logp, n));
     put(m, "entropy", moments(r->entropy, n).mean);
     put_gradients(m, l, r);

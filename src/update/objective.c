@@ -30,12 +30,24 @@ double value_loss(double *dv, const double *returns, const double *values, size_
     return loss;
 }
 
-double policy_loss(double *dlogp, const double *logp, const double *m, size_t tokens, size_t captions)
+double policy_loss(double *dlogp, PolicyLoss kind, const double *logp, const double *m, size_t tokens, size_t captions)
 {
     double weight = 1 / ((double)tokens * (double)captions), loss = 0;
     for (size_t k = 0; k < tokens; k++) {
-        dlogp[k] = -weight * m[k] * exp(logp[k]);
-        loss += dlogp[k];
+        dlogp[k] = -weight * m[k] * (kind == POLICY_LOSS_P ? exp(logp[k]) : 1);
+        loss += kind == POLICY_LOSS_P ? dlogp[k] : dlogp[k] * logp[k];
+    }
+    return loss;
+}
+
+double kl_loss(double *dlogp, double *sum, double weight, const double *logp, const double *base, size_t tokens, size_t captions)
+{
+    double share = weight / ((double)tokens * (double)captions), loss = 0;
+    for (size_t k = 0; k < tokens; k++) {
+        const double r = base[k] - logp[k], k3 = expm1(r) - r;
+        dlogp[k] -= share * expm1(r);
+        loss += share * k3;
+        *sum += k3;
     }
     return loss;
 }

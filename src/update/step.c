@@ -19,6 +19,7 @@ typedef struct Step {
     Batch *batch;
     StepReport *report;
     Error *err;
+    bool base; /* the pass is the base captioner's: no adapters */
 } Step;
 
 /* ---- images to features ---- */
@@ -111,9 +112,9 @@ static Tensor *features_constant(Step *s, size_t first, size_t n)
     return x;
 }
 
-static void use_policy(const Learner *l)
+static void use_policy(const Step *s)
 {
-    tape_adapter(l->tape, l->policy_lora ? ADAPTER_POLICY : ADAPTER_NONE);
+    tape_adapter(s->l->tape, s->l->policy_lora && !s->base ? ADAPTER_POLICY : ADAPTER_NONE);
 }
 
 /* The language model's image prefixes: [images * queries, hidden]. Recorded if the tape records. */
@@ -121,7 +122,7 @@ static Tensor *prefixes(Step *s, size_t first, size_t n)
 {
     Learner *l = s->l;
     double start = seconds_now();
-    use_policy(l);
+    use_policy(s);
     Tensor *x = l->train_vision ? encode(s, first, n) : features_constant(s, first, n);
     s->report->seconds.encode += seconds_now() - start;
     const size_t images = batch_images(s->batch, first, n);
@@ -216,34 +217,86 @@ static bool value_pass(void *context, size_t first, size_t n)
     return ok;
 }
 
-/* Log-probabilities and the policy's gradient for one micro-batch; with --objective xe the supervised one. */
+/* Log-probabilities of one micro-batch under the base captioner, whose weights are in place. */
+static bool reference_pass(void *context, size_t first, size_t n)
+{
+    Step *s = context;
+    Learner *l = s->l;
+    const size_t from = s->batch->episodes[first].first;
+    const TapeMark mark = tape_mark(l->tape);
+    tape_record(l->tape, false);
+    const Tensor *prefix = prefixes(s, first, n);
+    if (prefix)
+        to_host(l, s->report->base_logp + from,
+                lm_logp(l->tape, &l->captioner->lm, hidden(s, prefix, first, n), s->batch->tokens + from, NULL));
+    tape_release(l->tape, mark);
+    return prefix != NULL;
+}
+
+/* The policy's loss of one caption, with its gradient with respect to each token's log-probability. */
+static void caption_loss(const Step *s, const Episode *e, double *gradient)
+{
+    const LearnerOptions *o = &s->l->options;
+    StepReport *r = s->report;
+    const double *logp = r->logp + e->first;
+    double loss = o->objective == OBJECTIVE_XE
+                      ? cross_entropy(gradient, logp, e->n, s->batch->n)
+                      : policy_loss(gradient, o->policy_loss, logp, r->normalised + e->first, e->n, s->batch->n);
+    r->policy_loss += loss;
+    if (r->base_logp)
+        loss += kl_loss(gradient, &r->kl, o->kl_weight, logp, r->base_logp + e->first, e->n, s->batch->n);
+    for (size_t k = 0; k < e->n && o->entropy_weight != 0; k++)
+        loss -= o->entropy_weight * r->entropy[e->first + k] / ((double)e->n * (double)s->batch->n);
+    r->loss += loss;
+}
+
+/* The same for the entropy: the loss has it with the same weight at each of a caption's tokens. */
+static void seed_entropy(const Step *s, Tensor *entropy, const Episode *e, size_t n)
+{
+    const size_t from = e[0].first;
+    double *gradient = xmalloc(tensor_size(entropy) * sizeof *gradient);
+    for (size_t i = 0; i < n; i++)
+        for (size_t k = 0; k < e[i].n; k++)
+            gradient[e[i].first - from + k] = -s->l->options.entropy_weight / ((double)e[i].n * (double)s->batch->n);
+    seed_gradient(s->l, entropy, gradient);
+    free(gradient);
+}
+
+/* Log-probabilities and entropies of one micro-batch, and the gradient of its part of the policy's loss. */
+static void learn_policy(Step *s, const Tensor *prefix, size_t first, size_t n)
+{
+    const Learner *l = s->l;
+    const Episode *e = s->batch->episodes + first;
+    const size_t from = e[0].first, tokens = e[n - 1].first + e[n - 1].n - from;
+    const int32_t *targets = s->batch->tokens + from;
+    double *gradient = xmalloc(tokens * sizeof *gradient);
+    Tensor *h = hidden(s, prefix, first, n), *entropy = NULL;
+    Tensor *p = l->options.entropy_weight != 0 ? lm_logp_entropy(l->tape, &l->captioner->lm, h, targets, &entropy)
+                                               : lm_logp(l->tape, &l->captioner->lm, h, targets, s->report->entropy + from);
+    to_host(l, s->report->logp + from, p);
+    if (entropy)
+        to_host(l, s->report->entropy + from, entropy);
+    for (size_t i = 0; i < n; i++)
+        caption_loss(s, &e[i], gradient + e[i].first - from);
+    seed_gradient(l, p, gradient);
+    if (entropy)
+        seed_entropy(s, entropy, e, n);
+    tape_backward(l->tape);
+    free(gradient);
+}
+
+/* The policy's pass over one micro-batch; with --objective xe the supervised one. */
 static bool policy_pass(void *context, size_t first, size_t n)
 {
     Step *s = context;
     Learner *l = s->l;
-    const Episode *e = s->batch->episodes + first;
-    size_t from = e[0].first, tokens = e[n - 1].first + e[n - 1].n - from;
-    double *gradient = xmalloc(tokens * sizeof *gradient), *logp = s->report->logp + from;
     tape_record(l->tape, true);
     const Tensor *prefix = l->prefix ? l->prefix : prefixes(s, first, n);
-    use_policy(l);
-    if (prefix) {
-        Tensor *h = hidden(s, prefix, first, n);
-        Tensor *p = lm_logp(l->tape, &l->captioner->lm, h, s->batch->tokens + from, s->report->entropy + from);
-        to_host(l, logp, p);
-        for (size_t i = 0; i < n; i++) {
-            size_t at = e[i].first - from;
-            double *g = gradient + at;
-            s->report->policy_loss += l->options.objective == OBJECTIVE_XE
-                                          ? cross_entropy(g, logp + at, e[i].n, s->batch->n)
-                                          : policy_loss(g, logp + at, s->report->normalised + e[i].first, e[i].n, s->batch->n);
-        }
-        seed_gradient(l, p, gradient);
-        tape_backward(l->tape);
-    }
+    use_policy(s);
+    if (prefix)
+        learn_policy(s, prefix, first, n);
     l->prefix = NULL;
     tape_reset(l->tape);
-    free(gradient);
     return prefix != NULL;
 }
 
@@ -327,7 +380,8 @@ void learner_begin(Learner *l, const Batch *batch, StepReport *r, Arena *arena)
                       .advantages = report_array(arena, n),
                       .normalised = report_array(arena, n),
                       .logp = report_array(arena, n),
-                      .entropy = report_array(arena, n)};
+                      .entropy = report_array(arena, n),
+                      .base_logp = reference_wanted(&l->options) ? report_array(arena, n) : NULL};
     parameters_zero_grad(&l->policy);
     parameters_zero_grad(&l->value);
     l->prefix = NULL;
@@ -341,6 +395,15 @@ static bool pass_run(Step *s, bool (*pass)(void *context, size_t first, size_t n
     bool ok = plan_run(s->l, s->batch, s->report, pass, s);
     kernels_wait(s->l->kernels, s->l->policy.items[0]->value.grad);
     *seconds = seconds_now() - start - (s->report->seconds.encode - encoding);
+    return ok;
+}
+
+bool learner_reference(Learner *l, Batch *batch, StepReport *r, Error *err)
+{
+    Step s = {.l = l, .batch = batch, .report = r, .err = err, .base = true};
+    reference_swap(&l->reference, &l->policy);
+    const bool ok = pass_run(&s, reference_pass, &r->seconds.reference);
+    reference_swap(&l->reference, &l->policy);
     return ok;
 }
 
@@ -371,12 +434,16 @@ bool learner_baseline(const Learner *l, const Batch *batch, StepReport *r, Error
 bool learner_policy(Learner *l, Batch *batch, StepReport *r, Error *err)
 {
     Step s = {.l = l, .batch = batch, .report = r, .err = err};
-    return pass_run(&s, policy_pass, &r->seconds.policy);
+    const bool ok = pass_run(&s, policy_pass, &r->seconds.policy);
+    r->kl /= batch->n_tokens ? (double)batch->n_tokens : 1;
+    return ok;
 }
 
 bool learner_step(Learner *l, Batch *batch, StepReport *r, Arena *arena, GradientHook *hook, void *context, Error *err)
 {
     learner_begin(l, batch, r, arena);
+    if (r->base_logp && !learner_reference(l, batch, r, err))
+        return false;
     const bool compared =
         l->options.objective == OBJECTIVE_XE || (l->head ? learner_values(l, batch, r, err) : learner_baseline(l, batch, r, err));
     if (!compared || !learner_policy(l, batch, r, err))

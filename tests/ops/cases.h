@@ -353,6 +353,14 @@ static Tensor *logp_blocks(Tape *t, World *w)
     return op_token_logp(t, x, table, targets, NULL);
 }
 
+static Tensor *logp_entropy(Tape *t, World *w)
+{
+    static const int32_t targets[] = {2, 6, 0};
+    Tensor *x = leaf(w, 3, 5), *table = frozen(w, 7, 5, DTYPE_F32), *entropy;
+    Tensor *logp = op_token_logp_entropy(t, x, table, targets, &entropy);
+    return op_add(t, logp, entropy);
+}
+
 #include "cases_checkpoint.h"
 
 static const Case cases[] = {
@@ -399,6 +407,7 @@ static const Case cases[] = {
     {"logp_trained", logp_trained},
     {"logp_frozen", logp_frozen},
     {"logp_blocks", logp_blocks},
+    {"logp_entropy", logp_entropy},
     {"segments_two", checkpoint_two},
     {"segments_nested", checkpoint_nested},
     {"segments_fewer", checkpoint_fewer},

@@ -330,6 +330,14 @@ static void mirror_token_logp_backward(real *dlogits, const real *dlogp, const r
     back();
 }
 
+static void mirror_entropy_backward(real *dlogits, const real *dentropy, const real *entropy, const real *logits, const real *lse,
+                                    size_t rows, size_t cols)
+{
+    size_t n = rows * cols;
+    device->entropy_backward(out(dlogits, n), in(dentropy, rows), in(entropy, rows), in(logits, n), in(lse, rows), rows, cols);
+    back();
+}
+
 /* What it finds is host memory in every table. */
 static void mirror_top_k(real *values, int32_t *ids, double *lse, const real *logits, size_t rows, size_t cols, size_t k)
 {
@@ -402,6 +410,7 @@ static const Kernels *mirror_of(const Kernels *under)
         .mean_rows_backward = mirror_mean_rows_backward,
         .token_logp = mirror_token_logp,
         .token_logp_backward = mirror_token_logp_backward,
+        .entropy_backward = mirror_entropy_backward,
         .top_k = mirror_top_k,
         .sum_squares = mirror_sum_squares,
         .clamp = mirror_clamp,

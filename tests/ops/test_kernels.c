@@ -220,6 +220,12 @@ static void check_logits(size_t rows, size_t cols)
     check(lse[1], lse[0], rows, tolerance_functions);
     check(entropy[1], entropy[0], rows, tolerance_functions);
     check(d[1], d[0], rows * cols, tolerance_functions);
+    what = "entropy_backward";
+    for (int i = 0; i < 2; i++) {
+        d[i] = twin(logits, rows * cols);
+        tables[i]->entropy_backward(d[i], dlogp, entropy[0], d[i], lse[0], rows, cols);
+    }
+    check(d[1], d[0], rows * cols, tolerance_functions);
     fast->token_logp(logp[1], lse[1], NULL, logits, targets, rows, cols);
     check(logp[1], logp[0], rows, tolerance_functions);
     free(targets);

@@ -58,6 +58,26 @@ static void token_logp_backward(real *dlogits, const real *dlogp, const real *lo
     CHECK(cudaGetLastError());
 }
 
+/* In the forward pass this was H = -sum p log p, so dx = -dH p (log p + H). */
+static __global__ void entropy_backward_kernel(real *dlogits, const real *dentropy, const real *entropy, const real *logits,
+                                               const real *lse, size_t cols)
+{
+    size_t i = blockIdx.x;
+    for (size_t j = threadIdx.x; j < cols; j += THREADS) {
+        real log_p = logits[i * cols + j] - lse[i], p = expf(log_p);
+        dlogits[i * cols + j] = p > 0 ? -dentropy[i] * p * (log_p + entropy[i]) : 0;
+    }
+}
+
+static void entropy_backward(real *dlogits, const real *dentropy, const real *entropy, const real *logits, const real *lse,
+                             size_t rows, size_t cols)
+{
+    if (rows == 0)
+        return;
+    entropy_backward_kernel<<<(unsigned)rows, THREADS>>>(dlogits, dentropy, entropy, logits, lse, cols);
+    CHECK(cudaGetLastError());
+}
+
 /* A value and its place in a row. */
 typedef struct Place {
     real value;
@@ -138,4 +158,5 @@ void cuda_logits_fill(Kernels *k)
     k->top_k = top_k;
     k->token_logp = token_logp;
     k->token_logp_backward = token_logp_backward;
+    k->entropy_backward = entropy_backward;
 }

@@ -146,6 +146,12 @@ def logp(rows, inner, vocabulary, targets, dtype=None):
     return case
 
 
+def logp_entropy(w):
+    x, table = w.leaf(3, 5), w.frozen(7, 5, torch.float32)
+    lp = F.log_softmax(x @ table.T, -1)
+    return (lp[torch.arange(3), [2, 6, 0]] - (lp.exp() * lp).sum(-1))[:, None]
+
+
 def layer(x, gamma, beta, weight, bias, adapter):
     h = F.layer_norm(x, (4,), gamma[0], beta[0], 1e-5)
     y = F.linear(h, weight, bias)
@@ -229,6 +235,7 @@ CASES = {
     "logp_trained": logp(4, 6, 11, [4, 0, 10, 4]),
     "logp_frozen": logp(1, 5, 19, [18], torch.float16),
     "logp_blocks": logp(300, 2, 5, [i % 5 for i in range(300)]),
+    "logp_entropy": logp_entropy,
     "segments_two": segments_two,
     "segments_nested": segments_nested,
     "segments_fewer": segments_fewer,

@@ -8,7 +8,7 @@
 
 typedef struct LogitsWork {
     real *logp, *lse, *entropy, *dlogits;
-    const real *dlogp, *kept_lse, *logits;
+    const real *dlogp, *dentropy, *kept_entropy, *kept_lse, *logits;
     const int32_t *targets;
     size_t cols;
 } LogitsWork;
@@ -64,6 +64,26 @@ static void token_logp_backward(real *dlogits, const real *dlogp, const real *lo
     pool_run(token_logp_backward_part, &w, rows);
 }
 
+/* In the forward pass this was H = -sum p log p, so dx = -dH p (log p + H). */
+static void entropy_backward_part(void *context, size_t i)
+{
+    const LogitsWork *w = context;
+    const real *x = w->logits + i * w->cols;
+    real *dx = w->dlogits + i * w->cols;
+    for (size_t j = 0; j < w->cols; j++) {
+        real log_p = x[j] - w->kept_lse[i], p = exp(log_p);
+        dx[j] = p > 0 ? -w->dentropy[i] * p * (log_p + w->kept_entropy[i]) : 0;
+    }
+}
+
+static void entropy_backward(real *dlogits, const real *dentropy, const real *entropy, const real *logits, const real *lse,
+                             size_t rows, size_t cols)
+{
+    LogitsWork w = {
+        .dlogits = dlogits, .dentropy = dentropy, .kept_entropy = entropy, .kept_lse = lse, .logits = logits, .cols = cols};
+    pool_run(entropy_backward_part, &w, rows);
+}
+
 typedef struct TopKWork {
     real *values;
     int32_t *ids;
@@ -97,4 +117,5 @@ void plain_logits_fill(Kernels *k)
     k->top_k = top_k;
     k->token_logp = token_logp;
     k->token_logp_backward = token_logp_backward;
+    k->entropy_backward = entropy_backward;
 }

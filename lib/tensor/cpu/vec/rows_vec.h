@@ -184,7 +184,7 @@ static void rmsnorm_backward(real *dx, real *dgamma, const real *dy, const real 
 
 typedef struct LogitRows {
     real *logp, *lse, *entropy, *dlogits;
-    const real *dlogp, *kept_lse, *logits;
+    const real *dlogp, *dentropy, *kept_entropy, *kept_lse, *logits;
     const int32_t *targets;
     size_t cols;
 } LogitRows;
@@ -252,6 +252,28 @@ static void token_logp_backward(real *dlogits, const real *dlogp, const real *lo
 {
     LogitRows w = {.dlogits = dlogits, .dlogp = dlogp, .kept_lse = lse, .logits = logits, .targets = targets, .cols = cols};
     pool_run(token_logp_backward_part, &w, rows);
+}
+
+/* In the forward pass this was H = -sum p log p, so dx = -dH p (log p + H). */
+static void entropy_backward_part(void *context, size_t i)
+{
+    const LogitRows *w = context;
+    const real *x = w->logits + i * w->cols;
+    real *dx = w->dlogits + i * w->cols;
+    V lse = v_set(w->kept_lse[i]), minus = v_set(-w->dentropy[i]), entropy = v_set(w->kept_entropy[i]);
+    for (size_t j = 0; j < w->cols; j += VL) {
+        size_t n = size_min(VL, w->cols - j);
+        V log_p = v_sub(v_load_n(x + j, n), lse), term = v_mul(v_mul(minus, v_exp(log_p)), v_add(log_p, entropy));
+        v_store_n(dx + j, v_less(log_p, v_set(-87.33f), v_zero(), term), n); /* 0 log 0 is 0, also where x is -infinity */
+    }
+}
+
+static void entropy_backward(real *dlogits, const real *dentropy, const real *entropy, const real *logits, const real *lse,
+                             size_t rows, size_t cols)
+{
+    LogitRows w = {
+        .dlogits = dlogits, .dentropy = dentropy, .kept_entropy = entropy, .kept_lse = lse, .logits = logits, .cols = cols};
+    pool_run(entropy_backward_part, &w, rows);
 }
 
 /*
@@ -350,4 +372,5 @@ void VEC_NAME(rows)(Kernels *t)
     t->rmsnorm_backward = rmsnorm_backward;
     t->token_logp = token_logp;
     t->token_logp_backward = token_logp_backward;
+    t->entropy_backward = entropy_backward;
 }
