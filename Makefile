@@ -143,9 +143,9 @@ $(WORLD_PARTS): $(patsubst %.c,$(B)/%.o,$(filter world/% src/eval/%,$(PARTS)))
 	rm -f $@
 	ar rcs $@ $^
 
-# vlrm-update's, for tests of its step.
+# vlrm-update's and vlrm-reward's, for tests of a step and of what rewards are made of.
 UPDATE_PARTS := $(B)/libupdate.a
-$(UPDATE_PARTS): $(patsubst %.c,$(B)/%.o,$(filter src/update/%,$(PARTS)))
+$(UPDATE_PARTS): $(patsubst %.c,$(B)/%.o,$(filter src/update/% src/reward/%,$(PARTS)))
 	rm -f $@
 	ar rcs $@ $^
 

@@ -19,7 +19,7 @@ typedef struct View {
 /* Characters [start, end) of a view, and the rule they broke. */
 typedef struct Match {
     WordRule rule;
-    uint32_t start, end;
+    uint32_t start, end, phrase; /* phrase: its number, of WORD_BAD */
 } Match;
 
 typedef struct Matches {
@@ -29,7 +29,7 @@ typedef struct Matches {
 
 const char *word_rule_name(WordRule rule)
 {
-    static const char *const names[] = {[WORD_BAD] = "bad", [WORD_YEAR] = "year", [WORD_REPEAT] = "repeat"};
+    static const char *const names[] = {[WORD_BAD] = "bad", [WORD_YEAR] = "year", [WORD_REPEAT] = "repeat", [WORD_GOOD] = "good"};
     return names[rule];
 }
 
@@ -49,7 +49,7 @@ static void view_init(View *v, Arena *arena, const CaptionText *caption)
     v->at[v->n] = (uint32_t)size;
 }
 
-static void matches_add(Matches *m, Arena *arena, WordRule rule, size_t start, size_t end)
+static void matches_add(Matches *m, Arena *arena, WordRule rule, size_t start, size_t end, uint32_t phrase)
 {
     if (m->n == m->capacity) {
         Match *more = arena_alloc(arena, (2 * m->capacity + 8) * sizeof *more);
@@ -58,7 +58,7 @@ static void matches_add(Matches *m, Arena *arena, WordRule rule, size_t start, s
         m->items = more;
         m->capacity = 2 * m->capacity + 8;
     }
-    m->items[m->n++] = (Match){rule, (uint32_t)start, (uint32_t)end};
+    m->items[m->n++] = (Match){rule, (uint32_t)start, (uint32_t)end, phrase};
 }
 
 /*
@@ -95,7 +95,7 @@ static void phrases_ending(Matches *out, Arena *arena, const WordRules *rules, c
         const Phrase *p = &rules->phrases[k];
         size_t start = places[n - p->size];
         if ((start == 0 || !v->inside[start - 1]) && letters_agree(p, v, places + n - p->size))
-            matches_add(out, arena, WORD_BAD, start, end);
+            matches_add(out, arena, WORD_BAD, start, end, k);
     }
 }
 
@@ -121,7 +121,7 @@ static void find_years(Matches *out, Arena *arena, const View *v)
         for (end = i; end < v->n && v->code[end] - '0' < 10; end++)
             continue;
         if (end - i == 4)
-            matches_add(out, arena, WORD_YEAR, i, end);
+            matches_add(out, arena, WORD_YEAR, i, end, 0);
     }
 }
 
@@ -158,7 +158,7 @@ static void find_repeats(Matches *out, Arena *arena, const WordRules *rules, con
         if (slot->size == 0)
             *slot = word;
         else if (folded_slot(rules->exempt, rules->exempt_mask, &word)->size == 0)
-            matches_add(out, arena, WORD_REPEAT, i, end);
+            matches_add(out, arena, WORD_REPEAT, i, end, 0);
         fold += word.size;
     }
 }
@@ -187,7 +187,7 @@ static void mark(WordMarks *out, const View *v, const Match *m)
     }
     size_t last = low;
     while (last < out->count && tokens[last].start < end)
-        (m->rule == WORD_REPEAT ? out->repeat : out->bad)[last++] = 1;
+        (m->rule == WORD_REPEAT ? out->repeat : m->rule == WORD_GOOD ? out->good : out->bad)[last++] = 1;
     Slice text = {v->caption->whole.data + start, end - start};
     out->fired[out->n_fired++] = (WordFired){m->rule, text, low, last};
 }
@@ -208,4 +208,26 @@ void word_rules_apply(WordMarks *out, Arena *arena, const WordRules *rules, cons
     for (size_t i = 0; i < m.n; i++)
         if (i == 0 || compare_matches(&m.items[i], &m.items[i - 1]))
             mark(out, &v, &m.items[i]);
+}
+
+void word_gains_apply(WordMarks *out, Arena *arena, const WordRules *gains, const CaptionText *caption)
+{
+    View v;
+    Matches m = {0};
+    bool *said = arena_calloc(arena, gains->n_phrases + 1, sizeof *said);
+    view_init(&v, arena, caption);
+    find_phrases(&m, arena, gains, &v);
+    if (m.n > 1)
+        qsort(m.items, m.n, sizeof *m.items, compare_matches);
+    WordFired *fired = arena_alloc(arena, (out->n_fired + m.n + 1) * sizeof *fired);
+    if (out->n_fired > 0)
+        memcpy(fired, out->fired, out->n_fired * sizeof *fired);
+    out->fired = fired;
+    out->good = arena_calloc(arena, out->count + 1, 1);
+    for (size_t i = 0; i < m.n; i++) {
+        m.items[i].rule = WORD_GOOD;
+        if (!said[m.items[i].phrase])
+            mark(out, &v, &m.items[i]);
+        said[m.items[i].phrase] = true;
+    }
 }

@@ -27,9 +27,10 @@ typedef enum WordRule {
     WORD_BAD,    /* a phrase of the list */
     WORD_YEAR,   /* four digits; it marks `bad` */
     WORD_REPEAT, /* a word that stood before */
+    WORD_GOOD,   /* a phrase of a list of those that are wished for */
 } WordRule;
 
-/* "bad", "year", "repeat". */
+/* "bad", "year", "repeat", "good". */
 const char *word_rule_name(WordRule rule);
 
 /* One match. */
@@ -41,8 +42,9 @@ typedef struct WordFired {
 
 typedef struct WordMarks {
     uint8_t *bad, *repeat; /* [count], 0 or 1 for each token */
+    uint8_t *good;         /* the same; NULL where nobody has asked (word_gains_apply) */
     size_t count;
-    WordFired *fired; /* [n_fired], by place in the text, then by length */
+    WordFired *fired; /* [n_fired], by place in the text, then by length; those of what is good behind the others */
     size_t n_fired;
 } WordMarks;
 
@@ -67,5 +69,11 @@ void word_rules_free(WordRules *rules);
 
 /* Marks the tokens of a caption (tokenizer_caption). All of out is in the arena. Never fails. */
 void word_rules_apply(WordMarks *out, Arena *arena, const WordRules *rules, const CaptionText *caption);
+
+/*
+ * Marks what is good too, behind word_rules_apply: tokens of the phrases of `gains`, each phrase where it first stands in the
+ * caption, so that to say it again gains nothing. Years and repeated words are no business of it.
+ */
+void word_gains_apply(WordMarks *out, Arena *arena, const WordRules *gains, const CaptionText *caption);
 
 #endif

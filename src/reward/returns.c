@@ -13,7 +13,39 @@ void reward_returns(double *out, const Reward *r, const Weights *w)
     double whole = w->sim * reward_sim(r, w) + (isnan(r->ref) ? 0 : w->ref * r->ref) - w->noeos * r->noeos, tail = 0;
     for (size_t k = r->marks.count; k-- > 0;) {
         tail = w->bad * r->marks.bad[k] + w->repeat * r->marks.repeat[k] + w->gamma * tail;
+        tail -= w->length + (r->marks.good ? w->good * r->marks.good[k] : 0);
         out[k] = whole - tail;
+    }
+}
+
+double reward_weight(const Weights *w, int part)
+{
+    const double weights[REWARD_PARTS] = {w->sim, w->ref, w->noeos, w->bad, w->repeat, w->good, w->length};
+    return weights[part];
+}
+
+/* Of one token. */
+static double token_part(const Reward *r, int part, size_t k)
+{
+    if (part == REWARD_LENGTH)
+        return 1;
+    if (part == REWARD_GOOD)
+        return r->marks.good ? r->marks.good[k] : 0;
+    return part == REWARD_BAD ? -r->marks.bad[k] : part == REWARD_REPEAT ? -r->marks.repeat[k] : 0;
+}
+
+void reward_part(double *out, const Reward *r, const Weights *w, int part)
+{
+    const double ref = isnan(r->ref) ? 0 : r->ref;
+    const double whole = part == REWARD_SIM     ? reward_sim(r, w)
+                         : part == REWARD_REF   ? ref
+                         : part == REWARD_NOEOS ? -(double)r->noeos
+                                                : 0;
+    double tail = 0;
+    out[r->marks.count] = whole;
+    for (size_t k = r->marks.count; k-- > 0;) {
+        tail = token_part(r, part, k) + w->gamma * tail;
+        out[k] = whole + tail;
     }
 }
 
@@ -52,8 +84,9 @@ static void pack_fired(Packer *p, const WordMarks *marks)
 void reward_pack(Packer *p, const Reward *r, const Weights *w, Arena *arena)
 {
     size_t n = r->marks.count;
-    double *returns = arena_alloc(arena, n * sizeof *returns);
-    reward_returns(returns, r, w);
+    double *returns = r->returns ? r->returns : arena_alloc(arena, n * sizeof *returns);
+    if (!r->returns)
+        reward_returns(returns, r, w);
     pack_reset(p);
     pack_map_begin(p);
     pack_field_real(p, "sim", reward_sim(r, w));
@@ -61,6 +94,8 @@ void reward_pack(Packer *p, const Reward *r, const Weights *w, Arena *arena)
     pack_field_int(p, "noeos", r->noeos);
     pack_marks(p, "bad", r->marks.bad, n);
     pack_marks(p, "repeat", r->marks.repeat, n);
+    if (r->marks.good)
+        pack_marks(p, "good", r->marks.good, n);
     pack_field_reals(p, "returns", returns, n);
     pack_key(p, "parts");
     pack_map_begin(p);

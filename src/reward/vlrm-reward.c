@@ -2,8 +2,9 @@
  * vlrm-reward: captions to the return of every token (paper, section 3.4, equation 1, Table 1).
  *
  * Captions are gathered into scoring batches for the models, the same ones however slowly they come: on a CUDA device sums are
- * rounded by what is computed together. With CLIP, whose Phi is over the records of a batch, they then wait in the spool until
- * the batch is complete. Here are the options and the loop; the models are in scorers.c, the arithmetic in returns.c.
+ * rounded by what is computed together. With CLIP, whose Phi is over the records of a batch, and where parts are standardised,
+ * they then wait until the batch is complete (waiting.c). Here are the options and the loop; the models are in scorers.c, the
+ * arithmetic in returns.c.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -12,20 +13,19 @@
 #include "base/options.h"
 #include "base/pool.h"
 #include "base/signals.h"
-#include "reward/phi.h"
 #include "reward/returns.h"
 #include "reward/scorers.h"
-#include "stage/groups.h"
+#include "reward/standardise.h"
 #include "stage/inputs.h"
 #include "stage/machine.h"
-#include "stage/spool.h"
 #include "stream/filter.h"
 
 static struct {
-    const char *model, *itm, *ref, *clip, *bad_phrases, *exempt_words, *spool;
+    const char *model, *itm, *ref, *clip, *bad_phrases, *exempt_words, *good_phrases, *spool;
     Machine machine;
     int64_t batch, score_batch, itm_max_tokens, spool_memory, zstd;
     Weights weights;
+    Standardise standardise;
     bool no_itm, no_ref, recombine, crop;
 } opt;
 
@@ -53,6 +53,13 @@ static const Option options[] = {
     OPT_REAL("noeos-weight", 0, &opt.weights.noeos, "1", -1e6, 1e6, "W", "weight of noeos"),
     OPT_REAL("bad-weight", 0, &opt.weights.bad, "1", -1e6, 1e6, "W", "weight of a bad token"),
     OPT_REAL("repeat-weight", 0, &opt.weights.repeat, "1", -1e6, 1e6, "W", "weight of a repeated token"),
+    OPT_STRING("good-phrases", 0, &opt.good_phrases, NULL, "FILE",
+               "phrases that are rewarded, in the format of the bad ones, each where it first stands in a caption"),
+    OPT_REAL("good-weight", 0, &opt.weights.good, "1", -1e6, 1e6, "W", "weight of a token of a good phrase"),
+    OPT_REAL("length-weight", 0, &opt.weights.length, "0", -1e6, 1e6, "W", "weight of every token, the end included"),
+    OPT_ENUM(
+        "standardise", 0, &opt.standardise, "none", "none|batch|group",
+        "each part less its mean, over its deviation, over the batch or the captions of an image, before it is weighed (GDPO)"),
     OPT_REAL("gamma", 0, &opt.weights.gamma, "1", 0, 1, "G", "discount of penalties further on (paper: 1)"),
     OPT_FLAG("recombine", 0, &opt.recombine,
              "the input has rewards: combine their parts anew with these weights and lists, without a model"),
@@ -63,7 +70,8 @@ static const Option options[] = {
     OPT_INT(
         "score-batch", 0, &opt.score_batch, "0", 0, 4096, "N",
         "captions that go through the models together, which on a CPU changes no byte of a record; 0: 8, on a CUDA device 64"),
-    OPT_STRING("spool", 0, &opt.spool, "/tmp", "DIR", "where records of a batch wait that do not fit --spool-memory (CLIP only)"),
+    OPT_STRING("spool", 0, &opt.spool, "/tmp", "DIR",
+               "where records of a batch wait that do not fit --spool-memory (with --clip or --standardise)"),
     OPT_INT("spool-memory", 0, &opt.spool_memory, "1024", 1, 1e9, "MIB", "for records that wait for their batch"),
     MACHINE_OPTIONS(opt.machine),
     FILTER_OPTION_ZSTD(opt.zstd),
@@ -97,28 +105,13 @@ typedef struct Pending {
     const char *why; /* it failed; NULL: to be scored */
 } Pending;
 
-/* What is kept of a record until its batch is complete (with CLIP). */
-typedef struct Waited {
-    Reward reward;   /* marks point into the batch's arena */
-    Slice caption;   /* the packed caption group, where its ids were made; in the arena */
-    const char *why; /* it failed; in the arena */
-} Waited;
-
-typedef struct Waiting {
-    Waited *items;        /* owned: [n] */
-    real *images, *texts; /* owned: [good, projection], of those that did not fail */
-    size_t n, good, capacity, images_capacity, texts_capacity;
-    Spool records;
-    Arena arena;
-} Waiting;
-
 enum { FAILED_MOST = 1024 }; /* records that wait with a scoring batch because they failed behind its first */
 
 typedef struct Loop {
     Filter filter;
     Scorers scorers;
     CaptionReader captions;
-    WordRules *rules;
+    WordRules *rules, *gains; /* owned; gains: NULL where there is no list of what is good */
     Pending *pending;         /* [score_batch + FAILED_MOST], in the order of the input */
     size_t n_pending, n_good; /* of them to be scored */
     Arena arena;              /* of the pending ones */
@@ -155,68 +148,45 @@ static void record_failed(Loop *l, const Record *r, const char *why)
     l->written++;
 }
 
-/* ---- batches with Phi ---- */
+/* ---- batches ---- */
 
-/* The next record of the batch, in the order in which they came. */
-static Waited *wait_next(Waiting *w, const Record *r)
+/* Whether rewards are of all captions of their batch together. */
+static bool waits(const Loop *l)
 {
-    Error err = {0};
-    w->items = array_reserve(w->items, &w->capacity, w->n + 1, sizeof *w->items);
-    w->items[w->n] = (Waited){0};
-    if (!spool_add(&w->records, r->raw.data, r->raw.size, &err))
-        die("%s", err.text);
-    return &w->items[w->n++];
+    return l->scorers.clip.model || opt.standardise != STANDARDISE_NONE;
 }
 
-static void wait_for_batch(Loop *l, const Pending *p, const Reward *reward, const ScoreItem *item)
+/* item: with CLIP's embeddings; NULL where the reward was read. */
+static void wait_for_batch(Loop *l, const Record *r, const Caption *c, const Reward *reward, const ScoreItem *item)
 {
+    Error ignored = {0};
     Waiting *w = &l->waiting;
-    size_t cols = clip_scorer_cols(&l->scorers.clip);
-    Waited *waited = wait_next(w, &p->record);
-    w->images = array_reserve(w->images, &w->images_capacity, (w->good + 1) * cols, sizeof *w->images);
-    w->texts = array_reserve(w->texts, &w->texts_capacity, (w->good + 1) * cols, sizeof *w->texts);
-    waited->reward = *reward;
-    for (size_t i = 0; i < reward->marks.n_fired; i++) { /* the caption they point into goes with the scoring batch */
-        Slice *text = &reward->marks.fired[i].text;
-        text->data = arena_strndup(&w->arena, text->data, text->size);
-    }
-    waited->caption = made_caption(&p->record, &p->caption, &w->arena);
-    memcpy(w->images + w->good * cols, item->clip_image, cols * sizeof *w->images);
-    memcpy(w->texts + w->good * cols, item->clip_text, cols * sizeof *w->texts);
-    w->good++;
-}
-
-/* phi: of the next record that did not fail. */
-static void write_waited(Loop *l, Waited *waited, size_t place, const double **phi)
-{
-    Error err = {0};
-    size_t size;
-    Record r;
-    Arena *arena = &l->waiting.arena;
-    const void *raw = spool_get(&l->waiting.records, place, &size, &err);
-    if (!raw || !record_parse((Slice){raw, size}, &r, arena, &err))
-        die("%s", err.text);
-    if (waited->why) {
-        record_failed(l, &r, waited->why);
-        return;
-    }
-    waited->reward.phi = *(*phi)++;
-    write_reward(l, &r, waited->caption, &waited->reward, arena);
+    Waited *waited = waiting_add(w, r);
+    GroupInfo group;
+    if (!group_read(&group, r, &ignored))
+        group = (GroupInfo){.name = r->id};
+    waiting_keep(w, waited, reward, &group);
+    waited->caption = made_caption(r, c, &w->arena);
+    if (item && l->scorers.clip.model)
+        waiting_embeddings(w, item->clip_image, item->clip_text, clip_scorer_cols(&l->scorers.clip));
 }
 
 static void write_waiting(Loop *l)
 {
     Waiting *w = &l->waiting;
-    double *phi = xcalloc(w->good + 1, sizeof *phi);
-    const double *next = phi;
-    if (w->good > 0)
-        phi_compute(phi, l->scorers.kernels, w->images, w->texts, w->good, clip_scorer_cols(&l->scorers.clip));
-    for (size_t i = 0; i < w->n; i++)
-        write_waited(l, &w->items[i], i, &next);
-    free(phi);
-    w->n = w->good = 0;
-    spool_reset(&w->records);
-    arena_reset(&w->arena);
+    if (l->scorers.clip.model)
+        waiting_phi(w, l->scorers.kernels, clip_scorer_cols(&l->scorers.clip));
+    if (opt.standardise != STANDARDISE_NONE)
+        rewards_standardise(w->items, w->n, &opt.weights, opt.standardise, &w->arena);
+    for (size_t i = 0; i < w->n; i++) {
+        Record r;
+        waiting_record(w, i, &r);
+        if (w->items[i].why)
+            record_failed(l, &r, w->items[i].why);
+        else
+            write_reward(l, &r, w->items[i].caption, &w->items[i].reward, &w->arena);
+    }
+    waiting_reset(w);
 }
 
 /* ---- scoring ---- */
@@ -224,15 +194,27 @@ static void write_waiting(Loop *l)
 /* A record that cannot be scored takes its place in the output. */
 static void put_failed(Loop *l, const Record *r, const char *why)
 {
-    if (l->scorers.clip.model)
-        wait_next(&l->waiting, r)->why = arena_strndup(&l->waiting.arena, why, strlen(why));
+    if (waits(l))
+        waiting_add(&l->waiting, r)->why = arena_strndup(&l->waiting.arena, why, strlen(why));
     else
         record_failed(l, r, why);
 }
 
+/* Its marks, then in its place. */
+static void put_reward(Loop *l, const Record *r, const Caption *c, Reward *reward, const ScoreItem *item)
+{
+    Arena *arena = waits(l) ? &l->waiting.arena : &l->arena;
+    word_rules_apply(&reward->marks, arena, l->rules, &c->text);
+    if (l->gains)
+        word_gains_apply(&reward->marks, arena, l->gains, &c->text);
+    if (waits(l))
+        wait_for_batch(l, r, c, reward, item);
+    else
+        write_reward(l, r, made_caption(r, c, &l->arena), reward, &l->arena);
+}
+
 static void put_scored(Loop *l, const Pending *p, const ScoreItem *item)
 {
-    bool waits = l->scorers.clip.model != NULL;
     Reward reward = {.itm = item->itm, .phi = NAN, .ref = item->ref, .noeos = !p->caption.eos};
     reward.ref_model = l->scorers.ref_model;
     reward.caption = caption_name(&p->caption);
@@ -241,11 +223,7 @@ static void put_scored(Loop *l, const Pending *p, const ScoreItem *item)
         put_failed(l, &p->record, item->err.text);
         return;
     }
-    word_rules_apply(&reward.marks, waits ? &l->waiting.arena : &l->arena, l->rules, &p->caption.text);
-    if (waits)
-        wait_for_batch(l, p, &reward, item);
-    else
-        write_reward(l, &p->record, made_caption(&p->record, &p->caption, &l->arena), &reward, &l->arena);
+    put_reward(l, &p->record, &p->caption, &reward, item);
 }
 
 /* Scores those of the pending records that can be, and puts all in their places. */
@@ -294,7 +272,7 @@ static void take_record(Loop *l, const Record *r)
 static void close_batch(Loop *l, const Record *batch)
 {
     score_pending(l);
-    if (l->scorers.clip.model)
+    if (waits(l))
         write_waiting(l);
     if (l->in_batch < l->largest_batch && l->scorers.clip.model)
         note("batch %lld is smaller: Phi is over %llu records", (long long)l->index, (unsigned long long)l->in_batch);
@@ -335,11 +313,10 @@ static void recombine_record(Loop *l, const Record *r)
     if (reward_read(&reward, r, &err) && caption_read(&c, &l->arena, &l->captions, r, &err)) {
         reward.noeos = !c.eos;
         reward.caption = caption_name(&c);
-        word_rules_apply(&reward.marks, &l->arena, l->rules, &c.text);
-        write_reward(l, r, made_caption(r, &c, &l->arena), &reward, &l->arena);
+        put_reward(l, r, &c, &reward, NULL);
     } else {
         filter_refuse_mismatch(r, &err);
-        record_failed(l, r, err.text);
+        put_failed(l, r, err.text);
     }
     arena_reset(&l->arena);
 }
@@ -386,7 +363,7 @@ static void run_loop(Loop *l)
         close_batch(l, NULL);
     } else {
         score_pending(l);
-        if (l->scorers.clip.model)
+        if (waits(l))
             write_waiting(l);
     }
 }
@@ -411,6 +388,8 @@ static void name_inputs(Loop *l)
     inputs_add(inputs, "tokenizer", tokenizer_digest(l->captions.tokenizer));
     inputs_add(inputs, "bad-phrases", lists.phrases);
     inputs_add(inputs, "exempt-words", lists.exempt);
+    if (l->gains)
+        inputs_add(inputs, "good-phrases", word_rules_digests(l->gains).phrases);
     scorers_inputs(&l->scorers, inputs);
     filter_header_set(&l->filter, "inputs", inputs);
 }
@@ -430,6 +409,7 @@ static void open_all(Loop *l, char **operands, int n)
                         opt.crop,
                         NULL};
     if (!(l->rules = word_rules_open(bad, exempt, &err)) ||
+        (opt.good_phrases && !(l->gains = word_rules_open(opt.good_phrases, NULL, &err))) ||
         !caption_reader_init(&l->captions, opt.model ? opt.model : opt.ref, &err))
         die_status(err.status, "%s", err.text);
     if (opt.model && opt.ref && strcmp(opt.model, opt.ref) != 0)
@@ -440,7 +420,7 @@ static void open_all(Loop *l, char **operands, int n)
     free(exempt);
     opt.score_batch = machine_batch(opt.score_batch, kernels);
     l->pending = xcalloc((size_t)opt.score_batch + FAILED_MOST, sizeof *l->pending);
-    spool_init(&l->waiting.records, opt.spool, (size_t)opt.spool_memory << 20);
+    waiting_init(&l->waiting, opt.spool, (size_t)opt.spool_memory << 20);
     filter_init(&l->filter, &program, operands, n, (int)opt.zstd, "captions");
     if (kernels)
         filter_header_set(&l->filter, "kernels", json_string(kernels->name));
@@ -459,13 +439,10 @@ static void close_all(Loop *l)
     if (l->scorers.tape)
         scorers_release(&l->scorers);
     word_rules_free(l->rules);
+    word_rules_free(l->gains);
     caption_reader_release(&l->captions);
-    spool_release(&l->waiting.records);
-    arena_release(&l->waiting.arena);
+    waiting_release(&l->waiting);
     arena_release(&l->arena);
-    free(l->waiting.items);
-    free(l->waiting.images);
-    free(l->waiting.texts);
     free(l->pending);
 }
 

@@ -10,7 +10,7 @@
 
 const char *part_name(int part)
 {
-    static const char *const names[PARTS] = {"itm", "phi", "sim", "ref", "noeos", "bad", "repeat", "return"};
+    static const char *const names[PARTS] = {"itm", "phi", "sim", "ref", "noeos", "bad", "repeat", "good", "return"};
     return names[part];
 }
 
@@ -99,7 +99,9 @@ bool compared_add(Compared *c, Side side, const Record *r, Arena *scratch, Error
 {
     static const char *const paths[] = {"reward.parts.itm", "reward.parts.phi", "reward.sim", "reward.ref", "reward.noeos"};
     double parts[PARTS];
-    uint64_t bad = 0, repeat = 0, returns = 0;
+    uint64_t bad = 0, repeat = 0, good = 0, returns = 0;
+    const bool wished = record_raw(r, "reward.good").data; /* only where there is a list of what is good */
+    parts[PART_GOOD] = NAN;
     if (!record_raw(r, "reward").data)
         return error_set(err, "no reward");
     if (!reward_check(r, err))
@@ -109,6 +111,7 @@ bool compared_add(Compared *c, Side side, const Record *r, Arena *scratch, Error
             return false;
     if (!marks(&parts[PART_BAD], &bad, r, "reward.bad", scratch, err) ||
         !marks(&parts[PART_REPEAT], &repeat, r, "reward.repeat", scratch, err) ||
+        (wished && !marks(&parts[PART_GOOD], &good, r, "reward.good", scratch, err)) ||
         !first_return(&parts[PART_RETURN], &returns, r, scratch, err))
         return false;
     ComparedRow *item = caption_of(c, r->id);

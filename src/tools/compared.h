@@ -12,8 +12,8 @@
 
 typedef enum Side { SIDE_A, SIDE_B } Side;
 
-/* The numbers that a recording holds of each caption. bad and repeat: how many tokens are marked. */
-enum { PART_ITM, PART_PHI, PART_SIM, PART_REF, PART_NOEOS, PART_BAD, PART_REPEAT, PART_RETURN, PARTS };
+/* The numbers that a recording holds of each caption. bad, repeat and good: how many tokens are marked. */
+enum { PART_ITM, PART_PHI, PART_SIM, PART_REF, PART_NOEOS, PART_BAD, PART_REPEAT, PART_GOOD, PART_RETURN, PARTS };
 
 const char *part_name(int part); /* "itm", .. "return" */
 

@@ -210,3 +210,42 @@ by_other_tokenizer() {
         vlrm-cat | jq -c 'select(.id)' > "$TMP/want"
     vlrm-cat "$TMP/out.vlrm" | jq -c 'select(.reward)' | cmp - "$TMP/want"
 }
+
+@test "parts are standardised by group or batch before they are weighed; what is recorded of them stays; vlrm-diff tells the order" {
+    jq -c '.caption.group = .id[:3] | .caption.group_size = 10' captions.jsonl | vlrm-cat --from=json |
+        vlrm-reward --model "$ORACLE/blip2" --itm "$ORACLE/itm" > "$TMP/plain.vlrm"
+    again=(vlrm-reward --recombine --model "$ORACLE/blip2" --sim-weight 2 --noeos-weight 0 --bad-weight 0 --repeat-weight 0)
+    "${again[@]}" --standardise group "$TMP/plain.vlrm" > "$TMP/group.vlrm"
+    vlrm-cat "$TMP/group.vlrm" | jq -es 'def dev($m): (map((. - $m) * (. - $m)) | add) / (length - 1) | sqrt;
+        map(select(.id)) | group_by(.caption.group) | length == 3 and all(
+            (map(.reward.sim) | (add / length) as $m | [$m, dev($m)]) as [$sim, $s] | (map(.reward.ref) | (add / length) as $m | [$m, dev($m)]) as [$ref, $r] |
+            all((.reward.returns[0] - (2 * (.reward.sim - $sim) / ($s + 1e-4) + (.reward.ref - $ref) / ($r + 1e-4))) | fabs < 1e-9))'
+    cmp <(vlrm-cat "$TMP/group.vlrm" | jq -c 'select(.id) | .reward | del(.returns)') <(vlrm-cat "$TMP/plain.vlrm" | jq -c 'select(.id) | .reward | del(.returns)')
+    "${again[@]}" --standardise batch --batch 30 "$TMP/plain.vlrm" | vlrm-cat | jq -es 'map(select(.id) | .reward.returns[0]) | (add | fabs) < 1e-9'
+    # In the pipe as well as afterwards, with a Phi of the batch and a record that fails in its place.
+    vlrm-cat "$TMP/plain.vlrm" | jq -c 'select(.id) | if .id == "0004" then .frame.path = "none.png" else . end | del(.reward)' | vlrm-cat --from=json > "$TMP/in.vlrm"
+    vlrm-reward --model "$ORACLE/blip2" --itm "$ORACLE/itm" --clip "$ORACLE/clip" --batch 10 "$TMP/in.vlrm" 2> "$TMP/err" > "$TMP/scored.vlrm" || [ $? = 3 ]
+    vlrm-reward --recombine --model "$ORACLE/blip2" --standardise group "$TMP/scored.vlrm" 2> "$TMP/err" > "$TMP/twice.vlrm" || [ $? = 3 ]
+    vlrm-reward --model "$ORACLE/blip2" --itm "$ORACLE/itm" --clip "$ORACLE/clip" --standardise group --batch 10 "$TMP/in.vlrm" 2> "$TMP/err" > "$TMP/once.vlrm" || [ $? = 3 ]
+    cmp <(vlrm-cat "$TMP/once.vlrm" | jq -c 'select(.id) | [.id, .reward]') <(vlrm-cat "$TMP/twice.vlrm" | jq -c 'select(.id) | [.id, .reward]')
+    [ "$(vlrm-cat "$TMP/once.vlrm" | jq -s 'map(select(.id)) | .[4].id == "0004" and (.[4] | has("reward") | not)')" = true ]
+    exits 7 vlrm-diff "$TMP/plain.vlrm" "$TMP/group.vlrm"
+    says '--standardise: "none", now "group"'
+    says "pairs swapped"
+}
+
+@test "phrases that are wished for gain, each once, by a list and a weight; tokens have a weight of their own" {
+    printf '# what we want\na green\nsquare\n' > "$TMP/good.txt"
+    for text in 'a green square and a GREEN square' 'no colour'; do jq -cn --arg t "$text" '{id: $t, frame: {path: "images/0000.png"}, caption: {text: $t}}'; done | vlrm-cat --from=json |
+        vlrm-reward --model "$ORACLE/blip2" --itm "$ORACLE/itm" > "$TMP/plain.vlrm"
+    vlrm-reward --recombine --model "$ORACLE/blip2" --good-phrases "$TMP/good.txt" --good-weight 0.5 --length-weight 0.25 "$TMP/plain.vlrm" > "$TMP/good.vlrm"
+    vlrm-cat "$TMP/good.vlrm" | jq -c 'select(.id) | .reward.fired | map(select(.rule == "good").text)' | paste -sd' ' | grep -qxF '["a green","square"] []'
+    paste <(vlrm-cat "$TMP/plain.vlrm" | jq -c 'select(.id)') <(vlrm-cat "$TMP/good.vlrm" | jq -c 'select(.id)') | jq -es '_nwise(2) as [$a, $b] |
+        [range($b.reward.returns | length) as $k | $b.reward.returns[$k] - $a.reward.returns[$k] - ($b.reward.good[$k:] | add) * 0.5 - ($b.reward.good[$k:] | length) * 0.25] | all(fabs < 1e-9)'
+    vlrm-cat "$TMP/good.vlrm" | jq -es '.[0].inputs | map(.role) | index("good-phrases")'
+    vlrm-cat "$TMP/plain.vlrm" | jq -es 'map(select(.id)) | all(.reward | has("good") | not)'
+    exits 7 vlrm-diff "$TMP/plain.vlrm" "$TMP/good.vlrm"
+    says "good "
+    exits 1 vlrm-reward --recombine --model "$ORACLE/blip2" --good-phrases "$TMP/none.txt" "$TMP/plain.vlrm"
+    says "none.txt"
+}
