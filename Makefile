@@ -213,7 +213,7 @@ SHARE = $(DESTDIR)$(PREFIX)/share
 install: programs
 	install -d $(DESTDIR)$(PREFIX)/bin $(SHARE)/vlrm/pipelines $(SHARE)/man/man1 $(SHARE)/man/man7 $(SHARE)/doc/vlrm
 	install $(BINS) bin/vlrm $(DESTDIR)$(PREFIX)/bin/
-	install pipelines/*.sh pipelines/*.jq pipelines/*.sql $(SHARE)/vlrm/pipelines/
+	install pipelines/*.sh pipelines/*.py pipelines/*.jq pipelines/*.sql $(SHARE)/vlrm/pipelines/
 	cp -R share/. $(SHARE)/vlrm/
 	[ ! -d formats ] || cp -R formats $(SHARE)/doc/vlrm/
 	for page in $(wildcard doc/*.1); do install -m 644 $$page $(SHARE)/man/man1/; done

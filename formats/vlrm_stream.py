@@ -1,11 +1,10 @@
 #!/usr/bin/python3
 """Streams of records in Python: what formats/envelope.md says, in a hundred lines. Needs Debian's python3-msgpack, python3-zstandard
-and python3-xxhash. It holds a whole stream in memory, and leaves JSON lines to vlrm-cat.
+and python3-xxhash. It holds a record in memory, of what is compressed all, and leaves JSON lines to vlrm-cat.
 
     for kind, record in read(open("frames.vlrm", "rb")): ...     # kind: header, data, batch or end; raises Corrupt
     write(open("out.vlrm", "wb"), [{"id": "1", "caption": {"text": "a bus"}}], {"stage": "mine"}, zstd=3)
 """
-import io
 import msgpack, xxhash, zstandard
 
 SEAL_OPEN = b"\x56\x2a\x4d\x18\x04\0\0\0vlrm"    # skippable frame: a sealed segment begins
@@ -44,38 +43,48 @@ def unpack_frames(data):
             return b"".join(out) + data[at:]
 
 
-def read_segment(data, begin):
-    """Yields (kind, record) of the segment that begins there; returns where it ends."""
-    unpacker = msgpack.Unpacker(io.BytesIO(data[begin:]), raw=False, strict_map_key=False, max_buffer_size=1 << 30)
-    kind, records, at = None, 0, begin
+def read_segment(held, more):
+    """Yields (kind, record) of the segment that begins with the bytes `held` and what more() gives; returns the bytes behind it."""
+    unpacker = msgpack.Unpacker(raw=False, strict_map_key=False, max_buffer_size=1 << 30)
+    unpacker.feed(held)
+    kind, records, at, digest = None, 0, 0, xxhash.xxh3_64()
     while kind != "end":
         try:
             record = unpacker.unpack()
         except (ValueError, TypeError, msgpack.UnpackException, RecursionError) as e:
-            raise Corrupt(f"byte {at}: no record: {e!r}") from e
+            got = more() if isinstance(e, msgpack.OutOfData) else b""
+            check(got, f"byte {at}: no record: {e!r}")
+            unpacker.feed(got)
+            held += got
+            continue
+        raw, held, at = held[:unpacker.tell() - at], held[unpacker.tell() - at:], unpacker.tell()
         check(isinstance(record, dict) and ("vlrm" in record) == (kind is None), f"byte {at}: no header, or one too many")
-        at = begin + unpacker.tell()
         kind = "header" if kind is None else next((k for k in ("batch", "end") if list(record) == [k]), "data")
+        digest.update(raw[:-17] if kind == "end" else raw)
         if kind == "header":
             check(record["vlrm"] == 1, "another version of the format")
         elif kind == "data":
             check(isinstance(record.get("id"), str), f"a record without id before byte {at}")
             records += 1
         elif kind == "end":
-            end, digest = record["end"], b"\xb0" + xxhash.xxh3_64_hexdigest(data[begin:at - 17]).encode()
-            check(isinstance(end, dict) and list(end)[-1:] == ["digest"] and data[at - 17:at] == digest, "the digest does not agree")
+            end, seal = record["end"], b"\xb0" + digest.hexdigest().encode()
+            check(isinstance(end, dict) and list(end)[-1:] == ["digest"] and raw[-17:] == seal, "the digest does not agree")
             check(end.get("records") == records, f"the end record counts {end.get('records')} records, found {records}")
         yield kind, record
-    return at
+    return held
 
 
 def read(file):
-    """Yields (kind, record) for each record of all segments; raises Corrupt where the stream is not whole."""
-    data, at, any_read = file.read(), 0, False
-    while at < len(data) or not any_read:
-        if data[at:at + 4] in (zstandard.FRAME_HEADER, SEAL_OPEN[:4]):
-            data, at = unpack_frames(data[at:]), 0
-        at, any_read = (yield from read_segment(data, at)), True
+    """Yields (kind, record) for each record of all segments, as it comes; raises Corrupt where the stream is not whole."""
+    held, more, any_read = b"", lambda: getattr(file, "read1", file.read)(1 << 20), False
+    while True:
+        while len(held) < 4 and (got := more()):
+            held += got
+        if not held and any_read:
+            return
+        if held[:4] in (zstandard.FRAME_HEADER, SEAL_OPEN[:4]):
+            held, more = unpack_frames(held + file.read()), lambda: b""
+        held, any_read = (yield from read_segment(held, more)), True
 
 
 def write(file, records, header=None, zstd=0, status=0):

@@ -7,7 +7,7 @@
 # vlrm-update may be given; it goes to those programs that know it (VLRM_* in the environment works too). Set by the recipe unless
 # given: --batch 4096 (captions per step), one frame at random of every video (--max 1 --pick random), --loop where --max-steps
 # says when to end, with --baseline rloo or group --num-return 8 (captions of an image, which are compared), with --baseline greedy
-# --greedy-baseline; and always: --sample, --policy RUN/policy, --features (not with --train lora-vision).
+# --greedy-baseline; --score FILE.py or URL adds a reward of your own, times --score-weight (vlrm score); and always: --sample, --policy RUN/policy, --features (not with --train lora-vision).
 #
 # The run folder: config.json (every option of vlrm-update, the models, the stages before it), train.json (what was given here),
 # logs/STAGE.log, metrics.jsonl, policy/, state/. The metrics are also printed, a line for each step. Killed or interrupted at any
@@ -137,6 +137,8 @@ has() {
 
 case ${1-} in --help | -h) recipe_help "${BASH_SOURCE[0]}"; exit ;; esac
 options_read "${programs[@]}"
+# shellcheck disable=SC2034 # parse reads it
+takes[score]=1 takes[score-weight]=1
 parse "$@"
 has run || usage "--run is required"
 run=$value
@@ -168,6 +170,11 @@ config=(--config="$run/train.json" "${verbose[@]}")
 stage extract 1 vlrm-extract "${config[@]}" -- "${sources[@]}"
 stage rollout all vlrm-rollout "${config[@]}" --sample "$features" --policy="$run/policy"
 stage reward all vlrm-reward "${config[@]}" --batch 0
+if has score; then
+    as_given=$value
+    value_of score-weight
+    stage score all "$BASH" "$stages_folder/score.sh" --weight="${value:-1}" -- "$as_given"
+fi
 stage update all vlrm-update "${config[@]}" --run="$run" --batch 0
 # shellcheck disable=SC2119
 stages_run
