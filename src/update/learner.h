@@ -41,6 +41,8 @@ typedef struct LearnerOptions {
     GroupScale scale;
     PolicyLoss policy_loss;
     double entropy_weight, kl_weight;
+    int64_t critic_warmup, value_updates, gradient_parts;
+    bool value_normalise;
     bool report_kl; /* the divergence from the base captioner is computed though it has no weight */
     bool crop;
     int64_t seed;
@@ -54,6 +56,11 @@ typedef struct LearnerOptions {
 
 /* Whether the base captioner is computed too. */
 bool reference_wanted(const LearnerOptions *o);
+
+/* Running mean and mean square of returns, by which the value head's outputs are scaled (--value-normalise). */
+typedef struct ReturnScale {
+    double mean, square, weight; /* weighed sums with decay; weight 0: nothing has been seen */
+} ReturnScale;
 
 typedef struct Learner {
     LearnerOptions options; /* value_learning_rate is resolved */
@@ -69,6 +76,7 @@ typedef struct Learner {
     bool train_vision;
     Tensor *prefix; /* of the whole batch, recorded on the tape by the value pass for the policy's; NULL: not there */
     int64_t step;   /* optimizer steps taken */
+    ReturnScale scale;
 } Learner;
 
 /* Seconds of each phase of one step. */
@@ -79,8 +87,11 @@ typedef struct PhaseSeconds {
 /* What one step came to. Arrays run over the batch's tokens in order; they live in `arena`. */
 typedef struct StepReport {
     double *values, *advantages, *normalised, *logp, *entropy; /* values: what returns were compared with */
-    double *base_logp;                                         /* of the base captioner; NULL where it was not asked for */
+    ReturnScale scale; /* with this batch's returns; the learner's once the step is taken */
+    double *base_logp; /* of the base captioner; NULL where it was not asked for */
     double value_loss, policy_loss, learning_rate;
+    double
+        agreement;   /* of the gradients of parts of the batch: norm of their mean over mean of their norms; NAN: not asked for */
     double loss, kl; /* of the policy with all its terms; mean over tokens of the divergence from the base captioner */
     double norm_policy, norm_value, norm[LEARNER_GROUPS]; /* of gradients before clamping: of the sets, of each group */
     size_t micro_batches, largest_micro;

@@ -29,6 +29,12 @@
              "query, qformer, projection, lora-vision, lora-llm (paper: section 4.1)", .numbers = true), \
     OPT_STRING("value-head", 0, &(learner).value_head, "residual:blocks=5,width=4", "SPEC", \
                "residual:blocks=N,width=W, linear, or mlp:layers=N,width=W", .numbers = true), \
+    OPT_INT("critic-warmup", 0, &(learner).critic_warmup, "0", 0, 1e9, "N", \
+            "in the first N steps values alone are learned, the policy stays the base", .numbers = true), \
+    OPT_INT("value-updates", 0, &(learner).value_updates, "1", 1, 1000, "N", "updates of the value head on each batch", \
+            .numbers = true), \
+    OPT_FLAG("value-normalise", 0, &(learner).value_normalise, \
+             "the value head predicts returns less their running mean, over their running deviation", .numbers = true), \
     OPT_INT("lora-rank", 0, &(learner).lora_rank, "4", 1, 1024, "R", "rank of the adapters", .numbers = true), \
     OPT_REAL("lora-alpha", 0, &(learner).lora_alpha, "8", 1e-6, 1e6, "A", "the adapters are scaled by alpha / rank", \
              .numbers = true), \
@@ -50,6 +56,9 @@
              .numbers = true), \
     OPT_REAL("max-grad-norm", 0, &(learner).max_grad_norm, "0", 0, 1e30, "X", "scale the gradient to this norm instead; 0: off", \
              .numbers = true), \
+    OPT_INT("gradient-parts", 0, &(learner).gradient_parts, "0", 0, 1024, "N", \
+            "metrics say how much the gradients of N parts of the batch agree; takes the policy's gradient once more", \
+            .numbers = true), \
     OPT_INT("seed", 0, &(learner).seed, "1", 0, 9e15, "N", "of the initial value head and adapters", .numbers = true)
 /* clang-format on */
 

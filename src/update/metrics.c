@@ -132,6 +132,7 @@ static void put_gradients(json_t *object, const Learner *l, const StepReport *r)
     json_t *g = json_object();
     put(g, "policy", r->norm_policy);
     put(g, "value", r->norm_value);
+    put(object, "grad_agreement", r->agreement);
     for (size_t i = 0; i < LEARNER_GROUPS; i++)
         if (parameters_count(&l->policy, learner_groups[i]) + parameters_count(&l->value, learner_groups[i]) > 0)
             put(g, learner_groups[i], r->norm[i]);

@@ -64,10 +64,10 @@ static size_t batch_bytes(const Learner *l, const Batch *b, bool checkpointing, 
 }
 
 /* How many captions from `first` on fit, but no more than `share` bytes need: a small rest would be no cheaper. At least one. */
-static size_t captions_that_fit(const Learner *l, const Batch *b, size_t first, size_t share, bool checkpointing)
+static size_t captions_that_fit(const Learner *l, const Batch *b, size_t first, size_t end, size_t share, bool checkpointing)
 {
     size_t n = 0, used = 0;
-    while (first + n < b->n && used < share) {
+    while (first + n < end && used < share) {
         used += plan_bytes(l, b->episodes[first + n].n, n > 0 && batch_same_image(b, first + n), checkpointing);
         if (n > 0 && used > l->memory)
             break;
@@ -96,19 +96,25 @@ bool plan_keeps_images(const Learner *l, const Batch *b)
     return batch_bytes(l, b, wants_checkpointing(l, b), true) <= l->memory;
 }
 
-bool plan_run(Learner *l, const Batch *b, StepReport *report, bool (*pass)(void *, size_t, size_t), void *context)
+bool plan_run_part(Learner *l, const Batch *b, size_t first, size_t end, StepReport *report, bool (*pass)(void *, size_t, size_t),
+                   void *context)
 {
     bool checkpointing = wants_checkpointing(l, b);
     size_t bytes = batch_bytes(l, b, checkpointing, false), parts = (bytes + l->memory - 1) / l->memory;
     size_t share = parts ? bytes / parts : 0;
     tape_checkpointing(l->tape, checkpointing);
-    report->micro_batches = 0;
-    for (size_t first = 0, n; first < b->n; first += n) {
-        n = captions_that_fit(l, b, first, share, checkpointing);
+    for (size_t n; first < end; first += n) {
+        n = captions_that_fit(l, b, first, end, share, checkpointing);
         if (!pass(context, first, n))
             return false;
         report->micro_batches++;
         report->largest_micro = n > report->largest_micro ? n : report->largest_micro;
     }
     return true;
+}
+
+bool plan_run(Learner *l, const Batch *b, StepReport *report, bool (*pass)(void *, size_t, size_t), void *context)
+{
+    report->micro_batches = 0;
+    return plan_run_part(l, b, 0, b->n, report, pass, context);
 }

@@ -14,6 +14,10 @@
 MUST_USE bool plan_run(Learner *l, const Batch *batch, StepReport *report, bool (*pass)(void *context, size_t first, size_t n),
                        void *context);
 
+/* The same over captions [first, end) alone; report's micro-batches are added to. */
+MUST_USE bool plan_run_part(Learner *l, const Batch *batch, size_t first, size_t end, StepReport *report,
+                            bool (*pass)(void *context, size_t first, size_t n), void *context);
+
 /* Whether a batch that is one micro-batch still fits where the value pass keeps what the policy's pass records of the images. */
 bool plan_keeps_images(const Learner *l, const Batch *batch);
 

@@ -122,6 +122,8 @@ static bool state_fill(Run *run, Learner *l, const char *folder, const char *fro
                   (json_int_t)run->next_batch, "consumed", (json_int_t)run->settled, "metrics_bytes", (json_int_t)written,
                   "signs", signs_json(&run->signs), "options", run->numbers, "digests", "base", l->base.text, "policy",
                   digests[0].text, "value", digests[1].text, "consumed", run->settled_digest.text);
+    if (l->options.value_normalise)
+        json_object_set_new(state, "return_scale", json_pack("[f, f, f]", l->scale.mean, l->scale.square, l->scale.weight));
     json_object_set_new(json_object_get(state, "digests"), "state", json_string(state_digest(state).text));
     bool ok = json_file_write(folder, "state.json", state, err);
     json_decref(state);
@@ -210,6 +212,9 @@ static bool state_take(Run *run, Learner *l, const State *s, const char *folder,
     if (ok) {
         l->step = s->step;
         run->next_batch = s->next_batch;
+        const json_t *scale = json_object_get(s->root, "return_scale");
+        l->scale = (ReturnScale){json_number_value(json_array_get(scale, 0)), json_number_value(json_array_get(scale, 1)),
+                                 json_number_value(json_array_get(scale, 2))};
         run->signs = signs_from_json(json_object_get(s->root, "signs"));
         run->settled = (size_t)s->n_consumed;
         const size_t n = strnlen(s->consumed, sizeof run->settled_digest.text - 1); /* none before the first step */

@@ -5,12 +5,13 @@
  * of a micro-batch is on the tape's stack and goes with tape_reset.
  */
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "stage/frame.h"
 #include "update/learner.h"
-#include "update/objective.h"
+#include "update/optimizer.h"
 #include "update/plan.h"
 
 /* What both passes of one step share. */
@@ -19,7 +20,8 @@ typedef struct Step {
     Batch *batch;
     StepReport *report;
     Error *err;
-    bool base; /* the pass is the base captioner's: no adapters */
+    bool base;      /* the pass is the base captioner's: no adapters */
+    double *values; /* of the value pass: where they go */
 } Step;
 
 /* ---- images to features ---- */
@@ -169,7 +171,8 @@ static void seed_gradient(const Learner *l, Tensor *x, const double *gradient)
 static bool prefixes_read(Step *s, real *host, size_t first, size_t n)
 {
     Learner *l = s->l;
-    const bool keep = n == s->batch->n && plan_keeps_images(l, s->batch);
+    const bool keep =
+        s->values == s->report->values && n == s->batch->n && l->options.gradient_parts < 2 && plan_keeps_images(l, s->batch);
     const TapeMark mark = tape_mark(l->tape);
     tape_record(l->tape, keep);
     Tensor *x = prefixes(s, first, n);
@@ -182,13 +185,40 @@ static bool prefixes_read(Step *s, real *host, size_t first, size_t n)
     return x != NULL;
 }
 
+/* In what units the value head speaks: V = mean + std v. */
+typedef struct ValueUnits {
+    double mean, std;
+} ValueUnits;
+
+static ValueUnits value_units(const Learner *l, const StepReport *r)
+{
+    if (!l->options.value_normalise || !(r->scale.weight > 0))
+        return (ValueUnits){0, 1};
+    const double mean = r->scale.mean / r->scale.weight, variance = r->scale.square / r->scale.weight - mean * mean;
+    return (ValueUnits){mean, sqrt(fmax(variance, 1e-8))};
+}
+
+/* The running scale with this batch's returns, each batch weighing a little more than the one before. */
+static ReturnScale scale_with(const ReturnScale *before, const Batch *b)
+{
+    const double decay = 0.95;
+    double sum = 0, squares = 0;
+    for (size_t k = 0; k < b->n_tokens; k++) {
+        sum += b->returns[k];
+        squares += b->returns[k] * b->returns[k];
+    }
+    return (ReturnScale){decay * before->mean + sum / (double)b->n_tokens, decay * before->square + squares / (double)b->n_tokens,
+                         decay * before->weight + 1};
+}
+
 /* Values and their gradient for one micro-batch, of which nothing stays on the tape but what was there. */
 static void learn_values(Step *s, const real *prefixes, size_t first, size_t n)
 {
     const Learner *l = s->l;
     const Episode *e = s->batch->episodes + first;
     size_t from = e[0].first, tokens = e[n - 1].first + e[n - 1].n - from;
-    double *gradient = xmalloc(tokens * sizeof *gradient), *values = s->report->values + from;
+    double *gradient = xmalloc(tokens * sizeof *gradient), *values = s->values + from, loss = 0;
+    const ValueUnits units = value_units(l, s->report);
     const TapeMark mark = tape_mark(l->tape);
     tape_record(l->tape, true);
     tape_adapter(l->tape, ADAPTER_VALUE);
@@ -196,10 +226,16 @@ static void learn_values(Step *s, const real *prefixes, size_t first, size_t n)
     const Tensor *prefix = tape_input(l->tape, rows, l->captioner->config.text.hidden, prefixes, false);
     Tensor *v = value_head_forward(l->tape, l->head, hidden(s, prefix, first, n));
     to_host(l, values, v);
+    for (size_t k = 0; k < tokens; k++)
+        values[k] = units.mean + units.std * values[k];
     for (size_t i = 0; i < n; i++) {
         size_t at = e[i].first - from;
-        s->report->value_loss += value_loss(gradient + at, s->batch->returns + e[i].first, values + at, e[i].n, s->batch->n);
+        loss += value_loss(gradient + at, s->batch->returns + e[i].first, values + at, e[i].n, s->batch->n);
     }
+    for (size_t k = 0; k < tokens; k++)
+        gradient[k] /= units.std; /* of the loss in the head's own units */
+    if (s->values == s->report->values)
+        s->report->value_loss += loss;
     seed_gradient(l, v, gradient);
     tape_backward_since(l->tape, mark);
     tape_release(l->tape, mark);
@@ -281,7 +317,8 @@ static void learn_policy(Step *s, const Tensor *prefix, size_t first, size_t n)
     seed_gradient(l, p, gradient);
     if (entropy)
         seed_entropy(s, entropy, e, n);
-    tape_backward(l->tape);
+    if (policy_moves(l))
+        tape_backward(l->tape);
     free(gradient);
 }
 
@@ -300,73 +337,7 @@ static bool policy_pass(void *context, size_t first, size_t n)
     return prefix != NULL;
 }
 
-/* ---- the optimizer ---- */
-
-static double group_squares(const Parameters *p, const char *group)
-{
-    double sum = 0;
-    for (size_t i = 0; i < p->count; i++)
-        if (strcmp(p->items[i]->group, group) == 0)
-            sum += p->kernels->sum_squares(p->items[i]->value.grad, tensor_size(&p->items[i]->value));
-    return sum;
-}
-
-/* The norms of both sets and of each group into the report; that over all parameters. */
-static double gradient_norms(const Learner *l, StepReport *r)
-{
-    double sets[2] = {0, 0};
-    for (size_t i = 0; i < LEARNER_GROUPS; i++) {
-        double squares = group_squares(i < POLICY_GROUPS ? &l->policy : &l->value, learner_groups[i]);
-        r->norm[i] = sqrt(squares);
-        sets[i >= POLICY_GROUPS] += squares;
-    }
-    r->norm_policy = sqrt(sets[0]);
-    r->norm_value = sqrt(sets[1]);
-    return sqrt(sets[0] + sets[1]);
-}
-
-static void clamp_gradient(const Learner *l, real *grad, double scale, size_t n)
-{
-    if (l->options.max_grad_norm > 0)
-        l->kernels->scale(grad, scale, n);
-    else if (l->options.max_grad_value > 0)
-        l->kernels->clamp(grad, l->options.max_grad_value, n);
-}
-
-static void adam(const Learner *l, const Parameters *p, double rate, double scale)
-{
-    AdamStep step = {rate, l->options.beta1, l->options.beta2, l->options.eps, 0, l->step + 1};
-    for (size_t i = 0; i < p->count; i++) {
-        const Parameter *item = p->items[i];
-        size_t n = tensor_size(&item->value);
-        clamp_gradient(l, item->value.grad, scale, n);
-        l->kernels->adam(item->value.data, item->value.grad, item->m, item->v, &step, n);
-    }
-}
-
-/* What is not finite would be clamped to numbers like any other, or make parameters NaN for good. */
-static bool check_finite(const Learner *l, const StepReport *r, Error *err)
-{
-    bool finite = isfinite(r->value_loss) && isfinite(r->policy_loss) && isfinite(r->norm_policy) && isfinite(r->norm_value);
-    return finite ||
-           error_set_status(err, STATUS_CHECK,
-                            "step %lld would not be finite: value loss %g, policy loss %g, gradient norms: value %g, policy %g",
-                            (long long)l->step + 1, r->value_loss, r->policy_loss, r->norm_value, r->norm_policy);
-}
-
-/* Clamping by value or, as torch's clip_grad_norm_, by the norm over all parameters; then Adam with linear warm-up. */
-static bool optimize(Learner *l, StepReport *r, Error *err)
-{
-    const LearnerOptions *o = &l->options;
-    double scale = fmin(1, o->max_grad_norm / (gradient_norms(l, r) + 1e-6));
-    if (!check_finite(l, r, err))
-        return false;
-    double warm = o->warmup_steps > 0 ? fmin(1, (double)(l->step + 1) / (double)o->warmup_steps) : 1;
-    r->learning_rate = o->learning_rate * warm;
-    adam(l, &l->policy, r->learning_rate, scale);
-    adam(l, &l->value, o->value_learning_rate * warm, scale);
-    return true;
-}
+/* ---- the step ---- */
 
 static double *report_array(Arena *arena, size_t n)
 {
@@ -381,6 +352,8 @@ void learner_begin(Learner *l, const Batch *batch, StepReport *r, Arena *arena)
                       .normalised = report_array(arena, n),
                       .logp = report_array(arena, n),
                       .entropy = report_array(arena, n),
+                      .scale = l->scale,
+                      .agreement = NAN,
                       .base_logp = reference_wanted(&l->options) ? report_array(arena, n) : NULL};
     parameters_zero_grad(&l->policy);
     parameters_zero_grad(&l->value);
@@ -394,7 +367,7 @@ static bool pass_run(Step *s, bool (*pass)(void *context, size_t first, size_t n
     double start = seconds_now(), encoding = s->report->seconds.encode;
     bool ok = plan_run(s->l, s->batch, s->report, pass, s);
     kernels_wait(s->l->kernels, s->l->policy.items[0]->value.grad);
-    *seconds = seconds_now() - start - (s->report->seconds.encode - encoding);
+    *seconds += seconds_now() - start - (s->report->seconds.encode - encoding);
     return ok;
 }
 
@@ -409,7 +382,8 @@ bool learner_reference(Learner *l, Batch *batch, StepReport *r, Error *err)
 
 bool learner_values(Learner *l, Batch *batch, StepReport *r, Error *err)
 {
-    Step s = {.l = l, .batch = batch, .report = r, .err = err};
+    Step s = {.l = l, .batch = batch, .report = r, .err = err, .values = r->values};
+    r->scale = scale_with(&l->scale, batch);
     if (!pass_run(&s, value_pass, &r->seconds.values))
         return false;
     advantages(r->advantages, r->normalised, r->values, l->options.scale, batch);
@@ -431,11 +405,45 @@ bool learner_baseline(const Learner *l, const Batch *batch, StepReport *r, Error
     return true;
 }
 
+/* The policy's pass over parts of the batch, of which the gradients are compared. */
+static bool parts_run(Step *s)
+{
+    Learner *l = s->l;
+    GradientSum sum;
+    const double start = seconds_now(), encoding = s->report->seconds.encode;
+    const size_t parts = (size_t)l->options.gradient_parts, n = s->batch->n;
+    bool ok = true;
+    gradient_sum_init(&sum, l);
+    s->report->micro_batches = 0;
+    for (size_t p = 0; ok && p < parts; p++) {
+        ok = plan_run_part(l, s->batch, n * p / parts, n * (p + 1) / parts, s->report, policy_pass, s);
+        gradient_sum_take(&sum, l);
+    }
+    s->report->agreement = gradient_sum_end(&sum, l);
+    s->report->seconds.policy += seconds_now() - start - (s->report->seconds.encode - encoding);
+    return ok;
+}
+
 bool learner_policy(Learner *l, Batch *batch, StepReport *r, Error *err)
 {
     Step s = {.l = l, .batch = batch, .report = r, .err = err};
-    const bool ok = pass_run(&s, policy_pass, &r->seconds.policy);
+    const bool ok = l->options.gradient_parts > 1 ? parts_run(&s) : pass_run(&s, policy_pass, &r->seconds.policy);
     r->kl /= batch->n_tokens ? (double)batch->n_tokens : 1;
+    return ok;
+}
+
+/* Further updates of the value on the same batch. The policy has its gradient and has not moved: prefixes are the same. */
+static bool update_values_again(Learner *l, Batch *batch, StepReport *r, Error *err)
+{
+    Step s = {.l = l, .batch = batch, .report = r, .err = err, .values = xmalloc((batch->n_tokens + 1) * sizeof(double))};
+    bool ok = true;
+    for (size_t k = 1; ok && l->head && k < (size_t)l->options.value_updates; k++) {
+        parameters_zero_grad(&l->value);
+        ok = pass_run(&s, value_pass, &r->seconds.values);
+        if (ok)
+            optimizer_value(l, k, optimizer_value_scale(l));
+    }
+    free(s.values);
     return ok;
 }
 
@@ -450,9 +458,17 @@ bool learner_step(Learner *l, Batch *batch, StepReport *r, Arena *arena, Gradien
         return false;
     if (hook)
         hook(context, l);
-    double start = seconds_now();
-    bool ok = optimize(l, r, err);
-    r->seconds.optimizer = seconds_now() - start;
-    l->step += ok;
-    return ok;
+    double start = seconds_now(), scale;
+    if (!optimizer_look(l, r, &scale, err))
+        return false;
+    optimizer_value(l, 0, scale);
+    const double learning = seconds_now();
+    if (!update_values_again(l, batch, r, err))
+        return false;
+    const double learned = seconds_now();
+    optimizer_policy(l, r, scale);
+    r->seconds.optimizer = seconds_now() - start - (learned - learning);
+    l->scale = r->scale;
+    l->step++;
+    return true;
 }
