@@ -144,7 +144,7 @@ columns() {
     vlrm-eval --clip "$oracle/clip" --itm "$oracle/itm" captions >measured
     # The roles are those of the page, the digests those of the tensors and bytes.
     awk '/^An entry of `inputs`/ {on = 1} /^Of a model/ {on = 0} on && /^\|/' "$ROOT/formats/envelope.md" | cut -d'|' -f3 | grep -oE '`[a-z-]+`' | tr -d '`' | sort >page
-    (head -1 extract; head -1 rollout; head -1 reward; head -1 update; echo '{"inputs": [{"role": "policy"}, {"role": "ref-tokenizer"}, {"role": "good-phrases"}]}') | jq -r '.inputs[].role' | sort | diff page -
+    (head -1 extract; head -1 rollout; head -1 reward; head -1 update; echo '{"inputs": [{"role": "policy"}, {"role": "ref-tokenizer"}, {"role": "good-phrases"}, {"role": "score"}]}') | jq -r '.inputs[].role' | sort | diff page -
     [ "$(of extract list)" = "$(xxh3 list)" ]
     [ "$(of extract coco)" = "$(xxh3 coco.json)" ]
     [ "$(head -1 piped | jq -c .inputs)" = '[]' ]
