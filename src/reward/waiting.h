@@ -26,6 +26,7 @@ typedef struct Waiting {
     Arena arena;
 } Waiting;
 
+/* An empty batch; what does not fit in memory_limit bytes waits in `folder` (borrowed). waiting_release frees it. */
 void waiting_init(Waiting *w, const char *folder, size_t memory_limit);
 void waiting_release(Waiting *w);
 

@@ -5,7 +5,7 @@
 setup() {
     load ../programs/oracle
     oracle_setup
-    update=(vlrm-update --model "$ORACLE/blip2" --off-policy --batch 6 --learning-rate 1e-3 --warmup-steps 0 --value-head residual:blocks=1,width=1)
+    update=(vlrm-update --model "$ORACLE/blip2" --off-policy --batch 6 --learning-rate 1e-3 --warmup-steps 0 --value-head "residual:blocks=1,width=1")
     rewarded > "$TMP/in.vlrm"
 }
 

@@ -28,7 +28,7 @@ losses() {
 }
 
 @test "the divergence from the base is 0 before the first step, is reported without a weight on request, and changes nothing then" {
-    run=(vlrm-update --model "$ORACLE/blip2" --off-policy --batch 2 --train query,qformer,projection,lora-vision,lora-llm --learning-rate 1e-2 --warmup-steps 0)
+    run=(vlrm-update --model "$ORACLE/blip2" --off-policy --batch 2 --train "query,qformer,projection,lora-vision,lora-llm" --learning-rate 1e-2 --warmup-steps 0)
     "${run[@]}" --run "$TMP/plain" "$TMP/in.vlrm" > "$TMP/plain.m"
     "${run[@]}" --run "$TMP/kl" --report-kl "$TMP/in.vlrm" > "$TMP/kl.m"
     jq -es 'all(has("kl") | not)' "$TMP/plain.m"
