@@ -71,6 +71,7 @@ JOBS = [
     Job("cat-save-images", "vlrm-cat --save-images images ../in/frames.vlrm", keeps=True),
     Job("cmp", "vlrm-cmp ../in/captions.vlrm ../in/rewarded.vlrm"),
     Job("diff", "vlrm-diff ../in/rewarded.vlrm -", stdin="rewarded.vlrm"),
+    Job("report", "vlrm-report ../in/begun/run --model ../in/blip2 --captions ../in/rewarded.vlrm -o report.html"),
     Job("explain", "vlrm-explain --model ../in/blip2 ../in/rewarded.vlrm"),
     Job("tokenize", "vlrm-tokenize ../in/blip2", stdin="texts"),
     Job("weights-list", "vlrm-weights list ../in/itm"),
