@@ -11,7 +11,7 @@
 #   --greedy           greedy captions (default: the paper's beams)
 #
 # Every other option is vlrm-eval's, as --name=value. In DIR: history.sqlite (table eval: run, step, metric, mean, low, high; step
-# -1 is the captioner before training), metrics.svg, index.html, NAME/step-N.{vlrm,json,jsonl}. A step that is in the history is
+# -1 is the captioner before training), metrics.svg, index.html (vlrm report), NAME/step-N.{vlrm,json,jsonl}. A step that is in the history is
 # never evaluated again; a second cron-eval on the same DIR ends at once. Exit status 7, and one line, when a metric fell; a fall
 # that could not be said (killed before) is said by the next cron-eval.
 set -u
@@ -145,20 +145,11 @@ plot() {
     } | (cd -- "$out" && exec gnuplot) && mv -f -- "$out/metrics.svg.writing" "$out/metrics.svg"
 }
 
-# The page: base and the newest captions of each run beside the images.
+# The page: every run side by side, with all that has been evaluated.
 page() {
-    local name step files=("base=$out/base/step--1.jsonl")
-    for name in "${names[@]}"; do
-        step=$(history "SELECT max(step) FROM eval WHERE run = '$name'")
-        [ -z "$step" ] || files+=("$name step $step=$out/$name/step-$step.jsonl")
-    done
-    vlrm-cat --head "$images" --bin=base64 "$frames" | jq -c 'select(.id)' >"$out/frames.writing"
-    for name in "${files[@]}"; do jq -c --arg run "${name%%=*}" '{run: $run, id, text, rank, clipscore}' "${name#*=}"; done >"$out/texts.writing"
-    jq -rn --slurpfile frames "$out/frames.writing" --slurpfile texts "$out/texts.writing" -f "$recipes/cron-eval-page.jq" \
-        >"$out/index.html.writing" && mv -f -- "$out/index.html.writing" "$out/index.html"
-    local status=$?
-    rm -f -- "$out/frames.writing" "$out/texts.writing"
-    return "$status"
+    local i operands=()
+    for i in "${!names[@]}"; do operands+=("${names[$i]}=${runs[$i]}"); done
+    vlrm-report --compare --eval="$out" --frames="$frames" --model="$model" --images="$images" --output="$out/index.html" -- "${operands[@]}"
 }
 
 if [ "$(history "SELECT count(*) FROM eval WHERE run = 'base'")" = 0 ]; then

@@ -34,8 +34,9 @@ echo "captions of $(vlrm-cat --count "$run/test.vlrm") held-out frames by beam s
 "$BASH" "$stages_folder/cron-eval.sh" --run "VLRM=$run/vlrm" --frames "$run/test.vlrm" --model "$MODELS/captioner" --clip "$MODELS/judge" \
     --itm "$MODELS/itm" --max-drop 2 --out "$run/page"
 last=$run/page/VLRM/step-$MINI_DEMO_STEPS
-mini_score "$run/test" "$run/page/base/step--1.vlrm"
-mini_score "$run/test" "$last.vlrm"
+for captions in "$run"/page/*/step-*.vlrm; do mini_score "$run/test" "$captions"; done
+# The page once more: cron-eval made it before the truth was known.
+vlrm-report "VLRM=$run/vlrm" --eval "$run/page" --frames "$run/test.vlrm" --output "$run/page/index.html"
 mini_truth "$run/test" "$run/truth" --kind long
 
 echo

@@ -95,11 +95,13 @@ finish() {
 
 # Captions of the policies of every MINI_EVERY steps, seed 1 of what is worth following: page, plot, and the truth besides.
 measure_steps() {
-    local name followed=() captions first=${MINI_SEEDS%% *}
+    local name followed=() pages=() captions first=${MINI_SEEDS%% *}
     for name in "${mini_followed[@]}"; do followed+=(--run "$name=$run/runs/$name.$first"); done
     "$BASH" "$stages_folder/cron-eval.sh" "${followed[@]}" --frames "$run/test.vlrm" --model "$MODELS/captioner" --clip "$MODELS/judge" \
         --itm "$MODELS/itm" --max-drop 2 --out "$run/page"
     for captions in "$run"/page/*/step-*.vlrm; do mini_score "$run/test" "$captions"; done
+    for name in "${mini_followed[@]}"; do pages+=("$name=$run/runs/$name.$first"); done
+    vlrm-report --compare --eval "$run/page" --frames "$run/test.vlrm" --output "$run/page/index.html" "${pages[@]}" # with the truth
 }
 
 # measured FILE --arg KEY VALUE...: what vlrm-eval and vlrm-world-score say of the captions FILE.vlrm, with these keys before it.

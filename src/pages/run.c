@@ -138,10 +138,9 @@ static bool read_object(json_t *run, const char *key, const char *path, const ch
 
 json_t *run_read(const char *name, const char *path, Error *err)
 {
-    json_t *run = json_pack("{s:s, s:s}", "name", name, "path", path);
-    bool ok = run || error_set(err, "%s: the name is no UTF-8", path);
-    ok = ok && read_object(run, "config", path, "config.json", err) && read_object(run, "given", path, "train.json", err) &&
-         read_metrics(run, path, err);
+    json_t *run = json_pack("{s:o, s:o}", "name", shown_text(slice_of(name)), "path", shown_text(slice_of(path)));
+    bool ok = read_object(run, "config", path, "config.json", err) && read_object(run, "given", path, "train.json", err) &&
+              read_metrics(run, path, err);
     if (ok && !json_object_get(run, "config") && !json_object_get(run, "metrics"))
         ok = error_set(err, "%s: no run folder: it has neither config.json nor metrics.jsonl", path);
     if (ok)

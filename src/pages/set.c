@@ -2,8 +2,9 @@
 #include "pages/set.h"
 
 #include <stdarg.h>
-#include <stdlib.h>
+#include <stdio.h>
 
+#include "pages/shown.h"
 #include "stream/filter.h"
 
 void set_init(FrameSet *s, const char *name)
@@ -44,11 +45,12 @@ void set_say(FrameSet *s, size_t frame, size_t run, int64_t step, json_t *captio
 
 void notes_missing(Notes *n, const char *format, ...)
 {
+    char text[2048];
     va_list arguments;
     va_start(arguments, format);
-    json_t *text = json_vsprintf(format, arguments);
+    vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
-    json_array_append_new(n->missing, text);
+    json_array_append_new(n->missing, shown_text(slice_of(text)));
 }
 
 void notes_failed(Notes *n, const Error *err)

@@ -44,8 +44,9 @@ setup() {
     out=$TMP/run/eval
     [ "$(sqlite3 "$out/history.sqlite" "SELECT group_concat(run || step, ' ') FROM (SELECT run, step FROM eval WHERE metric = 'mrr' ORDER BY step)")" = "base-1 VLRM0 VLRM1 VLRM2" ]
     grep -q '<svg' "$out/metrics.svg"
-    [ "$(grep -c '<img class="t"' "$out/index.html")" = 5 ]
-    grep -q 'VLRM step 2' "$out/index.html"
+    # The page: five frames by their order, others because they changed most; every step of the run beside the base.
+    sed -n '/id="data"/{n;p}' "$out/index.html" | jq -e '.missing as $m | (.runs | map(.name)) == ["VLRM"] and ([.runs[0].evals[].step]) == [-1, 0, 1, 2] and
+        (.sets[0] | (.frames | length) >= 5 and all(.frames[]; .picture != null) and ([.entries[][2]] | unique) == [-1, 0, 1, 2])'
     cp "$out/history.sqlite" "$TMP/before"
     exits 0 "${cron[@]}"
     cmp "$out/history.sqlite" "$TMP/before"

@@ -70,7 +70,7 @@ EOF
         [ -z "$output" ]
         [ "$(cd "./$out" && sqlite3 history.sqlite "SELECT group_concat(run || step, ' ') FROM (SELECT run, step FROM eval WHERE metric = 'mrr' ORDER BY run DESC, step)")" = 'base-1 VLRM0 VLRM1' ]
         grep -q '<svg' "./$out/metrics.svg"
-        grep -q 'VLRM step 1' "./$out/index.html"
+        sed -n '/id="data"/{n;p}' "./$out/index.html" | jq -e '[.sets[0].entries[][2]] | unique == [-1, 0, 1]'
     done
 }
 
