@@ -16,6 +16,11 @@ function el(tag, properties, ...children) {
     return node;
 }
 
+// Appends children as el does: lists are flattened, nothing is left out.
+function add(node, ...children) {
+    node.append(...children.flat().filter(c => c !== null && c !== undefined));
+}
+
 // A number as people read it: enough digits to tell it from its neighbours.
 function number(value, digits = 4) {
     if (typeof value !== "number" || !isFinite(value)) return "–";
@@ -38,10 +43,10 @@ function step_text(step) {
 }
 
 // A picture of the page; its size is known before it is drawn, so nothing moves.
-function picture(index, alt, largest) {
+function picture(index, alt, side) {
     const p = data.pictures[index];
     if (!p) return null;
-    const part = Math.min(1, (largest || p.w) / Math.max(p.w, p.h));
+    const part = side ? side / Math.max(p.w, p.h) : 1;
     return el("img", {src: "data:image/jpeg;base64," + p.jpeg, width: Math.round(p.w * part), height: Math.round(p.h * part), alt, loading: "lazy"});
 }
 

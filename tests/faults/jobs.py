@@ -72,6 +72,8 @@ JOBS = [
     Job("cmp", "vlrm-cmp ../in/captions.vlrm ../in/rewarded.vlrm"),
     Job("diff", "vlrm-diff ../in/rewarded.vlrm -", stdin="rewarded.vlrm"),
     Job("report", "vlrm-report ../in/begun/run --model ../in/blip2 --captions ../in/rewarded.vlrm -o report.html"),
+    Job("gallery", "vlrm-gallery --model ../in/blip2 ../in/rewarded.vlrm"),
+    Job("ballot", "vlrm-ballot ../in/captions.vlrm ../in/others.jsonl -o ballot.html"),
     Job("explain", "vlrm-explain --model ../in/blip2 ../in/rewarded.vlrm"),
     Job("tokenize", "vlrm-tokenize ../in/blip2", stdin="texts"),
     Job("weights-list", "vlrm-weights list ../in/itm"),
@@ -106,6 +108,7 @@ ln -s . ../in # as jobs see it
 vlrm-extract --jobs 1 --size 32 ../in/photos > ../frames.vlrm
 vlrm-extract --jobs 1 --max 2 ../in/clip.mp4 ../in/photos.tar | vlrm-cat --bin=omit | vlrm-cat --from=json > ../bare.vlrm
 vlrm-reward --model ../in/blip2 --itm ../in/itm ../in/captions.vlrm > ../rewarded.vlrm
+jq -c '.caption.text += ", too"' ../captions.jsonl > ../others.jsonl
 vlrm-world-render --clips 1 --size 32 --out ../world
 vlrm-extract ../in/world/*.mp4 > ../world.vlrm
 vlrm-world-captions --truth ../in/world --kind short ../in/world.vlrm > ../told.vlrm

@@ -1,4 +1,4 @@
-# shellcheck shell=bash disable=SC2154,SC2034 # bats' variables; those that tests use
+# shellcheck shell=bash disable=SC2154,SC2034,SC2016 # bats' variables; those that tests use; JSON has dollars
 # What tests of pages share: load it after common. Runs, streams and evaluations made by hand, and a browser to look at the pages.
 
 # browse COMMANDS: does them (browser.py says which) and leaves the values of `eval` in $answers, a line each. A page that writes an

@@ -1,4 +1,5 @@
 # vlrm-report: a run, or several, as a page. Opened in Chromium: curves, the slider, captions that look like markup, keys, widths.
+# shellcheck disable=SC2016 # the page's scripts and jq have dollars
 
 setup() {
     load ../programs/common
