@@ -76,10 +76,11 @@ static int by_step(const void *a, const void *b)
 
 bool evals_find(Evals *e, const char *dir, const char *name, bool only, Error *err)
 {
-    char *folder = run_part(dir, name), *base = run_part(dir, "base");
-    if (!folder && only)
+    char *folder, *base = NULL;
+    bool ok = run_part(&folder, dir, name, err) && run_part(&base, dir, "base", err);
+    if (ok && !folder && only)
         folder = only_folder(dir);
-    bool ok = !folder || find_steps(e, folder, err);
+    ok = ok && (!folder || find_steps(e, folder, err));
     ok = ok && (folder || !only || find_steps(e, dir, err));
     ok = ok && (!base || e->count == 0 || find_steps(e, base, err));
     if (e->count > 0)
@@ -97,22 +98,26 @@ void evals_release(Evals *e)
     *e = (Evals){0};
 }
 
-/* The file of a step with that ending, where it is there; the caller frees it. */
-static char *step_file(const EvalStep *s, const char *ending)
+/* The file of a step with that ending, which the caller frees; NULL where it is not there. False with err set as run_part. */
+static bool step_file(char **out, const EvalStep *s, const char *ending, Error *err)
 {
-    Error err = {0};
-    bool there;
-    char *path = xasprintf("%s%s", s->stem, ending);
-    if (path_exists(path, &there, &err) && there)
-        return path;
-    free(path);
-    return NULL;
+    bool there = false;
+    *out = xasprintf("%s%s", s->stem, ending);
+    bool ok = path_exists(*out, &there, err);
+    if (ok && there)
+        return true;
+    free(*out);
+    *out = NULL;
+    return ok;
 }
 
-char *evals_stream(const Evals *e)
+char *evals_stream(const Evals *e, Notes *notes)
 {
     for (size_t i = 0; i < e->count; i++) {
-        char *path = step_file(&e->steps[i], ".vlrm");
+        Error err = {0};
+        char *path;
+        if (!step_file(&path, &e->steps[i], ".vlrm", &err))
+            notes_failed(notes, &err);
         if (path)
             return path;
     }
@@ -138,9 +143,10 @@ static json_t *intervals(const json_t *metrics)
 
 static bool read_report(json_t *out, const EvalStep *s, Error *err)
 {
-    char *path = xasprintf("%s.json", s->stem), *truth = step_file(s, ".truth.json");
+    char *path = xasprintf("%s.json", s->stem), *truth;
+    bool ok = step_file(&truth, s, ".truth.json", err);
     json_t *report = json_file_read(path, err), *scores = truth ? json_file_read(truth, err) : NULL;
-    bool ok = report && (!truth || scores);
+    ok = ok && report && (!truth || scores);
     if (ok && json_integer_value(json_object_get(report, "vlrm")) != 1)
         ok = error_set_status(err, STATUS_MISMATCH, "%s: no report of vlrm-eval of version 1", path);
     if (ok) {
@@ -202,8 +208,11 @@ static bool said_of_stream(const char *path, SaidEach *each, void *context, Erro
 static void said_each(const EvalStep *s, SaidEach *each, void *context, Notes *notes)
 {
     Error err = {0};
-    char *lines = step_file(s, ".jsonl"), *stream = step_file(s, ".vlrm");
-    if (lines ? !json_lines_each(lines, each, context, &err) : stream && !said_of_stream(stream, each, context, &err))
+    char *lines, *stream = NULL;
+    bool ok = step_file(&lines, s, ".jsonl", &err) && (lines || step_file(&stream, s, ".vlrm", &err));
+    ok =
+        ok && (!lines || json_lines_each(lines, each, context, &err)) && (!stream || said_of_stream(stream, each, context, &err));
+    if (!ok)
         notes_failed(notes, &err);
     free(lines);
     free(stream);

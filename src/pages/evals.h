@@ -39,6 +39,6 @@ void evals_captions(const Evals *e, FrameSet *set, size_t run, Notes *notes);
 void evals_pictures(FrameSet *set, Pictures *pictures, const char *stream, Notes *notes);
 
 /* The first stream of captions among the steps; the caller frees it. NULL where there is none. */
-char *evals_stream(const Evals *e);
+char *evals_stream(const Evals *e, Notes *notes);
 
 #endif

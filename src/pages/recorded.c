@@ -92,7 +92,8 @@ static void take(Reading *g, const Record *r)
     arena_reset(&g->scratch);
 }
 
-static void read_stream(Reading *g, const char *path, Notes *notes)
+/* What fails is said once, in whichever pass; *failed tells. */
+static void read_stream(Reading *g, const char *path, bool *failed, Notes *notes)
 {
     Error err = {0};
     Record r;
@@ -104,8 +105,10 @@ static void read_stream(Reading *g, const char *path, Notes *notes)
         if (kind == RECORD_END && !g->choosing)
             notes_status(notes, reader_end(in).status);
     }
-    if (!g->choosing && (!in || kind == RECORD_FAILED))
+    if (!*failed && (!in || kind == RECORD_FAILED)) {
         notes_failed(notes, in ? reader_error(in) : &err);
+        *failed = true;
+    }
     reader_free(in);
 }
 
@@ -113,15 +116,17 @@ void recorded_read(FrameSet *set, Pictures *pictures, const Recorded *streams, s
                    size_t most, Notes *notes)
 {
     Chosen chosen = {.keys = xcalloc(most + 1, sizeof *chosen.keys), .most = most};
+    bool *failed = xcalloc(n + 1, sizeof *failed);
     Reading g = {.set = set, .pictures = pictures, .chosen = &chosen};
     for (int pass = 0; pass < 2; pass++) {
         g.choosing = pass == 0;
         for (size_t i = 0; i < n; i++) {
             g.run = streams[i].run;
             g.tokenizer = tokenizers[streams[i].run];
-            read_stream(&g, streams[i].path, notes);
+            read_stream(&g, streams[i].path, &failed[i], notes);
         }
     }
     arena_release(&g.scratch);
     free(chosen.keys);
+    free(failed);
 }

@@ -10,15 +10,16 @@
 
 enum { POINTS = 1000 };
 
-char *run_part(const char *path, const char *part)
+bool run_part(char **out, const char *path, const char *part, Error *err)
 {
-    Error err = {0};
-    bool there;
-    char *name = path_join(path, part);
-    if (path_exists(name, &there, &err) && there)
-        return name;
-    free(name);
-    return NULL;
+    bool there = false;
+    *out = path_join(path, part);
+    bool ok = path_exists(*out, &there, err);
+    if (ok && there)
+        return true;
+    free(*out);
+    *out = NULL;
+    return ok;
 }
 
 /* ---- metrics ---- */
@@ -95,8 +96,9 @@ static json_t *columns_of(const json_t *lines, size_t each)
 static bool read_metrics(json_t *run, const char *path, Error *err)
 {
     Metrics m = {json_array(), json_array()};
-    char *file = run_part(path, "metrics.jsonl");
-    bool ok = !file || json_lines_each(file, take_line, &m, err);
+    char *file;
+    bool ok = run_part(&file, path, "metrics.jsonl", err);
+    ok = ok && (!file || json_lines_each(file, take_line, &m, err));
     size_t n = json_array_size(m.lines), each = (n + POINTS - 1) / POINTS;
     if (ok && n > 0)
         json_object_set_new(
@@ -124,7 +126,9 @@ static bool check_version(const char *file, const json_t *config, Error *err)
 
 static bool read_object(json_t *run, const char *key, const char *path, const char *name, Error *err)
 {
-    char *file = run_part(path, name);
+    char *file;
+    if (!run_part(&file, path, name, err))
+        return false;
     if (!file)
         return true;
     json_t *value = json_file_read(file, err);

@@ -14,7 +14,8 @@
  */
 json_t *run_read(const char *name, const char *path, Error *err);
 
-/* A part of the run's folder, "batches"; the caller frees it. NULL where it is not there. */
-char *run_part(const char *path, const char *part);
+/* The path of a part of a folder, "batches", which the caller frees; NULL where it is not there. False, and NULL, with err set
+ * where that cannot be told. */
+MUST_USE bool run_part(char **out, const char *path, const char *part, Error *err);
 
 #endif

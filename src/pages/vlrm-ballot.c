@@ -211,6 +211,8 @@ static int make_ballot(char **operands)
         warn("%s", err.text);
         notes_status(&ballot.notes, err.status ? err.status : STATUS_FAILURE);
     }
+    if (ballot.pictures.failed > 0)
+        notes_status(&ballot.notes, STATUS_SOME_FAILED);
     json_decref(data);
     json_decref(ballot.frames);
     json_decref(ballot.places);
@@ -279,7 +281,7 @@ int main(int argc, char **argv)
     int n;
     char **operands = options_parse(&program, argc, argv, &n);
     signals_init();
-    sandbox_confine(opt.sandbox);
+    sandbox_enclose(opt.sandbox, &(SandboxFiles){.write = &opt.output, .n_write = opt.output != NULL});
     if (opt.count)
         return count_votes(operands, n);
     if (n != 2)

@@ -138,7 +138,7 @@ int main(int argc, char **argv)
     char **operands = options_parse(&program, argc, argv, &n);
     page_check_output(opt.output);
     signals_init();
-    sandbox_confine(opt.sandbox);
+    sandbox_enclose(opt.sandbox, &(SandboxFiles){.write = &opt.output, .n_write = opt.output != NULL});
     gallery.records = json_array();
     gallery.notes.missing = json_array();
     pictures_init(&gallery.pictures, opt.size);

@@ -100,13 +100,17 @@ static size_t run_find(const char *name, size_t length)
 }
 
 /* The tokenizer of the run's captioner, wherever --model or the run says that it lies. */
-static Tokenizer *tokenizer_of(const json_t *run)
+static Tokenizer *tokenizer_of(const json_t *run, const char *name)
 {
     Error err = {0};
     const char *model = opt.model ? opt.model : json_string_value(json_object_get(json_object_get(run, "config"), "model"));
     Tokenizer *t = model ? tokenizer_open(model, &err) : NULL;
     if (opt.model && !t)
         die_status(err.status ? err.status : STATUS_FAILURE, "%s", err.text);
+    if (!t)
+        notes_missing(&page.notes,
+                      "The texts of single tokens of %s, which stand as numbers: %s. --model DIR names the captioner.", name,
+                      err.text[0] ? err.text : "its config.json names no model");
     return t;
 }
 
@@ -122,7 +126,7 @@ static void runs_read(char **operands, size_t n)
         json_t *json = run_read(run.name, run.path, &err);
         if (!json)
             die_status(err.status ? err.status : STATUS_FAILURE, "%s", err.text);
-        run.tokenizer = tokenizer_of(json);
+        run.tokenizer = tokenizer_of(json, run.name);
         json_array_append_new(page.json, json);
         page.runs[page.n++] = run;
     }
@@ -132,7 +136,13 @@ static void runs_read(char **operands, size_t n)
 
 static char *eval_folder(void)
 {
-    return opt.eval ? xstrdup(opt.eval) : run_part(page.runs[0].path, "eval");
+    Error err = {0};
+    char *folder;
+    if (opt.eval)
+        return xstrdup(opt.eval);
+    if (!run_part(&folder, page.runs[0].path, "eval", &err))
+        notes_failed(&page.notes, &err);
+    return folder;
 }
 
 static void evals_missing(const Run *run)
@@ -172,7 +182,7 @@ static void evals_show(void)
     for (size_t i = 0; i < page.n; i++) {
         evals_captions(&page.runs[i].evals, &set, i, &page.notes);
         if (!stream)
-            stream = evals_stream(&page.runs[i].evals);
+            stream = evals_stream(&page.runs[i].evals, &page.notes);
     }
     if (json_array_size(set.frames) > 0 && stream)
         evals_pictures(&set, &page.pictures, stream, &page.notes);
@@ -199,15 +209,18 @@ static void streams_add(Streams *s, char *path, size_t run)
 /* The batches that a run has kept in one of its folders. */
 static void streams_kept(Streams *s, size_t run, const char *folder)
 {
-    char *path = run_part(page.runs[run].path, folder);
+    char *path;
     FolderNames names = {0};
     Error err = {0};
-    if (path && !folder_names(&names, path, &err))
+    if (!run_part(&path, page.runs[run].path, folder, &err) || (path && !folder_names(&names, path, &err)))
         notes_failed(&page.notes, &err);
     for (size_t i = 0; i < names.count; i++) {
         if (step_number(names.items[i]) < 0)
             continue;
-        char *step = path_join(path, names.items[i]), *batch = run_part(step, "batch.vlrm");
+        char *step = path_join(path, names.items[i]), *batch;
+        Error why = {0};
+        if (!run_part(&batch, step, "batch.vlrm", &why))
+            notes_failed(&page.notes, &why);
         if (batch)
             streams_add(s, batch, run);
         free(step);
@@ -288,7 +301,7 @@ int main(int argc, char **argv)
     if (n == 0)
         usage_error("which run? Give the folder of vlrm train --run");
     page_check_output(opt.output);
-    sandbox_confine(opt.sandbox);
+    sandbox_enclose(opt.sandbox, &(SandboxFiles){.write = &opt.output, .n_write = opt.output != NULL});
     page.json = json_array();
     page.sets = json_array();
     page.notes.missing = json_array();

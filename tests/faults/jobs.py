@@ -71,9 +71,10 @@ JOBS = [
     Job("cat-save-images", "vlrm-cat --save-images images ../in/frames.vlrm", keeps=True),
     Job("cmp", "vlrm-cmp ../in/captions.vlrm ../in/rewarded.vlrm"),
     Job("diff", "vlrm-diff ../in/rewarded.vlrm -", stdin="rewarded.vlrm"),
-    Job("report", "vlrm-report ../in/begun/run --model ../in/blip2 --captions ../in/rewarded.vlrm -o report.html"),
+    Job("report", "vlrm-report ../in/begun/run --model ../in/blip2 --captions ../in/rewarded.vlrm"),
+    Job("ngrams", "vlrm-ngrams --judged ../in/judged.jsonl --list list.txt ../in/stepped.vlrm"),
     Job("gallery", "vlrm-gallery --model ../in/blip2 ../in/rewarded.vlrm"),
-    Job("ballot", "vlrm-ballot ../in/captions.vlrm ../in/others.jsonl -o ballot.html"),
+    Job("ballot", "vlrm-ballot ../in/captions.vlrm ../in/others.jsonl"),
     Job("explain", "vlrm-explain --model ../in/blip2 ../in/rewarded.vlrm"),
     Job("tokenize", "vlrm-tokenize ../in/blip2", stdin="texts"),
     Job("weights-list", "vlrm-weights list ../in/itm"),
@@ -109,6 +110,8 @@ vlrm-extract --jobs 1 --size 32 ../in/photos > ../frames.vlrm
 vlrm-extract --jobs 1 --max 2 ../in/clip.mp4 ../in/photos.tar | vlrm-cat --bin=omit | vlrm-cat --from=json > ../bare.vlrm
 vlrm-reward --model ../in/blip2 --itm ../in/itm ../in/captions.vlrm > ../rewarded.vlrm
 jq -c '.caption.text += ", too"' ../captions.jsonl > ../others.jsonl
+vlrm-eval --clip ../in/clip --bootstrap 0 --per-image ../judged.jsonl ../in/rewarded.vlrm > ../report.json
+vlrm-cat ../in/rewarded.vlrm | jq -c 'select(.id) | .caption.step = 1' | vlrm-cat --from=json > ../stepped.vlrm
 vlrm-world-render --clips 1 --size 32 --out ../world
 vlrm-extract ../in/world/*.mp4 > ../world.vlrm
 vlrm-world-captions --truth ../in/world --kind short ../in/world.vlrm > ../told.vlrm

@@ -32,14 +32,14 @@ key
 key ArrowRight
 eval document.querySelector("input[name=detail]:checked").value
 eval document.querySelector("output").textContent
-eval globalThis.vote = () => { const left = / at 2$/.test(document.querySelector(".left .text").textContent) ? "left" : "right"; for (const [q] of questions) document.querySelector(`input[name=${q}][value="${q === "grammar" ? "no difference" : left}"]`).click(); }
+eval void (globalThis.vote = () => { const left = / at 2$/.test(document.querySelector(".left .text").textContent) ? "left" : "right"; for (const [q] of questions) document.querySelector(`input[name=${q}][value="${q === "grammar" ? "no difference" : left}"]`).click(); })
 eval vote()
 eval document.querySelector("output").textContent
 open ballot.html 400 800
 eval document.querySelector("output").textContent
 eval document.documentElement.scrollWidth <= 400
 shot narrow.png
-eval globalThis.vote = () => { const left = / at 2$/.test(document.querySelector(".left .text").textContent) ? "left" : "right"; for (const [q] of questions) document.querySelector(`input[name=${q}][value="${q === "grammar" ? "no difference" : left}"]`).click(); }
+eval void (globalThis.vote = () => { const left = / at 2$/.test(document.querySelector(".left .text").textContent) ? "left" : "right"; for (const [q] of questions) document.querySelector(`input[name=${q}][value="${q === "grammar" ? "no difference" : left}"]`).click(); })
 eval [1, 2, 3, 4].forEach(() => { document.querySelector("button.next").click(); vote(); })
 eval new Set(data.frames.map(f => f.swap)).size
 eval [...document.querySelectorAll("main script")].length
