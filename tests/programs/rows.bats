@@ -1,6 +1,5 @@
 # What a record gets does not depend on what else goes through the models with it: to the byte, on every kind of processor that
 # this one can be, in f32 and bf16, on one thread and two. The bundled models, on the images of the reference's captions.
-# bats file_tags=asan
 
 setup() {
     load oracle
