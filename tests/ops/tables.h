@@ -18,7 +18,6 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-#include "base/memory.h"
 #include "base/pool.h"
 #include "base/random.h"
 #include "tensor/kernels.h"
@@ -42,7 +41,7 @@ static struct {
     size_t n;
 } buffers[MAX_BUFFERS];
 static size_t n_buffers;
-static uint32_t drawn; /* buffers drawn so far for this table: each has numbers of its own */
+static uint32_t drawn; /* buffers drawn so far: each has numbers of its own */
 
 static const Kernels *plain, *fast;
 static const char *what; /* the slot under test */
@@ -105,44 +104,6 @@ static inline void check(const real *found, const real *expected, size_t n, doub
                  fast->compute == COMPUTE_BF16 ? "bf16" : "f32", error / size, n, most);
 }
 
-/*
- * What plain computed for a test's first table of a kind of inputs, for the others: plain takes most of a test's time. A test
- * asks every table the same, so the results come in the same order.
- */
-typedef struct Kept {
-    real **values; /* owned, each and all */
-    size_t count, capacity, next;
-} Kept;
-static Kept kept_results[2]; /* of COMPUTE_F32, of COMPUTE_BF16 */
-
-/* The next result of plain's, [n], into y; false where it is not known yet: then compute it and result_keep. */
-static inline bool result_known(real *y, size_t n)
-{
-    Kept *k = &kept_results[fast->compute == COMPUTE_BF16];
-    if (k->next == k->count)
-        return false;
-    memcpy(y, k->values[k->next++], n * sizeof *y);
-    return true;
-}
-
-static inline void result_keep(const real *y, size_t n)
-{
-    Kept *k = &kept_results[fast->compute == COMPUTE_BF16];
-    k->values = array_reserve(k->values, &k->capacity, k->count + 1, sizeof *k->values);
-    k->values[k->count++] = memcpy(malloc(n * sizeof *y + 1), y, n * sizeof *y);
-    k->next = k->count;
-}
-
-static inline void results_forget(void)
-{
-    for (size_t i = 0; i < 2; i++) {
-        for (size_t j = 0; j < kept_results[i].count; j++)
-            free(kept_results[i].values[j]);
-        free(kept_results[i].values);
-        kept_results[i] = (Kept){0};
-    }
-}
-
 static bool same(real a, real b)
 {
     return memcmp(&a, &b, sizeof a) == 0 || (isnan(a) && isnan(b));
@@ -166,8 +127,6 @@ static void on_table(const Kernels *table, void (*test)(void))
     assert_string_equal(plain->name, "plain");
     assert_int_equal(plain->compute, table->compute);
     fast = table;
-    drawn = 0;
-    kept_results[0].next = kept_results[1].next = 0;
     test();
 }
 
@@ -194,7 +153,6 @@ static inline void on_every_table(void (*test)(void))
     on_table(mirror_of(tables[0]), test);
     on_table(mirror_of(tables[1]), test);
     on_cuda_tables(test);
-    results_forget();
 }
 
 #define TEST(NAME)                        \
