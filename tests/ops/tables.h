@@ -59,12 +59,21 @@ static real *buffer(size_t n)
     return data;
 }
 
+/* Of variance 1. Normal numbers are for small buffers: in large ones they took four fifths of a test's time. */
 static real *draw(size_t n)
 {
+    enum { NORMAL_MOST = 1024 };
+    const float scale = 1.7320508f / 2147483648;
     real *data = buffer(n);
+    uint32_t bits[4];
     drawn++;
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n && n <= NORMAL_MOST; i++)
         data[i] = (real)(float)random_normal(3, drawn, 1, (uint32_t)i);
+    for (size_t i = 0; i < n && n > NORMAL_MOST; i++) {
+        if (i % 4 == 0)
+            philox((const uint32_t[4]){(uint32_t)(i / 4), drawn, 1, 0}, (const uint32_t[2]){3, 0}, bits);
+        data[i] = (real)((float)(int32_t)bits[i % 4] * scale);
+    }
     return data;
 }
 
