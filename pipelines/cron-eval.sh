@@ -57,7 +57,7 @@ as_path frames
 # A run's name is that of its folder in DIR: it may be nothing else there, and nothing outside. Such a name also stands in SQL.
 declare -A named=()
 for name in "${names[@]}"; do
-    [[ $name =~ ^[A-Za-z0-9_][A-Za-z0-9._-]*$ ]] || recipe_die "--run: '$name' is no name: letters, digits, . _ -, and none of . - first" 2
+    [[ $name =~ ^[A-Za-z0-9_][A-Za-z0-9._-]*$ ]] || recipe_die "--run: '$name' is not a name: letters, digits, . _ -, and none of . - first" 2
     case $name in base | cache | lock | history.* | metrics.svg | index.html | *.writing | *.dat)
         recipe_die "--run: '$name' is what another file in --out is called; give another name" 2 ;;
     esac

@@ -34,7 +34,7 @@ case ${1-} in
 esac
 run=$1
 shift
-[ -d "$run" ] || recipe_die "$run is no folder" 1
+[ -d "$run" ] || recipe_die "$run is not a folder" 1
 if [ $# = 0 ]; then
     steps
     exit

@@ -50,7 +50,7 @@ if [ -n "$journal" ]; then
     as_path journal
     [ -n "$resume" ] || [ ! -s "$journal" ] || recipe_die "$journal exists already: --resume goes on with it" 2
     { : >>"$journal"; } 2>/dev/null || recipe_die "cannot write $journal"
-    [ ! -s "$journal" ] || [ "$(head -c 1 -- "$journal" | tr '\0' .)" = '{' ] || recipe_die "$journal is no journal: it does not begin with {"
+    [ ! -s "$journal" ] || [ "$(head -c 1 -- "$journal" | tr '\0' .)" = '{' ] || recipe_die "$journal is not a journal: it does not begin with {"
 fi
 command -v yt-dlp >/dev/null || recipe_die 'needs yt-dlp, and there is none'
 

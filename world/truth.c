@@ -69,7 +69,7 @@ static bool value_read(int *value, WordKind kind, const char *text, Error *err)
 {
     Word w = word_find(text, strlen(text));
     *value = w.value;
-    return w.kind == kind || error_set(err, "\"%s\" is no word of this kind", text);
+    return w.kind == kind || error_set(err, "\"%s\" is not a word of this kind", text);
 }
 
 static bool object_read(Object *o, json_t *json, Error *err)

@@ -100,7 +100,7 @@ bool atomic_open(AtomicFile *f, const char *path, Error *err)
     struct stat s;
     *f = (AtomicFile){0};
     if (stat(path, &s) == 0 && !S_ISREG(s.st_mode))
-        return error_set(err, "create %s: what stands there is no regular file", path);
+        return error_set(err, "create %s: what stands there is not a regular file", path);
     f->path = xstrdup(path);
     int fd = open_nameless(path);
     if (fd < 0)

@@ -175,7 +175,7 @@ static bool load_storage(Machine *m)
               strcmp(id->items[0]->text, "storage") == 0 && is_global(id->items[1], GLOBAL_STORAGE) &&
               id->items[2]->kind == KIND_TEXT && id->items[4]->kind == KIND_NUMBER && id->items[4]->number >= 0;
     if (!ok)
-        return fail(m, "a persistent id that is no storage");
+        return fail(m, "a persistent id that is not a storage");
     Value *v = new_value(m, KIND_STORAGE);
     v->tensor.dtype = id->items[1]->text;
     v->tensor.storage = id->items[2]->text;
@@ -283,7 +283,7 @@ static bool set_items(Machine *m, size_t first, size_t marks)
     m->depth = first - marks;
     Value *dict = top(m);
     if (!dict || dict->kind != KIND_DICT || n % 2)
-        return fail(m, "items for something that is no dict");
+        return fail(m, "items for something that is not a dict");
     if (dict->n + n / 2 > dict->capacity) {
         size_t capacity = 2 * dict->capacity + n / 2;
         Pair *pairs = arena_alloc(m->arena, capacity * sizeof *pairs);
@@ -301,7 +301,7 @@ static bool append(Machine *m, size_t first, size_t marks)
 {
     m->depth = first - marks;
     const Value *list = top(m);
-    return list && list->kind == KIND_LIST ? true : fail(m, "an item for something that is no list");
+    return list && list->kind == KIND_LIST ? true : fail(m, "an item for something that is not a list");
 }
 
 static bool memoize(Machine *m, uint64_t index)
@@ -365,7 +365,7 @@ static bool load_stack_global(Machine *m)
     if (!module)
         return false;
     if (module->kind != KIND_TEXT || name->kind != KIND_TEXT)
-        return fail(m, "a name that is no text");
+        return fail(m, "a name that is not text");
     return push_global(m, module->text, name->text);
 }
 
@@ -375,7 +375,7 @@ static bool build(Machine *m)
     const Value *state = pop(m), *object = state ? top(m) : NULL;
     if (!object)
         return state ? fail(m, "the stack is empty") : false;
-    return object->kind == KIND_DICT && state->kind == KIND_DICT ? true : fail(m, "attributes for something that is no dict");
+    return object->kind == KIND_DICT && state->kind == KIND_DICT ? true : fail(m, "attributes for something that is not a dict");
 }
 
 static bool from_mark(Machine *m, bool (*f)(Machine *m, size_t first, size_t marks))
@@ -460,9 +460,9 @@ static bool collect(Machine *m, const Value *dict, PickledTensor **tensors, size
     for (size_t i = 0; i < dict->n; i++) {
         const Pair *p = &dict->pairs[i];
         if (p->key->kind != KIND_TEXT)
-            return fail(m, "a key that is no text");
+            return fail(m, "a key that is not text");
         if (p->value->kind != KIND_TENSOR)
-            return error_set(m->err, "pickle: %.200s is no tensor; only state dicts of tensors are read", p->key->text);
+            return error_set(m->err, "pickle: %.200s is not a tensor; only state dicts of tensors are read", p->key->text);
         (*tensors)[i] = p->value->tensor;
         (*tensors)[i].name = p->key->text;
     }

@@ -19,7 +19,7 @@ static bool parse_dtype(StoredTensor *t, const json_t *value, size_t *size, Erro
 {
     const char *name = json_string_value(value);
     if (!name)
-        return error_set(err, "tensor %s: dtype is missing or no string", t->name);
+        return error_set(err, "tensor %s: dtype is missing or not a string", t->name);
     return stored_type(t, name, size) || error_set(err, "tensor %s: unknown dtype \"%.32s\"", t->name, name);
 }
 
@@ -35,13 +35,13 @@ static bool parse_size(const json_t *value, size_t *out)
 static bool parse_shape(StoredTensor *t, const json_t *value, size_t *bytes, Error *err)
 {
     if (!json_is_array(value))
-        return error_set(err, "tensor %s: shape is missing or no array", t->name);
+        return error_set(err, "tensor %s: shape is missing or not an array", t->name);
     t->shape.ndim = json_array_size(value);
     if (t->shape.ndim > SHAPE_MAX)
         return error_set(err, "tensor %s: %zu dimensions, expected at most %d", t->name, t->shape.ndim, SHAPE_MAX);
     for (size_t i = 0; i < t->shape.ndim; i++) {
         if (!parse_size(json_array_get(value, i), &t->shape.dim[i]))
-            return error_set(err, "tensor %s: dimension %zu is no size", t->name, i);
+            return error_set(err, "tensor %s: dimension %zu is not a size", t->name, i);
         if (__builtin_mul_overflow(*bytes, t->shape.dim[i], bytes))
             return error_set(err, "tensor %s: the shape overflows", t->name);
     }
@@ -53,7 +53,7 @@ static bool parse_offsets(StoredTensor *t, const json_t *value, const Values *f,
     size_t begin, end;
     if (json_array_size(value) != 2 || !parse_size(json_array_get(value, 0), &begin) ||
         !parse_size(json_array_get(value, 1), &end))
-        return error_set(err, "tensor %s: data_offsets is no pair of sizes", t->name);
+        return error_set(err, "tensor %s: data_offsets is not a pair of sizes", t->name);
     if (begin > end || end > f->size)
         return error_set(err, "tensor %s: data_offsets [%zu, %zu] lie outside the file's %zu bytes of values (truncated?)",
                          t->name, begin, end, f->size);
@@ -113,10 +113,10 @@ static bool check_metadata(const json_t *metadata, Error *err)
     const char *key;
     json_t *value;
     if (!json_is_object(metadata))
-        return error_set(err, "__metadata__ is no object");
+        return error_set(err, "__metadata__ is not an object");
     json_object_foreach ((json_t *)metadata, key, value)
         if (!json_is_string(value))
-            return error_set(err, "__metadata__: %s is no string", key);
+            return error_set(err, "__metadata__: %s is not a string", key);
     return true;
 }
 
@@ -135,7 +135,7 @@ bool safetensors_read(const unsigned char *file, size_t size, json_t **header, S
     json_error_t why;
     *header = json_loadb((const char *)file + 8, length, JSON_REJECT_DUPLICATES, &why);
     if (!*header)
-        return error_set(err, "header is no valid JSON: %s", why.text);
+        return error_set(err, "header is not valid JSON: %s", why.text);
     if (!json_is_object(*header))
         return error_set(err, "header is no JSON object");
     size_t first = out->count;

@@ -79,7 +79,7 @@ static char *header_text(const Target *targets, size_t n, const char *const *met
         if (json_object_set_new(header, s->name,
                                 json_pack("{s:s, s:o, s:[I, I]}", "dtype", s->dtype, "shape", shape, "data_offsets",
                                           (json_int_t)at, (json_int_t)(at + targets[i].bytes))) != 0)
-            ok = error_set(err, "tensor %s: its name is no valid UTF-8", s->name);
+            ok = error_set(err, "tensor %s: its name is not valid UTF-8", s->name);
         at += targets[i].bytes;
     }
     char *text = ok ? json_dumps(header, JSON_COMPACT) : NULL;

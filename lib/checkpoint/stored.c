@@ -33,7 +33,7 @@ bool stored_name(const char *name, Error *err)
 {
     json_t *text = json_string(name); /* which has UTF-8 alone */
     if (!text)
-        return error_set(err, "a tensor's name is no valid UTF-8: \"%.80s\"", name);
+        return error_set(err, "a tensor's name is not valid UTF-8: \"%.80s\"", name);
     json_decref(text);
     for (const unsigned char *c = (const unsigned char *)name; *c; c++)
         if (*c < ' ' || *c == 0x7f)

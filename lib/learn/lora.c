@@ -237,7 +237,7 @@ static bool open_tensors(LoraSet *s, const Checkpoint *c, Error *err)
                 ok = error_set_status(err, STATUS_MISMATCH, "%s: tensor %s without %s", checkpoint_path(c), name, other);
             free(other);
         } else
-            ok = error_set_status(err, STATUS_MISMATCH, "%s: tensor %s is no part of a LoRA adapter", checkpoint_path(c), name);
+            ok = error_set_status(err, STATUS_MISMATCH, "%s: tensor %s is not part of a LoRA adapter", checkpoint_path(c), name);
         free(a);
         free(b);
     }

@@ -85,7 +85,7 @@ void config_expect_flag(ConfigFields *f, const char *name, bool fallback, bool e
 void config_expect_multiple(ConfigFields *f, const char *what, size_t a, const char *by, size_t b)
 {
     if (f->ok && a % b != 0)
-        f->ok = error_set(f->err, "%s: %s %zu is no multiple of %s %zu", f->what, what, a, by, b);
+        f->ok = error_set(f->err, "%s: %s %zu is not a multiple of %s %zu", f->what, what, a, by, b);
 }
 
 ConfigFields config_fields(const json_t *root, const char *name, Error *err)

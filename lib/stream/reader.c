@@ -145,7 +145,7 @@ static RecordKind header_record(Reader *r, const Record *record)
     if (r->inside)
         return corrupt(r, "a header before the end record of the segment");
     if (record_int(record, "vlrm", &version) != FIELD_OK)
-        return corrupt(r, "a header whose version is no whole number");
+        return corrupt(r, "a header whose version is not a whole number");
     pack_reset(&r->header_raw);
     pack_raw(&r->header_raw, record->raw);
     json_decref(r->header);
@@ -219,7 +219,7 @@ static RecordKind record_accept(Reader *r, Record *out, Slice raw)
     *out = (Record){.kind = RECORD_DATA, .offset = r->lines ? lines_number(r->lines) : r->offset, .raw = raw};
     Token map = token_at(raw.data);
     if (map.kind != TOKEN_MAP || map.count == 0)
-        return corrupt(r, "expected a record, found something that is no map");
+        return corrupt(r, "expected a record, found something that is not a map");
     if (map.count > GROUPS_MAX)
         return corrupt(r, "a record of more than 4096 groups");
     r->groups = array_reserve(r->groups, &r->groups_capacity, map.count, sizeof *r->groups);
@@ -283,7 +283,7 @@ static SourceStatus fill(Reader *r, Wait wait)
             return SOURCE_DATA;
         /* What is no map is refused at once, before any length it claims is waited for. */
         if (r->begin < r->end && r->buffer[r->begin] >> 4 != 8 && r->buffer[r->begin] < 0xde) {
-            corrupt(r, "expected a record, found something that is no map");
+            corrupt(r, "expected a record, found something that is not a map");
             return SOURCE_FAILED;
         }
         buffer_make_room(r);

@@ -199,7 +199,7 @@ static bool pairs_split(const uint8_t *at, uint64_t pairs, Record *out, Error *e
     for (uint64_t i = 0; i < pairs; i++) {
         Slice key = value_string(at);
         if (!key.data)
-            return corrupt(err, "a key that is no string");
+            return corrupt(err, "a key that is not a string");
         at += value_size(at);
         Slice value = slice_bytes(at, value_size(at));
         at += value.size;
@@ -224,7 +224,7 @@ static bool batch_read(Record *r, Error *err)
     Field step = record_int(r, "batch.step", &r->batch.step);
     if (step == FIELD_MISSING)
         r->batch.step = -1;
-    return step != FIELD_WRONG || corrupt(err, "the step of a batch record is no whole number");
+    return step != FIELD_WRONG || corrupt(err, "the step of a batch record is not a whole number");
 }
 
 bool record_split(Slice raw, Record *out, Error *err)

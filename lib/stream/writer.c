@@ -83,7 +83,7 @@ bool writer_header_raw(Writer *w, Slice header)
         return error_set_status(&w->error, STATUS_USAGE,
                                 "%s is a terminal: a stream is binary; redirect it, or look at it with vlrm-cat", w->name);
     if (!value_whole(header))
-        return error_set(&w->error, "%s: the header is nested deeper than 256 levels, or no value", w->name);
+        return error_set(&w->error, "%s: the header is nested deeper than 256 levels, or not a value", w->name);
     w->inside = true;
     w->records = 0;
     return finish(w, sink_begin(w->sink, &w->error)) && put(w, header.data, header.size);

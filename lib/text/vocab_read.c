@@ -58,7 +58,7 @@ static bool names_from_json(Vocab *v, json_t *names, Error *err)
     const char *key;
     json_t *id;
     if (!json_is_object(names) || json_object_size(names) == 0)
-        return error_set(err, "the vocabulary is no object of names and ids");
+        return error_set(err, "the vocabulary is not an object of names and ids");
     for (void *i = json_object_iter(names); i; i = json_object_iter_next(names, i)) {
         key = json_object_iter_key(i);
         id = json_object_iter_value(i);
@@ -87,7 +87,7 @@ static bool merges_from_json(Vocab *v, const json_t *merges, Error *err)
     size_t i, n = json_array_size(merges);
     json_t *m;
     if (!json_is_array(merges))
-        return error_set(err, "model.merges is no array");
+        return error_set(err, "model.merges is not an array");
     vocab_merges_init(v, n);
     json_array_foreach (merges, i, m) {
         json_t *left = json_array_get(m, 0), *right = json_array_get(m, 1);
@@ -229,7 +229,7 @@ static bool added_from_decoder(Vocab *v, json_t *decoder, Error *err)
         long id = strtol(key, &end, 10);
         json_t *content = json_object_get(t, "content");
         if (*end || end == key || id < 0 || id > INT32_MAX || !json_is_string(content))
-            return error_set(err, "added_tokens_decoder[\"%s\"] is no token with an id", key);
+            return error_set(err, "added_tokens_decoder[\"%s\"] is not a token with an id", key);
         AddedToken a = {slice_of_json(content), (int32_t)id, json_is_true(json_object_get(t, "special")),
                         json_is_true(json_object_get(t, "lstrip")), json_is_true(json_object_get(t, "rstrip"))};
         if (!vocab_added_add(v, a, err))

@@ -33,7 +33,7 @@ static bool read_codes(Chars *out, Slice s, Error *err)
             return error_set(err, "invalid UTF-8 at byte %zu", (size_t)(p - s.data));
         bool control = code < 32 || code == 127 || (code >= 0x80 && code < 0xA0) || code == 0x2028 || code == 0x2029;
         if (control && code != '\t')
-            return error_set(err, "U+%04X is no part of a phrase", code);
+            return error_set(err, "U+%04X is not part of a phrase", code);
         if (is_space(code)) {
             space = true;
             continue;

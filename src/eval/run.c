@@ -160,7 +160,7 @@ static bool add_references(Reading *g, const Pending *p, Error *err)
             statistics_add(&g->run->reference_totals, texts[used], g->options->rules, g->options->colours, &g->arena).words;
         used++;
     }
-    bool ok = used == n || error_set(err, "record %s: frame.references holds something that is no text", p->entry.id);
+    bool ok = used == n || error_set(err, "record %s: frame.references holds something that is not text", p->entry.id);
     ok = ok && (n == 0 || add_texts(g, &g->run->references, texts, image, n, err));
     json_decref(list);
     return ok;

@@ -297,7 +297,7 @@ static bool reward_read(Reward *reward, const Record *r, Error *err)
     for (size_t i = 0; i < 3; i++) {
         *out[i] = NAN;
         if (record_real(r, paths[i], out[i]) == FIELD_WRONG)
-            return error_set(err, "%s is no number", paths[i]);
+            return error_set(err, "%s is not a number", paths[i]);
     }
     Slice model;
     if (record_string(r, "reward.parts.ref_model", &model) == FIELD_OK && model.size < sizeof reward->ref_model.text)

@@ -57,7 +57,7 @@ static ComparedRow *caption_of(Compared *c, Slice id)
 static bool number(double *out, const Record *r, const char *path, Error *err)
 {
     *out = NAN;
-    return record_real(r, path, out) != FIELD_WRONG || error_set(err, "%s is no number", path);
+    return record_real(r, path, out) != FIELD_WRONG || error_set(err, "%s is not a number", path);
 }
 
 /* How many entries are not 0, and a hash of all. */

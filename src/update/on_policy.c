@@ -12,7 +12,7 @@ bool on_policy_sampled(const OnPolicyRules *rules, Run *run, int64_t now, const 
     Slice policy;
     Field found = record_int(r, "caption.step", &step);
     if (rules->off)
-        return found != FIELD_WRONG || error_set_status(err, STATUS_MISMATCH, "caption.step is no integer");
+        return found != FIELD_WRONG || error_set_status(err, STATUS_MISMATCH, "caption.step is not an integer");
     if (found != FIELD_OK)
         return error_set_status(err, STATUS_MISMATCH,
                                 "caption.step is missing: give --off-policy to train on captions that name no policy");

@@ -81,7 +81,7 @@ EOF
     local name
     for name in .. . -x .hidden 'a b' "it's" '' $'a\nb'; do
         exits 2 "${cron[@]}" "--run=$name=run"
-        says 'is no name'
+        says 'is not a name'
     done
     for name in base cache lock history.sqlite metrics.svg index.html x.writing; do
         exits 2 "${cron[@]}" "--run=$name=run"

@@ -177,7 +177,7 @@ EOF
     printf 'RIFF\0\0' >image
     cp image before
     exits 1 "$ROOT/bin/vlrm" youtube --resume --journal image ftp://x
-    says 'is no journal'
+    says 'is not a journal'
     cmp image before
     echo '{"source": "a"}' >journal
     exits 2 "$ROOT/bin/vlrm" youtube --journal journal ftp://x

@@ -53,7 +53,7 @@ against() {
     paste -d' ' <(mean "$TMP/some.json" mrr 1) <(jq '.ranks[:10] | map(1 / .) | add / 10' eval.json) | near 1e-12
     jq -c '.frame.references = ["a", 1]' captions.jsonl | vlrm-cat --from=json > "$TMP/in.vlrm"
     exits 1 vlrm-eval "${clip[@]}" "$TMP/in.vlrm"
-    says "record 0000: frame.references holds something that is no text"
+    says "record 0000: frame.references holds something that is not text"
     vlrm-eval "${clip[@]}" --no-references "$TMP/in.vlrm" | jq -e '.runs | length == 1'
 }
 

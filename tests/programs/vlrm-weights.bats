@@ -196,7 +196,7 @@ EOF
     exits 5 vlrm-weights list module.pt
     says "names torch.nn.modules.linear.Linear"
     exits 5 vlrm-weights list nested.pt
-    says "model is no tensor"
+    says "model is not a tensor"
     exits 5 vlrm-weights list strided.pt
     says "not contiguous"
     exits 5 vlrm-weights list expanded.pt
