@@ -10,7 +10,7 @@
 enum {
     DOT_ROWS = VEC_REGISTERS == 32 ? 6 : 4, /* of a tile, at most */
     DOT_STREAMS = 8,                        /* columns of a tile, at most */
-    DOT_SOON = 512, /* bytes ahead of use that a row of w is asked into the first cache; fewer rows do not wait for it */
+    DOT_SOON = 512, /* bytes ahead of use that a row of w is prefetched into the first cache; fewer rows do not wait for it */
 };
 
 /* What a tile is: constants once inlined. */
@@ -19,13 +19,14 @@ typedef struct DotShape {
     int rows, columns;
     int together; /* vectors of one column before the next's */
     bool streams;
-    int ask; /* columns whose weights are asked for meanwhile */
+    int prefetch; /* columns whose weights are prefetched meanwhile */
 } DotShape;
 
-/* Where a tile's operands lie: `apart` values from one column's weights to the next's; asked: the first weights to ask for. */
+/* Where a tile's operands lie: `apart` values from one column's weights to the next's; prefetched: the first weights that are
+ * fetched ahead. */
 typedef struct DotReads {
     const Input *x;
-    const char *w, *asked;
+    const char *w, *prefetched;
     size_t k, apart;
 } DotReads;
 
@@ -34,7 +35,7 @@ typedef V DotSums[DOT_ROWS][DOT_STREAMS];
 INLINE DotReads dot_reads_at(DotShape s, DotReads r, size_t term)
 {
     const size_t bytes = term * weight_size(s.kind);
-    return (DotReads){r.x + term, r.w + bytes, r.asked + bytes, r.k, r.apart};
+    return (DotReads){r.x + term, r.w + bytes, r.prefetched + bytes, r.k, r.apart};
 }
 
 /* One vector of terms of neighbours. What there is more of, rows or columns, passes by what there is less of, which is held. */
@@ -43,9 +44,9 @@ INLINE void dot_neighbours_step(DotShape s, DotSums sums, DotReads r)
     V held[4];
     /* Addresses are made of a few registers; else there is one for each row and column, which are too many. */
     __asm__("" : "+r"(r.x), "+r"(r.w));
-    UNROLL_FOR (int j = 0; j < s.ask; j++)
-        _mm_prefetch(r.asked + (size_t)j * r.apart * weight_size(s.kind), _MM_HINT_T1);
-    const int soon = s.ask == s.columns && s.rows > 2 ? s.columns : 0;
+    UNROLL_FOR (int j = 0; j < s.prefetch; j++)
+        _mm_prefetch(r.prefetched + (size_t)j * r.apart * weight_size(s.kind), _MM_HINT_T1);
+    const int soon = s.prefetch == s.columns && s.rows > 2 ? s.columns : 0;
     UNROLL_FOR (int j = 0; j < soon; j++)
         _mm_prefetch(r.w + (size_t)j * r.apart * weight_size(s.kind) + DOT_SOON, _MM_HINT_T0);
     if (s.rows > s.columns) {

@@ -62,9 +62,9 @@ INLINE void dot_store(const Dot *d, DotShape s, float sums[][DOT_STREAMS], size_
         }
 }
 
-/* Terms k0 .. k0+depth-1 of the tile of rows from i0 and columns from j0; the column from which on weights are asked for. */
+/* Terms k0 .. k0+depth-1 of the tile of rows from i0 and columns from j0; the column from which on weights are prefetched. */
 typedef struct DotPlace {
-    size_t i0, j0, k0, depth, asked;
+    size_t i0, j0, k0, depth, prefetched;
 } DotPlace;
 
 INLINE void dot_kind(const Dot *d, DotShape s, const DotPlace *at)
@@ -74,7 +74,7 @@ INLINE void dot_kind(const Dot *d, DotShape s, const DotPlace *at)
     size_t apart = s.streams ? d->n / (size_t)s.columns : 1, row = d->k * weight_size(s.kind);
     if (s.streams && s.columns == 2)
         s.together = DOT_TOGETHER / (VL * TERM * (int)weight_size(s.kind));
-    dot_tile(s, sums, (DotReads){d->x + at->i0 * d->k + at->k0, w + at->j0 * row, w + at->asked * row, d->k, apart * d->k},
+    dot_tile(s, sums, (DotReads){d->x + at->i0 * d->k + at->k0, w + at->j0 * row, w + at->prefetched * row, d->k, apart * d->k},
              at->depth);
     dot_store(d, s, sums, at->i0, at->j0, apart, at->k0 == 0);
 }
@@ -102,10 +102,10 @@ INLINE void dot_any(const Dot *d, DotShape s, const DotPlace *at)
 }
 
 /* One function for each tile, so that its sums stay in registers: dot_ROWSxCOLUMNS_ASK, where an ASK of 3 is all columns. */
-#define DOT_TILE(r, c, a)                                                                 \
-    static void dot_##r##x##c##_##a(const Dot *d, const DotPlace *at)                     \
-    {                                                                                     \
-        dot_any(d, (DotShape){.rows = r, .columns = c, .ask = (a) == 3 ? (c) : (a)}, at); \
+#define DOT_TILE(r, c, a)                                                                      \
+    static void dot_##r##x##c##_##a(const Dot *d, const DotPlace *at)                          \
+    {                                                                                          \
+        dot_any(d, (DotShape){.rows = r, .columns = c, .prefetch = (a) == 3 ? (c) : (a)}, at); \
     }
 #define DOT_TILES(r, c) DOT_TILE(r, c, 0) DOT_TILE(r, c, 1) DOT_TILE(r, c, 2) DOT_TILE(r, c, 3)
 #define DOT_TILES_OF(r, c)                                                         \
@@ -155,15 +155,15 @@ static DotTile *dot_streams_tile(const Dot *d)
     return d->streams == 2 ? dot_streams_1x2 : d->streams == 4 ? dot_streams_1x4 : dot_streams_1x8;
 }
 
-static DotTile *dot_neighbours_tile(size_t rows, size_t columns, size_t ask)
+static DotTile *dot_neighbours_tile(size_t rows, size_t columns, size_t prefetch)
 {
     if (columns == 1)
         return dot_singles[rows - 1];
 #if !defined __AVX512F__
     if (columns == 3)
-        return dot_threes[rows - 3][ask];
+        return dot_threes[rows - 3][prefetch];
 #endif
-    return dot_fours[rows - 1][ask < columns ? ask : 3];
+    return dot_fours[rows - 1][prefetch < columns ? prefetch : 3];
 }
 
 /* The most rows and the columns of the tiles that m rows are dealt to. */
@@ -179,16 +179,16 @@ static DotTiling dot_tiling(size_t m)
     return m % 3 == 0 || m < 4 || m == 5 ? (DotTiling){3, 4} : (DotTiling){4, 3};
 }
 
-/* Rows are dealt to tiles of nearly equal height: 8 rows are 4 + 4, not 6 + 2. So are the columns to be asked for. */
+/* Rows are dealt to tiles of nearly equal height: 8 rows are 4 + 4, not 6 + 2. So are the columns to be prefetched. */
 static void dot_block(const Dot *d, DotTiling tiling, size_t columns, DotPlace at)
 {
-    size_t tiles = (d->m + tiling.rows - 1) / tiling.rows, asked = 0;
+    size_t tiles = (d->m + tiling.rows - 1) / tiling.rows, prefetched = 0;
     for (size_t t = 0; t < tiles; t++) {
-        size_t rows = (d->m - at.i0) / (tiles - t), ask = (t + 1) * columns / tiles - asked;
-        at.asked = at.j0 + columns + asked;
-        dot_neighbours_tile(rows, columns, ask)(d, &at);
+        size_t rows = (d->m - at.i0) / (tiles - t), prefetch = (t + 1) * columns / tiles - prefetched;
+        at.prefetched = at.j0 + columns + prefetched;
+        dot_neighbours_tile(rows, columns, prefetch)(d, &at);
         at.i0 += rows;
-        asked += ask;
+        prefetched += prefetch;
     }
 }
 

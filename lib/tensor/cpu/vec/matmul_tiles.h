@@ -76,10 +76,10 @@ typedef struct TileBlock {
     size_t steps;
     float *sums;           /* [2 left][2 right] tiles */
     bool first;            /* sums begin at zero */
-    const uint16_t *ahead; /* rows that will be the left ones next: asked for from memory; may be NULL */
+    const uint16_t *ahead; /* rows that will be the left ones next: prefetched; may be NULL */
 } TileBlock;
 
-INLINE void ask_ahead(const TileBlock *b, size_t step)
+INLINE void prefetch_ahead(const TileBlock *b, size_t step)
 {
     for (size_t i = 0; i < 2 * TILE; i++)
         _mm_prefetch((const char *)(b->ahead + i * b->stride + step * TILE_DEPTH), _MM_HINT_T1);
@@ -102,7 +102,7 @@ static void block_2x2(const TileBlock *b)
     for (size_t s = 0; s < b->steps; s++) {
         const uint16_t *left = b->left + s * TILE_DEPTH;
         if (b->ahead)
-            ask_ahead(b, s);
+            prefetch_ahead(b, s);
         TILE_LOAD(4, left, b->stride * 2);
         TILE_LOAD(6, b->right[0] + s * PACKED_TILE, 64);
         TILE_DP(0, 4, 6);
@@ -131,7 +131,7 @@ static void block_2x1(const TileBlock *b)
     for (size_t s = 0; s < b->steps; s++) {
         const uint16_t *left = b->left + s * TILE_DEPTH;
         if (b->ahead)
-            ask_ahead(b, s);
+            prefetch_ahead(b, s);
         TILE_LOAD(6, b->right[0] + s * PACKED_TILE, 64);
         TILE_LOAD(4, left, b->stride * 2);
         TILE_DP(0, 4, 6);

@@ -8,8 +8,8 @@
 enum {
     PANEL_ROWS = VEC_REGISTERS == 32 ? 12 : 6, /* x 2 vectors of sums */
     PANEL_COLUMNS = 2 * VL,
-    LINE_BYTES = 64, /* of the caches */
-    ASK_TERMS = 16,  /* between two lines that are asked for ahead: about what memory needs for one */
+    LINE_BYTES = 64,     /* of the caches */
+    PREFETCH_TERMS = 16, /* between two lines that are prefetched: about what memory needs for one */
 };
 
 /* Panels are of nearly equal height, so that none is nearly empty: where panel p of `panels` begins. */
@@ -19,16 +19,16 @@ INLINE size_t panel_start(size_t p, size_t panels, size_t m)
 }
 
 /*
- * Rows of a matrix that are wanted next: a kernel asks for a line of them now and then, as they come from memory, in runs too
+ * Rows of a matrix that are wanted next: a kernel prefetches a line of them now and then, as they come from memory, in runs too
  * short for the processor to guess.
  */
 typedef struct Ahead {
     const char *row;
     size_t stride, width, rows; /* bytes from one row to the next, bytes wanted of each, rows left */
-    size_t at;                  /* bytes of `row` asked for */
+    size_t at;                  /* bytes of `row` prefetched */
 } Ahead;
 
-INLINE void ahead_ask(Ahead *a)
+INLINE void ahead_prefetch(Ahead *a)
 {
     if (a->rows == 0)
         return;
@@ -102,8 +102,8 @@ INLINE void tile_sums(size_t rows, const float *a, size_t lda, const float *b, s
         acc[i][0] = acc[i][1] = v_zero();
     tile_prefetch(o, rows);
     for (size_t t = 0; t < terms; t++) {
-        if (o->ahead && t % ASK_TERMS == 0)
-            ahead_ask(o->ahead);
+        if (o->ahead && t % PREFETCH_TERMS == 0)
+            ahead_prefetch(o->ahead);
         V b0 = v_load(b), b1 = v_load(b + VL);
         UNROLL_FOR (size_t i = 0; i < rows; i++) {
             V ai = v_set(a[i]);
