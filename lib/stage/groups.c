@@ -7,7 +7,7 @@ bool group_read(GroupInfo *out, const Record *r, Error *err)
 {
     *out = (GroupInfo){.name = r->id};
     if (record_string(r, "caption.group", &out->name) == FIELD_WRONG)
-        return error_set(err, "caption.group is no string");
+        return error_set(err, "caption.group is not a string");
     if (record_int(r, "caption.group_size", &out->size) == FIELD_WRONG || out->size < 0)
         return error_set(err, "caption.group_size is no count");
     if (record_bool(r, "caption.baseline", &out->baseline) == FIELD_WRONG)
