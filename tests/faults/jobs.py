@@ -72,6 +72,7 @@ JOBS = [
     Job("cmp", "vlrm-cmp ../in/captions.vlrm ../in/rewarded.vlrm"),
     Job("diff", "vlrm-diff ../in/rewarded.vlrm -", stdin="rewarded.vlrm"),
     Job("report", "vlrm-report ../in/begun/run --model ../in/blip2 --captions ../in/rewarded.vlrm"),
+    Job("doctor", "vlrm-doctor --json --golden ../in/golden"),
     Job("ngrams", "vlrm-ngrams --judged ../in/judged.jsonl --list list.txt ../in/stepped.vlrm"),
     Job("gallery", "vlrm-gallery --model ../in/blip2 ../in/rewarded.vlrm"),
     Job("ballot", "vlrm-ballot ../in/captions.vlrm ../in/others.jsonl"),
@@ -95,6 +96,7 @@ JOBS = [
 PREPARE = r"""
 ln -s "$ROOT"/tests/golden/oracle/tiny/{blip2,itm,clip} .
 cp "$ROOT"/tests/golden/models/torch/state.pt .
+ln -s "$ROOT"/share/doctor golden
 mkdir photos
 cp "$ROOT"/tests/golden/oracle/tiny/f64/images/000[0-3].png photos/
 tar --sort=name --mtime=@0 -cf photos.tar -C photos 0000.png 0001.png
@@ -122,7 +124,7 @@ cd ../pupil; vlrm-weights random --shape blip2-mini --out model
 """
 
 # Figures of the machine and of the moment, and what follows from them.
-VOLATILE = re.compile(rb'"(?:seconds|images_per_second|peak_memory_mib|activations_mib|metrics_bytes)": ?(?:[0-9.e+-]+|\{[^}]*\})|"state": ?"[0-9a-f]{16}"')
+VOLATILE = re.compile(rb'"(?:seconds|images_per_second|peak_memory_mib|activations_mib|metrics_bytes)": ?(?:[0-9.e+-]+|\{[^}]*\})|"state": ?"[0-9a-f]{16}"|"says": ?"[^"]*"')
 
 
 class Outcome(NamedTuple):

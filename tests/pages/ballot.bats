@@ -62,6 +62,7 @@ eval votes_file()'
     says 'by the same voter'
 }
 
+# bats test_tags=asan
 @test "the figures: Wilson's interval of 8 of 10, Krippendorff's alpha worked out by hand" {
     # f0: a a, f1: a b, f2: b b. Coincidences o_aa = 2, o_ab = o_ba = 1, o_bb = 2; n_a = n_b = 3: alpha = 1 - 5 * 2 / (2 * 3 * 3) = 4 / 9.
     votes_make one 11 22 a a b >one.json
@@ -72,6 +73,7 @@ eval votes_file()'
     vlrm-ballot --count --json three.json | jq -e '.questions.detail | .win_rate == 0.8 and (.low - 0.4902 | fabs) < 5e-5 and (.high - 0.9433 | fabs) < 5e-5 and .tie == 1 and .alpha == null'
 }
 
+# bats test_tags=asan
 @test "votes of other streams, damaged votes, streams of other frames, a cut stream" {
     votes_make one 11 22 a b >one.json
     votes_make two 11 33 a b >two.json

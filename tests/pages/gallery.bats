@@ -42,6 +42,7 @@ shot narrow.png'
     grep -q 'What follows the first 5 records' few.html
 }
 
+# bats test_tags=asan
 @test "frames alone; what is cut, empty, of another version, no picture" {
     frames_make 3
     vlrm-cat --from=json frames.jsonl >frames.vlrm

@@ -87,6 +87,7 @@ eval document.querySelector("dialog")'
         length == 4 and all(.[]; (.returns | length) == ($said[.id] | length) and (.returns[0] - $said[.id][0] | fabs) < 1e-3)'
 }
 
+# bats test_tags=asan
 @test "no run, a run of another version, what is cut or damaged" {
     mkdir empty
     exits 1 vlrm-report empty -o page.html

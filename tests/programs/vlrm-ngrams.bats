@@ -20,6 +20,7 @@ recording() {
     jq -c '{id, image: "0", text: .caption.text, rank: 1, clipscore: .judged}' all.jsonl >judged.jsonl
 }
 
+# bats test_tags=asan
 @test "what the reward brought is found, and nothing else; the list, the alarm" {
     recording 0
     vlrm-ngrams --judged judged.jsonl --json --list found.txt --bad-phrases /dev/null recorded.vlrm >found.json
@@ -61,6 +62,7 @@ recording() {
     says 'train with --record FILE'
 }
 
+# bats test_tags=asan
 @test "captions without steps, judged captions of another stream, a cut stream" {
     recording 0
     exits 2 vlrm-ngrams recorded.vlrm
