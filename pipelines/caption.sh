@@ -42,7 +42,7 @@ options_read vlrm-extract vlrm-rollout
 while [ $# -gt 0 ]; do
     case $1 in
     --help | -h) recipe_help "${BASH_SOURCE[0]}"; exit ;;
-    --append | --append=* | --zstd | --zstd=*) usage "$1 has no use here" ;;
+    --append | --append=* | --status-file | --status-file=* | --zstd | --zstd=*) usage "$1 has no use here" ;;
     --) shift; sources+=("$@"); break ;;
     -m) shift; set -- --model "$@"; continue ;;
     -j) shift; set -- --jobs "$@"; continue ;;

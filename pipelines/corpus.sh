@@ -174,7 +174,7 @@ exec {log_open}<>"$out/.parallel.log" || recipe_die "cannot write in $out"
 rm -f -- "$out/.parallel.log"
 log=/proc/$$/fd/$log_open
 export PARALLEL_SHELL=$BASH
-setpriv --pdeathsig KILL -- parallel --will-cite --jobs "${jobs:-100%}" --joblog "$log" --termseq TERM,60000,KILL,25 < <(shard_commands "$@") &
+setpriv --pdeathsig KILL -- parallel --will-cite --jobs "${jobs:-$(processors)}" --joblog "$log" --termseq TERM,60000,KILL,25 < <(shard_commands "$@") &
 parallel_pid=$!
 asked=
 # The first SIGTERM makes parallel start no more, the second makes it end those that run.

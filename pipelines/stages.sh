@@ -15,9 +15,12 @@
 #
 # Names are bytes: any name of a file goes through whole, and is never part of a program (a jq filter, SQL, a sed script).
 #
-# VLRM_THREADS is what there is to share (default: the processors), VLRM_PROGRAMS where the programs are.
+# Each program of the suite says in FOLDER/status/NAME.json how far it is (formats/status.md).
+#
+# VLRM_THREADS is what there is to share (default: the processors there are for it), VLRM_PROGRAMS where the programs are.
 
 unset CDPATH
+trap : USR1 # it asks how far the recipe is; nothing ends of it
 stages_folder=$(readlink -f "${BASH_SOURCE[0]}")
 stages_folder=${stages_folder%/*}
 if [ -z "${VLRM_PROGRAMS-}" ]; then
@@ -134,9 +137,17 @@ stage_log() {
     echo "$stages_run_folder/logs/${stage_names[$1]}.log"
 }
 
+# How many processors there are for this process: those of its affinity mask, and no more than Slurm gave the task.
+processors() {
+    local n
+    n=$(nproc)
+    case ${SLURM_CPUS_PER_TASK-} in '' | *[!0-9]* | 0*) ;; *) [ "$SLURM_CPUS_PER_TASK" -ge "$n" ] || n=$SLURM_CPUS_PER_TASK ;; esac
+    echo "$n"
+}
+
 # How many threads stage $1 gets: all, or its weight's part of all, at least one.
 stage_threads() {
-    local total=${VLRM_THREADS:-$(nproc)} weights=0 share threads
+    local total=${VLRM_THREADS:-$(processors)} weights=0 share threads
     for share in "${stage_shares[@]}"; do [ "$share" = all ] || weights=$((weights + share)); done
     share=${stage_shares[$1]}
     [ "$share" != all ] || { echo "$total"; return; }
@@ -148,10 +159,16 @@ stage_threads() {
 stage_start() {
     local threads log words=("${stage_words[@]:${stage_first[$1]}:${stage_length[$1]}}")
     threads=$(stage_threads "$1") log=$(stage_log "$1")
+    case ${words[0]} in vlrm-*)
+        mkdir -p -- "$stages_run_folder/status" || recipe_die "cannot make $stages_run_folder/status"
+        words=("${words[0]}" --status-file="$stages_run_folder/status/${stage_names[$1]}.json" "${words[@]:1}")
+        ;;
+    esac
     printf '== %s: %s\n' "$(date -u +%Y-%m-%dT%H:%M:%SZ)" "${words[*]@Q}" >>"$log" || recipe_die "cannot write $log"
     set -m
     (
         trap - INT TERM HUP EXIT
+        trap '' USR1 # programs of the suite take it; others shall not end of it
         exec <&"$2" >&"$3" 2>>"$log"
         for fd in "$2" "$3" $4; do [ "$fd" -le 2 ] || exec {fd}>&-; done
         export VLRM_THREADS=$threads
@@ -173,6 +190,7 @@ pipe_open() {
 # Starts all stages. The last one writes to descriptor $1.
 stages_start() {
     local i last=$((${#stage_names[@]} - 1)) input=0 reading writing
+    rm -f -- "$stages_run_folder"/status/*
     for ((i = 0; i < last; i++)); do
         pipe_open
         stage_start "$i" "$input" "$writing" "$reading"

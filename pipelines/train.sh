@@ -68,7 +68,7 @@ parse() {
         *) sources+=("$1"); shift; continue ;;
         esac
         case $name in
-        resume | append | append=* | prepare | replay | replay=* | count | recombine | policy | policy=*) usage "--${name%%=*} has no use in training" ;;
+        resume | append | append=* | status-file | status-file=* | prepare | replay | replay=* | count | recombine | policy | policy=*) usage "--${name%%=*} has no use in training" ;;
         esac
         if [ "${takes[${name%%=*}]-}" = 1 ] && [[ $name = *=* ]]; then
             option text "${name%%=*}" "${name#*=}"

@@ -61,7 +61,6 @@ typedef struct Work {
     Clip *plans; /* [BLOCK] */
     atomic_int done, failed;
     pthread_mutex_t speaking;
-    Progress progress;
 } Work;
 
 static void clip_work(void *context, size_t part)
@@ -74,9 +73,10 @@ static void clip_work(void *context, size_t part)
     bool ok = clip_render(folder, &work->plans[part], &format, &err);
     pthread_mutex_lock(&work->speaking);
     if (ok) {
-        progress_update(&work->progress, (uint64_t)++work->done, NULL);
+        progress_wrote();
+        progress_reached(++work->done);
+        progress_show();
     } else if (!work->failed++) {
-        progress_end(&work->progress);
         warn("%s", err.text);
     }
     pthread_mutex_unlock(&work->speaking);
@@ -116,9 +116,10 @@ int main(int argc, char **argv)
         die("%s", err.text);
     pool_init((int)threads);
     Work work = {.speaking = PTHREAD_MUTEX_INITIALIZER};
-    progress_init(&work.progress, "clips", (uint64_t)clips);
+    progress_begin("clips");
+    progress_goal((double)clips, 0);
     draw(&work);
-    progress_end(&work.progress);
+    progress_hide();
     if (work.failed)
         return STATUS_FAILURE;
     if (interrupted()) {

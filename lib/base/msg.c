@@ -7,11 +7,13 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/progress.h"
+
 const char *progname = "vlrm";
 int verbosity = 0;
 
-/* One write per message, so that the stages of a pipeline do not mix their lines. */
-static void print(const char *format, va_list args)
+/* One write per message, so that the stages of a pipeline do not mix their lines. published: it is no mere note. */
+static void print(bool published, const char *format, va_list args)
 {
     int saved = errno;
     char line[4096];
@@ -28,6 +30,10 @@ static void print(const char *format, va_list args)
     for (int i = 0; i < n; i++) /* what a file brought in writes nothing but text to the terminal */
         if ((unsigned char)line[i] < ' ' || line[i] == 0x7f)
             line[i] = '?';
+    line[n] = '\0';
+    if (published)
+        progress_warning(line + strlen(progname) + 2);
+    progress_hide();
     line[n++] = '\n';
     fwrite(line, 1, (size_t)n, stderr);
 }
@@ -36,7 +42,7 @@ void warn(const char *format, ...)
 {
     va_list args;
     va_start(args, format);
-    print(format, args);
+    print(true, format, args);
     va_end(args);
 }
 
@@ -46,7 +52,7 @@ void note(const char *format, ...)
         return;
     va_list args;
     va_start(args, format);
-    print(format, args);
+    print(false, format, args);
     va_end(args);
 }
 
@@ -74,7 +80,7 @@ void die(const char *format, ...)
     int status = failure_status(format, errno);
     va_list args;
     va_start(args, format);
-    print(format, args);
+    print(true, format, args);
     va_end(args);
     leave(status);
 }
@@ -83,7 +89,7 @@ void die_status(int status, const char *format, ...)
 {
     va_list args;
     va_start(args, format);
-    print(format, args);
+    print(true, format, args);
     va_end(args);
     leave(status);
 }

@@ -14,12 +14,15 @@
 #include "base/memory.h"
 #include "base/msg.h"
 #include "base/options_help.h"
+#include "base/progress.h"
+#include "base/status.h"
 
 /* Where a value came from; a stronger source is never overwritten by a weaker one. */
 typedef enum Source { BY_DEFAULT, BY_FILE, BY_ENVIRONMENT, BY_FLAG } Source;
 
 static Source *sources; /* one for each option of the table in force */
 static const Program *in_force;
+static const char *status_file; /* --status-file, which no params have: it changes nothing */
 
 bool parse_int(const char *s, int64_t min, int64_t max, int64_t *out)
 {
@@ -262,7 +265,7 @@ static const char *find_config(int argc, char **argv)
     return getenv("VLRM_CONFIG");
 }
 
-static bool set_builtin(const char *name, size_t n, const char *value, int *i, int argc)
+static bool set_builtin(const char *name, size_t n, const char *value, int *i, int argc, char **argv)
 {
     if (n == 4 && memcmp(name, "help", 4) == 0) {
         help_print(in_force);
@@ -289,6 +292,12 @@ static bool set_builtin(const char *name, size_t n, const char *value, int *i, i
             usage_error("--config needs a value (FILE)");
         return true;
     }
+    if (n == 11 && memcmp(name, "status-file", 11) == 0) {
+        if (!value && ++*i >= argc)
+            usage_error("--status-file needs a value (FILE)");
+        status_file = value ? value : argv[*i];
+        return true;
+    }
     return false;
 }
 
@@ -305,7 +314,7 @@ static void parse_long(int argc, char **argv, int *i)
     size_t n = strcspn(name, "=");
     const char *value = name[n] == '=' ? name + n + 1 : NULL;
     const Option *o = option_find(name, n);
-    if (!o && set_builtin(name, n, value, i, argc))
+    if (!o && set_builtin(name, n, value, i, argc, argv))
         return;
     const char *on = "true";
     if (!o && n > 3 && memcmp(name, "no-", 3) == 0 && (o = option_find(name + 3, n - 3)) != NULL && o->type == OPTION_FLAG)
@@ -341,7 +350,7 @@ static void parse_short(int argc, char **argv, int *i)
         while (o->name && o->letter != *c)
             o++;
         if (!o->name && *c == 'h')
-            set_builtin("help", 4, NULL, i, argc);
+            set_builtin("help", 4, NULL, i, argc, argv);
         if (!o->name && *c == 'v') {
             verbosity++;
             continue;
@@ -363,6 +372,7 @@ char **options_parse(const Program *program, int argc, char **argv, int *n_opera
 {
     progname = program->name;
     in_force = program;
+    progress_signals();
     signal(SIGXFSZ, SIG_IGN); /* a write beyond a limit (ulimit -f) fails, and is said, like one on a full disk */
     sources = xcalloc(count_options(program->options) + 1, sizeof *sources);
     for (const Option *o = program->options; o->name; o++)
@@ -389,6 +399,9 @@ char **options_parse(const Program *program, int argc, char **argv, int *n_opera
             parse_short(argc, argv, &i);
     }
     *n_operands = n;
+    Error err = {0};
+    if (status_file && !status_publish(status_file, &err))
+        die_status(err.status, "%s", err.text);
     return operands;
 }
 

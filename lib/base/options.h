@@ -3,8 +3,8 @@
  *
  * Where a value comes from, strongest first: the flag, the environment (VLRM_NAME_WITH_UNDERSCORES), --config FILE
  * (a JSON object of option names, a run's config.json among them), the default in the table.
- * Every program also has --help (-h), --version, --config, --verbose (-v) and, hidden, --help-man (make man) and --help-options
- * (formats/options.md: the table for machines); the table does not list those.
+ * Every program also has --help (-h), --version, --config, --status-file (status.h), --verbose (-v) and, hidden, --help-man (make
+ * man) and --help-options (formats/options.md: the table for machines); the table does not list those.
  */
 #ifndef BASE_OPTIONS_H
 #define BASE_OPTIONS_H

@@ -12,6 +12,8 @@ static const Option common[] = {
     OPT_GROUP("Common"),
     OPT_STRING("config", 0, NULL, NULL, "FILE",
                "JSON object of options by name; weaker than flags and the environment (VLRM_OPTION_NAME)"),
+    OPT_STRING("status-file", 0, NULL, NULL, "FILE",
+               "say how far the program is in this file of JSON, once a second; on stderr at SIGUSR1"),
     OPT_FLAG("verbose", 'v', NULL, "say more on stderr"),
     OPT_FLAG("help", 'h', NULL, "this text"),
     OPT_FLAG("version", 0, NULL, "print the version"),

@@ -6,10 +6,13 @@
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include "base/memory.h"
 #include "base/msg.h"
+#include "base/options.h"
+#include "base/progress.h"
 
 enum { SPINS = 4000 };
 
@@ -65,12 +68,14 @@ static void *helper(void *unused)
     return NULL;
 }
 
+/* Slurm says in the environment what a task was given, also where it pins nobody to it. */
 static int usable_cpus(void)
 {
     cpu_set_t set;
-    if (sched_getaffinity(0, sizeof set, &set) == 0)
-        return CPU_COUNT(&set);
-    return (int)sysconf(_SC_NPROCESSORS_ONLN);
+    int64_t given;
+    const char *slurm = getenv("SLURM_CPUS_PER_TASK");
+    int cpus = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : (int)sysconf(_SC_NPROCESSORS_ONLN);
+    return slurm && parse_int(slurm, 1, cpus, &given) ? (int)given : cpus;
 }
 
 void pool_init(int threads)
@@ -80,6 +85,7 @@ void pool_init(int threads)
     flush_denormals();
     if (threads <= 0)
         threads = usable_cpus();
+    progress_threads(threads);
     for (int i = 1; i < threads; i++) {
         pthread_t t;
         errno = pthread_create(&t, NULL, helper, NULL);

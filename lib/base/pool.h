@@ -9,7 +9,8 @@
 
 #include <stddef.h>
 
-/* Start `threads` threads in all, the caller among them; 0 for as many as the process may use. Call once, before pool_run. */
+/* Start `threads` threads in all, the caller among them; 0 for as many processors as the process may use: its affinity mask's,
+ * and no more than SLURM_CPUS_PER_TASK. Call once, before pool_run. */
 void pool_init(int threads);
 
 /* How many threads run a pool_run (1 before pool_init). */

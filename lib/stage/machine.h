@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/options.h"
+#include "base/progress.h"
 #include "base/sandbox.h"
 #include "tensor/kernels.h"
 
@@ -25,7 +26,7 @@ typedef struct Machine {
     OPT_STRING("device", 0, &(machine).device, "cpu", "cpu|cuda[:N]", "where to compute"), \
     OPT_ENUM("compute", 0, &(machine).compute, "auto", "auto|f32|bf16", "products with weights stored in 16 bits", \
              .numbers = true), \
-    OPT_INT("threads", 0, &(machine).threads, "0", 0, 4096, "N", "0: as many as there are processors"), \
+    OPT_INT("threads", 0, &(machine).threads, "0", 0, 4096, "N", "0: as many as there are processors for it (affinity, SLURM_CPUS_PER_TASK)"), \
     SANDBOX_OPTION((machine).sandbox)
 /* clang-format on */
 
@@ -35,6 +36,7 @@ typedef struct Machine {
  */
 static inline void machine_enclose(const Machine *m, const char *const *write, size_t n)
 {
+    progress_device(m->device);
     if (strncmp(m->device, "cuda", 4) != 0)
         sandbox_enclose(m->sandbox, &(SandboxFiles){.write = write, .n_write = n});
 }

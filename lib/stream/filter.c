@@ -9,6 +9,7 @@
 #include <unistd.h>
 #include <xxhash.h>
 
+#include "base/progress.h"
 #include "base/signals.h"
 
 enum { UPSTREAMS_MAX = 64 };
@@ -136,7 +137,8 @@ void filter_init(Filter *f, const Program *program, char **operands, int n_opera
     }
     operands_check(f->operands, f->n_operands);
     signals_init();
-    progress_init(&f->progress, unit, 0);
+    progress_begin(unit);
+    progress_files(f->operands, f->n_operands);
     if (zstd_level >= 0) {
         if (isatty(STDOUT_FILENO))
             die_status(STATUS_USAGE, "<stdout> is a terminal: a stream is binary; redirect it, or look at it with vlrm-cat");
@@ -195,10 +197,11 @@ bool filter_next(Filter *f, Record *r)
 {
     while (!output_failed(f)) {
         RecordKind kind = input_next(f, r);
-        progress_update(&f->progress, f->records, NULL);
+        progress_show();
         switch (kind) {
         case RECORD_DATA:
             f->records++;
+            progress_read();
             return true;
         case RECORD_BATCH:
             return true;
@@ -242,6 +245,7 @@ void filter_failed(Filter *f, const Record *r, const char *format, ...)
     va_end(args);
     warn("record %.*s: %s", (int)(r->id.size < 200 ? r->id.size : 200), (const char *)r->id.data, why);
     f->failed++;
+    progress_failed(1);
     filter_status(f, STATUS_SOME_FAILED);
     filter_write(f, r, NULL, NULL);
 }
@@ -275,7 +279,7 @@ json_t *filter_end_keys(const Filter *f)
 int filter_finish(Filter *f)
 {
     begin(f);
-    progress_end(&f->progress);
+    progress_hide();
     if (f->out && !output_failed(f))
         writer_end_with(f->out, f->failed, f->filtered, f->status, filter_end_keys(f));
     output_failed(f);

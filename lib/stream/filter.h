@@ -20,7 +20,6 @@
 #define STREAM_FILTER_H
 
 #include "base/options.h"
-#include "base/progress.h"
 #include "stream/stream.h"
 
 typedef struct Filter {
@@ -32,8 +31,7 @@ typedef struct Filter {
     int64_t failed, filtered, upstream_failed;
     uint64_t records; /* data records read */
     int status;       /* the worst so far, as the exit status will be */
-    Progress progress;
-    json_t *extra; /* owned: header keys to add (filter_header_set) */
+    json_t *extra;    /* owned: header keys to add (filter_header_set) */
     bool began, reported;
     int64_t dropped;        /* records filtered out of the batch being read */
     json_t *first_upstream; /* owned: the first header read */

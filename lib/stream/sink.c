@@ -11,6 +11,7 @@
 #include <zstd.h>
 
 #include "base/hash.h"
+#include "base/progress.h"
 #include "stream/seal.h"
 
 enum {
@@ -88,7 +89,9 @@ static int pieces_advance(struct iovec *v, int n, size_t done)
 static bool write_all(Sink *s, struct iovec *v, int n, Error *err)
 {
     while (n > 0) {
+        ProgressWait before = progress_wait(PROGRESS_OUTPUT);
         ssize_t done = writev(s->fd, v, n);
+        progress_wait(before);
         if (done < 0 && errno == EAGAIN) {
             struct pollfd p = {.fd = s->fd, .events = POLLOUT};
             (void)poll(&p, 1, -1);

@@ -11,6 +11,7 @@
 #include <zstd.h>
 
 #include "base/hash.h"
+#include "base/progress.h"
 #include "base/signals.h"
 #include "stream/seal.h"
 
@@ -77,11 +78,15 @@ static SourceStatus wait_readable(int fd, Wait wait)
 static SourceStatus read_some(Source *s, void *data, size_t capacity, size_t *n, Wait wait, Error *err)
 {
     while (!s->eof) {
-        if (wait_readable(s->fd, wait) == SOURCE_WAITING)
+        ProgressWait before = progress_wait(wait == WAIT_NEVER ? PROGRESS_WORKS : PROGRESS_INPUT);
+        bool waiting = wait_readable(s->fd, wait) == SOURCE_WAITING;
+        ssize_t got = waiting ? -1 : read(s->fd, data, capacity);
+        progress_wait(before);
+        if (waiting)
             return SOURCE_WAITING;
-        ssize_t got = read(s->fd, data, capacity);
         if (got > 0) {
             *n = (size_t)got;
+            progress_bytes(*n);
             return SOURCE_DATA;
         }
         if (got < 0 && errno != EINTR) {

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "base/hash.h"
+#include "base/progress.h"
 #include "stream/made_from.h"
 #include "stream/sink.h"
 #include "stream/token.h"
@@ -190,6 +191,8 @@ bool writer_record(Writer *w, Slice id, const Record *from, const Group *groups,
         if (!from || !group_find(from->groups, have, groups[i].name))
             ok = put_group(w, &groups[i]);
     w->records += ok;
+    if (ok)
+        progress_wrote();
     return ok && put_head(w);
 }
 
@@ -200,6 +203,8 @@ bool writer_forward(Writer *w, const Record *record)
     if (!ready(w, true) || !put(w, record->raw.data, record->raw.size))
         return false;
     w->records += record->kind == RECORD_DATA;
+    if (record->kind == RECORD_DATA)
+        progress_wrote();
     return true;
 }
 

@@ -38,13 +38,13 @@ struct Jobs {
     pthread_cond_t changed;
     Job *head, *tail;
     int waiting; /* jobs in the list */
+    int queued;  /* frames in all of them */
     int working; /* threads that may still add one */
     bool stop;
     /* the main thread's own */
     Writer *w;
     Totals *t;
     Phashes seen; /* owned: --dedup-all; those of the source being written are the last */
-    Progress progress;
 };
 
 /* Waits for a change, a little while at most: signals do not wake a condition. Lock held. */
@@ -76,6 +76,7 @@ static bool on_extracted(void *context, ExtractedFrame *extracted)
     if (go_on) {
         job->frames[(job->first + job->count++) % QUEUE_FRAMES] = *extracted;
         job->bytes += extracted->frame.size;
+        j->queued++;
         pthread_cond_broadcast(&j->changed);
     } else {
         extracted_release(extracted);
@@ -159,7 +160,9 @@ static bool extracted_write(Jobs *j, const ExtractedFrame *extracted, bool *drop
     Group g = {{"frame", 5}, {extracted->frame.data, extracted->frame.size}};
     if (!writer_record(j->w, (Slice){extracted->id, strlen(extracted->id)}, NULL, &g, 1) || !batch_count(j->s, j->w, j->t))
         return false;
-    progress_update(&j->progress, writer_records(j->w), NULL);
+    progress_queue((int64_t)j->queued, (int64_t)(2 * j->s->jobs * QUEUE_FRAMES));
+    progress_reached((double)writer_records(j->w));
+    progress_show();
     return j->s->limit == 0 || (int64_t)writer_records(j->w) < j->s->limit;
 }
 
@@ -181,6 +184,7 @@ static bool extracted_next(Jobs *j, Job *job, ExtractedFrame *extracted)
         job->first = (job->first + 1) % QUEUE_FRAMES;
         job->count--;
         job->bytes -= extracted->frame.size;
+        j->queued--;
         pthread_cond_broadcast(&j->changed);
     }
     pthread_mutex_unlock(&j->lock);
@@ -231,7 +235,9 @@ static bool close_source(Jobs *j, Job *job, Error *err)
     j->t->sources++;
     j->t->filtered += o->filtered;
     if (verdict != VERDICT_COMPLETE) {
-        j->t->failed += o->report.missing > 0 ? o->report.missing : 1;
+        const int64_t missing = o->report.missing > 0 ? o->report.missing : 1;
+        j->t->failed += missing;
+        progress_failed((uint64_t)missing);
         j->t->empty_stdin |= job->source.is_stdin && strstr(o->report.reason, "is empty") != NULL;
         warn("%s: %s: %s; %lld frames, %lld known to be missing", job->source.label, verdict_name(verdict), o->report.reason,
              (long long)o->frames, (long long)o->report.missing);
@@ -271,7 +277,10 @@ bool jobs_run(const Settings *s, Sources *sources, Journal *journal, Writer *w, 
     pthread_mutex_init(&j.taking, NULL);
     pthread_mutex_init(&j.lock, NULL);
     pthread_cond_init(&j.changed, NULL);
-    progress_init(&j.progress, "frames", (uint64_t)s->limit);
+    progress_begin("frames");
+    progress_threads((int)s->jobs);
+    if (s->limit > 0)
+        progress_goal((double)s->limit, (double)writer_records(w));
     pthread_t *threads = xcalloc((size_t)s->jobs, sizeof *threads);
     for (int64_t i = 0; i < s->jobs; i++)
         if ((errno = pthread_create(&threads[i], NULL, worker, &j)) != 0)
@@ -289,7 +298,7 @@ bool jobs_run(const Settings *s, Sources *sources, Journal *journal, Writer *w, 
         pthread_join(threads[i], NULL);
     while (j.head)
         drop_head(&j);
-    progress_end(&j.progress);
+    progress_hide();
     free(threads);
     free(j.seen.items);
     if (writer_error(w)->text[0])

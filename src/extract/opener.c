@@ -221,6 +221,7 @@ static _Noreturn void serve(Served *v, pid_t parent)
     ssize_t n = 0;
     signal(SIGINT, SIG_IGN);
     signal(SIGTERM, SIG_IGN);
+    signal(SIGUSR1, SIG_IGN);
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     int nothing = open("/dev/null", O_WRONLY | O_CLOEXEC); /* whoever reads stdout shall see its end with the other's */
     if (nothing >= 0)

@@ -12,6 +12,7 @@
 
 #include "base/options.h"
 #include "base/pool.h"
+#include "base/progress.h"
 #include "base/signals.h"
 #include "reward/returns.h"
 #include "reward/scorers.h"
@@ -349,6 +350,7 @@ static void run_loop(Loop *l)
             any = true;
             l->in_batch++;
             group_cut_take(&l->cut, &r);
+            progress_batch(l->index, (int64_t)l->in_batch, opt.batch > 0 ? opt.batch : -1);
             if (opt.recombine)
                 recombine_record(l, &r);
             else

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/progress.h"
 #include "base/signals.h"
 
 enum { POLL_MILLISECONDS = 20 };
@@ -85,14 +86,18 @@ FollowResult follow_batch(Follow *f, Captioner *c, int64_t index, Error *err)
         return FOLLOW_READY;
     int64_t wanted = index > f->lag ? index - f->lag : 0, latest;
     Wait wait = {.seen = seconds_now()};
+    progress_wait(PROGRESS_POLICY);
     do {
         if (!policy_latest(f->dir, &latest, err))
             return FOLLOW_FAILED;
         if (latest > index)
-            return FOLLOW_CONSUMED;
+            break;
         if (latest < wanted && !patience_lasts(f, &wait))
             return nobody_publishes(f, index, wanted, latest, err);
     } while (latest < wanted && wait_a_little());
+    progress_wait(PROGRESS_WORKS);
+    if (latest > index)
+        return FOLLOW_CONSUMED;
     if (latest < wanted)
         return FOLLOW_ENDED;
     if (f->has_policy && f->applied.info.step == wanted)

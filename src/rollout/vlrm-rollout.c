@@ -9,6 +9,7 @@
 
 #include "base/options.h"
 #include "base/pool.h"
+#include "base/progress.h"
 #include "base/signals.h"
 #include "rollout/captioning.h"
 #include "rollout/follow.h"
@@ -141,7 +142,9 @@ static void write_gathered(Loop *l)
     l->in_batch += (int64_t)captioning_run(&l->captioning, &l->filter, &source);
     char figure[64];
     snprintf(figure, sizeof figure, "%.1f tokens/s", captioning_tokens_per_second(&l->captioning));
-    progress_update(&l->filter.progress, l->filter.records, figure);
+    progress_figure(figure);
+    progress_batch(l->index, l->in_batch, opt.batch > 0 ? opt.batch : -1);
+    progress_show();
 }
 
 /* The first frame of a batch: which policy it gets. */

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/progress.h"
 #include "base/sandbox.h"
 #include "base/signals.h"
 #include "stream/filter.h"
@@ -262,6 +263,7 @@ static void take(const Record *r)
         break;
     case RECORD_DATA:
         cat.read++;
+        progress_read();
         if (id_wanted(r->id) && opt.batch_index >= 0)
             waiting_add(r);
         else if (id_wanted(r->id))
@@ -314,6 +316,7 @@ static bool cat_file(const char *path)
         die_status(err.status, "%s", err.text);
     RecordKind kind = RECORD_NONE;
     while (!done()) {
+        progress_show();
         flush_before_waiting();
         kind = reader_next_or_interrupt(cat.in, &r);
         if (kind == RECORD_NONE || kind == RECORD_FAILED)
@@ -368,6 +371,9 @@ int main(int argc, char **argv)
     char **operands = options_parse(&program, argc, argv, &n);
     check_options();
     signals_init();
+    progress_begin("records");
+    if (isatty(STDOUT_FILENO))
+        progress_quiet();
     if (opt.images && !images_open(&cat.images, opt.images, &err))
         die("%s", err.text);
     if (opt.to == TO_STREAM && !opt.count)

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/progress.h"
 #include "base/sandbox.h"
 #include "base/signals.h"
 #include "stream/filter.h"
@@ -142,6 +143,8 @@ static void compare(Comparison *c, Reader *const in[2])
             return;
         }
         n += a == RECORD_DATA;
+        if (a == RECORD_DATA)
+            progress_read();
         more = records_compare(c, in, r);
     }
 }
@@ -164,6 +167,8 @@ int main(int argc, char **argv)
     comparison_init(&c, &opt.tolerances, &opt.ignore, opt.show);
     signals_init();
     sandbox_enclose(opt.sandbox, &(SandboxFiles){.read = (const char *const *)operands, .n_read = 2});
+    progress_begin("records");
+    progress_files(operands, n);
     Reader *const in[2] = {open_stream(operands[0]), open_stream(operands[1])};
     compare(&c, in);
     for (int i = 0; i < 2; i++) {

@@ -12,6 +12,7 @@
 #include <wchar.h>
 
 #include "base/options.h"
+#include "base/progress.h"
 #include "base/sandbox.h"
 #include "base/signals.h"
 #include "base/utf8.h"
@@ -332,7 +333,7 @@ int main(int argc, char **argv)
     seen = xcalloc(opt.ids.count + 1, 1);
     filter_init(&f, &program, operands, n, -1, "captions");
     if (isatty(STDOUT_FILENO))
-        f.progress.shown = 0; /* it would stand in the middle of a table */
+        progress_quiet(); /* it would stand in the middle of a table */
     run(&f, tokenizer);
     int status = filter_finish(&f);
     tokenizer_free(tokenizer);

@@ -14,6 +14,7 @@
 
 #include "base/base.h"
 #include "base/options.h"
+#include "base/progress.h"
 #include "base/sandbox.h"
 #include "base/signals.h"
 #include "text/tokenizer.h"
@@ -123,6 +124,7 @@ static void convert(const Tokenizer *t, const char *name, size_t number, const c
         out = decode ? decode_line(&arena, t, line, &err) : encode_line(&arena, t, line, &err);
     if (out) {
         n_done++;
+        progress_read();
         json_dumpf(out, stdout, JSON_ENCODE_ANY | JSON_COMPACT);
         putchar('\n');
     } else {
@@ -174,6 +176,7 @@ int main(int argc, char **argv)
         usage_error("which model folder?");
     signals_init();
     sandbox_enclose(sandbox, &(SandboxFiles){.read = NULL});
+    progress_begin("texts");
     Tokenizer *t = tokenizer_open(operands[0], &err);
     if (!t)
         die_status(err.status ? err.status : STATUS_FAILURE, "%s", err.text);

@@ -1,6 +1,7 @@
 /* Records into a batch; see batch.h. */
 #include "update/batch.h"
 
+#include <ctype.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -153,6 +154,18 @@ size_t batch_count_lost(Batch *b)
 
 /* ---- records ---- */
 
+static double words_of(const Record *r)
+{
+    Slice text;
+    if (record_string(r, "caption.text", &text) != FIELD_OK)
+        return NAN;
+    size_t words = 0;
+    for (size_t i = 0; i < text.size; i++)
+        words += !isspace((unsigned char)((const char *)text.data)[i]) &&
+                 (i == 0 || isspace((unsigned char)((const char *)text.data)[i - 1]));
+    return (double)words;
+}
+
 static void episode_append(Batch *b, const Record *r, const Arrays *c, size_t group, Arena *arena)
 {
     b->episodes = array_reserve(b->episodes, &b->capacity, b->n + 1, sizeof *b->episodes);
@@ -165,6 +178,7 @@ static void episode_append(Batch *b, const Record *r, const Arrays *c, size_t gr
                                     .group = group,
                                     .image = image_hash(r),
                                     .eos = c->eos,
+                                    .words = words_of(r),
                                     .sim = real_or_nan(r, "reward.sim"),
                                     .ref = real_or_nan(r, "reward.ref"),
                                     .itm = real_or_nan(r, "reward.parts.itm"),

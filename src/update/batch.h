@@ -16,6 +16,7 @@ typedef struct Episode {
     uint64_t image;  /* hash of what the record has of the image: equal for the same picture */
     bool eos;
     double sim, ref, itm, phi;  /* reward parts; NAN where the record has none */
+    double words;               /* of the text, between white space; NAN where there is none */
     int64_t noeos, bad, repeat; /* counts of penalised tokens */
 } Episode;
 

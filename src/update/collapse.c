@@ -139,3 +139,13 @@ char *collapse_text(const Collapse *c)
                      c->metric, COLLAPSE_STEPS, c->found, side, c->limit, c->times,
                      strcmp(c->metric, value_loss_name) == 0 ? "the lowest before" : "that of the first");
 }
+
+void collapse_report(const Collapse *c, json_t *metrics)
+{
+    if (!c->metric)
+        return;
+    char *text = collapse_text(c);
+    json_object_set_new(metrics, "collapse", json_string(c->metric));
+    json_object_set_new(metrics, "warning", json_string(text));
+    free(text);
+}

@@ -53,4 +53,7 @@ Collapse collapse_find(const CollapseLimits *limits, const RunSigns *run, Signs 
 /* "entropy is outside its limits: ..", for people; the caller frees it. */
 char *collapse_text(const Collapse *c);
 
+/* The metric's name and that text into the metrics of the step, where something is outside its limits. */
+void collapse_report(const Collapse *c, json_t *metrics);
+
 #endif

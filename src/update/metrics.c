@@ -80,6 +80,12 @@ static double episode_phi(const Batch *b, const Episode *e)
     return e->phi;
 }
 
+static double episode_words(const Batch *b, const Episode *e)
+{
+    (void)b;
+    return e->words;
+}
+
 static double episode_length(const Batch *b, const Episode *e)
 {
     (void)b;
@@ -91,8 +97,8 @@ static void put_rewards(json_t *object, const Batch *b)
     static const struct {
         const char *key;
         EpisodeValue *value;
-    } parts[] = {{"reward", episode_return}, {"sim", episode_sim}, {"ref", episode_ref},
-                 {"itm", episode_itm},       {"phi", episode_phi}, {"length", episode_length}};
+    } parts[] = {{"reward", episode_return}, {"sim", episode_sim},       {"ref", episode_ref},    {"itm", episode_itm},
+                 {"phi", episode_phi},       {"length", episode_length}, {"words", episode_words}};
     double *x = xmalloc((b->n + 1) * sizeof *x);
     for (size_t p = 0; p < sizeof parts / sizeof parts[0]; p++) {
         for (size_t i = 0; i < b->n; i++)

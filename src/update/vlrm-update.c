@@ -11,6 +11,7 @@
 #include "base/hash.h"
 #include "base/options.h"
 #include "base/pool.h"
+#include "base/progress.h"
 #include "base/signals.h"
 #include "stage/frame.h"
 #include "stage/groups.h"
@@ -22,6 +23,7 @@
 #include "update/kept.h"
 #include "update/learner_options.h"
 #include "update/metrics.h"
+#include "update/pace.h"
 #include "update/recorder.h"
 #include "update/settings.h"
 #include "update/state.h"
@@ -123,14 +125,15 @@ typedef struct Loop {
     Batch batch;
     TensorBoard tensorboard;
     Recorder recorder;
-    Packer upstream;        /* the raw header that the batch being read came under */
-    int64_t index;          /* of the batch being read */
-    int64_t repeated;       /* ids refused because they had been consumed */
-    uint64_t in_batch;      /* data records since the last batch record */
-    GroupCut cut;           /* the group of the last of them */
-    Digest init;            /* digest of --init's tensors; "" for none */
-    json_t *inputs;         /* owned: the header's of what is recorded and kept */
-    Changes changes;        /* of options since the steps before */
+    Packer upstream;   /* the raw header that the batch being read came under */
+    int64_t index;     /* of the batch being read */
+    int64_t repeated;  /* ids refused because they had been consumed */
+    uint64_t in_batch; /* data records since the last batch record */
+    GroupCut cut;      /* the group of the last of them */
+    Digest init;       /* digest of --init's tensors; "" for none */
+    json_t *inputs;    /* owned: the header's of what is recorded and kept */
+    Changes changes;   /* of options since the steps before */
+    Pace pace;
     const char *collapsing; /* the metric outside its limits in the step before; NULL for none */
     bool stopped;
 } Loop;
@@ -188,7 +191,9 @@ static void report(Loop *loop, const json_t *metrics)
 {
     Error err = {0};
     char *line = json_dumps(metrics, JSON_COMPACT | JSON_REAL_PRECISION(9));
+    progress_hide();
     printf("%s\n", line);
+    progress_metrics(line);
     free(line);
     if (fflush(stdout) != 0)
         die("write <stdout>:");
@@ -308,14 +313,14 @@ static void take_step(Loop *loop)
         die("%s", err.text);
     json_t *metrics = metrics_json(loop->learner, &loop->batch, &p.report, loop->index, &p.drift, seconds_now() - start);
     json_object_set_new(metrics, "repeated", json_integer(loop->repeated));
+    json_object_set_new(json_object_get(metrics, "seconds"), "wall", json_real(pace_seconds(&loop->pace)));
     changes_report(&loop->changes, loop->learner->step, metrics);
-    if (p.collapse.metric)
-        json_object_set_new(metrics, "collapse", json_string(p.collapse.metric));
+    collapse_report(&p.collapse, metrics);
     if (!recorder_write(&loop->recorder, &loop->batch, &p.report, &from, &err) || !settle(loop, metrics, p.signs, &err))
         die("%s (the last checkpoint is untouched)", err.text);
     report(loop, metrics);
     warn_of(loop, &p.collapse);
-    progress_update(&loop->filter.progress, loop->filter.records, NULL);
+    pace_step(&loop->pace, loop->learner->step, (int64_t)loop->in_batch);
     json_decref(metrics);
     arena_release(&arena);
 }
@@ -367,6 +372,7 @@ static void run_loop(Loop *loop)
             follow_input(loop);
         if (r.kind == RECORD_DATA) {
             loop->in_batch++;
+            pace_record(&loop->pace, loop->index, (int64_t)loop->in_batch, loop->index >= loop->run.next_batch);
             take_record(loop, &r);
             group_cut_take(&loop->cut, &r);
         }
@@ -428,6 +434,7 @@ static void open_all(Loop *loop, char **operands, int n)
     }
     if (!opt.prepare)
         filter_init(&loop->filter, &program, operands, n, -1, "captions");
+    pace_begin(&loop->pace, loop->learner->step, opt.max_steps, opt.batch);
 }
 
 static int count_parts(void)

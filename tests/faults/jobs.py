@@ -151,7 +151,7 @@ def snapshot(folder):
             else:
                 with open(file, "rb") as f:
                     files[key] = VOLATILE.sub(b"", f.read())
-    return {k: v for k, v in files.items() if not any(fnmatch.fnmatch(k, p) for p in ("*lock", "*.tfevents.*", "*/logs/*"))}
+    return {k: v for k, v in files.items() if not any(fnmatch.fnmatch(k, p) for p in ("*lock", "*.tfevents.*", "*/logs/*", "*/status/*"))}
 
 
 def is_temporary(name):

@@ -27,7 +27,7 @@ refused() {
     exits 6 "${train[@]}" --max-steps 4 "${@:2}"
     says "update ended with status 6"
     says "$1 as in the steps before"
-    diff -r --exclude=logs --exclude=config.json "$TMP/before" "$TMP/run"
+    diff -r --exclude=logs --exclude=status --exclude=config.json "$TMP/before" "$TMP/run"
     diff <(jq -S .upstream "$TMP/before/config.json") <(jq -S .upstream "$TMP/run/config.json")
 }
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/progress.h"
 #include "base/signals.h"
 #include "learn/draw.h"
 #include "tensor/tape.h"
@@ -102,9 +103,13 @@ bool lesson_step(Lesson *l)
     if (l->step < 0) {
         parameters_moments(&l->parameters);
         l->started = seconds_now();
+        progress_goal((double)l->options.steps, 0);
     }
     if (interrupted())
         die_status(STATUS_INTERRUPTED, "interrupted; the model's folder is as it was");
+    progress_step(l->step + 1, l->options.steps);
+    progress_reached((double)l->step + 1);
+    progress_show();
     if (++l->step >= l->options.steps)
         return false;
     parameters_zero_grad(&l->parameters);

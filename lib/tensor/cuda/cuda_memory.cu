@@ -13,6 +13,9 @@ static void *memory_new(size_t bytes)
     if (status == cudaErrorMemoryAllocation)
         die_status(STATUS_MEMORY, "out of memory on the CUDA device: %zu bytes asked for", bytes);
     CHECK(status);
+    size_t free_bytes, all_bytes;
+    CHECK(cudaMemGetInfo(&free_bytes, &all_bytes));
+    progress_device_memory((int64_t)(all_bytes - free_bytes));
     return p;
 }
 

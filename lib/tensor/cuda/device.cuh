@@ -21,6 +21,7 @@
 /* The suite's headers are C. */
 #define _Noreturn __attribute__((noreturn))
 extern "C" {
+#include "base/progress.h"
 #include "tensor/kernels.h"
 }
 #undef _Noreturn

@@ -1,0 +1,160 @@
+#!/usr/bin/env bats
+# How far a program is: SIGUSR1, --status-file (formats/status.md), the line on a terminal, and how many threads it takes.
+
+load common
+
+setup() {
+    cd "$BATS_TEST_TMPDIR" || return
+    ORACLE=$ROOT/tests/golden/oracle/tiny
+}
+
+# captions FILE: thirty captions with their pictures, as a stream.
+captions() {
+    jq -c --arg at "$ORACLE/f64/" '.frame.path = $at + .frame.path' "$ORACLE/f64/captions.jsonl" | vlrm-cat --from=json >"$1"
+}
+
+# status FILTER [FILE]: whether the status file (default: s.json) is one object for which the jq filter holds.
+status() {
+    jq -e "$1" "${2-s.json}" >/dev/null 2>&1
+}
+
+# catches PID PROGRAM: whether the process is the program's by now, and has a handler for SIGUSR1.
+catches() {
+    local mask
+    [ "/proc/$1/exe" -ef "$2" ] || return 1
+    mask=$(sed -n 's/^SigCgt:[[:space:]]*//p' "/proc/$1/status")
+    [ -n "$mask" ] && [ $((16#$mask >> 9 & 1)) = 1 ]
+}
+
+@test "SIGUSR1: every program says how far it is and goes on" {
+    mkfifo config
+    for path in "$BIN"/vlrm-*; do
+        name=${path##*/}
+        "$path" --config config --help >out 2>said 3>&- &
+        eventually 10 catches $! "$path"
+        kill -USR1 $!
+        eventually 10 grep -q "^$name: at work for [0-9]* s" said
+        echo '{}' >config
+        wait $! || { echo "$name: status $?"; false; }
+        grep -q "^usage: $name" out
+    done
+}
+
+@test "SIGUSR1 while it works and waits: what it makes is the same" {
+    captions in
+    vlrm-reward --model "$ORACLE/blip2" --itm "$ORACLE/itm" in >expected
+    mkfifo pipe
+    vlrm-reward --model "$ORACLE/blip2" --itm "$ORACLE/itm" --status-file s.json <pipe >out 2>said 3>&- &
+    exec 5>pipe
+    head -c 4000 in >&5
+    eventually 20 status '.waits == "input" and .read > 0'
+    kill -USR1 $!
+    eventually 10 grep -qE '^vlrm-reward: [0-9]+ captions, [0-9.]+/s, waits for input$' said
+    tail -c +4001 in >&5
+    kill -USR1 $!
+    exec 5>&-
+    wait $!
+    cmp out expected
+}
+
+@test "the status file: its keys are those of the page; it follows the program to its end" {
+    captions in
+    mkfifo pipe
+    vlrm-reward --model "$ORACLE/blip2" --itm "$ORACLE/itm" --batch 10 --threads 1 --status-file s.json <pipe >out 2>said 3>&- &
+    pid=$!
+    exec 5>pipe
+    eventually 20 status ".pid == $pid and .stage == \"reward\" and .waits == \"input\" and .waits_since > .began"
+    head -c 4000 in >&5
+    eventually 20 status '.read > 0 and .rate > 0 and (.ended | not)'
+    status '.memory | .resident > 1e6 and .private + .mapped <= .resident and .peak >= .resident'
+    status '.threads == 1 and .device == {name: "cpu", memory: null} and .batch.of == 10 and .input.of > 0 and .moved <= .time'
+    cp s.json early.json
+    tail -c +4001 in >&5
+    exec 5>&-
+    wait $pid
+    eventually 20 status '.ended and .read == 30 and .written == 30 and .waits == null and .memory.peak > 1e6'
+    # A queue and a warning: of the stages that have them.
+    head -c 300 "$ORACLE/f64/images/0000.png" >cut.png
+    no vlrm-extract --status-file e.json --journal j cut.png "$ORACLE/f64/images" >frames 2>/dev/null
+    eventually 20 status '.ended and .written == 30 and .failed == 1 and (.warnings[0].text | contains("cut.png"))' e.json
+    page=$ROOT/formats/status.md
+    diff <(jq -r 'keys[]' s.json) <(grep '^| `' "$page" | cut -d'|' -f2 | grep -oE '[a-z_]+' | sort)
+    [ "$(jq -r keys[] s.json)" = "$(jq -r keys[] e.json)" ]
+    jq -r '(.batch, .queue, .input, .memory, .device | objects | keys[]), (.warnings[] | keys[])' early.json e.json | sort -u >parts
+    [ "$(wc -l <parts)" = 14 ]
+    while read -r key; do grep -qF "\`$key\`" "$page"; done <parts
+}
+
+@test "the status file is whole whenever it is read, and a program that is killed has ended" {
+    mkfifo pipe
+    vlrm-cat --status-file s.json <pipe >out 3>&- &
+    pid=$!
+    exec 5>pipe
+    first=$(jq .time s.json 2>/dev/null) || eventually 10 status .pid
+    for _ in {1..60}; do jq -e ".pid == $pid" s.json >/dev/null; done
+    eventually 10 status ".time > ${first:-0}"
+    kill -9 $pid
+    exec 5>&-
+    eventually 10 status .ended
+    [ "$(ls)" = "$(printf '%s\n' out pipe s.json)" ]
+    exits 1 vlrm-cat --status-file none/s.json "$ORACLE/f64/captions.jsonl"
+    says 'vlrm-cat: --status-file'
+    exits 2 vlrm-cat --status-file
+}
+
+@test "who waits for whom: for output while nobody reads, also in the sealed process; for a policy that does not come" {
+    mkfifo pipe
+    vlrm-extract --size 200 --encoding rgb --status-file e.json "$ORACLE/f64/images" >pipe 3>&- &
+    extract=$!
+    exec 6<pipe
+    eventually 20 status '.waits == "output" and .written > 0 and .queue.depth >= 0' e.json
+    cat <&6 >frames
+    wait $extract
+    eventually 5 status .ended e.json
+    exec 6<&-
+    mkdir -p run/policy
+    vlrm-rollout --model "$ORACLE/blip2" --sample --policy run/policy --status-file r.json frames >out 3>&- &
+    eventually 20 status '.waits == "policy" and .total > .reached' r.json
+    kill -TERM $!
+    wait $! || [ $? = 75 ]
+}
+
+@test "update says its steps, its metrics and when it will be done" {
+    captions in
+    vlrm-reward --model "$ORACLE/blip2" --itm "$ORACLE/itm" in >rewarded
+    mkfifo pipe
+    vlrm-update --model "$ORACLE/blip2" --value-head linear --off-policy --batch 10 --max-steps 3 --run run --status-file s.json <pipe >out 3>&- &
+    exec 5>pipe
+    head -c $(($(stat -c %s rewarded) * 5 / 6)) rewarded >&5
+    eventually 20 status '.step == 2 and .steps == 3 and .total == 3 and .reached > 2 and .eta > 0 and .batch.of == 10 and .metrics.step == 2'
+    tail -c +$(($(stat -c %s rewarded) * 5 / 6 + 1)) rewarded >&5
+    exec 5>&-
+    wait $!
+    eventually 20 status '.ended and .step == 3 and .reached == 3'
+    jq -es 'all(.seconds.wall >= .seconds.step and .words.mean > 1)' out
+}
+
+@test "a line on the terminal says how long it will take; none where stderr is no terminal" {
+    script -qec 'vlrm-world-render --clips 3 --size 32 --seed 4 --out clips' typescript >/dev/null
+    grep -qE 'vlrm-world-render: [1-3] clips, [0-9.]+/s, [0-9]+ s to go' typescript
+    vlrm-world-render --clips 1 --size 32 --seed 4 --out clips 2>said
+    [ ! -s said ]
+}
+
+# threads COMMAND...: how many threads the program says it computes with.
+threads() {
+    "$@" vlrm-rollout --model "$ORACLE/blip2" --status-file t.json /dev/null >/dev/null 2>&1 || [ $? = 5 ]
+    eventually 10 status .ended t.json
+    jq .threads t.json
+}
+
+@test "threads: as many as affinity and Slurm allow" {
+    unset VLRM_THREADS
+    cpus=$(nproc)
+    first=$(taskset -cp $$ | sed 's/.*: //; s/[-,].*//')
+    [ "$(threads env)" = "$cpus" ]
+    [ "$(threads taskset -c "$first")" = 1 ]
+    [ "$(threads env SLURM_CPUS_PER_TASK=1)" = 1 ]
+    [ "$(threads env SLURM_CPUS_PER_TASK=100000)" = "$cpus" ]
+    [ "$(threads env VLRM_THREADS=3 SLURM_CPUS_PER_TASK=1)" = 3 ]
+}
