@@ -20,7 +20,8 @@
 # VLRM_THREADS is what there is to share (default: the processors there are for it), VLRM_PROGRAMS where the programs are.
 
 unset CDPATH
-trap : USR1 # it asks how far the recipe is; nothing ends of it
+trap stages_tell USR1
+exec {stages_stderr}>&2 # what a recipe says of itself, also where it turns its stderr elsewhere
 stages_folder=$(readlink -f "${BASH_SOURCE[0]}")
 stages_folder=${stages_folder%/*}
 if [ -z "${VLRM_PROGRAMS-}" ]; then
@@ -32,7 +33,7 @@ PATH=$VLRM_PROGRAMS:$PATH
 
 stage_names=() stage_shares=() stage_first=() stage_length=() stage_words=()
 stage_pids=() stage_statuses=() stage_stopped=()
-stages_interrupts=0
+stages_interrupts=0 stages_rows='' stages_watcher=''
 
 # recipe_die TEXT: for faults found before anything runs.
 recipe_die() {
@@ -170,7 +171,7 @@ stage_start() {
         trap - INT TERM HUP EXIT
         trap '' USR1 # programs of the suite take it; others shall not end of it
         exec <&"$2" >&"$3" 2>>"$log"
-        for fd in "$2" "$3" $4; do [ "$fd" -le 2 ] || exec {fd}>&-; done
+        for fd in "$2" "$3" "$stages_stderr" $4; do [ "$fd" -le 2 ] || exec {fd}>&-; done
         export VLRM_THREADS=$threads
         exec setpriv --pdeathsig TERM -- "${words[@]}"
     ) &
@@ -209,6 +210,40 @@ stage_running() {
 # Sends signal $1 to the process group of stage $2, if anything of it is left.
 stage_signal() {
     kill "-$1" -- "-${stage_pids[$2]}" 2>/dev/null
+}
+
+# At SIGUSR1: says how far the recipe is, and goes on.
+stages_tell() {
+    local line=''
+    [ "${#stage_pids[@]}" = 0 ] || line=$(vlrm-top --once --show line -- "$stages_run_folder" 2>/dev/null)
+    echo "vlrm ${recipe_name:-recipe}: ${line:-at work for $SECONDS s}" >&"$stages_stderr"
+}
+
+# Starts what shows how far the stages are, until stages_unwatch: where stderr is a terminal, a line there; where stages_rows is set (a
+# training), a row for each step on a terminal that is stdout, and collapses on stderr wherever that goes.
+stages_watch() {
+    local show='' to=$stages_stderr
+    if [ -n "$stages_rows" ] && [ -t 1 ]; then
+        show=rows to=1
+    elif [ -t "$stages_stderr" ] && [ ! -t 1 ]; then
+        show=line
+    elif [ -n "$stages_rows" ]; then
+        show=collapses
+    fi
+    [ -n "$show" ] || return 0
+    (
+        trap - INT TERM HUP EXIT
+        trap '' INT USR1
+        exec setpriv --pdeathsig TERM -- vlrm-top --follow --show "$show" -- "$stages_run_folder" </dev/null >&"$to"
+    ) &
+    stages_watcher=$!
+}
+
+stages_unwatch() {
+    [ -n "$stages_watcher" ] || return 0
+    kill -TERM "$stages_watcher" 2>/dev/null
+    wait_for "$stages_watcher"
+    stages_watcher=
 }
 
 # Collects the stages that have ended. What a stage leaves behind in its group goes with it: it could hold a pipe open for ever.
@@ -328,6 +363,7 @@ stages_verdict() {
 # Nothing outlives the recipe, however it ends.
 stages_clean_up() {
     local i
+    stages_unwatch
     for i in "${!stage_pids[@]}"; do
         if stage_running "$i"; then stage_signal KILL "$i"; fi
     done
@@ -346,9 +382,12 @@ stages_run() {
         exec {output}>"$stages_writing" || recipe_die "cannot write $1"
         flock -n "$output"
     fi
+    if [ "$output" = 1 ] && [ -n "$stages_rows" ] && [ -t 1 ]; then exec {output}>/dev/null; fi # in rows it is easier to read
+    stages_watch
     stages_start "$output"
     [ "$output" = 1 ] || exec {output}>&-
     stages_wait 2>/dev/null # where bash itself would announce each job that a signal ended
+    stages_unwatch
     stages_verdict
     status=$?
     if [ $# -gt 0 ]; then
@@ -362,6 +401,6 @@ stages_run() {
     fi
     stages_clean_up
     trap - EXIT INT TERM HUP
-    stage_names=() stage_shares=() stage_first=() stage_length=() stage_words=()
+    stage_pids=() stage_names=() stage_shares=() stage_first=() stage_length=() stage_words=()
     return "$status"
 }

@@ -9,6 +9,9 @@
 # says when to end, with --baseline rloo or group --num-return 8 (captions of an image, which are compared), with --baseline greedy
 # --greedy-baseline; --score FILE.py or URL adds a reward of your own, times --score-weight (vlrm score); and always: --sample, --policy RUN/policy, --features (not with --train lora-vision).
 #
+# On a terminal it says what it is going to do, and shows a row for each step and warnings; `vlrm top RUN` shows more, anywhere.
+# Elsewhere the metrics are printed as lines of JSON.
+#
 # The run folder: config.json (every option of vlrm-update, the models, the stages before it), train.json (what was given here),
 # logs/STAGE.log, metrics.jsonl, policy/, state/. The metrics are also printed, a line for each step. Killed or interrupted at any
 # moment, the same command goes on from the last complete step, to the same parameters; with an option that changes numbers, another
@@ -135,6 +138,30 @@ has() {
     [ -n "$value" ]
 }
 
+# announce: what is going to happen, for who sits at the terminal.
+announce() {
+    local parameters step text='' name policy head
+    parameters=$(sed -n 's/^vlrm-update: policy: \([0-9]*\) parameters, value: \([0-9]*\)$/\1 \2/p' "$run/logs/prepare.log" | tail -n 1)
+    policy=${parameters% *} head=${parameters#* }
+    step=$(readlink -- "$run/policy/latest")
+    step=$((10#0${step#step-}))
+    printf 'run folder    %q, %s\n' "$run" "$([ "$step" = 0 ] && echo new || echo "goes on after step $step")"
+    for name in model itm clip ref; do
+        has "$name" || continue
+        case $name in model) text=captioner ;; itm) text='scorer, ITM' ;; clip) text='scorer, CLIP' ;; ref) text=reference ;; esac
+        printf '%-13s %q\n' "$text" "$value"
+    done
+    value_of train
+    printf 'trains        %s: %s parameters, and %s of the value head and its adapters\n' "${value:-query,qformer,projection}" "$policy" "$head"
+    value_of batch
+    printf 'sources       %s; %s captions a step' "$(printf '%q ' "${sources[@]:0:5}" | sed 's/ $//')$([ "${#sources[@]}" -le 5 ] || echo " and $((${#sources[@]} - 5)) more")" "$value"
+    if has max-steps; then printf ', up to step %s\n' "$value"; else printf ', once through\n'; fi
+    value_of memory
+    printf 'memory        of the update: %s MiB of parameters, gradients and moments, up to %s MiB of activations' "$((((policy + head) * 16 + 1048575) / 1048576))" "${value:-2048}"
+    value_of spool-memory
+    printf ', %s MiB of records; weights as they lie in their files, shared\n\n' "${value:-1024}"
+}
+
 case ${1-} in --help | -h) recipe_help "${BASH_SOURCE[0]}"; exit ;; esac
 options_read "${programs[@]}"
 # shellcheck disable=SC2034 # parse reads it
@@ -162,10 +189,12 @@ stages_begin train "$run"
 rm -f -- "$run"/train.json.writing-???????? # the run is ours: whoever left them has been killed
 starting=$(recipe_temporary "$run/train.json") || recipe_die "cannot write in $run"
 write_config "$starting"
-stage prepare all vlrm-update --config="$starting" "${verbose[@]}" --run="$run" --batch 0 --prepare
+stage prepare all vlrm-update --config="$starting" -v --run="$run" --batch 0 --prepare
 # shellcheck disable=SC2119 # without a file: nothing is printed but by the last stage
 stages_run </dev/null || { status=$?; rm -f -- "$starting"; exit "$status"; }
 keep_config "$starting"
+if [ -t 1 ]; then announce; fi
+stages_rows=yes
 config=(--config="$run/train.json" "${verbose[@]}")
 stage extract 1 vlrm-extract "${config[@]}" -- "${sources[@]}"
 stage rollout all vlrm-rollout "${config[@]}" --sample "$features" --policy="$run/policy"

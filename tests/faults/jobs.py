@@ -78,6 +78,7 @@ JOBS = [
     Job("ballot", "vlrm-ballot ../in/captions.vlrm ../in/others.jsonl"),
     Job("explain", "vlrm-explain --model ../in/blip2 ../in/rewarded.vlrm"),
     Job("tokenize", "vlrm-tokenize ../in/blip2", stdin="texts"),
+    Job("top", "vlrm-top --show rows ../in/begun/run"),
     Job("weights-list", "vlrm-weights list ../in/itm"),
     Job("weights-digest", "vlrm-weights digest ../in/state.pt"),
     Job("weights-convert", "vlrm-weights convert ../in/itm --dtype f16 --out half.safetensors", keeps=True),

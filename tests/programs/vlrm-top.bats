@@ -1,0 +1,179 @@
+#!/usr/bin/env bats
+# vlrm-top, and what recipes show on a terminal: frames, rows, the line, under a pseudo-terminal of 80 and of 200 columns.
+
+load common
+
+setup() {
+    cd "$BATS_TEST_TMPDIR" || return
+    ORACLE=$ROOT/tests/golden/oracle/tiny
+    export VLRM_THREADS=1 VLRM_GRACE_SECONDS=1 TERM=xterm
+    unset NO_COLOR
+}
+
+# stage NAME JQ: a status file of run/status, of a process that wrote it just now, with what the jq filter changes.
+stage() {
+    mkdir -p run/status
+    jq -n --arg name "$1" '{program: "vlrm-\($name)", stage: $name, time: now, began: (now - 100), moved: now, ended: false, unit: "captions",
+        read: 812, written: 800, failed: 0, rate: 11.93, waits: null, threads: 2, memory: {resident: 2.5e9, private: 1e9, peak: 3e9},
+        device: {name: "cpu", memory: null}, warnings: []} | '"$2" >"run/status/$1.json"
+}
+
+# A run of four stages in the middle of step 13, whose rollout hangs; twelve steps in its metrics.
+made_run() {
+    stage extract '.read = 0 | .waits = "output" | .unit = "frames" | .queue = {depth: 12, of: 512}'
+    stage rollout '.moved -= 75 | .batch = {index: 12, records: 812, of: 4096} | .figure = "35.1 tokens/s" | .input = {bytes: 1048576, of: 1048576}'
+    stage reward '.waits = "input" | .warnings = [{number: 1, time: (now - 10), text: "record \u001b[2Jx: no caption"}]'
+    stage update '.waits = "input" | .step = 12 | .steps = 200 | .reached = 12.2 | .total = 200'
+    jq -cn 'range(1; 13) | {step: ., captions: 4096, reward: {mean: (. / 2)}, sim: {mean: 4.875}, ref: {mean: -2.5}, noeos_rate: 0.25, bad_rate: 0.125,
+        repeat_rate: 0.5, words: {mean: 11.25}, entropy: 1.5, value_loss: (1 / .), seconds: {step: 3, wall: 4}}
+        + if . == 12 then {collapse: "entropy", warning: "entropy is outside its limits: 0.01, expected at least 0.05"} else {} end' >run/metrics.jsonl
+}
+
+# on_terminal COLUMNS COMMAND...: runs it on a pseudo-terminal so wide; what it shows goes to `screen`. Its status.
+on_terminal() {
+    /usr/bin/python3 - "$@" <<'PYTHON'
+import fcntl, os, pty, select, struct, sys, termios
+pid, fd = pty.fork()
+if pid == 0:
+    os.execvp(sys.argv[2], sys.argv[2:])
+fcntl.ioctl(fd, termios.TIOCSWINSZ, struct.pack("HHHH", 40, int(sys.argv[1]), 0, 0))
+with open("screen", "wb") as screen:
+    while True:
+        try:
+            data = os.read(fd, 65536)
+        except OSError:
+            break
+        if not data:
+            break
+        screen.write(data)
+        screen.flush()
+        if b"TO QUIT" in open(os.environ.get("PRESS", "/dev/null"), "rb").read():
+            os.write(fd, b"q")
+status = os.waitpid(pid, 0)[1]
+sys.exit(os.waitstatus_to_exitcode(status) % 256)
+PYTHON
+}
+
+# widest: the columns of the longest line on the screen, without its escape sequences.
+widest() {
+    /usr/bin/python3 -c 'import re; print(max(len(l) for l in re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", open("screen", encoding="utf-8").read()).replace("\r", "\n").split("\n")))'
+}
+
+@test "once: stages, who waits for whom, the step and the time to go, curves, the collapse, the last warning, who is stalled" {
+    made_run
+    exits 0 vlrm-top --once run
+    says 'run  step 12 of 200, caption 812 of 4096, 11.9/s, 4.00 s a step, 12 min to go'
+    [[ $output =~ extract\ +0\ +800\ +0\ +11.9\ +rollout\ +12\ +2.3G\ +954M\ +2 ]]
+    [[ $output =~ rollout\ +812\ +800\ +0\ +11.9\ +computes\ +1.0M ]]
+    [[ $output =~ reward\ .*\ rollout\ .*update\ .*\ reward\  ]]
+    grep -qE '^stalled: rollout has not moved for 7[5-9] s$' <<<"$output"
+    [ "$(grep -c stalled: <<<"$output")" = 1 ]
+    [[ $output =~ reward\ +6\ +▁▂▂▃▄▄▅▅▆▇▇█ ]]
+    [[ $output =~ sim\ +4.875\ +[▄▅]{12} ]]
+    says 'step 12: entropy is outside its limits: 0.01, expected at least 0.05: the policy may be collapsing'
+    [[ $output =~ [0-9][0-9]:[0-9][0-9]:[0-9][0-9]\ reward:\ record\ .*x:\ no\ caption ]]
+    no grep -q $'\033' <<<"$output"
+    exits 0 vlrm-top --once --stall 100 run
+    no grep -q stalled <<<"$output"
+}
+
+@test "once: a stage whose status is old is gone, one that has ended has ended; all wait: all are named" {
+    made_run
+    stage rollout '.time -= 60'
+    stage update '.ended = true'
+    exits 0 vlrm-top --once run
+    [[ $output =~ rollout\ .*\ gone\ .*update\ .*\ ended\  ]]
+    no grep -q stalled <<<"$output"
+    stage extract '.waits = "output" | .moved -= 80'
+    stage rollout '.waits = "policy" | .moved -= 80'
+    exits 0 vlrm-top --once run
+    grep -qE '^stalled: extract has not moved for 8[0-9] s, it waits for rollout$' <<<"$output"
+    grep -qE '^stalled: rollout has not moved for 8[0-9] s, it waits for update$' <<<"$output"
+}
+
+@test "without a terminal: a row for each step, then it ends with the run" {
+    made_run
+    for s in extract rollout reward update; do stage $s '.ended = true'; done
+    exits 0 vlrm-top run
+    [ "${#lines[@]}" = 14 ]
+    [[ ${lines[0]} =~ ^\ +step\ +captions\ +reward\ +sim\ +ref\ +no\ end\ +bad\ +repeat\ +words\ +s/step\ +to\ go$ ]]
+    [[ ${lines[1]} =~ ^\ +1\ +4096\ +0.50\ +4.88\ +-2.50\ +0.25\ +0.12\ +0.50\ +11.2\ +4.00 ]]
+    says 'the policy may be collapsing'
+    for line in "${lines[@]:0:13}"; do [ "${#line}" -le 80 ]; done
+}
+
+@test "bad input: no folder, no run, a status of another kind, metrics that are none" {
+    exits 2 vlrm-top
+    exits 1 vlrm-top --once nowhere
+    says 'nowhere'
+    mkdir empty
+    exits 4 vlrm-top --once empty
+    says 'empty: no run of vlrm train'
+    made_run
+    echo '{"program": 1}' >run/status/reward.json
+    exits 6 vlrm-top --once run
+    says 'run/status/reward.json'
+    echo '{' >run/status/reward.json
+    exits 5 vlrm-top --once run
+    rm run/status/reward.json
+    printf '{"step": 13}\nnothing\n{' >>run/metrics.jsonl
+    exits 5 vlrm-top --once run
+    says 'run/metrics.jsonl: byte'
+    made_run
+    printf '{"step": 13' >>run/metrics.jsonl # being written: not yet there
+    exits 0 vlrm-top --once run
+}
+
+@test "a terminal of 80 and of 200 columns: frames in place, in colours, no line too long; q ends; NO_COLOR" {
+    made_run
+    printf '%s' 'TO QUIT' >press
+    export PRESS=$PWD/press
+    for columns in 80 200; do
+        on_terminal $columns vlrm-top --interval 0.05 run
+        grep -q $'\033\[H' screen
+        grep -q $'\033\[31mstalled: rollout' screen
+        [ "$(widest)" -le $columns ]
+        grep -q '▁▂▂▃▄▄▅▅▆▇▇█' screen
+    done
+    grep -q 'on device' screen # where there is room
+    grep -q '35.1 tokens/s' screen
+    NO_COLOR=1 on_terminal 80 vlrm-top --interval 0.05 run
+    no grep -q $'\033\[3' screen
+}
+
+@test "vlrm train: on a terminal what it will do, then rows; else JSON lines as ever; a collapse is said in both" {
+    train=("$ROOT/bin/vlrm" train --model "$ORACLE/blip2" --itm "$ORACLE/itm" --batch 10 --max-steps 3 --collapse-length 50 --max-new-tokens 12)
+    "${train[@]}" --run plain "$ORACLE/f64/images" >lines 2>said
+    cmp lines plain/metrics.jsonl
+    [ "$(grep -c 'step 1: length is outside its limits: .* expected at least 50: the policy may be collapsing' said)" = 1 ]
+    for columns in 80 200; do
+        on_terminal $columns "${train[@]}" --run run$columns "$ORACLE/f64/images"
+        grep -q "run folder.* run$columns" screen
+        grep -q "captioner.* $ORACLE/blip2" screen
+        grep -q 'parameters' screen
+        grep -q "$ORACLE/f64/images" screen
+        grep -qE '^[^a-z]*3 +10 +-?[0-9.]+ +' screen
+        [ "$(grep -c 'may be collapsing' screen)" = 1 ]
+        no grep -q '"step"' screen
+        cmp <(jq -c 'del(.seconds, .images_per_second, .peak_memory_mib, .activations_mib)' run$columns/metrics.jsonl) \
+            <(jq -c 'del(.seconds, .images_per_second, .peak_memory_mib, .activations_mib)' plain/metrics.jsonl)
+    done
+}
+
+rows() {
+    [ "$(cat run/metrics.jsonl 2>/dev/null | wc -l)" -ge "$1" ]
+}
+
+@test "SIGUSR1 to a recipe: it says how far it is, and the training goes on" {
+    "$ROOT/bin/vlrm" train --model "$ORACLE/blip2" --itm "$ORACLE/itm" --batch 10 --max-steps 40 --max-new-tokens 12 --run run "$ORACLE/f64/images" >out 2>said 3>&- &
+    recipe=$!
+    eventually 60 rows 2
+    kill -USR1 $recipe
+    for pid in $(pgrep -P $recipe); do kill -USR1 "$pid"; done # as Slurm does to all of a step
+    eventually 20 grep -qE '^vlrm train: step [0-9]+' said
+    wait $recipe
+    [ "$(wc -l <out)" = 40 ]
+    grep -qE '^vlrm-update: [0-9]+ captions' run/logs/update.log
+    exits 0 vlrm-top --once run
+    says 'step 40 of 40'
+}
