@@ -5,8 +5,8 @@
 #
 # SOURCE is what vlrm-extract takes: a folder of images or videos, files, shards; - for one file on stdin. Options are those of
 # vlrm-extract and vlrm-rollout: --policy RUN/policy/latest captions with a trained policy, --max 1 takes one frame of every
-# video, --sample --num-return 3 gives three captions of each. One line a caption: {"id": .., "caption": ..}. Exit status 3: some
-# frames have none.
+# video, --sample --num-return 3 gives three captions of each. One line a caption: {"id": .., "caption": ..}; on a terminal
+# its id and text. Exit status 3: some frames have none.
 set -u
 . "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/stages.sh"
 recipe_name=caption
@@ -61,6 +61,13 @@ lines='vlrm-cat --fields id,caption.text | sed -nE '"'"'s/^(\{"id": ".*"), "capt
     statuses=("${PIPESTATUS[@]}")
     [ "${statuses[0]}" = 0 ] || exit "${statuses[0]}"
     case ${statuses[1]} in 0 | 141) ;; *) exit 1 ;; esac'
+
+# On a terminal a line is for people: what commands a terminal is shown as "?".
+# shellcheck disable=SC2016
+if [ -t 1 ]; then
+    lines='set -o pipefail
+        vlrm-cat --fields id,caption.text | jq -r --unbuffered '"'"'select(.caption) | "\(.id)  \(.caption.text)" | gsub("[[:cntrl:]]"; "?")'"'"
+fi
 
 temporary_folder caption
 stages_begin caption "$folder"

@@ -261,6 +261,11 @@ void progress_failed(uint64_t n)
     moving()->failed += n;
 }
 
+void progress_moved(void)
+{
+    moving();
+}
+
 ProgressWait progress_wait(ProgressWait what)
 {
     Progress *p = account;

@@ -35,6 +35,9 @@ void progress_read(void);
 void progress_wrote(void);
 void progress_failed(uint64_t n);
 
+/* Something moved that is not counted: a part of a long step, of a model that is read. */
+void progress_moved(void);
+
 /* What is waited for from here on; returns what was before, to be given back after. */
 ProgressWait progress_wait(ProgressWait what);
 

@@ -6,6 +6,7 @@
 #include <xxhash.h>
 
 #include "base/pool.h"
+#include "base/progress.h"
 #include "checkpoint/checkpoint.h"
 
 enum { DIGEST_PIECE = 1 << 20 };
@@ -29,6 +30,7 @@ static void digest_tensor(void *context, size_t part)
         n = t->bytes - at < DIGEST_PIECE ? t->bytes - at : DIGEST_PIECE;
         XXH3_64bits_update(state, (const char *)t->data + at, n);
         pages_forget((const char *)t->data + at, n);
+        progress_moved();
     }
     *t->digest = XXH3_64bits_digest(state);
     XXH3_freeState(state);

@@ -155,6 +155,7 @@ static void convert_file(const Tokenizer *t, const char *name)
     name = standard ? "stdin" : name;
     while (!interrupted() && (size = getline(&text, &capacity, f)) >= 0) {
         convert(t, name, ++number, text, (size_t)size);
+        progress_bytes((size_t)size);
         if (would_wait(f))
             fflush(stdout);
         if (ferror(stdout))
@@ -177,6 +178,7 @@ int main(int argc, char **argv)
     signals_init();
     sandbox_enclose(sandbox, &(SandboxFiles){.read = NULL});
     progress_begin("texts");
+    progress_files(n > 1 ? operands + 1 : (char *[]){"-"}, n > 1 ? n - 1 : 1);
     Tokenizer *t = tokenizer_open(operands[0], &err);
     if (!t)
         die_status(err.status ? err.status : STATUS_FAILURE, "%s", err.text);

@@ -3,6 +3,8 @@
 
 #include <math.h>
 
+#include "base/progress.h"
+
 /* Rows per product from which kernels are efficient: below it, computing layers twice is cheaper than smaller products. */
 enum { ROWS_WANTED = 256 };
 
@@ -108,6 +110,7 @@ bool plan_run_part(Learner *l, const Batch *b, size_t first, size_t end, StepRep
         if (!pass(context, first, n))
             return false;
         report->micro_batches++;
+        progress_moved();
         report->largest_micro = n > report->largest_micro ? n : report->largest_micro;
     }
     return true;

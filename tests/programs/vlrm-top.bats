@@ -177,3 +177,10 @@ rows() {
     exits 0 vlrm-top --once run
     says 'step 40 of 40'
 }
+
+@test "vlrm caption: on a terminal an id and a text a line, elsewhere JSON" {
+    caption=("$ROOT/bin/vlrm" caption --model "$ORACLE/blip2" --greedy --max-new-tokens 6 "$ORACLE/f64/images/0000.png")
+    "${caption[@]}" >lines
+    on_terminal 80 "${caption[@]}"
+    tr -d '\r' <screen | diff - <(jq -r '"\(.id)  \(.caption)"' lines)
+}
