@@ -43,7 +43,7 @@ const char *text_at(const json_t *object, const char *key)
 /* Where a stage stands in a pipe. */
 static int rank_of(const char *name)
 {
-    static const char *const order[] = {"prepare", "extract", "rollout", "reward", "filter", "keep", "update", "eval", "lines"};
+    static const char *const order[] = {"prepare", "extract", "rollout", "reward", "score", "keep", "update", "eval", "lines"};
     int n = (int)(sizeof order / sizeof *order);
     for (int i = 0; i < n; i++)
         if (strcmp(order[i], name) == 0)
