@@ -152,7 +152,7 @@ widest() {
         grep -q "captioner.* $ORACLE/blip2" screen
         grep -q 'parameters' screen
         grep -q "$ORACLE/f64/images" screen
-        grep -qE '^[^a-z]*3 +10 +-?[0-9.]+ +' screen
+        tr '\r' '\n' <screen | grep -E '^[^a-z]*3 +10 +-?[0-9.]+ +' >row # behind the line that moves
         [ "$(grep -c 'may be collapsing' screen)" = 1 ]
         no grep -q '"step"' screen
         cmp <(jq -c 'del(.seconds, .images_per_second, .peak_memory_mib, .activations_mib)' run$columns/metrics.jsonl) \
