@@ -165,17 +165,18 @@ rows() {
 }
 
 @test "SIGUSR1 to a recipe: it says how far it is, and the training goes on" {
-    "$ROOT/bin/vlrm" train --model "$ORACLE/blip2" --itm "$ORACLE/itm" --batch 10 --max-steps 40 --max-new-tokens 12 --run run "$ORACLE/f64/images" >out 2>said 3>&- &
+    "$ROOT/bin/vlrm" train --model "$ORACLE/blip2" --itm "$ORACLE/itm" --batch 10 --max-steps 100000 --max-new-tokens 12 --run run "$ORACLE/f64/images" >out 2>said 3>&- &
     recipe=$!
     eventually 60 rows 2
     kill -USR1 $recipe
     for pid in $(pgrep -P $recipe); do kill -USR1 "$pid"; done # as Slurm does to all of a step
-    eventually 20 grep -qE '^vlrm train: step [0-9]+' said
-    wait $recipe
-    [ "$(wc -l <out)" = 40 ]
-    grep -qE '^vlrm-update: [0-9]+ captions' run/logs/update.log
+    eventually 60 grep -qE '^vlrm train: step [0-9]+' said
+    eventually 20 grep -qE '^vlrm-update: [0-9]+ captions' run/logs/update.log
+    eventually 60 rows $(($(wc -l <run/metrics.jsonl) + 2))
+    kill -TERM $recipe
+    wait $recipe || [ $? = 75 ]
     exits 0 vlrm-top --once run
-    says 'step 40 of 40'
+    says 'of 100000'
 }
 
 @test "vlrm caption: on a terminal an id and a text a line, elsewhere JSON" {
