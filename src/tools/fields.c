@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "stream/made_from.h"
 #include "stream/token.h"
 
 /* How a path stands to the fields asked for. */
@@ -76,5 +77,30 @@ void fields_pack(Packer *out, const Record *r, const StringList *fields)
     pack_string(out, "id");
     pack_string_n(out, r->id.data, r->id.size);
     pack_raw(out, (Slice){inner.data, inner.size});
+    pack_release(&inner);
+}
+
+void caption_replace(Packer *out, const Record *r, const char *text)
+{
+    const Group caption = {SLICE("caption"), {NULL, 0}};
+    size_t kept = 0;
+    Packer inner = {0};
+    for (size_t i = 0; i < r->n_groups; i++) {
+        const Group *g = &r->groups[i];
+        if (slice_equal(g->name, "caption") || made_from(g->name, &caption, 1))
+            continue;
+        pack_string_n(&inner, g->name.data, g->name.size);
+        pack_raw(&inner, g->value);
+        kept++;
+    }
+    pack_reset(out);
+    pack_map(out, 2 + kept);
+    pack_string(out, "id");
+    pack_string_n(out, r->id.data, r->id.size);
+    pack_raw(out, (Slice){inner.data, inner.size});
+    pack_string(out, "caption");
+    pack_map_begin(out);
+    pack_field_text(out, "text", text);
+    pack_map_end(out);
     pack_release(&inner);
 }

@@ -63,26 +63,60 @@ static bool image_head(const Record *r, Slice encoding, size_t size, char head[6
     return true;
 }
 
-bool images_save(ImageFolder *f, const Record *r, Error *err)
+/* The bytes of the file that frame.path names. */
+static bool picture_at(Picture *p, Slice path, Error *err)
 {
-    Slice image, encoding = {"", 0};
+    size_t size;
+    char *name = xstrndup(path.data, path.size);
+    char *bytes = strlen(name) == path.size ? file_read_regular(name, IMAGE_MAX_BYTES, &size, err) : NULL;
+    ImageFormat format = bytes ? image_format(bytes, size) : IMAGE_UNKNOWN;
+    if (bytes && format == IMAGE_UNKNOWN)
+        error_set(err, "%s is neither JPEG, PNG nor WebP", name);
+    else if (bytes)
+        buffer_set(&p->file, bytes, size);
+    p->ending = ending(slice_of(image_format_name(format)));
+    free(bytes);
+    free(name);
+    return p->file.size > 0 || error_set(err, "its frame.path names no file");
+}
+
+bool picture_file(Picture *p, const Record *r, Error *err)
+{
+    Slice image, encoding = {"", 0}, path;
     char head[64];
     if (record_bin(r, "frame.image", &image) != FIELD_OK) {
-        f->without++;
-        return true;
+        if (record_string(r, "frame.path", &path) == FIELD_OK)
+            return picture_at(p, path, err);
+        return error_set(err, "it has no picture: neither frame.image nor frame.path");
     }
     record_string(r, "frame.encoding", &encoding);
     if (!image_head(r, encoding, image.size, head, err))
         return false;
-    char *name = image_name(r->id), *path = xasprintf("%s/%s.%s", f->path, name, ending(encoding));
+    buffer_set(&p->file, head, strlen(head));
+    buffer_add(&p->file, image.data, image.size);
+    p->ending = ending(encoding);
+    return true;
+}
+
+bool images_save(ImageFolder *f, const Record *r, Error *err)
+{
+    Slice image;
+    Picture picture = {0};
+    if (record_bin(r, "frame.image", &image) != FIELD_OK) {
+        f->without++;
+        return true;
+    }
+    if (!picture_file(&picture, r, err))
+        return false;
+    char *name = image_name(r->id), *path = xasprintf("%s/%s.%s", f->path, name, picture.ending);
     AtomicFile out;
     bool ok = atomic_open(&out, path, err); /* a link of that name, which would lead out of the folder, is replaced */
     if (ok) {
-        fputs(head, out.stream);
-        fwrite(image.data, 1, image.size, out.stream);
+        fwrite(picture.file.data, 1, picture.file.size, out.stream);
         ok = atomic_place(&out, err);
     }
     f->saved += ok;
+    buffer_release(&picture.file);
     free(path);
     free(name);
     return ok;

@@ -2,7 +2,17 @@
 #ifndef TOOLS_IMAGES_H
 #define TOOLS_IMAGES_H
 
+#include "media/image.h"
 #include "stream/stream.h"
+
+/* A record's picture as a file. */
+typedef struct Picture {
+    Buffer file;        /* owned: buffer_release */
+    const char *ending; /* "jpg", "png", "webp", "ppm" for raw pixels */
+} Picture;
+
+/* The picture of a record: frame.image, or what the file at frame.path holds. False: it has none, or not one that can be read. */
+MUST_USE bool picture_file(Picture *p, const Record *r, Error *err);
 
 typedef struct ImageFolder {
     const char *path;      /* borrowed */

@@ -14,39 +14,61 @@
 #include "base/sandbox.h"
 #include "base/signals.h"
 #include "stream/filter.h"
+#include "tools/best.h"
 #include "tools/fields.h"
-#include "tools/images.h"
+#include "tools/outputs.h"
 
-typedef enum From { FORM_STREAM, FORM_JSON } From;
-typedef enum To { TO_AUTO, TO_STREAM, TO_JSON } To;
+typedef enum From { FORM_STREAM, FORM_JSON, FORM_COCO } From;
 
 static struct {
     From from;
-    To to;
     BinStyle bin;
     int64_t head, batch_index, zstd;
     bool count;
     StringList ids, fields;
-    const char *images;
+    const char *pictures, *captions, *best;
+    Outputs out;
     Sandbox sandbox;
 } opt;
 
 static const Option options[] = {
-    OPT_ENUM("from", 0, &opt.from, "stream", "stream|json", "what is read: a stream, or JSON lines as this program prints"),
-    OPT_ENUM("to", 0, &opt.to, "auto", "auto|stream|json",
-             "what is written; auto: a stream from JSON lines or with --zstd, else JSON lines"),
+    OPT_ENUM("from", 0, &opt.from, "stream", "stream|json|coco",
+             "what is read: a stream, JSON lines as this program prints, or COCO result lists"),
+    OPT_ENUM(
+        "to", 0, &opt.out.to, "auto", "auto|stream|json|coco|csv",
+        "what is written; auto: a stream from what is none and with --zstd, else JSON lines; coco: a result list; csv: --fields as a table"),
     FILTER_OPTION_ZSTD(opt.zstd),
     OPT_ENUM("bin", 0, &opt.bin, "size", "base64|size|omit",
              "binary in JSON lines: {\"$bin\": base64}, \"<N bytes>\", or left out; only base64 can be read back"),
+    OPT_STRING("images", 0, &opt.pictures, NULL, "DIR",
+               "of --from=coco: the folder with the pictures, by name, by stem or by the number that ends it"),
+    OPT_STRING(
+        "captions", 0, &opt.captions, NULL, "FILE",
+        "give each record the caption that a COCO result list has of it; ids without a partner on either side are failures"),
     OPT_GROUP("Which records"),
     OPT_LIST("id", 0, &opt.ids, NULL, "ID", "only the records with this id; several with commas, or repeated"),
     OPT_INT("batch-index", 0, &opt.batch_index, "-1", -1, 9e15, "K", "only the records that batch record K closes; -1 for all"),
     OPT_INT("head", 'n', &opt.head, "-1", -1, 9e15, "N", "only the first N; reading stops there, so what follows is not checked"),
+    OPT_STRING("best", 0, &opt.best, NULL, "KEY",
+               "of the captions of one picture only that whose number KEY is largest: reward.parts.itm"),
     OPT_GROUP("What of them"),
     OPT_LIST("fields", 'f', &opt.fields, NULL, "a,b.c", "only these groups, or keys of them; the id stays"),
     OPT_FLAG("count", 'c', &opt.count, "print only how many records there are"),
-    OPT_STRING("save-images", 0, &opt.images, NULL, "DIR",
+    OPT_GROUP("Files, besides what is printed"),
+    OPT_STRING("save-images", 0, &opt.out.images, NULL, "DIR",
                "write frame.image of each record to DIR, named after its id (bytes that do not suit a file name as %XX)"),
+    OPT_ENUM("write", 0, &opt.out.beside.kind, "no", "no|txt|caption|json",
+             "write captions beside the pictures and videos that frame.source names: NAME.txt, NAME.caption, NAME.json"),
+    OPT_STRING("prefix", 0, &opt.out.prefix, "", "TEXT", "put TEXT before each caption in those files and in shards"),
+    OPT_FLAG("append", 0, &opt.out.beside.append, "add to files that are there"),
+    OPT_FLAG("overwrite", 0, &opt.out.beside.overwrite, "replace files that are there"),
+    OPT_FLAG("skip-existing", 0, &opt.out.beside.skip_existing,
+             "leave files that are there; without any of the three they are failures"),
+    OPT_STRING("webdataset", 0, &opt.out.shard_folder, NULL, "DIR",
+               "write pictures and captions to DIR as tar shards: 00000.tar and 00000_stats.json, and so on"),
+    OPT_INT("shard-samples", 0, &opt.out.shards.samples_most, "10000", 1, 999999, "N", "a shard is closed at N samples"),
+    OPT_INT("shard-bytes", 0, &opt.out.shards.bytes_most, "1000000000", 1, 9e15, "N", ".. or at N bytes of pictures and texts"),
+    OPT_FLAG("resume", 0, &opt.out.resume, "go on behind the shards that are in DIR, without the records that they have"),
     OPT_GROUP("General"),
     SANDBOX_OPTION(opt.sandbox),
     OPT_END,
@@ -67,7 +89,12 @@ static const Program program = {
     .examples = "vlrm-extract photos | vlrm-cat --fields frame.width,frame.height\n"
                 "# Captions by hand become a stream:\n"
                 "echo '{\"id\": \"1\", \"caption\": {\"text\": \"a red bus\"}}' | vlrm-cat --from=json | vlrm-cat\n"
-                "vlrm-extract photos | vlrm-cat --save-images out --count",
+                "vlrm-extract photos | vlrm-cat --save-images out --count\n"
+                "vlrm-cat --to=csv --fields caption.text captions.vlrm > captions.csv\n"
+                "# For trainers: photos/photo1.txt beside photos/photo1.jpg; and shards:\n"
+                "vlrm-extract photos | vlrm-rollout --model blip2 | vlrm-cat --write txt --webdataset shards --count\n"
+                "# Captions that others have made:\n"
+                "echo '[{\"image_id\": 1, \"caption\": \"a red bus\"}]' | vlrm-cat --from=coco --images photos - | vlrm-cat",
     .options = options,
 };
 
@@ -82,7 +109,8 @@ typedef struct Waiting {
 static struct {
     Reader *in;
     Writer *out; /* NULL for JSON lines */
-    ImageFolder images;
+    Best best;
+    CocoJoin join;
     Waiting waiting;
     Packer scratch;
     int64_t printed, in_segment, in_batch; /* records chosen: in all, of this segment, of this batch */
@@ -93,7 +121,8 @@ static struct {
 
 static bool done(void)
 {
-    return (opt.head >= 0 && cat.printed >= opt.head) || (cat.out && writer_error(cat.out)->text[0]) || ferror(stdout);
+    return (opt.head >= 0 && cat.printed >= opt.head) || (cat.out && writer_error(cat.out)->text[0]) || ferror(stdout) ||
+           opt.out.stop;
 }
 
 /* ---- output ---- */
@@ -109,35 +138,37 @@ static void print_json(Slice value)
     json_decref(j);
 }
 
+/* Whether the output has headers, batches and ends. */
+static bool has_envelope(void)
+{
+    return !opt.count && (opt.out.to == TO_STREAM || opt.out.to == TO_JSON);
+}
+
 static void put_header(void)
 {
     cat.inside = true;
     cat.in_segment = cat.in_batch = cat.read = 0;
     Slice header = reader_header_raw(cat.in);
-    if (opt.count)
+    if (!has_envelope())
         return;
     if (!cat.out)
         print_json(header);
-    else if (opt.from == FORM_JSON)
+    else if (opt.from != FORM_STREAM)
         writer_header_raw(cat.out, header);
     else
         writer_header(cat.out, "cat", options_json(&program), NULL, header, NULL);
 }
 
-static void put_record(const Record *r)
+static void print_record(const Record *r)
 {
-    Error err = {0};
     Slice raw = r->raw;
     if (cat.printed == opt.head)
         return;
     cat.printed++;
     cat.in_segment++;
     cat.in_batch++;
-    if (opt.images && !images_save(&cat.images, r, &err)) {
-        warn("record %.*s: %s", (int)(r->id.size < 200 ? r->id.size : 200), (const char *)r->id.data, err.text);
-        cat.status = status_worse(cat.status, STATUS_SOME_FAILED);
-    }
-    if (opt.count)
+    outputs_put(&opt.out, r);
+    if (!has_envelope())
         return;
     if (opt.fields.count > 0) {
         fields_pack(&cat.scratch, r, &opt.fields);
@@ -149,16 +180,40 @@ static void put_record(const Record *r)
         print_json(raw);
 }
 
+static void put_record(const Record *r)
+{
+    Arena arena = {0};
+    Record joined, best;
+    if (opt.captions) {
+        coco_join_record(&cat.join, r, &joined, &arena);
+        r = &joined;
+    }
+    if (!opt.best)
+        print_record(r);
+    else if (best_take(&cat.best, opt.best, r, &best))
+        print_record(&best);
+    arena_release(&arena);
+}
+
+/* What --best still holds comes before a batch or a segment ends. */
+static void put_best(void)
+{
+    Record best;
+    if (opt.best && best_end(&cat.best, &best))
+        print_record(&best);
+}
+
 static void put_batch(const Record *r)
 {
-    if (opt.count)
+    put_best();
+    if (!has_envelope())
         return;
     Packer p = {0};
     pack_map_begin(&p);
     pack_key(&p, "batch");
     pack_map_begin(&p);
     pack_field_int(&p, "index", r->batch.index);
-    pack_field_int(&p, "records", opt.ids.count > 0 ? cat.in_batch : r->batch.records);
+    pack_field_int(&p, "records", opt.ids.count > 0 || opt.best ? cat.in_batch : r->batch.records);
     if (r->batch.step >= 0)
         pack_field_int(&p, "step", r->batch.step);
     pack_map_end(&p);
@@ -202,10 +257,15 @@ static json_t *end_extra(const Record *r)
 /* Ends the segment; r is NULL where its end record did not come. */
 static void put_end(const Record *r, StreamEnd end)
 {
+    Record dropped;
+    if (end.status != STATUS_INTERRUPTED && end.status != STATUS_CORRUPT)
+        put_best();
+    else /* more of that picture's captions may have been to come */
+        (void)best_end(&cat.best, &dropped);
     cat.status = status_worse(cat.status, end.status);
-    if (!opt.count && cat.out)
+    if (has_envelope() && cat.out)
         writer_end_with(cat.out, end.failed, end.filtered + cat.read - cat.in_segment, end.status, end_extra(r));
-    else if (!opt.count)
+    else if (has_envelope())
         print_end(r, end);
     cat.inside = false;
 }
@@ -298,7 +358,7 @@ static void end_early(int status)
 {
     cat.status = status_worse(cat.status, status);
     waiting_end(false);
-    if (!cat.inside && cat.out && !opt.count && writer_records(cat.out) == 0 && status != STATUS_CLEAN) {
+    if (!cat.inside && cat.out && writer_records(cat.out) == 0 && status != STATUS_CLEAN) {
         writer_header(cat.out, "cat", options_json(&program), NULL, (Slice){NULL, 0}, NULL);
         cat.inside = true;
     }
@@ -306,12 +366,28 @@ static void end_early(int status)
         put_end(NULL, (StreamEnd){.status = status});
 }
 
+static Reader *open_input(const char *path, Error *err)
+{
+    if (opt.from == FORM_STREAM)
+        return reader_open(path, err);
+    if (opt.from == FORM_JSON)
+        return reader_open_json(path, err);
+    int fd = coco_lines(path, opt.pictures, err);
+    if (fd < 0)
+        return NULL;
+    char *name = xasprintf("/dev/fd/%d", fd);
+    Reader *r = reader_open_json(name, err);
+    free(name);
+    close(fd);
+    return r;
+}
+
 /* One operand; false when nothing more is to be read. */
 static bool cat_file(const char *path)
 {
     Error err = {0};
     Record r;
-    cat.in = opt.from == FORM_JSON ? reader_open_json(path, &err) : reader_open(path, &err);
+    cat.in = open_input(path, &err);
     if (!cat.in)
         die_status(err.status, "%s", err.text);
     RecordKind kind = RECORD_NONE;
@@ -341,26 +417,51 @@ static int finish(void)
 {
     if (opt.count)
         printf("%" PRId64 "\n", cat.printed);
-    if (opt.images && cat.images.without > 0)
-        note("%zu records have no frame.image", cat.images.without);
+    bool cut = cat.status == STATUS_CORRUPT || cat.status == STATUS_INTERRUPTED;
+    cat.status = outputs_end(&opt.out, cat.status);
+    if (opt.captions && coco_join_end(&cat.join, !cut && opt.head < 0) > 0)
+        cat.status = status_worse(cat.status, STATUS_SOME_FAILED);
     if (cat.out && writer_error(cat.out)->text[0]) {
         warn("%s", writer_error(cat.out)->text);
         cat.status = status_worse(cat.status, writer_error(cat.out)->status);
     }
     writer_free(cat.out);
     pack_release(&cat.scratch);
+    best_release(&cat.best);
     free(cat.waiting.records);
     return finish_stdout(cat.status);
 }
 
 static void check_options(void)
 {
-    if (opt.to == TO_AUTO)
-        opt.to = opt.from == FORM_JSON || opt.zstd > 0 ? TO_STREAM : TO_JSON;
-    if (opt.to == TO_JSON && opt.zstd > 0)
+    Outputs *out = &opt.out;
+    if (out->to == TO_AUTO)
+        out->to = opt.from != FORM_STREAM || opt.zstd > 0 ? TO_STREAM : TO_JSON;
+    if (out->to != TO_STREAM && opt.zstd > 0)
         usage_error("--zstd compresses a stream; pipe JSON lines through zstd(1)");
-    if (opt.to == TO_STREAM && option_given(&program, "bin"))
+    if (out->to == TO_STREAM && option_given(&program, "bin"))
         usage_error("--bin is for JSON lines; a stream has binary as it is");
+    if (out->to == TO_CSV && opt.fields.count == 0)
+        usage_error("--to=csv needs --fields: caption.text,frame.source, for example");
+    if (opt.pictures && opt.from != FORM_COCO)
+        usage_error("--images is for --from=coco");
+    if ((out->beside.append || out->beside.overwrite || out->beside.skip_existing) && out->beside.kind == BESIDE_NONE)
+        usage_error("--append, --overwrite and --skip-existing are for --write");
+    if (out->beside.append + out->beside.overwrite + out->beside.skip_existing > 1)
+        usage_error("--append, --overwrite and --skip-existing exclude one another");
+    if (out->resume && !out->shard_folder)
+        usage_error("--resume is for --webdataset");
+    out->fields = opt.fields;
+}
+
+/* No file but the operands and the folder of images; where records say which files are read and written, those too. */
+static void enclose(char **paths, size_t n)
+{
+    const Outputs *out = &opt.out;
+    if (out->beside.kind != BESIDE_NONE || out->shard_folder || opt.from == FORM_COCO)
+        sandbox_confine(opt.sandbox);
+    else
+        sandbox_enclose(opt.sandbox, &(SandboxFiles){(const char *const *)paths, n, &out->images, out->images != NULL});
 }
 
 int main(int argc, char **argv)
@@ -374,14 +475,15 @@ int main(int argc, char **argv)
     progress_begin("records");
     if (isatty(STDOUT_FILENO))
         progress_quiet();
-    if (opt.images && !images_open(&cat.images, opt.images, &err))
-        die("%s", err.text);
-    if (opt.to == TO_STREAM && !opt.count)
+    outputs_open(&opt.out);
+    if (opt.captions && !coco_join_open(&cat.join, opt.captions, &err))
+        die_status(err.status ? err.status : STATUS_FAILURE, "%s", err.text);
+    if (opt.out.to == TO_STREAM && !opt.count)
         cat.out = writer_new(STDOUT_FILENO, "<stdout>", (int)opt.zstd);
     else
         signal(SIGPIPE, SIG_DFL); /* lines into head(1) end as those of any text tool do */
     char **paths = n > 0 ? operands : standard_input;
-    sandbox_enclose(opt.sandbox, &(SandboxFiles){(const char *const *)paths, (size_t)n, &opt.images, opt.images != NULL});
+    enclose(paths, (size_t)n);
     bool more = true;
     for (int i = 0; more && paths[i]; i++)
         more = cat_file(paths[i]);
