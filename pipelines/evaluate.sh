@@ -7,6 +7,8 @@
 #   --policy DIR      a policy of it: RUN/policy/step-NNNNNN (default: the captioner as it is)
 #   --coco FILE       the images of COCO's own captions_val2014.json (or a Karpathy dataset_coco.json, with --split NAME) below
 #                     --root DIR, and what people wrote of them as references, instead of SOURCE
+#   --results FILE    the captions of a COCO result list, [{"image_id", "caption"}, ..], in place of a captioner's; an image without
+#                     one, and one without an image, is named, and the status is 3
 #   --frames FILE     a stream of frames that vlrm-extract has written, instead of SOURCE
 #   --captions FILE   also keep the captions, as a stream
 #   --greedy          greedy captions (default: the paper's beams)
@@ -18,18 +20,19 @@
 set -u
 . "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/stages.sh"
 recipe_name=evaluate
-rollout=(--crop) extract=() eval=() sources=() frames='' captions='' logs=''
+rollout=(--crop) extract=() eval=() sources=() frames='' captions='' logs='' results=''
 
 while [ $# -gt 0 ]; do
     case $1 in
     --help | -h) recipe_help "${BASH_SOURCE[0]}"; exit ;;
-    --model | --policy | --frames | --captions | --logs | --clip | --itm | --coco | --root | --split)
+    --model | --policy | --frames | --captions | --logs | --clip | --itm | --coco | --root | --split | --results)
         [ $# -gt 1 ] || recipe_die "$1 needs a value" 2
         set -- "$1=$2" "${@:3}"
         continue
         ;;
     --model=* | --policy=* | --greedy) rollout+=("$1") ;;
     --coco=* | --root=* | --split=*) extract+=("$1") ;;
+    --results=*) results=${1#*=} ;;
     --frames=*) frames=${1#*=} ;;
     --captions=*) captions=${1#*=} ;;
     --logs=*) logs=${1#*=} ;;
@@ -39,15 +42,20 @@ while [ $# -gt 0 ]; do
     esac
     shift
 done
-for name in frames captions logs; do as_path "$name"; done
+for name in frames captions logs results; do as_path "$name"; done
 [ -n "$frames" ] || [ "${#sources[@]}" -gt 0 ] || [[ ${extract[*]-} = --coco=* || ${extract[*]-} = *' --coco='* ]] || recipe_die 'which images or videos? See vlrm evaluate --help' 2
 [ -z "$frames" ] || [ "${#sources[@]}${#extract[@]}" = 00 ] || recipe_die '--frames takes the place of sources' 2
+[ -z "$results" ] || [ "${rollout[*]}" = --crop ] || recipe_die '--results takes the place of a captioner: leave --model, --policy and --greedy out' 2
 [ -z "$frames" ] || [ -r "$frames" ] || recipe_die "cannot read $frames"
 
 if [ -n "$logs" ]; then folder=$logs; else temporary_folder evaluate; fi
 stages_begin evaluate "$folder"
 [ -n "$frames" ] || stage extract 1 vlrm-extract "${extract[@]}" -- "${sources[@]}"
-stage rollout all vlrm-rollout "${rollout[@]}" ${frames:+-- "$frames"}
+if [ -n "$results" ]; then
+    stage results 1 vlrm-cat --to=stream "--captions=$results" ${frames:+-- "$frames"}
+else
+    stage rollout all vlrm-rollout "${rollout[@]}" ${frames:+-- "$frames"}
+fi
 # A stream is kept under its name only once the evaluation has read all of it.
 if [ -n "$captions" ]; then
     leftovers_remove "$captions"

@@ -151,10 +151,12 @@ static void *worker(void *context)
     return NULL;
 }
 
-/* Writes one record; *dropped when it looked like an earlier one. False when writing failed or enough is written. */
-static bool extracted_write(Jobs *j, const ExtractedFrame *extracted, bool *dropped)
+/* Writes one record; *dropped when it looked like an earlier one, or is done already. False when writing failed or enough is
+ * written. */
+static bool extracted_write(Jobs *j, const Job *job, const ExtractedFrame *extracted, bool *dropped)
 {
     *dropped = j->s->dedup_all && !phashes_add(&j->seen, extracted->phash, j->s->duplicate_distance);
+    *dropped |= job->source.done || sources_excepts(j->sources, extracted->id);
     if (*dropped)
         return true;
     Group g = {{"frame", 5}, {extracted->frame.data, extracted->frame.size}};
@@ -252,7 +254,7 @@ static bool write_job(Jobs *j, Job *job, Error *err)
     ExtractedFrame extracted;
     int64_t dropped = 0;
     while (extracted_next(j, job, &extracted)) {
-        bool drop, go_on = extracted_write(j, &extracted, &drop);
+        bool drop, go_on = extracted_write(j, job, &extracted, &drop);
         extracted_release(&extracted);
         dropped += drop;
         if (!go_on || interrupted()) {

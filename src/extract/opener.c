@@ -35,7 +35,7 @@ typedef struct Answer {
     int64_t strings; /* bytes that follow */
     int32_t fds;
     int64_t bytes, mtime;
-    bool ended, is_archive, is_stdin, doubtful;
+    bool ended, is_archive, is_stdin, doubtful, done;
 } Answer;
 
 struct Opener {
@@ -184,6 +184,7 @@ static void answer_next(Served *v)
         a.is_stdin = found.is_stdin;
         answer_stat(&a, found.path);
         a.doubtful = found.doubtful;
+        a.done = v->s->without && found.path && !found.is_archive && is_beside(found.path, v->s->without);
         add_string(&strings, found.name);
         add_string(&strings, found.label);
         add_texts(&strings, &found);
@@ -389,6 +390,7 @@ bool opener_next(Opener *o, Source *out)
     out->bytes = a.bytes;
     out->mtime = a.mtime;
     out->doubtful = a.doubtful;
+    out->done = a.done;
     free(strings);
     return got;
 }

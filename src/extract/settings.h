@@ -12,7 +12,7 @@ typedef enum Retry { RETRY_NONE, RETRY_FAILED } Retry;
 
 /* Every option, as given. */
 typedef struct Settings {
-    const char *list, *again, *coco, *root, *name, *size, *shard, *journal, *append, *shuffle;
+    const char *list, *again, *coco, *root, *name, *size, *shard, *journal, *append, *shuffle, *without, *except;
     StringList split;
     double every, scene, deadline, black_share, blur_threshold;
     int64_t max, limit, quality, jobs, batch, zstd, seed, duplicate_distance, max_pixels, max_bytes;

@@ -23,6 +23,7 @@ typedef struct Source {
     bool regular_only; /* .. and whether data brought the name in, or a folder: then a FIFO or device is refused */
     char *problem;     /* why it cannot even be tried */
     bool doubtful;     /* its name is not that of a picture or video: its bytes must say whether it is one */
+    bool done;         /* its work is there already (--without, --except): no record of it is wanted */
     bool texts;        /* the opening process only: what stands beside it is read */
     char **references; /* what people wrote of it */
     size_t n_references;

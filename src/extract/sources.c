@@ -20,7 +20,8 @@ struct Sources {
     const Settings *s;
     Opener *opener;
     Tar *archive;
-    HashMap names;
+    HashMap names, except;
+    int64_t skipped; /* done already */
     int64_t ordinal, pass, in_pass;
     int64_t passed_in_all, passed; /* files that are no media: of the first pass; of this shard */
     char *first_passed;            /* owned */
@@ -51,10 +52,45 @@ void source_release(Source *s)
     *s = (Source){0};
 }
 
+/* The ids of --except: of each line of JSON its "id". */
+static void read_except(Sources *o)
+{
+    FILE *f = fopen(o->s->except, "r");
+    char *line = NULL;
+    size_t capacity = 0;
+    if (!f)
+        die("open %s:", o->s->except);
+    for (int64_t n = 1; getline(&line, &capacity, f) >= 0; n++) {
+        json_t *one = json_loads(line, 0, NULL), *id = json_object_get(one, "id");
+        if (!json_is_object(one))
+            die_status(STATUS_CORRUPT, "%s, line %lld: no JSON object, expected lines with an \"id\"", o->s->except,
+                       (long long)n);
+        if (json_is_string(id))
+            (void)hashmap_add(&o->except, hash_id(json_string_value(id), json_string_length(id)));
+        json_decref(one);
+    }
+    if (ferror(f))
+        die("read %s:", o->s->except);
+    free(line);
+    fclose(f);
+}
+
+bool sources_excepts(const Sources *s, const char *id)
+{
+    return s->except.count > 0 && hashmap_get(&s->except, hash_id(id, strlen(id))) != 0;
+}
+
+int64_t sources_skipped(const Sources *s)
+{
+    return s->skipped;
+}
+
 Sources *sources_new(const Settings *s, Opener *opener)
 {
     Sources *o = xcalloc(1, sizeof *o);
     *o = (Sources){.s = s, .opener = opener, .pass = 1};
+    if (s->except)
+        read_except(o);
     return o;
 }
 
@@ -62,6 +98,7 @@ void sources_free(Sources *s)
 {
     tar_free(s->archive);
     hashmap_release(&s->names);
+    hashmap_release(&s->except);
     for (size_t i = 0; i < s->n_all; i++)
         source_release(&s->all[i]);
     free(s->all);
@@ -218,8 +255,11 @@ static bool shard_next(Sources *s, Source *out)
         out->name = clean_name(out->name);
         out->label = clean_name(out->label);
         name_uniquely(s, out);
-        if (s->ordinal++ % s->s->shards == s->s->shard_index)
+        bool ours = s->ordinal++ % s->s->shards == s->s->shard_index;
+        out->done |= ours && sources_excepts(s, out->name);
+        if (ours && (!out->done || s->s->dedup_all)) /* else what looks like it would not be known */
             return true;
+        s->skipped += ours;
         source_release(out);
     }
     return false;

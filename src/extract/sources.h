@@ -16,6 +16,12 @@ void sources_free(Sources *s);
 /* The next source of this shard, by name; false when there are no more or when asked to end. */
 bool sources_next(Sources *s, Source *out);
 
+/* Whether --except names this id. */
+bool sources_excepts(const Sources *s, const char *id);
+
+/* How many sources of this shard are done already (--without, --except) and were skipped. */
+int64_t sources_skipped(const Sources *s);
+
 /* How many files of this shard were no media, by name and content, and were passed over; *first: the first of them (borrowed). */
 int64_t sources_passed(const Sources *s, const char **first);
 

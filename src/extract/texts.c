@@ -97,6 +97,15 @@ void text_take(Source *s, const char *name, const char *data, size_t size)
         s->meta = xstrndup(data, size);
 }
 
+bool is_beside(const char *path, const char *ending)
+{
+    struct stat st;
+    char *name = xasprintf("%.*s.%s", (int)stem(path), path, ending);
+    bool there = stat(name, &st) == 0;
+    free(name);
+    return there;
+}
+
 void texts_read(Source *s, const char *path)
 {
     static const char *const ends[] = {"txt", "json"};

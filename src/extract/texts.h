@@ -17,6 +17,9 @@ bool text_named(const char *name);
 /* Whether two names are one but for what follows the last dot. */
 bool text_beside(const char *a, const char *b);
 
+/* Whether a file of that ending stands beside the file of that path. */
+bool is_beside(const char *path, const char *ending);
+
 /* Gives `s` what stands in the text of that name: references or meta; of what is no such text, s->text_problem says why. */
 void text_take(Source *s, const char *name, const char *data, size_t size);
 

@@ -32,6 +32,10 @@ static const Option options[] = {
                "the frames of the records in FILE once more, each from what its record says; - for stdin"),
     OPT_STRING("name", 0, &o.name, "stdin", "TEXT", "what the source on stdin is called in ids and journal"),
     OPT_STRING("shard", 0, &o.shard, "0/1", "I/N", "only every Nth source, beginning with number I (from 0)"),
+    OPT_STRING("without", 0, &o.without, NULL, "ENDING",
+               "only sources beside which no file NAME.ENDING stands; shards are counted before"),
+    OPT_STRING("except", 0, &o.except, NULL, "FILE",
+               "no frames whose ids are in FILE: lines of JSON with an \"id\", as vlrm caption prints"),
     OPT_STRING("shuffle", 0, &o.shuffle, NULL, "SEED",
                "sources in random order; keeps all their names in memory; tar shards must be plain files, not compressed"),
     OPT_FLAG("loop", 0, &o.loop, "begin again after the last source, for ever; ids end in @PASS, from 1"),
@@ -188,6 +192,8 @@ static void check_again(int n)
                                          "append",
                                          "texts",
                                          "dry-run",
+                                         "without",
+                                         "except",
                                          "jobs",
                                          "duplicate-distance"};
     for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
@@ -219,6 +225,8 @@ static void check_options(char **operands, int n)
         usage_error("--retry needs --resume");
     if (o.dry_run && o.loop)
         usage_error("--dry-run has no end with --loop");
+    if (o.except && (o.journal || o.loop))
+        usage_error("--except has ids of a run without --journal and --loop");
     if (o.resume && o.loop)
         usage_error("--resume cannot be combined with --loop");
     if (o.split.count > 0 && !o.coco)
@@ -254,7 +262,7 @@ static void say_passed(const Sources *sources)
 static int end_stream(Writer *w, const Totals *t, const Sources *sources, const Error *err)
 {
     int status = t->cut ? STATUS_INTERRUPTED : t->failed > 0 ? STATUS_SOME_FAILED : STATUS_CLEAN;
-    if (t->sources == 0 && writer_records(w) == 0 && !t->cut && !o.resume)
+    if (t->sources == 0 && writer_records(w) == 0 && !t->cut && !o.resume && sources_skipped(sources) == 0)
         status = STATUS_EMPTY;
     if (t->empty_stdin && t->sources == 1)
         status = STATUS_EMPTY;
@@ -272,6 +280,8 @@ static int end_stream(Writer *w, const Totals *t, const Sources *sources, const 
     if (status == STATUS_EMPTY)
         warn("no source: nothing to extract from");
     say_passed(sources);
+    if (sources_skipped(sources) > 0)
+        warn("skipped %lld sources that are done already", (long long)sources_skipped(sources));
     if (status != STATUS_CLEAN || verbosity > 0)
         warn("done %llu, failed %lld, filtered %lld", (unsigned long long)writer_records(w), (long long)t->failed,
              (long long)t->filtered);

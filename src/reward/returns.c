@@ -101,6 +101,8 @@ void reward_pack(Packer *p, const Reward *r, const Weights *w, Arena *arena)
     pack_map_begin(p);
     pack_part(p, "itm", r->itm);
     pack_part(p, "phi", r->phi);
+    if (!isnan(r->cosine))
+        pack_field_real(p, "cosine", r->cosine);
     if (r->ref_model.text[0])
         pack_field_text(p, "ref_model", r->ref_model.text);
     pack_map_end(p);

@@ -21,8 +21,8 @@ enum { REWARD_SIM, REWARD_REF, REWARD_NOEOS, REWARD_BAD, REWARD_REPEAT, REWARD_G
 
 /* One caption's reward. NAN: the part was not computed. */
 typedef struct Reward {
-    double itm, phi, ref;
-    Digest ref_model; /* whose ref it is, where it was not read by the captioner's ids; else "" */
+    double itm, phi, cosine, ref; /* cosine: what phi was standardised from, of this caption and its image */
+    Digest ref_model;             /* whose ref it is, where it was not read by the captioner's ids; else "" */
     bool noeos;
     WordMarks marks; /* bad, repeat and good, one entry for each token */
     double *returns; /* R(t_k) where they are not the weighted sum of the parts; NULL: they are */

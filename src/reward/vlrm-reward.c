@@ -214,9 +214,18 @@ static void put_reward(Loop *l, const Record *r, const Caption *c, Reward *rewar
         write_reward(l, r, made_caption(r, c, &l->arena), reward, &l->arena);
 }
 
+/* CLIP's cosine of a caption and its image, whose rows are of length 1. */
+static double cosine_of(const ScoreItem *item, size_t cols)
+{
+    double sum = 0;
+    for (size_t i = 0; i < cols; i++)
+        sum += (double)item->clip_image[i] * (double)item->clip_text[i];
+    return sum;
+}
+
 static void put_scored(Loop *l, const Pending *p, const ScoreItem *item)
 {
-    Reward reward = {.itm = item->itm, .phi = NAN, .ref = item->ref, .noeos = !p->caption.eos};
+    Reward reward = {.itm = item->itm, .phi = NAN, .cosine = NAN, .ref = item->ref, .noeos = !p->caption.eos};
     reward.ref_model = l->scorers.ref_model;
     reward.caption = caption_name(&p->caption);
     if (item->failed) {
@@ -224,6 +233,8 @@ static void put_scored(Loop *l, const Pending *p, const ScoreItem *item)
         put_failed(l, &p->record, item->err.text);
         return;
     }
+    if (l->scorers.clip.model)
+        reward.cosine = cosine_of(item, clip_scorer_cols(&l->scorers.clip));
     put_reward(l, &p->record, &p->caption, &reward, item);
 }
 
@@ -289,13 +300,13 @@ static void close_batch(Loop *l, const Record *batch)
 
 static bool reward_read(Reward *reward, const Record *r, Error *err)
 {
-    static const char *const paths[] = {"reward.parts.itm", "reward.parts.phi", "reward.ref"};
-    double *const out[] = {&reward->itm, &reward->phi, &reward->ref};
+    static const char *const paths[] = {"reward.parts.itm", "reward.parts.phi", "reward.ref", "reward.parts.cosine"};
+    double *const out[] = {&reward->itm, &reward->phi, &reward->ref, &reward->cosine};
     if (!record_raw(r, "reward").data)
         return error_set(err, "no reward to recombine");
     if (!reward_check(r, err))
         return false;
-    for (size_t i = 0; i < 3; i++) {
+    for (size_t i = 0; i < 4; i++) {
         *out[i] = NAN;
         if (record_real(r, paths[i], out[i]) == FIELD_WRONG)
             return error_set(err, "%s is not a number", paths[i]);

@@ -92,4 +92,13 @@ setup() {
     [ "$(jq -r .id "$TMP/each" | tr '\n' ' ')" = '7 8 9 10 11 ' ]
     vlrm-cat "$TMP/c.vlrm" | jq -es 'map(select(.id).frame.references) == [range(5) | ["a red circle"]]'
     exits 2 "$vlrm" evaluate "${models[@]}" --coco "$TMP/c.json" --frames "$TMP/c.vlrm"
+    # the captions of others, joined by id: the same captions, the same numbers
+    vlrm-cat --to=coco "$TMP/c.vlrm" > "$TMP/results.json"
+    "$vlrm" evaluate --clip "$ORACLE/clip" --coco "$TMP/c.json" --root "$TMP/photos" --results "$TMP/results.json" > "$TMP/others.json"
+    cmp <(jq .runs[0].metrics.mrr "$TMP/others.json") <(jq .runs[0].metrics.mrr "$TMP/coco.json")
+    jq -c '.[1:] + [{image_id: 99, caption: "x"}]' "$TMP/results.json" > "$TMP/other.json"
+    exits 3 "$vlrm" evaluate --clip "$ORACLE/clip" --coco "$TMP/c.json" --root "$TMP/photos" --results "$TMP/other.json"
+    says 'record 7: no caption of it in'
+    says 'the list has a caption of image 99, and no record is of it'
+    exits 2 "$vlrm" evaluate "${models[@]}" --coco "$TMP/c.json" --root "$TMP/photos" --results "$TMP/results.json"
 }
