@@ -41,8 +41,15 @@ fi
 # vlrm reproduce: the seeds of the main rows (every other row has the first of them), and how many trainings run side by side,
 # with one thread each: at these sizes that is faster than two threads in one. The main rows are compared by the mean of the last
 # MINI_LATE policies kept of each seed: one swings to the next as much as seeds differ.
-: "${MINI_SEEDS:=1 2 3}" "${MINI_JOBS:=2}"
+: "${MINI_SEEDS:=1 2 3}" "${MINI_JOBS:=2}" "${MINI_ROWS:=}" # rows: separated by blanks; all
 mini_main=(VLRM VLRM-RS no-reference)
+
+# What returns are compared with: these rows have every seed too. All see MINI_BATCH captions a step, those without a value head
+# MINI_GROUP of each image; they are followed to MINI_LONGER steps, since in the seconds of the value head they take more. Policies
+# that are kept are measured on MINI_CURVE_FRAMES of the test set. Gradients of MINI_PARTS parts of each batch say how noisy they are.
+mini_compared=(VLRM rloo group greedy)
+: "${MINI_GROUP:=8}" "${MINI_LONGER:=280}" "${MINI_CURVE_FRAMES:=300}" "${MINI_PARTS:=8}"
+: "${MINI_CRITIC_WARMUP:=20}" "${MINI_VALUE_UPDATES:=4}" # of the rows that help the value head
 mini_followed=(VLRM VLRM-RS) # the first seed of these measured every MINI_EVERY steps too
 : "${MINI_LATE:=3}"
 
@@ -52,18 +59,40 @@ mini_among() {
     return 1
 }
 
+# mini_row COMMAND ROW OPTIONS...: the row, if it is one of those that are wanted.
+mini_row() {
+    read -ra mini_wanted <<<"$MINI_ROWS"
+    [ -z "$MINI_ROWS" ] || mini_among "$2" "${mini_wanted[@]}" || return 0
+    "$@"
+}
+
 # mini_rows COMMAND: runs COMMAND ROW OPTIONS... for each row, with the options of vlrm train that make it; the longest before the last.
 mini_rows() {
-    "$1" VLRM
-    "$1" VLRM-RS --no-ref --clip "$MODELS/clip" --clip-weight "$MINI_CLIP_WEIGHT"
-    "$1" no-reference --no-ref
-    "$1" no-bad-penalty --bad-weight 0
-    "$1" value-head-linear --value-head linear
-    "$1" train-all+lora-vision --train query,qformer,projection,lora-vision
-    "$1" train-all+lora-llm --train query,qformer,projection,lora-llm
-    "$1" train-lora-llm --train lora-llm
-    "$1" train-query+projection --train query,projection
-    "$1" train-projection --train projection
+    mini_row "$1" VLRM
+    mini_row "$1" VLRM-RS --no-ref --clip "$MODELS/clip" --clip-weight "$MINI_CLIP_WEIGHT"
+    mini_row "$1" no-reference --no-ref
+    mini_row "$1" no-bad-penalty --bad-weight 0
+    mini_row "$1" rloo --baseline rloo --num-return "$MINI_GROUP"
+    mini_row "$1" group --baseline group --group-scale group --num-return "$MINI_GROUP"
+    mini_row "$1" greedy --baseline greedy --num-return $((MINI_GROUP - 1))
+    mini_row "$1" critic-warmup --critic-warmup "$MINI_CRITIC_WARMUP"
+    mini_row "$1" critic-updates --value-updates "$MINI_VALUE_UPDATES"
+    mini_row "$1" critic-normalised --value-normalise
+    mini_row "$1" critic-all --critic-warmup "$MINI_CRITIC_WARMUP" --value-updates "$MINI_VALUE_UPDATES" --value-normalise
+    mini_row "$1" value-head-linear --value-head linear
+    mini_row "$1" train-all+lora-vision --train query,qformer,projection,lora-vision
+    mini_row "$1" train-all+lora-llm --train query,qformer,projection,lora-llm
+    mini_row "$1" train-lora-llm --train lora-llm
+    mini_row "$1" train-query+projection --train query,projection
+    mini_row "$1" train-projection --train projection
+}
+
+# mini_steps ROW: how many steps a row is trained.
+mini_steps() {
+    case $1 in
+    rloo | group | greedy) echo "$MINI_LONGER" ;;
+    *) echo "$MINI_STEPS" ;;
+    esac
 }
 
 # mini_check TOOL...: the models are there, and so are the tools.
@@ -79,7 +108,7 @@ mini_check() {
 mini_seal() {
     local name
     {
-        declare -p "${!MINI_@}" | sed -n '/MINI_SEEDS\|MINI_JOBS/d; s/^declare -[^ ]* //p' # what adds results and changes none is left out
+        declare -p "${!MINI_@}" | sed -n '/MINI_SEEDS\|MINI_JOBS\|MINI_ROWS/d; s/^declare -[^ ]* //p' # what adds results and changes none is left out
         for name in captioner itm judge clip; do echo "$name=$(vlrm-weights digest "$MODELS/$name")"; done
     } >"$1/settings.now"
     if [ -e "$1/settings" ]; then
@@ -106,6 +135,16 @@ mini_world() {
     local writing
     writing=$(recipe_temporary "$1.vlrm")
     vlrm-extract --limit "${5:-0}" "$1" >"$writing"
+    mv -- "$writing" "$1.vlrm"
+}
+
+# mini_head FOLDER WORLD FRAMES: a world of the first FRAMES of another.
+mini_head() {
+    [ ! -e "$1.vlrm" ] || return 0
+    local writing
+    ln -sfn "$(basename -- "$2").truth" "$1.truth"
+    writing=$(recipe_temporary "$1.vlrm")
+    vlrm-cat --to=stream --head "$3" "$2.vlrm" >"$writing"
     mv -- "$writing" "$1.vlrm"
 }
 

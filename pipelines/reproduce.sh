@@ -1,9 +1,10 @@
 #!/bin/bash
-# reproduce: the paper's tables and ablations on the bundled miniature, within an hour on two cores
+# reproduce: the paper's tables and ablations on the bundled miniature, and other baselines beside its value head
 #
 # usage: vlrm reproduce [RUN]
 #
-# Trains VLRM and VLRM-RS with several seeds and each ablation with one, two trainings side by side; captions 1,000 and more
+# Takes 75 minutes on two cores. Trains VLRM and VLRM-RS with several seeds and each ablation with one, two trainings side by side;
+# compares the value head with baselines that need none, by captions and by seconds, three seeds each; captions 1,000 and more
 # held-out frames, and those of a world drawn otherwise, with what came out and measures them: recall under a CLIP that took no
 # part in training, and the truth. Everything is put into the folder RUN (default: run/reproduce): results.json, reproduction.md
 # (the report; `make reproduce` copies it to doc/), page/index.html, runs/, logs/. A run that is finished is not run again: the
@@ -18,25 +19,65 @@ case ${1-} in
 esac
 run=${1:-run/reproduce}
 stages_begin reproduce "$run"
-mini_check jq sqlite3 gnuplot
+mini_check jq sqlite3 gnuplot bc
 mini_seal "$run"
 mkdir -p -- "$run/runs" "$run/results/test" "$run/results/other"
 
 # job ROW SEED OPTIONS...: one training, then its last policy measured. Its seconds are kept, a line each time that it is at work.
 job() {
-    local name=$1.$2 seed=$2 policy
-    policy=$run/runs/$name/policy/step-$(printf %06d "$MINI_STEPS")
+    local name=$1.$2 seed=$2
     [ ! -e "$run/results/test/$name.truth.json" ] || return 0
     seconds=$run/runs/$name.seconds
     trap 'echo "$SECONDS" >>"$seconds"' EXIT
     trap 'exit 75' TERM # once what it runs has come to its own end: only then is the folder free for the same command
     printf %s "${*:3}" >"$run/runs/$name.options"
-    mini_train "$run/runs/$name" "$run/train" "$MINI_STEPS" "$MINI_EVERY" --seed "$seed" "${@:3}" >/dev/null
+    mini_train "$run/runs/$name" "$run/train" "$(mini_steps "$1")" "$MINI_EVERY" --seed "$seed" --gradient-parts "$MINI_PARTS" "${@:3}" |
+        clock "$run/runs/$name.clock"
+    if mini_among "$1" "${mini_compared[@]}"; then measure_curve "$1" "$name"; fi
     if mini_among "$1" "${mini_main[@]}"; then
-        mini_evaluate "$run/other" "$run/results/other/$name" "$policy"
+        mini_evaluate "$run/other" "$run/results/other/$name" "$(policy_of "$name" "$MINI_STEPS")"
         measure_late "$name"
     fi
-    mini_evaluate "$run/test" "$run/results/test/$name" "$policy"
+    mini_evaluate "$run/test" "$run/results/test/$name" "$(policy_of "$name" "$MINI_STEPS")"
+}
+
+policy_of() {
+    echo "$run/runs/$1/policy/step-$(printf %06d "$2")"
+}
+
+# clock FILE: reads lines of metrics, and writes after how many seconds of training each step was there: "step seconds". A training
+# that was interrupted goes on where its clock stood.
+clock() (
+    trap '' TERM # it ends with what it reads
+    begun=0 start=$EPOCHREALTIME
+    [ ! -s "$1" ] || begun=$(tail -n 1 "$1" | cut -d' ' -f2)
+    while IFS= read -r line; do
+        [[ $line =~ \"step\":([0-9]+) ]] || continue
+        echo "${BASH_REMATCH[1]} $(bc -l <<<"$begun + $EPOCHREALTIME - $start")" >>"$1"
+    done
+)
+
+# measure_curve ROW NAME: every policy kept, on a part of the test set.
+measure_curve() {
+    local step
+    for ((step = MINI_EVERY; step <= $(mini_steps "$1"); step += MINI_EVERY)); do
+        mini_evaluate "$run/curve" "$run/results/curve-$step/$2" "$(policy_of "$2" "$step")"
+    done
+}
+
+# The last policy kept of each training of the compared rows that was there when VLRM of the same seed had taken its last step, on the
+# test set: results/seconds/ROW.SEED, and which step it was of beside it.
+measure_seconds() {
+    local row seed step
+    for row in "${mini_compared[@]}"; do
+        for seed in $MINI_SEEDS; do
+            step=$(awk -v every="$MINI_EVERY" -v last="$MINI_STEPS" 'FNR == NR {if ($1 == last) limit = $2; next}
+                $1 % every == 0 && $2 <= limit {step = $1} END {print step + 0}' "$run/runs/VLRM.$seed.clock" "$run/runs/$row.$seed.clock")
+            [ "$step" -gt 0 ] || continue
+            mini_evaluate "$run/test" "$run/results/seconds/$row.$seed" "$(policy_of "$row.$seed" "$step")"
+            echo "$step" >"$run/results/seconds/$row.$seed.step"
+        done
+    done
 }
 
 # measure_late NAME: the policies kept before the last one, MINI_LATE with it, on the test set too.
@@ -71,12 +112,12 @@ stop() {
     exit 75
 }
 
-# start_row ROW OPTIONS...: its trainings: every seed of the main rows, the first of the others.
+# start_row ROW OPTIONS...: its trainings: every seed of the main and the compared rows, the first of the others.
 start_row() {
     local seed
     for seed in $MINI_SEEDS; do
         start "$1" "$seed" "${@:2}"
-        mini_among "$1" "${mini_main[@]}" || break
+        mini_among "$1" "${mini_main[@]}" "${mini_compared[@]}" || break
     done
 }
 
@@ -117,7 +158,7 @@ rows() {
     for file in "$run"/results/*/*.truth.json; do
         file=${file%.truth.json} name=${file##*/}
         set=${file%/*} set=${set##*/}
-        measured "$file" --arg set "$set" --arg row "${name%.*}" --argjson seed "${name##*.}"
+        measured "$file" --arg set "$set" --arg row "${name%.*}" --argjson seed "${name##*.}" --argjson taken "$(cat "$file.step" 2>/dev/null || echo null)"
     done
 }
 steps() {
@@ -134,11 +175,12 @@ trainings() {
     for file in "$run"/runs/*/metrics.jsonl; do
         name=$(basename "$(dirname "$file")")
         jq -cs --arg row "${name%.*}" --argjson seed "${name##*.}" --rawfile command "$run/runs/$name.command" \
-            --rawfile options "$run/runs/$name.options" --argjson seconds "$(jq -s add "$run/runs/$name.seconds")" '
-            def part: {reward: .reward.mean, sim: .sim.mean, ref: .ref.mean, length: .length.mean, entropy, bad_rate, value_loss, explained_variance};
+            --rawfile options "$run/runs/$name.options" --rawfile clock "$run/runs/$name.clock" --argjson every "$MINI_EVERY" --argjson seconds "$(jq -s add "$run/runs/$name.seconds")" '
+            def part: {reward: .reward.mean, sim: .sim.mean, ref: .ref.mean, length: .length.mean, entropy, bad_rate, value_loss, explained_variance, grad_agreement, update: .seconds.step, memory: .peak_memory_mib};
             def means: map(part | to_entries[]) | group_by(.key) | map({key: .[0].key, value: (map(.value // empty) | if length > 0 then add / length else null end)}) | from_entries;
             def alarms: map(select(.collapse)) | group_by(.collapse) | map({metric: .[0].collapse, first: .[0].step, steps: length}) | sort_by(.first);
-            {$row, $seed, $command, $options, $seconds, alarms: alarms, steps: length, begin: (.[:10] | means), end: (.[-10:] | means)}' "$file"
+            ($clock | split("\n") | map(select(. != "") | split(" ") | map(tonumber)) | map(select(.[0] % $every == 0) | {step: .[0], seconds: .[1]})) as $clock |
+            {$row, $seed, $command, $options, $seconds, $clock, all: means, alarms: alarms, steps: length, begin: (.[:10] | means), end: (.[-10:] | means)}' "$file"
     done
 }
 
@@ -157,6 +199,7 @@ examples() {
 mini_clips "$run/train" train "$MINI_TRAIN_SEED" "$MINI_TRAIN_CLIPS"
 mini_world "$run/test" test "$MINI_TEST_SEED" "$MINI_TEST_CLIPS"
 mini_world "$run/other" other "$MINI_TEST_SEED" "$MINI_TEST_CLIPS"
+mini_head "$run/curve" "$run/test" "$MINI_CURVE_FRAMES"
 echo 'premise'
 "$BASH" "$stages_folder/premise.sh" "$run/premise" >"$run/logs/premise.log" || [ $? = 7 ]
 echo 'truth and base'
@@ -169,8 +212,9 @@ trap stop INT TERM HUP
 mini_rows start_row
 finish
 trap - INT TERM HUP
-echo 'policies by step'
+echo 'policies by step and by second'
 measure_steps
+measure_seconds
 writing=$(recipe_temporary "$run/results.json")
 jq -n --rawfile settings "$run/settings" --arg date "$(date -u +%F)" --arg machine "$(nproc) of $(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1)" \
     --arg program "$(vlrm-update --version)" --slurpfile premise "$run/premise/premise.json" --slurpfile rows <(rows) --slurpfile steps <(steps) \

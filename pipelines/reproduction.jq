@@ -49,6 +49,31 @@ def late_table: [["VLRM", "VLRM-RS", "no-reference"][] as $row | late_of($row)[]
     [$row, .[0].seed, (map(.truth.grammar | figure(3)) | join(", ")), (map(.mean["r@1"] | figure(3)) | join(", "))]] |
     table(["captions", "seed", "grammar, last policies", "R@1"]);
 
+# ---- other baselines ----
+
+# What returns are compared with: the rows that have every seed for it, and those that help the value head.
+def compared: ["VLRM", "rloo", "group", "greedy"];
+def helped: ["VLRM", "critic-warmup", "critic-updates", "critic-normalised", "critic-all"];
+def training($row): [.trainings[] | select(.row == $row)];
+def seconds_at($row; $step): training($row) | map(.clock[] | select(.step == $step).seconds);
+def quality: [(map(.mean["r@1"]) | cell), (map(.truth.detail_recall) | cell), (map(.truth.hallucination) | cell), (map(.truth.grammar) | cell)];
+def noise($row): training($row) | [(map(.all.grad_agreement) | cell), (map(.all.explained_variance) | cell)];
+
+def captions_table($steps): [compared[] as $row | row_of("test"; $row) | select(length > 0) | . as $rows | [$row] + quality + [($results[0] | seconds_at($row; $steps) | map(select(. != null)) | mean | figure(0))] +
+    ($results[0] | noise($row)) + [($results[0] | training($row) | map(.all.update) | mean | figure(2)), ($results[0] | training($row) | map(.all.memory) | mean | figure(0)), ($rows | length)]] |
+    table(["baseline", "R@1", "details said", "not true", "grammar", "seconds", "gradients agree", "variance explained", "update, s a step", "its memory, MiB", "seeds"]);
+def seconds_table: [compared[] as $row | row_of("seconds"; $row) | select(length > 0) | [$row, (map(.taken) | sort | map(tostring) | join(", "))] + quality + [length]] |
+    table(["baseline", "steps, by seed", "R@1", "details said", "not true", "grammar", "seeds"]);
+def curve_of($row): [.rows[] | select(.row == $row and (.set | startswith("curve-"))) | .step = (.set[6:] | tonumber)] | group_by(.step);
+def curve_table($row): [curve_of($row)[] | .[0].step as $step | [$step, ($results[0] | seconds_at($row; $step) | mean | figure(0))] + quality] | table(["step", "second", "R@1", "details said", "not true", "grammar"]);
+def helped_table: [helped[] as $row | (.trainings[] | select(.row == $row and .seed == ($results[0].trainings | map(.seed) | min))) as $t |
+    [.rows[] | select(.set == "test" and .row == $row and .seed == $t.seed)] as $rows |
+    [$row, ($t.begin.value_loss | figure(1)), ($t.end.value_loss | figure(1)), ($t.all.explained_variance | figure(3)), ($t.end.explained_variance | figure(3)), ($t.all.grad_agreement | figure(3))] +
+    ($rows | quality) + [($t.seconds | figure(0))]] |
+    table(["row", "value loss, first 10 steps", "last 10", "variance explained", "last 10", "gradients agree", "R@1", "details said", "not true", "grammar", "seconds"]);
+# The best of the compared rows by details that are said and true, in the same seconds: what a newcomer would take.
+def best: [compared[] as $row | row_of("seconds"; $row) | select(length > 0) | {row: $row, value: (map(.truth.detail_recall - .truth.hallucination) | mean)}] | max_by(.value);
+
 # What the paper says, as numbers of this world: [claim, wanted, found, whether it holds].
 def claims:
     mean_of("test"; "base"; .mean["r@1"]) as $base | mean_of("test"; "VLRM"; .mean["r@1"]) as $vlrm |
@@ -128,6 +153,27 @@ step_table,
 "",
 "Rank correlation over these policies and base (\($points | length)): of R@1 with details said \($points | spearman(.mean["r@1"]; .truth.detail_recall // 0) | figure(2)),",
 "of R@1 with the ITM logit \($points | spearman(.mean["r@1"]; .mean.itm) | figure(2)), of details said with the ITM logit \($points | spearman(.truth.detail_recall // 0; .mean.itm) | figure(2)).",
+"",
+"## What returns are compared with",
+"",
+"The paper's value head (VLRM) beside baselines that need none (MODEL.md, \"Baselines\"): rloo, group (divided by the group's deviation, GRPO) and greedy, of",
+"\(.settings | map(select(startswith("MINI_GROUP="))) | first // "8" | gsub("[^0-9]"; "")) records of each image. All see the same number of captions a step. Gradients agree: norm of the mean of the gradients of parts of a batch over the mean of",
+"their norms, mean over steps; 1 is without noise, 1 / sqrt(parts) nothing but noise. At the same number of captions, on the test set:",
+"",
+(.settings | map(select(startswith("MINI_STEPS="))) | first // "MINI_STEPS=200" | gsub("[^0-9]"; "") | tonumber) as $steps | captions_table($steps),
+"",
+"In the same seconds: the last policy kept that was there when VLRM of the same seed had taken its last step:",
+"",
+seconds_table,
+"",
+"By step and by second, on the first frames of the test set, means over seeds:",
+(compared[] as $row | select(curve_of($row) | length > 0) | "", "**\($row)**", "", curve_table($row)),
+"",
+"What helps the value head, the first seed:",
+"",
+helped_table,
+"",
+(best | if . then "By details that are said and true, in the same seconds, the one to begin with is **\(.row)** (details said less claims not true: \(.value | figure(3)))." else empty end),
 "",
 "## The premise",
 "",

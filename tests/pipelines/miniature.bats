@@ -82,7 +82,8 @@ nobody_writes() {
 }
 
 @test "reproduce: interrupted it stops its trainings; then it goes on and reports every row, and is done" {
-    export MINI_SEEDS='1 2'
+    export MINI_SEEDS='1 2' MINI_LONGER=6 MINI_CURVE_FRAMES=6 MINI_GROUP=4 MINI_PARTS=2 MINI_CRITIC_WARMUP=2 MINI_VALUE_UPDATES=2
+    export MINI_ROWS='VLRM VLRM-RS no-reference no-bad-penalty rloo greedy critic-all value-head-linear train-all+lora-vision train-lora-llm train-projection'
     "$vlrm" reproduce "$PWD/run" >out 2>err &
     recipe=$!
     eventually 60 test -s run/runs/VLRM.1/metrics.jsonl
@@ -95,13 +96,20 @@ nobody_writes() {
     exits 0 "$vlrm" reproduce "$PWD/run"
     says "the report: $PWD/run/reproduction.md"
     report=run/reproduction.md
-    for row in REF base VLRM VLRM-RS no-reference no-bad-penalty value-head-linear train-projection train-lora-llm 'train-all+lora-vision'; do
+    for row in REF base VLRM VLRM-RS no-reference no-bad-penalty rloo greedy critic-all value-head-linear train-projection train-lora-llm 'train-all+lora-vision'; do
         grep -qE "^\| ${row/+/.} \|( [0-9.-]+( ± [0-9.]+)? \|){8} [12] \|$" "$report" || { echo "no row $row"; cat "$report"; false; }
     done
     jq -e '(.rows | map(select(.set == "test" and .row == "VLRM")) | map(.seed)) == [1, 2]' run/results.json
     [ "$(wc -l <run/runs/VLRM.1.seconds) $(wc -l <run/runs/no-reference.2.seconds)" = '2 1' ] # that one was interrupted
     jq -e '(.rows | map(select(.set == "other")) | map(.row) | unique) == ["REF", "REF-short", "VLRM", "VLRM-RS", "base", "no-reference"]' run/results.json
-    jq -e '(.steps | map(select(.run == "VLRM").step) | sort) == [0, 2, 4] and (.trainings | length) == 13' run/results.json
+    jq -e '(.steps | map(select(.run == "VLRM").step) | sort) == [0, 2, 4] and (.trainings | length) == 15' run/results.json
+    # Other baselines, by captions and by seconds, and how noisy their gradients are.
+    jq -e '[.rows[] | select(.row == "rloo" and (.set | startswith("curve-"))) | .set] | unique == ["curve-2", "curve-4", "curve-6"]' run/results.json
+    jq -e '.trainings | map(select(.row == "rloo" or .row == "greedy" or .row == "VLRM")) | length == 6 and all(.all.grad_agreement > 0 and .all.grad_agreement <= 1 and (.clock | length >= 2) and (.clock | map(.seconds) | . == sort))' run/results.json
+    [ "$(grep -cE '^\| (VLRM|rloo|greedy) \|( [0-9.-]+( ± [0-9.]+)? \|){4} [0-9]+ \|' "$report")" = 3 ]
+    grep -qE '^\| VLRM \| 4, 4 \|' "$report"
+    grep -qE '^\| critic-all \| [0-9.]+ \| [0-9.]+ \|' "$report"
+    grep -q 'the one to begin with is' "$report"
     jq -e '(.rows | map(select(.set == "test-2") | "\(.row) \(.seed)") | sort) == ["VLRM 1", "VLRM 2", "VLRM-RS 1", "VLRM-RS 2",
         "no-reference 1", "no-reference 2"]' run/results.json
     [ "$(grep -cE '^\| (VLRM|VLRM-RS|no-reference) \| [12] \| [0-9.]+, [0-9.]+ \| [0-9.]+, [0-9.]+ \|$' "$report")" = 6 ]
