@@ -71,6 +71,7 @@ measure_seconds() {
     local row seed step
     for row in "${mini_compared[@]}"; do
         for seed in $MINI_SEEDS; do
+            [ -e "$run/runs/VLRM.$seed.clock" ] && [ -e "$run/runs/$row.$seed.clock" ] || continue
             step=$(awk -v every="$MINI_EVERY" -v last="$MINI_STEPS" 'FNR == NR {if ($1 == last) limit = $2; next}
                 $1 % every == 0 && $2 <= limit {step = $1} END {print step + 0}' "$run/runs/VLRM.$seed.clock" "$run/runs/$row.$seed.clock")
             [ "$step" -gt 0 ] || continue
@@ -137,7 +138,10 @@ finish() {
 # Captions of the policies of every MINI_EVERY steps, seed 1 of what is worth following: page, plot, and the truth besides.
 measure_steps() {
     local name followed=() pages=() captions first=${MINI_SEEDS%% *}
-    for name in "${mini_followed[@]}"; do followed+=(--run "$name=$run/runs/$name.$first"); done
+    for name in "${mini_followed[@]}"; do
+        if [ -d "$run/runs/$name.$first/policy" ]; then followed+=(--run "$name=$run/runs/$name.$first"); fi
+    done
+    [ "${#followed[@]}" -gt 0 ] || return 0
     "$BASH" "$stages_folder/cron-eval.sh" "${followed[@]}" --frames "$run/test.vlrm" --model "$MODELS/captioner" --clip "$MODELS/judge" \
         --itm "$MODELS/itm" --max-drop 2 --out "$run/page"
     for captions in "$run"/page/*/step-*.vlrm; do mini_score "$run/test" "$captions"; done
@@ -192,6 +196,7 @@ echo_first() {
 examples() {
     local name
     for name in REF.0 base.0 $(printf "%s.${MINI_SEEDS%% *} " "${mini_followed[@]}"); do
+        [ -e "$run/results/test/$name.vlrm" ] || continue
         vlrm-cat --head 8 "$run/results/test/$name.vlrm" | jq -c --arg row "${name%.*}" 'select(.id) | {id: (.id | sub(".*/"; "")), row: $row, text: .caption.text}'
     done
 }
