@@ -31,7 +31,7 @@ job() {
     trap 'echo "$SECONDS" >>"$seconds"' EXIT
     trap 'exit 75' TERM # once what it runs has come to its own end: only then is the folder free for the same command
     printf %s "${*:3}" >"$run/runs/$name.options"
-    mini_train "$run/runs/$name" "$run/train" "$(mini_steps "$1")" "$MINI_EVERY" --seed "$seed" --gradient-parts "$MINI_PARTS" "${@:3}" |
+    (trap : TERM && mini_train "$run/runs/$name" "$run/train" "$(mini_steps "$1")" "$MINI_EVERY" --seed "$seed" --gradient-parts "$MINI_PARTS" "${@:3}") |
         clock "$run/runs/$name.clock"
     if mini_among "$1" "${mini_compared[@]}"; then measure_curve "$1" "$name"; fi
     if mini_among "$1" "${mini_main[@]}"; then
@@ -47,15 +47,15 @@ policy_of() {
 
 # clock FILE: reads lines of metrics, and writes after how many seconds of training each step was there: "step seconds". A training
 # that was interrupted goes on where its clock stood.
-clock() (
+clock() {
+    local begun=0 start=$EPOCHREALTIME line
     trap '' TERM # it ends with what it reads
-    begun=0 start=$EPOCHREALTIME
     [ ! -s "$1" ] || begun=$(tail -n 1 "$1" | cut -d' ' -f2)
     while IFS= read -r line; do
         [[ $line =~ \"step\":([0-9]+) ]] || continue
         echo "${BASH_REMATCH[1]} $(bc -l <<<"$begun + $EPOCHREALTIME - $start")" >>"$1"
     done
-)
+}
 
 # measure_curve ROW NAME: every policy kept, on a part of the test set.
 measure_curve() {

@@ -102,7 +102,7 @@ nobody_writes() {
     jq -e '(.rows | map(select(.set == "test" and .row == "VLRM")) | map(.seed)) == [1, 2]' run/results.json
     [ "$(wc -l <run/runs/VLRM.1.seconds) $(wc -l <run/runs/no-reference.2.seconds)" = '2 1' ] # that one was interrupted
     jq -e '(.rows | map(select(.set == "other")) | map(.row) | unique) == ["REF", "REF-short", "VLRM", "VLRM-RS", "base", "no-reference"]' run/results.json
-    jq -e '(.steps | map(select(.run == "VLRM").step) | sort) == [0, 2, 4] and (.trainings | length) == 15' run/results.json
+    jq -e '(.steps | map(select(.run == "VLRM").step) | sort) == [0, 2, 4] and (.trainings | length) == 16' run/results.json
     # Other baselines, by captions and by seconds, and how noisy their gradients are.
     jq -e '[.rows[] | select(.row == "rloo" and (.set | startswith("curve-"))) | .set] | unique == ["curve-2", "curve-4", "curve-6"]' run/results.json
     jq -e '.trainings | map(select(.row == "rloo" or .row == "greedy" or .row == "VLRM")) | length == 6 and all(.all.grad_agreement > 0 and .all.grad_agreement <= 1 and (.clock | length >= 2) and (.clock | map(.seconds) | . == sort))' run/results.json
