@@ -74,9 +74,10 @@ measure_seconds() {
             [ -e "$run/runs/VLRM.$seed.clock" ] && [ -e "$run/runs/$row.$seed.clock" ] || continue
             step=$(awk -v every="$MINI_EVERY" -v last="$MINI_STEPS" 'FNR == NR {if ($1 == last) limit = $2; next}
                 $1 % every == 0 && $2 <= limit {step = $1} END {print step + 0}' "$run/runs/VLRM.$seed.clock" "$run/runs/$row.$seed.clock")
-            [ "$step" -gt 0 ] || continue
-            mini_evaluate "$run/test" "$run/results/seconds/$row.$seed" "$(policy_of "$row.$seed" "$step")"
+            if [ "$step" = 0 ] || [ -e "$run/results/seconds/$row.$seed.truth.json" ]; then continue; fi
+            mkdir -p -- "$run/results/seconds"
             echo "$step" >"$run/results/seconds/$row.$seed.step"
+            mini_evaluate "$run/test" "$run/results/seconds/$row.$seed" "$(policy_of "$row.$seed" "$step")"
         done
     done
 }
