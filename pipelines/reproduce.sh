@@ -71,7 +71,7 @@ measure_seconds() {
     local row seed step
     for row in "${mini_compared[@]}"; do
         for seed in $MINI_SEEDS; do
-            [ -e "$run/runs/VLRM.$seed.clock" ] && [ -e "$run/runs/$row.$seed.clock" ] || continue
+            if [ ! -e "$run/runs/VLRM.$seed.clock" ] || [ ! -e "$run/runs/$row.$seed.clock" ]; then continue; fi
             step=$(awk -v every="$MINI_EVERY" -v last="$MINI_STEPS" 'FNR == NR {if ($1 == last) limit = $2; next}
                 $1 % every == 0 && $2 <= limit {step = $1} END {print step + 0}' "$run/runs/VLRM.$seed.clock" "$run/runs/$row.$seed.clock")
             if [ "$step" = 0 ] || [ -e "$run/results/seconds/$row.$seed.truth.json" ]; then continue; fi
