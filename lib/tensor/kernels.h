@@ -99,6 +99,9 @@ typedef struct Kernels {
     /* gelu(x) = x/2 (1 + erf(x / sqrt 2)); relu. y may be x. */
     void (*gelu)(real *y, const real *x, size_t n);
     void (*gelu_backward)(real *dx, const real *dy, const real *x, size_t n);
+    /* quick_gelu(x) = x / (1 + exp(-1.702 x)), what OpenAI's CLIPs were trained with. y may be x. */
+    void (*quick_gelu)(real *y, const real *x, size_t n);
+    void (*quick_gelu_backward)(real *dx, const real *dy, const real *x, size_t n);
     void (*relu)(real *y, const real *x, size_t n);
     void (*relu_backward)(real *dy, const real *y, size_t n); /* in place: dy becomes dx; y: the output */
 

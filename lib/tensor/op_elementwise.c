@@ -1,4 +1,4 @@
-/* Elementwise ops: gelu, relu, add, SwiGLU, rotary positions. */
+/* Elementwise ops: gelu, quick_gelu, relu, add, SwiGLU, rotary positions. */
 #include "tensor/op.h"
 
 typedef struct ElementNode {
@@ -26,6 +26,21 @@ Tensor *op_gelu_inplace(Tape *t, Tensor *x)
     Tensor *y = op_may_overwrite(t, x) ? x : tape_tensor(t, x->rows, x->cols, has_grad(x));
     tape_kernels(t)->gelu(y->data, x->data, tensor_size(x));
     element_node(t, gelu_backward, x, NULL, y);
+    return y;
+}
+
+static void quick_gelu_backward(Tape *t, void *context)
+{
+    const ElementNode *n = context;
+    tape_kernels(t)->quick_gelu_backward(n->a->grad, n->y->grad, n->a->data, tensor_size(n->a));
+}
+
+Tensor *op_quick_gelu_inplace(Tape *t, Tensor *x)
+{
+    op_expect_real("quick_gelu", x);
+    Tensor *y = op_may_overwrite(t, x) ? x : tape_tensor(t, x->rows, x->cols, has_grad(x));
+    tape_kernels(t)->quick_gelu(y->data, x->data, tensor_size(x));
+    element_node(t, quick_gelu_backward, x, NULL, y);
     return y;
 }
 

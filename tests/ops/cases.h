@@ -234,6 +234,11 @@ static Tensor *gelu_odd(Tape *t, World *w)
     return op_gelu_inplace(t, leaf(w, 3, 17));
 }
 
+static Tensor *quick_gelu_odd(Tape *t, World *w)
+{
+    return op_quick_gelu_inplace(t, leaf(w, 3, 17));
+}
+
 /* Of a copy: relu overwrites what it is given, and a leaf is used again. */
 static Tensor *relu_odd(Tape *t, World *w)
 {
@@ -383,6 +388,7 @@ static const Case cases[] = {
     {"rmsnorm_frozen", rmsnorm_frozen},
     {"normalise_rows", normalise_rows},
     {"gelu_odd", gelu_odd},
+    {"quick_gelu_odd", quick_gelu_odd},
     {"relu_odd", relu_odd},
     {"swiglu_odd", swiglu_odd},
     {"swiglu_up_frozen", swiglu_up_frozen},

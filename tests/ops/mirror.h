@@ -181,6 +181,18 @@ static void mirror_gelu_backward(real *dx, const real *dy, const real *x, size_t
     back();
 }
 
+static void mirror_quick_gelu(real *y, const real *x, size_t n)
+{
+    device->quick_gelu(out(y, n), in(x, n), n);
+    back();
+}
+
+static void mirror_quick_gelu_backward(real *dx, const real *dy, const real *x, size_t n)
+{
+    device->quick_gelu_backward(out(dx, n), in(dy, n), in(x, n), n);
+    back();
+}
+
 static void mirror_relu(real *y, const real *x, size_t n)
 {
     device->relu(out(y, n), in(x, n), n);
@@ -394,6 +406,8 @@ static const Kernels *mirror_of(const Kernels *under)
         .normalise_backward = mirror_normalise_backward,
         .gelu = mirror_gelu,
         .gelu_backward = mirror_gelu_backward,
+        .quick_gelu = mirror_quick_gelu,
+        .quick_gelu_backward = mirror_quick_gelu_backward,
         .relu = mirror_relu,
         .relu_backward = mirror_relu_backward,
         .add = mirror_add,

@@ -1,7 +1,7 @@
 /* Elementwise kernels: a thread per value; the formulas of cpu/plain_elementwise.c. */
 #include "tensor/cuda/device.cuh"
 
-static const float sqrt_half = 0.70710678118654752440f, inv_sqrt_2pi = 0.39894228040143267794f;
+static const float sqrt_half = 0.70710678118654752440f, inv_sqrt_2pi = 0.39894228040143267794f, quick_factor = 1.702f;
 
 static __global__ void gelu_kernel(real *y, const real *x, size_t n)
 {
@@ -34,6 +34,48 @@ static void gelu_backward(real *dx, const real *dy, const real *x, size_t n)
     if (n == 0)
         return;
     gelu_backward_kernel<<<blocks_for(n), THREADS>>>(dx, dy, x, n);
+    CHECK(cudaGetLastError());
+}
+
+/* The logistic function of 1.702 x by e = exp(-|1.702 x|), and its slope e / (1 + e)^2. */
+static __device__ real logistic(real x, real *slope)
+{
+    real z = quick_factor * x, e = expf(-fabsf(z)), whole = 1 + e;
+    *slope = e / (whole * whole);
+    return (z < 0 ? e : 1) / whole;
+}
+
+static __global__ void quick_gelu_kernel(real *y, const real *x, size_t n)
+{
+    size_t i = thread_index();
+    real slope;
+    if (i < n)
+        y[i] = x[i] * logistic(x[i], &slope);
+}
+
+static void quick_gelu(real *y, const real *x, size_t n)
+{
+    if (n == 0)
+        return;
+    quick_gelu_kernel<<<blocks_for(n), THREADS>>>(y, x, n);
+    CHECK(cudaGetLastError());
+}
+
+/* In the forward pass this was y = x S(1.702 x), so dx += dy (S + 1.702 x S'). */
+static __global__ void quick_gelu_backward_kernel(real *dx, const real *dy, const real *x, size_t n)
+{
+    size_t i = thread_index();
+    if (i >= n)
+        return;
+    real slope, s = logistic(x[i], &slope);
+    dx[i] += dy[i] * (s + (slope > 0 ? quick_factor * x[i] * slope : 0)); /* not inf * 0 */
+}
+
+static void quick_gelu_backward(real *dx, const real *dy, const real *x, size_t n)
+{
+    if (n == 0)
+        return;
+    quick_gelu_backward_kernel<<<blocks_for(n), THREADS>>>(dx, dy, x, n);
     CHECK(cudaGetLastError());
 }
 
@@ -116,6 +158,8 @@ void cuda_elementwise_fill(Kernels *k)
 {
     k->gelu = gelu;
     k->gelu_backward = gelu_backward;
+    k->quick_gelu = quick_gelu;
+    k->quick_gelu_backward = quick_gelu_backward;
     k->relu = relu;
     k->relu_backward = relu_backward;
     k->add = add;

@@ -3,7 +3,7 @@
 
 #include <tgmath.h>
 
-static const double sqrt_half = 0.70710678118654752440, inv_sqrt_2pi = 0.39894228040143267794;
+static const double sqrt_half = 0.70710678118654752440, inv_sqrt_2pi = 0.39894228040143267794, quick_factor = 1.702;
 
 static void gelu_run(real *y, const real *x, const real *b, double c, size_t n)
 {
@@ -31,6 +31,42 @@ static void gelu_backward_run(real *dx, const real *dy, const real *x, double c,
 static void gelu_backward(real *dx, const real *dy, const real *x, size_t n)
 {
     elements_run(gelu_backward_run, dx, dy, x, 0, n);
+}
+
+/* The logistic function of 1.702 x by e = exp(-|1.702 x|), which never overflows, and its slope e / (1 + e)^2. */
+static real logistic(real x, real *slope)
+{
+    real z = (real)quick_factor * x, e = exp(-fabs(z)), whole = 1 + e;
+    *slope = e / (whole * whole);
+    return (z < 0 ? e : 1) / whole;
+}
+
+static void quick_gelu_run(real *y, const real *x, const real *b, double c, size_t n)
+{
+    (void)b, (void)c;
+    real slope;
+    for (size_t i = 0; i < n; i++)
+        y[i] = x[i] * logistic(x[i], &slope);
+}
+
+static void quick_gelu(real *y, const real *x, size_t n)
+{
+    elements_run(quick_gelu_run, y, x, NULL, 0, n);
+}
+
+/* In the forward pass this was y = x S(1.702 x), so dx += dy (S + 1.702 x S'). */
+static void quick_gelu_backward_run(real *dx, const real *dy, const real *x, double c, size_t n)
+{
+    (void)c;
+    for (size_t i = 0; i < n; i++) {
+        real slope, s = logistic(x[i], &slope);
+        dx[i] += dy[i] * (s + (slope > 0 ? (real)quick_factor * x[i] * slope : 0)); /* not inf * 0 */
+    }
+}
+
+static void quick_gelu_backward(real *dx, const real *dy, const real *x, size_t n)
+{
+    elements_run(quick_gelu_backward_run, dx, dy, x, 0, n);
 }
 
 static void relu_run(real *y, const real *x, const real *b, double c, size_t n)
@@ -106,6 +142,8 @@ void plain_elementwise_fill(Kernels *k)
 {
     k->gelu = gelu;
     k->gelu_backward = gelu_backward;
+    k->quick_gelu = quick_gelu;
+    k->quick_gelu_backward = quick_gelu_backward;
     k->relu = relu;
     k->relu_backward = relu_backward;
     k->add = add;

@@ -1,5 +1,5 @@
-/* GELU, SwiGLU, rotary positions and Adam on vectors: what the compiler does not vectorise by itself in plain_*.c. Included after
- * vec_*.h. */
+/* GELU, quick GELU, SwiGLU, rotary positions and Adam on vectors: what the compiler does not vectorise by itself in plain_*.c.
+ * Included after vec_*.h. */
 #include <math.h>
 
 #include "base/pool.h"
@@ -142,6 +142,47 @@ static void rotate(real *x, const real *angles, bool back, size_t rows, size_t h
     rows_run(rotate_row, &(Rotate){x, angles, back ? -1 : 1, heads, dim}, rows, heads * dim);
 }
 
+/* The logistic function of 1.702 x by e = exp(-|1.702 x|), and its slope e / (1 + e)^2. */
+INLINE V logistic(V x, V *slope)
+{
+    V z = v_mul(v_set(1.702f), x), e = v_exp(v_sub(v_zero(), v_abs(z))), whole = v_add(v_set(1), e);
+    *slope = v_div(e, v_mul(whole, whole));
+    return v_div(v_less(z, v_zero(), e, v_set(1)), whole);
+}
+
+static void quick_gelu_run(real *y, const real *x, const real *b, double c, size_t n)
+{
+    (void)b, (void)c;
+    V slope;
+    for (size_t i = 0; i < n; i += VL) {
+        size_t width = size_min(VL, n - i);
+        V v = v_load_n(x + i, width);
+        v_store_n(y + i, v_mul(v, logistic(v, &slope)), width);
+    }
+}
+
+static void quick_gelu(real *y, const real *x, size_t n)
+{
+    elements_run(quick_gelu_run, y, x, NULL, 0, n);
+}
+
+/* In the forward pass this was y = x S(1.702 x), so dx += dy (S + 1.702 x S'); where S' is 0, x S' is too: not inf * 0. */
+static void quick_gelu_backward_run(real *dx, const real *dy, const real *x, double c, size_t n)
+{
+    (void)c;
+    for (size_t i = 0; i < n; i += VL) {
+        size_t width = size_min(VL, n - i);
+        V v = v_load_n(x + i, width), slope, s = logistic(v, &slope);
+        V bend = v_less(v_zero(), slope, v_mul(v_mul(v_set(1.702f), v), slope), v_zero());
+        v_store_n(dx + i, v_fma(v_load_n(dy + i, width), v_add(s, bend), v_load_n(dx + i, width)), width);
+    }
+}
+
+static void quick_gelu_backward(real *dx, const real *dy, const real *x, size_t n)
+{
+    elements_run(quick_gelu_backward_run, dx, dy, x, 0, n);
+}
+
 typedef struct Adam {
     real *p, *m, *v;
     const real *grad;
@@ -182,6 +223,8 @@ void VEC_NAME(elementwise)(Kernels *t)
 {
     t->gelu = gelu;
     t->gelu_backward = gelu_backward;
+    t->quick_gelu = quick_gelu;
+    t->quick_gelu_backward = quick_gelu_backward;
     t->swiglu = swiglu;
     t->swiglu_backward = swiglu_backward;
     t->rotate = rotate;
