@@ -107,7 +107,7 @@ static bool ends_with(const char *s, const char *end)
     return n >= m && strcmp(s + n - m, end) == 0;
 }
 
-/* Whether an index lists safetensors files, and only plain names of them. */
+/* Whether an index lists files of tensors, and only plain names of them. */
 static bool check_index(const json_t *map, Error *err)
 {
     const char *name;
@@ -116,8 +116,8 @@ static bool check_index(const json_t *map, Error *err)
         return error_set(err, "weight_map is missing or empty");
     json_object_foreach ((json_t *)map, name, value) {
         const char *file = json_string_value(value);
-        if (!file || !ends_with(file, ".safetensors") || strchr(file, '/'))
-            return error_set(err, "tensor %s: \"%.64s\" is not a safetensors file of this folder", name, file ? file : "");
+        if (!file || (!ends_with(file, ".safetensors") && !ends_with(file, ".bin")) || strchr(file, '/'))
+            return error_set(err, "tensor %s: \"%.64s\" is not a .safetensors or .bin file of this folder", name, file ? file : "");
     }
     return true;
 }
@@ -170,6 +170,21 @@ static bool open_index(Checkpoint *c, const char *path, Error *err)
     bug("%s: %zu tensors found, %zu listed", path, c->tensors.count, json_object_size(map));
 }
 
+/*
+ * Where a folder's tensors are looked for, the surest name last: safetensors before torch's files, Hugging Face's names before
+ * open_clip's, which lie in the same folder. 0: a file of something else.
+ */
+static int rank_name(const char *name)
+{
+    static const char *const ends[] = {".safetensors",      "open_clip_pytorch_model.bin",  "open_clip_model.safetensors",
+                                       "pytorch_model.bin", "pytorch_model.bin.index.json", "adapter_model.safetensors",
+                                       "model.safetensors", ".safetensors.index.json",      "model.safetensors.index.json"};
+    for (int i = sizeof ends / sizeof ends[0]; i > 0; i--)
+        if (ends[i - 1][0] == '.' ? name[0] != '.' && ends_with(name, ends[i - 1]) : strcmp(name, ends[i - 1]) == 0)
+            return i;
+    return 0;
+}
+
 /* The index or file of a folder that holds its tensors: a new path, or NULL with err set. */
 static char *choose_file(const char *folder, Error *err)
 {
@@ -180,12 +195,7 @@ static char *choose_file(const char *folder, Error *err)
     int best_rank = 0, equals = 0;
     for (size_t i = 0; i < names.count; i++) {
         const char *n = names.items[i];
-        int rank = strcmp(n, "model.safetensors.index.json") == 0 ? 5
-                   : ends_with(n, ".safetensors.index.json")      ? 4
-                   : strcmp(n, "model.safetensors") == 0          ? 3
-                   : strcmp(n, "adapter_model.safetensors") == 0  ? 2
-                   : ends_with(n, ".safetensors") && n[0] != '.'  ? 1
-                                                                  : 0;
+        int rank = rank_name(n);
         if (rank == 0 || rank < best_rank)
             continue;
         equals = rank == best_rank ? equals + 1 : 1;
@@ -196,7 +206,7 @@ static char *choose_file(const char *folder, Error *err)
     folder_names_release(&names);
     char *path = best && equals == 1 ? path_join(folder, best) : NULL;
     if (!best)
-        error_set(err, "%s: no *.safetensors in this folder", folder);
+        error_set(err, "%s: no *.safetensors and no pytorch_model.bin in this folder", folder);
     else if (!path)
         error_set(err, "%s: %d such files as %s and no model.safetensors.index.json; name one", folder, equals, best);
     free(best);

@@ -1,7 +1,6 @@
 /*
  * Checkpoints: files of safetensors or torch.save, mapped read-only and used where they lie. Several files are joined by an
- * index,
- * {"weight_map": {name: file}}. Programs that map the same file share its pages.
+ * index, {"weight_map": {name: file}}. Programs that map the same file share its pages.
  */
 #ifndef CHECKPOINT_CHECKPOINT_H
 #define CHECKPOINT_CHECKPOINT_H
@@ -11,9 +10,11 @@
 typedef struct Checkpoint Checkpoint;
 
 /*
- * Opens a .safetensors file, a file of torch.save that holds a state dict (.pt, checkpoint/torch.h), a .safetensors.index.json,
- * or a folder: its model.safetensors.index.json or other *.index.json, else model.safetensors, else the only *.safetensors in it.
- * With an index, exactly the tensors that it lists. NULL with err set on any fault.
+ * Opens a .safetensors file, a file of torch.save that holds a state dict (.pt, .bin, checkpoint/torch.h), an .index.json, or a
+ * folder, where the first of these is opened: model.safetensors.index.json, another *.safetensors.index.json, model.safetensors,
+ * adapter_model.safetensors, pytorch_model.bin.index.json, pytorch_model.bin, open_clip_model.safetensors,
+ * open_clip_pytorch_model.bin, the only *.safetensors. With an index, exactly the tensors that it lists. NULL with err set on any
+ * fault.
  */
 Checkpoint *checkpoint_open(const char *path, Error *err);
 void checkpoint_free(Checkpoint *c); /* unmaps: every tensor bound to it is gone */

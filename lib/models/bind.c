@@ -78,11 +78,22 @@ void binding_point(Binding *b, void *data, DType type, real *grad)
         point(b, &b->targets[i], grad);
 }
 
-/* n stored values as `real` in the device's memory. */
-static void *real_copy(const Kernels *k, DType type, const void *stored, size_t n)
+/* to [rows, cols] from [cols, rows] */
+static void transpose(real *to, const real *from, size_t rows, size_t cols)
 {
-    real *host = xmalloc(n * sizeof *host);
-    stored_read(&(StoredTensor){.type = type, .data = stored}, 0, n, DTYPE_REAL, host);
+    for (size_t i = 0; i < rows; i++)
+        for (size_t j = 0; j < cols; j++)
+            to[i * cols + j] = from[j * rows + i];
+}
+
+/* A binding's stored values as `real` in the device's memory. */
+static void *real_copy(const Kernels *k, const Binding *b, DType type, const void *stored)
+{
+    const size_t n = b->rows * b->cols;
+    real *host = xmalloc(2 * n * sizeof *host), *read = b->kind == BIND_TRANSPOSED ? host + n : host;
+    stored_read(&(StoredTensor){.type = type, .data = stored}, 0, n, DTYPE_REAL, read);
+    if (read != host)
+        transpose(host, read, b->rows, b->cols);
     void *copy = k->memory_new(n * sizeof *host);
     k->upload(copy, host, n * sizeof *host);
     free(host);
@@ -97,8 +108,8 @@ static void use_stored(const Kernels *k, Binding *b, DType type, const void *sto
 {
     size_t n = b->rows * b->cols;
     void *old = b->copy;
-    if (b->vector || (uintptr_t)stored % dtype_size(type) != 0) {
-        b->copy = real_copy(k, type, stored, n);
+    if (b->kind != BIND_MATRIX || (uintptr_t)stored % dtype_size(type) != 0) {
+        b->copy = real_copy(k, b, type, stored);
         binding_point(b, b->copy, DTYPE_REAL, NULL);
     } else {
         b->copy = NULL;
@@ -127,7 +138,7 @@ static const StoredTensor *expect(Binder *b, const char *name, const Shape *shap
 }
 
 /* The binding of a name, made if new; NULL once anything has failed. */
-static Binding *bind_name(Binder *b, const char *name, size_t rows, size_t cols, const Shape *shape, bool vector)
+static Binding *bind_name(Binder *b, const char *name, size_t rows, size_t cols, const Shape *shape, BindKind kind)
 {
     if (failed(b))
         return NULL;
@@ -142,7 +153,7 @@ static Binding *bind_name(Binder *b, const char *name, size_t rows, size_t cols,
     b->bindings = array_reserve(b->bindings, &b->bindings_capacity, b->n_bindings + 1, sizeof b->bindings[0]);
     Binding *n = &b->bindings[b->n_bindings++];
     *n = (Binding){
-        .name = xstrdup(name), .shape = *shape, .type = t->type, .vector = vector, .rows = rows, .cols = cols, .stored = t->data};
+        .name = xstrdup(name), .shape = *shape, .type = t->type, .kind = kind, .rows = rows, .cols = cols, .stored = t->data};
     n->data_type = DTYPE_REAL;
     if (n->stored)
         use_stored(b->kernels, n, n->type, n->stored);
@@ -161,10 +172,10 @@ static void add_target(Binding *b, Tensor *out, size_t row, size_t rows)
     point(b, &b->targets[b->n_targets++], NULL);
 }
 
-static void bind_one(Binder *b, Tensor *out, size_t rows, size_t cols, const Shape *shape, bool vector, const char *name)
+static void bind_one(Binder *b, Tensor *out, size_t rows, size_t cols, const Shape *shape, BindKind kind, const char *name)
 {
     *out = (Tensor){.rows = rows, .cols = cols, .type = DTYPE_REAL};
-    add_target(bind_name(b, name, rows, cols, shape, vector), out, 0, rows);
+    add_target(bind_name(b, name, rows, cols, shape, kind), out, 0, rows);
 }
 
 /* The text of a printf format into a new string. */
@@ -181,7 +192,7 @@ void bind_matrix(Binder *b, Tensor *out, size_t rows, size_t cols, Shape shape, 
 {
     char *text;
     FORMAT_NAME(text, name);
-    bind_one(b, out, rows, cols, &shape, false, text);
+    bind_one(b, out, rows, cols, &shape, BIND_MATRIX, text);
     free(text);
 }
 
@@ -189,7 +200,7 @@ void bind_vector(Binder *b, Tensor *out, size_t rows, size_t cols, Shape shape, 
 {
     char *text;
     FORMAT_NAME(text, name);
-    bind_one(b, out, rows, cols, &shape, true, text);
+    bind_one(b, out, rows, cols, &shape, BIND_VECTOR, text);
     free(text);
 }
 
@@ -212,12 +223,14 @@ void bind_rmsnorm(Binder *b, Norm *norm, size_t d, double eps, const char *name,
     free(text);
 }
 
-static void bind_layers(Binder *b, Linear *const *layers, size_t n, size_t out, size_t in, bool has_bias, const char *name)
+/* dot: what is between the module's name and "weight". */
+static void bind_layers(Binder *b, Linear *const *layers, size_t n, size_t out, size_t in, bool has_bias, const char *name,
+                        char dot)
 {
-    char *weight = xasprintf("%s.weight", name), *bias = xasprintf("%s.bias", name);
-    Binding *w = bind_name(b, weight, n * out, in, &SHAPE(n * out, in), false);
+    char *weight = xasprintf("%s%cweight", name, dot), *bias = xasprintf("%s%cbias", name, dot);
+    Binding *w = bind_name(b, weight, n * out, in, &SHAPE(n * out, in), BIND_MATRIX);
     size_t w_index = w ? (size_t)(w - b->bindings) : 0; /* binding the bias may move the array */
-    Binding *v = has_bias ? bind_name(b, bias, n * out, 1, &SHAPE(n * out), true) : NULL;
+    Binding *v = has_bias ? bind_name(b, bias, n * out, 1, &SHAPE(n * out), BIND_VECTOR) : NULL;
     b->modules = array_reserve(b->modules, &b->modules_capacity, b->n_modules + 1, sizeof b->modules[0]);
     BoundModule *m = &b->modules[b->n_modules++];
     *m = (BoundModule){.name = xstrdup(name), .out = n * out, .in = in, .n_parts = n};
@@ -240,16 +253,27 @@ void bind_linear(Binder *b, Linear *layer, size_t out, size_t in, bool has_bias,
 {
     char *text;
     FORMAT_NAME(text, name);
-    bind_layers(b, &layer, 1, out, in, has_bias, text);
+    bind_layers(b, &layer, 1, out, in, has_bias, text, '.');
     free(text);
+}
+
+void bind_transposed(Binder *b, Linear *layer, size_t out, size_t in, const char *name)
+{
+    *layer = (Linear){.weight = {.rows = out, .cols = in, .type = DTYPE_REAL}};
+    bind_one(b, &layer->weight, out, in, &SHAPE(in, out), BIND_TRANSPOSED, name);
 }
 
 void bind_fused(Binder *b, Linear *const *layers, size_t n, size_t out, size_t in, bool has_bias, const char *name, ...)
 {
     char *text;
     FORMAT_NAME(text, name);
-    bind_layers(b, layers, n, out, in, has_bias, text);
+    bind_layers(b, layers, n, out, in, has_bias, text, '.');
     free(text);
+}
+
+void bind_in_proj(Binder *b, Linear *const *layers, size_t n, size_t out, size_t in, const char *name)
+{
+    bind_layers(b, layers, n, out, in, true, name, '_');
 }
 
 /* ---- deltas ---- */

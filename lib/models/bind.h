@@ -21,16 +21,22 @@ typedef struct BindTarget {
     size_t row;     /* its first row in the stored tensor (a fused matrix feeds several fields) */
 } BindTarget;
 
+typedef enum BindKind {
+    BIND_MATRIX,     /* fields point into the mapping */
+    BIND_VECTOR,     /* fields hold a real copy */
+    BIND_TRANSPOSED, /* likewise, of a matrix stored as [cols, rows] */
+} BindKind;
+
 typedef struct Binding {
     char *name; /* owned */
     Shape shape;
-    DType type;         /* of data as stored */
-    bool vector;        /* fields hold real copies */
+    DType type; /* of data as stored */
+    BindKind kind;
     size_t rows, cols;  /* as a matrix */
     const void *stored; /* in the mapping; NULL in a layout without values */
     void *data;         /* what the fields point at: in the mapping, the copy, or the device's */
     DType data_type;
-    void *copy; /* owned: the real copy of a vector, or of a matrix that the file does not align; else NULL */
+    void *copy; /* owned: the real copy of a vector, of a transposed matrix, or of one that the file does not align; else NULL */
     BindTarget targets[4];
     size_t n_targets;
     bool trained; /* the fields belong to a set of parameters now */
@@ -71,9 +77,13 @@ void bind_vector(Binder *b, Tensor *out, size_t rows, size_t cols, Shape shape, 
 
 /* NAME.weight [out, in] and, if has_bias, NAME.bias [out]; registers the module NAME. */
 void bind_linear(Binder *b, Linear *layer, size_t out, size_t in, bool has_bias, const char *name, ...) PRINTF_LIKE(6, 7);
+/* NAME [in, out], without bias: a layer's weight transposed, as open_clip stores projections. */
+void bind_transposed(Binder *b, Linear *layer, size_t out, size_t in, const char *name);
 /* One fused NAME.weight [n * out, in] and bias as n layers of [out, in] each. */
 void bind_fused(Binder *b, Linear *const *layers, size_t n, size_t out, size_t in, bool has_bias, const char *name, ...)
     PRINTF_LIKE(7, 8);
+/* The same of NAME_weight and NAME_bias, as torch's MultiheadAttention calls its in_proj. */
+void bind_in_proj(Binder *b, Linear *const *layers, size_t n, size_t out, size_t in, const char *name);
 /* NAME.weight and NAME.bias [d]. */
 void bind_norm(Binder *b, Norm *norm, size_t d, double eps, const char *name, ...) PRINTF_LIKE(5, 6);
 /* NAME.weight alone. */

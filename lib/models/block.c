@@ -9,7 +9,9 @@ static Tensor *feed(Tape *t, const Block *b, Activation activation, const Tensor
         return op_swiglu_inplace(t, gate, op_linear(t, x, &b->fc1));
     }
     Tensor *h = op_linear(t, x, &b->fc1);
-    return activation == ACTIVATION_RELU ? op_relu_inplace(t, h) : op_gelu_inplace(t, h);
+    return activation == ACTIVATION_RELU         ? op_relu_inplace(t, h)
+           : activation == ACTIVATION_QUICK_GELU ? op_quick_gelu_inplace(t, h)
+                                                 : op_gelu_inplace(t, h);
 }
 
 /* x + out(a), then the feed-forward half. a: [rows, d], the attention's result; mark: behind x, before what led to a. */

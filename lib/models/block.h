@@ -10,7 +10,7 @@
 
 #include "tensor/ops.h"
 
-typedef enum Activation { ACTIVATION_GELU, ACTIVATION_RELU, ACTIVATION_SWIGLU } Activation;
+typedef enum Activation { ACTIVATION_GELU, ACTIVATION_RELU, ACTIVATION_SWIGLU, ACTIVATION_QUICK_GELU } Activation;
 
 typedef struct Block {
     Norm norm1, norm2;

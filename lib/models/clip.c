@@ -4,6 +4,9 @@
 #include <stdlib.h>
 
 #include "models/kind.h"
+#include "models/open_clip.h"
+
+#define POSITIONS "text_model.embeddings.position_embedding.weight"
 
 static void bind_text_layer(Clip *c, Binder *b, size_t i)
 {
@@ -35,10 +38,17 @@ static void bind_text(Clip *c, Binder *b)
     const size_t d = g->hidden;
     c->blocks = xcalloc(g->layers, sizeof c->blocks[0]);
     bind_matrix(b, &c->tokens, g->vocabulary, d, SHAPE(g->vocabulary, d), "text_model.embeddings.token_embedding.weight");
-    bind_matrix(b, &c->positions, g->positions, d, SHAPE(g->positions, d), "text_model.embeddings.position_embedding.weight");
+    bind_matrix(b, &c->positions, g->positions, d, SHAPE(g->positions, d), POSITIONS);
     for (size_t i = 0; i < g->layers; i++)
         bind_text_layer(c, b, i);
     bind_norm(b, &c->norm, d, g->eps, "text_model.final_layer_norm");
+}
+
+static void bind_all(Clip *c, Binder *b)
+{
+    vit_bind(&c->vit, b, &c->config.vision, VIT_CLIP, "vision_model");
+    bind_text(c, b);
+    bind_projections(c, b);
 }
 
 /* Takes the checkpoint; NULL: a layout without values. */
@@ -47,26 +57,43 @@ static Clip *new_over(const ClipConfig *config, Checkpoint *checkpoint, const Ke
     Clip *c = xcalloc(1, sizeof *c);
     *c = (Clip){.config = *config, .checkpoint = checkpoint};
     binder_init(&c->binder, kernels, checkpoint);
-    vit_bind(&c->vit, &c->binder, &config->vision, VIT_CLIP, "vision_model");
-    bind_text(c, &c->binder);
-    bind_projections(c, &c->binder);
     return c;
 }
 
 Clip *clip_new(const ClipConfig *config, const Kernels *kernels)
 {
-    return new_over(config, NULL, kernels);
+    Clip *c = new_over(config, NULL, kernels);
+    bind_all(c, &c->binder);
+    return c;
+}
+
+/* The table of positions is as long as the checkpoint has it. */
+static void take_positions(ClipConfig *config, const Checkpoint *checkpoint, const char *name)
+{
+    const StoredTensor *t = checkpoint_find(checkpoint, name);
+    if (t && t->shape.ndim == 2 && t->shape.dim[0] > 0)
+        config->text.positions = t->shape.dim[0];
 }
 
 Clip *clip_open(const char *folder, const Kernels *kernels, Error *err)
 {
     ClipConfig config;
-    if (!model_kind_check(folder, MODEL_CLIP, err) || !clip_config_read(&config, folder, err))
+    if (!model_kind_check(folder, MODEL_CLIP, err))
         return NULL;
     Checkpoint *checkpoint = checkpoint_open(folder, err);
     if (!checkpoint)
         return NULL;
+    const bool open_clip = open_clip_named(checkpoint);
+    if (!(open_clip ? open_clip_config_read : clip_config_read)(&config, folder, err)) {
+        checkpoint_free(checkpoint);
+        return NULL;
+    }
+    take_positions(&config, checkpoint, open_clip ? open_clip_positions(checkpoint) : POSITIONS);
     Clip *c = new_over(&config, checkpoint, kernels);
+    if (open_clip)
+        open_clip_bind(c);
+    else
+        bind_all(c, &c->binder);
     if (binder_ok(&c->binder, err))
         return c;
     clip_free(c);
@@ -129,7 +156,8 @@ Tensor *clip_texts(Tape *t, const Clip *c, const ClipText *texts, size_t n)
         }
     }
     Tensor *x = op_add(t, op_embed(t, &c->tokens, ids, rows), op_embed(t, &c->positions, positions, rows));
-    BlockPass pass = {.spans = spans, .n_spans = n, .heads = c->config.text.heads, .causal = true, .activation = ACTIVATION_GELU};
+    BlockPass pass = {
+        .spans = spans, .n_spans = n, .heads = c->config.text.heads, .causal = true, .activation = c->config.text.activation};
     for (size_t i = 0; i < c->config.text.layers; i++)
         x = block_forward(t, &c->blocks[i], &pass, x);
     const Tensor *all = x;

@@ -1,5 +1,6 @@
 /*
- * CLIP (Radford et al. 2021) in Hugging Face's CLIPModel layout: images and texts to unit vectors. models.md section 5.
+ * CLIP (Radford et al. 2021): images and texts to unit vectors; in Hugging Face's CLIPModel layout, or in open_clip's
+ * (open_clip.h).
  */
 #ifndef MODELS_CLIP_H
 #define MODELS_CLIP_H
@@ -18,7 +19,11 @@ typedef struct Clip {
     Tensor logit_scale;                        /* [1, 1], real: log of the factor; scores here are bare cosines */
 } Clip;
 
-Clip *clip_open(const char *folder, const Kernels *kernels, Error *err); /* NULL with err set */
+/*
+ * A folder of either layout; which one, the names of its tensors say. A text may have as many tokens as the table of positions
+ * has rows, whatever the configuration says (Long-CLIP: 248). NULL with err set.
+ */
+Clip *clip_open(const char *folder, const Kernels *kernels, Error *err);
 /* A model of this shape without values (bind.h): its layout, or a model to be trained from nothing. */
 Clip *clip_new(const ClipConfig *config, const Kernels *kernels);
 void clip_free(Clip *c);

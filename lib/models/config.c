@@ -4,18 +4,18 @@
 #include "models/config_fields.h"
 #include "models/language.h"
 
-static bool read_vision(VisionConfig *c, const json_t *root, bool clip, Error *err)
+static bool read_vision(VisionConfig *c, const json_t *root, Error *err)
 {
     ConfigFields f = config_fields(root, "vision_config", err);
-    c->hidden = config_size(&f, "hidden_size", clip ? 768 : 1408);
-    c->layers = config_size(&f, "num_hidden_layers", clip ? 12 : 39);
-    c->heads = config_size(&f, "num_attention_heads", clip ? 12 : 16);
-    c->mlp = config_size(&f, "intermediate_size", clip ? 3072 : 6144);
+    c->hidden = config_size(&f, "hidden_size", 1408);
+    c->layers = config_size(&f, "num_hidden_layers", 39);
+    c->heads = config_size(&f, "num_attention_heads", 16);
+    c->mlp = config_size(&f, "intermediate_size", 6144);
     c->image = config_size(&f, "image_size", 224);
-    c->patch = config_size(&f, "patch_size", clip ? 32 : 14);
-    c->eps = config_real(&f, "layer_norm_eps", clip ? 1e-5 : 1e-6);
+    c->patch = config_size(&f, "patch_size", 14);
+    c->eps = config_real(&f, "layer_norm_eps", 1e-6);
     c->qkv_bias = config_flag(&f, "qkv_bias", true);
-    config_expect_text(&f, "hidden_act", clip ? "quick_gelu" : "gelu", "gelu");
+    config_expect_text(&f, "hidden_act", "gelu", "gelu");
     config_expect_multiple(&f, "hidden_size", c->hidden, "num_attention_heads", c->heads);
     config_expect_multiple(&f, "image_size", c->image, "patch_size", c->patch);
     return f.ok;
@@ -71,7 +71,7 @@ static bool read_blip2(Blip2Config *c, const json_t *root, Error *err)
     c->queries = config_size(&top, "num_query_tokens", 32);
     c->image_text_hidden = config_size(&top, "image_text_hidden_size", 256);
     c->image_token = config_id(&top, "image_token_index", config_id(&top, "image_token_id", -1));
-    if (!top.ok || !read_vision(&c->vision, root, false, err) || !read_qformer(&c->qformer, root, err) ||
+    if (!top.ok || !read_vision(&c->vision, root, err) || !read_qformer(&c->qformer, root, err) ||
         !language_config(&c->text, config_fields(root, "text_config", err)))
         return false;
     if (c->qformer.encoder_hidden != c->vision.hidden)
@@ -88,37 +88,6 @@ bool blip2_config_read(Blip2Config *out, const char *folder, Error *err)
     if (ok && !(ok = read_blip2(out, root, err)))
         error_prefix(err, "%s", path);
     ok = ok && read_eos(out, folder, err);
-    json_decref(root);
-    free(path);
-    return ok;
-}
-
-static bool read_clip(ClipConfig *c, const json_t *root, Error *err)
-{
-    ConfigFields top = {.first = root, .what = "config", .err = err, .ok = true};
-    ConfigFields f = config_fields(root, "text_config", err);
-    c->projection = config_size(&top, "projection_dim", 512);
-    c->text.hidden = config_size(&f, "hidden_size", 512);
-    c->text.layers = config_size(&f, "num_hidden_layers", 12);
-    c->text.heads = config_size(&f, "num_attention_heads", 8);
-    c->text.mlp = config_size(&f, "intermediate_size", 2048);
-    c->text.vocabulary = config_size(&f, "vocab_size", 49408);
-    c->text.positions = config_size(&f, "max_position_embeddings", 77);
-    c->text.eps = config_real(&f, "layer_norm_eps", 1e-5);
-    c->text.bos = config_id(&f, "bos_token_id", 49406);
-    c->text.eos = config_id(&f, "eos_token_id", 49407);
-    config_expect_text(&f, "hidden_act", "quick_gelu", "gelu");
-    config_expect_multiple(&f, "hidden_size", c->text.hidden, "num_attention_heads", c->text.heads);
-    return top.ok && f.ok && read_vision(&c->vision, root, true, err);
-}
-
-bool clip_config_read(ClipConfig *out, const char *folder, Error *err)
-{
-    char *path;
-    json_t *root = config_json(folder, &path, err);
-    bool ok = root != NULL;
-    if (ok && !(ok = read_clip(out, root, err)))
-        error_prefix(err, "%s", path);
     json_decref(root);
     free(path);
     return ok;

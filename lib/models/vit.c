@@ -138,7 +138,7 @@ Tensor *vit_blocks(Tape *t, const Vit *v, const float *pixels, size_t n)
     Span *spans = tape_alloc(t, n * sizeof *spans);
     for (size_t i = 0; i < n; i++)
         spans[i] = (Span){.q = i * rows, .nq = rows, .k = i * rows, .nk = rows};
-    BlockPass pass = {.spans = spans, .n_spans = n, .heads = v->config.heads, .activation = ACTIVATION_GELU};
+    BlockPass pass = {.spans = spans, .n_spans = n, .heads = v->config.heads, .activation = v->config.activation};
     for (size_t i = 0; i < v->config.layers; i++)
         x = block_forward(t, &v->blocks[i], &pass, x);
     return x;

@@ -2,6 +2,7 @@
 #include "stage/scorer.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/hash.h"
 #include "stage/inputs.h"
@@ -101,9 +102,13 @@ bool clip_scorer_open(ClipScorer *s, const char *folder, const Kernels *kernels,
     *s = (ClipScorer){0};
     if (!(s->model = clip_open(folder, kernels, err)) || !(s->tokenizer = tokenizer_open_kind(folder, TOKENIZER_CLIP, err)))
         return false;
-    const size_t limit = tokenizer_limit(s->tokenizer), positions = s->model->config.text.positions;
-    s->max_tokens = limit == 0 || limit > positions ? positions : limit;
-    s->images = frame_preprocess(&s->model->config.vision, true);
+    const ClipConfig *config = &s->model->config;
+    s->max_tokens = config->text.positions;
+    s->images = frame_preprocess(&config->vision, true);
+    if (config->std[0] > 0) {
+        memcpy(s->images.mean, config->mean, sizeof s->images.mean);
+        memcpy(s->images.std, config->std, sizeof s->images.std);
+    }
     return true;
 }
 
@@ -142,7 +147,7 @@ void clip_scorer_images(const ClipScorer *s, Tape *t, real *rows, const float *p
 bool clip_scorer_text(const ClipScorer *s, ClipText *out, Slice text, Arena *arena, Error *err)
 {
     Tokens tokens;
-    if (!tokenizer_encode(&tokens, arena, s->tokenizer, text, ENCODE_SPECIAL, s->max_tokens, err))
+    if (!tokenizer_encode(&tokens, arena, s->tokenizer, text, ENCODE_SPECIAL | ENCODE_LITERAL, s->max_tokens, err))
         return false;
     *out = (ClipText){tokens.ids, tokens.count};
     return true;

@@ -57,7 +57,7 @@ typedef struct ClipScorer {
     Clip *model;          /* owned */
     Tokenizer *tokenizer; /* owned */
     Preprocess images;
-    size_t max_tokens; /* of a text: the lesser of the tokenizer's limit and the model's positions */
+    size_t max_tokens; /* of a text: the model's positions */
 } ClipScorer;
 
 /* Opens the model folder and its tokenizer. False with err set; STATUS_MISMATCH where the tokenizer is not CLIP's BPE. */
@@ -73,7 +73,7 @@ size_t clip_scorer_cols(const ClipScorer *s);
 /* Pixels [n, 3, S, S], as `images` makes them, to unit rows [n, cols]; n > 0. Empties the tape. */
 void clip_scorer_images(const ClipScorer *s, Tape *t, real *rows, const float *pixels, size_t n);
 
-/* The text's ids, in the arena. False with err set for one that is not UTF-8. */
+/* The text's ids, in the arena; "<|endoftext|>" in it is characters. False with err set for one that is not UTF-8. */
 MUST_USE bool clip_scorer_text(const ClipScorer *s, ClipText *out, Slice text, Arena *arena, Error *err);
 
 /* Texts to unit rows [n, cols]; n > 0. Empties the tape. */

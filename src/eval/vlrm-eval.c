@@ -30,7 +30,8 @@ static struct {
 
 static const Option options[] = {
     OPT_GROUP("Models"),
-    OPT_STRING("clip", 0, &opt.clip, NULL, "DIR", "the CLIP that judges; one that took no part in training"),
+    OPT_STRING("clip", 0, &opt.clip, NULL, "DIR",
+               "the CLIP that judges; one that took no part in training (Hugging Face's layout or open_clip's)"),
     OPT_STRING("itm", 0, &opt.itm, NULL, "DIR", "also the mean image-text matching logit under this model"),
     OPT_INT("itm-max-tokens", 0, &opt.itm_max_tokens, "32", 3, 512, "N",
             "ITM sees N word pieces of a caption, [CLS] and [SEP] among them"),

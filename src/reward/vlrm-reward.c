@@ -38,7 +38,9 @@ static const Option options[] = {
     OPT_STRING(
         "ref", 0, &opt.ref, NULL, "DIR",
         "another reference language model (default: the one inside --model); one with another tokenizer scores the captions' text"),
-    OPT_STRING("clip", 0, &opt.clip, NULL, "DIR", "a CLIP: adds --clip-weight Phi over each batch (paper: equation 5, VLRM-RS)"),
+    OPT_STRING(
+        "clip", 0, &opt.clip, NULL, "DIR",
+        "a CLIP, in Hugging Face's layout or open_clip's: adds --clip-weight Phi over each batch (paper: equation 5, VLRM-RS)"),
     OPT_FLAG("no-itm", 0, &opt.no_itm, "reward by CLIP alone, load no ITM model"),
     OPT_FLAG("no-ref", 0, &opt.no_ref, "no reference term (VLRM-RS), load no language model"),
     OPT_INT("itm-max-tokens", 0, &opt.itm_max_tokens, "32", 3, 512, "N",

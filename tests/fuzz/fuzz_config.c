@@ -2,7 +2,7 @@
  * Any text as the config.json of each model family, and as PEFT's folder for a model of one layer: an error, or numbers that a
  * model can be made of.
  *
- * About: lib/models/config.c lib/learn/lora.c lib/base/json_file.c
+ * About: lib/models/config.c lib/models/clip_config.c lib/learn/lora.c lib/base/json_file.c
  */
 #include <stdlib.h>
 #include <string.h>
@@ -21,19 +21,21 @@ static void check_vision(const VisionConfig *c)
 
 static void read_configs(const char *folder)
 {
-    Error e[3] = {0};
+    Error e[4] = {0};
     Blip2Config blip2;
-    ClipConfig clip;
+    ClipConfig clip, open_clip;
     LmConfig opt;
-    bool inside, ok[3] = {blip2_config_read(&blip2, folder, &e[0]), clip_config_read(&clip, folder, &e[1]),
-                          lm_config_read(&opt, &inside, folder, &e[2])};
+    bool inside, ok[4] = {blip2_config_read(&blip2, folder, &e[0]), clip_config_read(&clip, folder, &e[1]),
+                          lm_config_read(&opt, &inside, folder, &e[2]), open_clip_config_read(&open_clip, folder, &e[3])};
     if (ok[0])
         check_vision(&blip2.vision);
     if (ok[1])
         check_vision(&clip.vision);
+    if (ok[3])
+        check_vision(&open_clip.vision);
     if (ok[2] && (!opt.heads || opt.heads % opt.kv_heads || !opt.head_dim || (size_t)opt.bos >= opt.vocabulary))
         abort();
-    for (int i = 0; i < 3; i++)
+    for (int i = 0; i < 4; i++)
         if (ok[i] == (e[i].text[0] != 0))
             abort();
 }
@@ -67,10 +69,10 @@ static void read_adapter(const char *folder)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static GivenFolder folder = {
-        .names = {"config.json", "generation_config.json", "adapter_config.json", "adapter_model.safetensors"}};
+    static GivenFolder folder = {.names = {"config.json", "generation_config.json", "adapter_config.json",
+                                           "adapter_model.safetensors", "open_clip_config.json", "preprocessor_config.json"}};
     const char *path = given_folder(&folder, data, size);
-    if (folder.there[0])
+    if (folder.there[0] || folder.there[4])
         read_configs(path);
     if (folder.there[2])
         read_adapter(path);

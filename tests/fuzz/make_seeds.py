@@ -4,7 +4,8 @@ cwebp. Those that a search has added (tests/fuzz/run.sh NAME keep) and those tha
 import base64, gzip, io, json, os, pathlib, pickle, struct, subprocess, sys, tarfile, tempfile, types, zipfile, zlib
 
 SEEDS = pathlib.Path(__file__).parent / "seeds"
-TINY = pathlib.Path(__file__).parents[2] / "share/tiny"
+ROOT = pathlib.Path(__file__).parents[2]
+TINY = ROOT / "share/tiny"
 
 
 def seed(fuzzer, name, data):
@@ -104,6 +105,10 @@ def configs():
     opt = {"model_type": "opt", "hidden_size": 16, "num_attention_heads": 4, "vocab_size": 99, "word_embed_proj_dim": 16,
            "activation_function": "relu", "do_layer_norm_before": True, "eos_token_id": [2, 5]}
     seed("config", "opt", parts(config__json=opt))
+    clip = ROOT / "tests/golden/clip"
+    seed("config", "clip-openai", parts(config__json=json.loads((clip / "openai/config.json").read_text()),
+                                        preprocessor_config__json=(clip / "openai/preprocessor_config.json").read_text()))
+    seed("config", "open-clip", parts(open_clip_config__json=json.loads((clip / "open-clip-text/open_clip_config.json").read_text())))
     tensors = {"base_model.model.m.q.lora_A.weight": ("F32", [1, 2], b"\0" * 8), "base_model.model.m.q.lora_B.weight": ("F32", [3, 1], b"\0" * 12)}
     adapter = {"peft_type": "LORA", "r": 1, "lora_alpha": 2.0, "bias": "none", "use_rslora": False, "target_modules": ["q"]}
     seed("config", "adapter", parts(adapter_config__json=adapter, adapter_model__safetensors=safetensors(tensors))[:-1])

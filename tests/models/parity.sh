@@ -14,7 +14,28 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 [ $# -gt 0 ] || set -- 11 12
 failed=0
+# clips SEED: OpenAI's and Long-CLIP's layout.
+clips() {
+    for size in tiny odd; do
+        rm -rf "$work/c"
+        if ! "$python" tests/models/pillow_only.py "$oracle/families.py" "$work/c" --family clip-openai --size "$size" --seed "$1" --dtype float64 >"$work/log" 2>&1 ||
+            ! "$python" tests/models/make_clip.py "$work/c" "$work/c" clip >"$work/log" 2>&1; then
+            cat "$work/log"
+            exit 1
+        fi
+        for variant in release double; do
+            if VLRM_CLIP_PARITY=$work/c/clip "build/$variant/tests/models/test_clip" >"$work/log" 2>&1; then
+                echo "ok: $variant, seed $1, CLIP $size"
+            else
+                echo "FAILED: $variant, seed $1, CLIP $size"
+                cat "$work/log"
+                failed=1
+            fi
+        done
+    done
+}
 for seed; do
+    clips "$seed"
     for layout in "tiny float32 --legacy" "odd float32" "odd bfloat16" "odd float16 --legacy"; do
         read -r size dtype legacy <<<"$layout"
         rm -rf "$work/c"

@@ -330,7 +330,7 @@ static void test_index(void **state)
                "{\"weight_map\": {\"a\": \"odd-name.safetensors\", \"c\": \"other.safetensors\"}}");
     open_index("sharded", "tensor c is not in other.safetensors", 0);
     write_text("sharded/x.safetensors.index.json", "{\"weight_map\": {\"a\": \"../sample.safetensors\"}}");
-    open_index("sharded", "is not a safetensors file of this folder", 0);
+    open_index("sharded", "is not a .safetensors or .bin file of this folder", 0);
     write_text("sharded/x.safetensors.index.json", "{\"weight_map\": {\"a\": \"absent.safetensors\"}}");
     open_index("sharded", "absent.safetensors: No such file", 0);
     write_text("sharded/x.safetensors.index.json", "{\"weight_map\": {}}");

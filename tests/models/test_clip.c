@@ -1,0 +1,116 @@
+/*
+ * CLIPs of every kind against those who publish them: OpenAI's (quick_gelu, the row of the largest id), Long-CLIP's (248
+ * positions) and open_clip's own layout. Fixtures: tests/golden/clip; VLRM_CLIP_PARITY names another folder that make_clip.py
+ * wrote.
+ */
+#include <jansson.h>
+
+#include "parity.h"
+#include "stage/scorer.h"
+
+typedef struct ClipCase {
+    Tape *tape;
+    Clip *clip;
+    Case golden; /* of which compare() needs the checkpoint alone */
+} ClipCase;
+
+static int open_clip_case(void **state)
+{
+    static ClipCase c;
+    Error err = {0};
+    char *path = path_join(folder, "parity.safetensors");
+    const Kernels *kernels = kernels_cpu(COMPUTE_F32);
+    c = (ClipCase){.tape = tape_new(kernels), .clip = clip_open(folder, kernels, &err)};
+    c.golden.golden = c.clip ? checkpoint_open(path, &err) : NULL;
+    free(path);
+    if (err.text[0])
+        print_error("%s\n", err.text);
+    *state = &c;
+    return c.golden.golden ? 0 : -1;
+}
+
+static int close_clip_case(void **state)
+{
+    ClipCase *c = *state;
+    clip_free(c->clip);
+    checkpoint_free(c->golden.golden);
+    tape_free(c->tape);
+    return 0;
+}
+
+static void test_images(void **state)
+{
+    ClipCase *c = *state;
+    const StoredTensor *pixels = golden(&c->golden, "pixels");
+    compare(&c->golden, "image", clip_images(c->tape, c->clip, pixels->data, pixels->shape.dim[0]));
+    tape_reset(c->tape);
+}
+
+static void test_texts(void **state)
+{
+    ClipCase *c = *state;
+    size_t n = golden(&c->golden, "ids.counts")->shape.dim[0], longest = 0, *counts = widen(&c->golden, "ids.counts", true);
+    int32_t *ids = widen(&c->golden, "ids", false), *next = ids;
+    ClipText *texts = xcalloc(n, sizeof *texts);
+    for (size_t i = 0; i < n; next += counts[i++]) {
+        texts[i] = (ClipText){next, counts[i]};
+        longest = longest > counts[i] ? longest : counts[i];
+    }
+    assert_int_equal(longest, c->clip->config.text.positions); /* the table's last row is looked at */
+    compare(&c->golden, "text", clip_texts(c->tape, c->clip, texts, n));
+    tape_reset(c->tape);
+    free(texts);
+    free(counts);
+    free(ids);
+}
+
+/* The texts to ids, cut where the model's table of positions ends. */
+static void test_tokens(void **state)
+{
+    ClipCase *c = *state;
+    Error err = {0};
+    Arena arena = {0};
+    ClipScorer scorer;
+    char line[8192], *path = path_join(folder, "captions.jsonl");
+    size_t *counts = widen(&c->golden, "ids.counts", true), i = 0;
+    int32_t *ids = widen(&c->golden, "ids", false), *next = ids;
+    FILE *captions = fopen(path, "r");
+    assert_non_null(captions);
+    if (!clip_scorer_open(&scorer, folder, tape_kernels(c->tape), &err))
+        fail_msg("%s", err.text);
+    for (; fgets(line, sizeof line, captions); next += counts[i++]) {
+        ClipText text;
+        json_t *record = json_loads(line, 0, NULL);
+        const json_t *words = json_object_get(json_object_get(record, "caption"), "text");
+        const Slice given = {json_string_value(words), json_string_length(words)};
+        if (!clip_scorer_text(&scorer, &text, given, &arena, &err))
+            fail_msg("%s", err.text);
+        assert_int_equal(text.n, counts[i]);
+        assert_memory_equal(text.ids, next, counts[i] * sizeof *next);
+        json_decref(record);
+    }
+    assert_int_equal(i, golden(&c->golden, "ids.counts")->shape.dim[0]);
+    fclose(captions);
+    clip_scorer_release(&scorer);
+    arena_release(&arena);
+    free(counts);
+    free(ids);
+    free(path);
+}
+
+int main(void)
+{
+    static const char *const kinds[] = {"openai", "long", "open-clip", "open-clip-text"};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_images), cmocka_unit_test(test_texts),
+                                       cmocka_unit_test(test_tokens)};
+    const char *other = getenv("VLRM_CLIP_PARITY");
+    int failed = 0;
+    pool_init(2);
+    for (size_t i = 0; i < (other ? 1 : 4); i++) {
+        char *path = other ? xstrdup(other) : path_join("tests/golden/clip", kinds[i]);
+        folder = path;
+        failed += _cmocka_run_group_tests(path, tests, sizeof tests / sizeof tests[0], open_clip_case, close_clip_case);
+        free(path);
+    }
+    return failed;
+}
