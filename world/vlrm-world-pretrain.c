@@ -7,6 +7,7 @@
 #include "base/options.h"
 #include "base/pool.h"
 #include "base/signals.h"
+#include "checkpoint/hub.h"
 #include "stream/filter.h"
 #include "world/lessons/teach.h"
 
@@ -20,7 +21,7 @@ static const Option options[] = {
     OPT_STRING("lesson", 'l', &lesson_name, NULL, "NAME",
                "words: write tokenizers to the folder --model; see, caption, match, contrast: teach the model there. Required"),
     OPT_STRING("model", 'm', &teach.model, NULL, "DIR", "the model's folder; its weights are replaced. Required"),
-    OPT_STRING("from", 'f', &teach.from, NULL, "DIR", "match: the captioner whose encoder and Q-Former are the start"),
+    OPT_STRING("from", 'f', &teach.from, NULL, "MODEL", "match: the captioner whose encoder and Q-Former are the start"),
     OPT_INT("steps", 'n', &teach.steps, "1000", 1, 10000000, "N", "steps of the optimizer"),
     OPT_INT("batch", 'b', &teach.batch, "48", 1, 4096, "N", "images in a step"),
     OPT_REAL("learning-rate", 'r', &teach.rate, "1e-3", 0, 1, "X", "at its peak; one cycle"),
@@ -88,6 +89,7 @@ int main(int argc, char **argv)
     int n;
     Error err = {0};
     char **operands = options_parse(&program, argc, argv, &n);
+    hub_take(&teach.from);
     if (!lesson_name || !teach.model)
         usage_error("--lesson and --model are required");
     teach.seed = (uint64_t)seed;

@@ -13,6 +13,7 @@
 #include "base/options.h"
 #include "base/pool.h"
 #include "base/signals.h"
+#include "checkpoint/hub.h"
 #include "eval/captions.h"
 #include "eval/checks.h"
 #include "eval/report.h"
@@ -30,9 +31,9 @@ static struct {
 
 static const Option options[] = {
     OPT_GROUP("Models"),
-    OPT_STRING("clip", 0, &opt.clip, NULL, "DIR",
+    OPT_STRING("clip", 0, &opt.clip, NULL, "MODEL",
                "the CLIP that judges; one that took no part in training (Hugging Face's layout or open_clip's)"),
-    OPT_STRING("itm", 0, &opt.itm, NULL, "DIR", "also the mean image-text matching logit under this model"),
+    OPT_STRING("itm", 0, &opt.itm, NULL, "MODEL", "also the mean image-text matching logit under this model"),
     OPT_INT("itm-max-tokens", 0, &opt.itm_max_tokens, "32", 3, 512, "N",
             "ITM sees N word pieces of a caption, [CLS] and [SEP] among them"),
     OPT_FLAG("crop", 0, &opt.crop, "ITM sees the centre crop (default: as the rollout in the input's header)"),
@@ -337,6 +338,8 @@ int main(int argc, char **argv)
     Error err = {0};
     int n;
     char **operands = options_parse(&program, argc, argv, &n);
+    hub_take(&opt.clip);
+    hub_take(&opt.itm);
     check_options(&e, n);
     signals_init();
     machine_enclose(&opt.machine, (const char *const[]){opt.cache, opt.per_image, opt.output}, 3);

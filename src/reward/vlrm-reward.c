@@ -14,6 +14,7 @@
 #include "base/pool.h"
 #include "base/progress.h"
 #include "base/signals.h"
+#include "checkpoint/hub.h"
 #include "reward/returns.h"
 #include "reward/scorers.h"
 #include "reward/standardise.h"
@@ -32,14 +33,14 @@ static struct {
 
 static const Option options[] = {
     OPT_GROUP("Models"),
-    OPT_STRING("model", 'm', &opt.model, NULL, "DIR",
+    OPT_STRING("model", 'm', &opt.model, NULL, "MODEL",
                "the captioner: its tokenizer reads the captions, its language model is the reference"),
-    OPT_STRING("itm", 0, &opt.itm, NULL, "DIR", "the scorer, BLIP-2's image-text matching model"),
+    OPT_STRING("itm", 0, &opt.itm, NULL, "MODEL", "the scorer, BLIP-2's image-text matching model"),
     OPT_STRING(
-        "ref", 0, &opt.ref, NULL, "DIR",
+        "ref", 0, &opt.ref, NULL, "MODEL",
         "another reference language model (default: the one inside --model); one with another tokenizer scores the captions' text"),
     OPT_STRING(
-        "clip", 0, &opt.clip, NULL, "DIR",
+        "clip", 0, &opt.clip, NULL, "MODEL",
         "a CLIP, in Hugging Face's layout or open_clip's: adds --clip-weight Phi over each batch (paper: equation 5, VLRM-RS)"),
     OPT_FLAG("no-itm", 0, &opt.no_itm, "reward by CLIP alone, load no ITM model"),
     OPT_FLAG("no-ref", 0, &opt.no_ref, "no reference term (VLRM-RS), load no language model"),
@@ -466,6 +467,8 @@ int main(int argc, char **argv)
     Loop l = {0};
     int n;
     char **operands = options_parse(&program, argc, argv, &n);
+    for (size_t i = 0; i < 4; i++)
+        hub_take((const char **[]){&opt.model, &opt.itm, &opt.ref, &opt.clip}[i]);
     check_options();
     signals_init();
     machine_enclose(&opt.machine, &opt.spool, 1);

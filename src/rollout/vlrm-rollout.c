@@ -11,6 +11,7 @@
 #include "base/pool.h"
 #include "base/progress.h"
 #include "base/signals.h"
+#include "checkpoint/hub.h"
 #include "rollout/captioning.h"
 #include "rollout/follow.h"
 #include "stage/inputs.h"
@@ -29,7 +30,9 @@ static struct {
 
 static const Option options[] = {
     OPT_GROUP("Model"),
-    OPT_STRING("model", 'm', &opt.model, NULL, "DIR", "the captioner, BLIP-2 OPT in Hugging Face layout"),
+    OPT_STRING(
+        "model", 'm', &opt.model, NULL, "MODEL",
+        "the captioner, BLIP-2 OPT in Hugging Face layout: a folder, or ORG/NAME[@REVISION] in the Hub's local cache (vlrm(7))"),
     OPT_STRING(
         "policy", 0, &opt.policy, NULL, "DIR",
         "follow the policy that vlrm-update publishes there (RUN/policy), or stay with that of one step (RUN/policy/step-NNNNNN)"),
@@ -255,6 +258,7 @@ int main(int argc, char **argv)
     Loop l = {0};
     int n;
     char **operands = options_parse(&program, argc, argv, &n);
+    hub_take(&opt.model);
     check_options();
     signals_init();
     machine_enclose(&opt.machine, NULL, 0);

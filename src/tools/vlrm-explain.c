@@ -16,6 +16,7 @@
 #include "base/sandbox.h"
 #include "base/signals.h"
 #include "base/utf8.h"
+#include "checkpoint/hub.h"
 #include "stage/caption.h"
 #include "stream/filter.h"
 #include "stream/made_from.h"
@@ -31,7 +32,7 @@ static struct {
 } opt;
 
 static const Option options[] = {
-    OPT_STRING("model", 'm', &opt.model, NULL, "DIR", "the captioner: its tokenizer says the tokens"),
+    OPT_STRING("model", 'm', &opt.model, NULL, "MODEL", "the captioner: its tokenizer says the tokens"),
     OPT_LIST("id", 0, &opt.ids, NULL, "IDS", "only these records (default: all)"),
     OPT_INT("digits", 0, &opt.digits, "3", 0, 17, "N", "digits after the point"),
     OPT_FLAG_ON("fired", 0, &opt.fired, "say below the table which rules fired, and where"),
@@ -321,6 +322,7 @@ int main(int argc, char **argv)
     Error err = {0};
     Filter f;
     char **operands = options_parse(&program, argc, argv, &n);
+    hub_take(&opt.model);
     if (!opt.model)
         usage_error("--model is required: its tokenizer says the tokens");
     if (!setlocale(LC_CTYPE, "C.UTF-8"))

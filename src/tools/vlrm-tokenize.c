@@ -17,6 +17,7 @@
 #include "base/progress.h"
 #include "base/sandbox.h"
 #include "base/signals.h"
+#include "checkpoint/hub.h"
 #include "text/tokenizer.h"
 
 static bool decode, special, literal, chars;
@@ -40,13 +41,14 @@ static const Program program = {
     .operands = "DIR [file|-]...",
     .input = "a JSON string a line; with --decode an array of ids, or an object with \"ids\"",
     .output = "a JSON object a line: \"ids\", \"pieces\", \"offsets\"; with --decode a JSON string",
-    .description = "DIR holds tokenizer.json, or vocab.json and merges.txt, or vocab.txt, or tokenizer.model: byte-level BPE of "
-                   "OPT, Llama 3, SmolLM2 or Qwen2, CLIP's BPE, BERT's WordPiece, or LLaMa-2's SentencePiece. Ids, offsets and "
-                   "decoded text are those of Hugging Face tokenizers.\n\n"
-                   "offsets are [start, end) of each token in the text, in whole characters, so that tokens that share a "
-                   "character have ranges that overlap; an inserted special id has [0, 0]. pieces are the names in the "
-                   "vocabulary.\n\n"
-                   "A line that is no such JSON is reported with its number and gives null; the exit status is then 3.",
+    .description =
+        "DIR, a folder or ORG/NAME in the Hub's local cache (vlrm(7)), holds tokenizer.json, or vocab.json and merges.txt, or vocab.txt, or tokenizer.model: byte-level BPE of "
+        "OPT, Llama 3, SmolLM2 or Qwen2, CLIP's BPE, BERT's WordPiece, or LLaMa-2's SentencePiece. Ids, offsets and "
+        "decoded text are those of Hugging Face tokenizers.\n\n"
+        "offsets are [start, end) of each token in the text, in whole characters, so that tokens that share a "
+        "character have ranges that overlap; an inserted special id has [0, 0]. pieces are the names in the "
+        "vocabulary.\n\n"
+        "A line that is no such JSON is reported with its number and gives null; the exit status is then 3.",
     .examples = "echo '\"a cat on a mat\"' | vlrm-tokenize blip2\n"
                 "echo '[100, 49]' | vlrm-tokenize --decode blip2",
     .options = options,
@@ -179,7 +181,9 @@ int main(int argc, char **argv)
     sandbox_enclose(sandbox, &(SandboxFiles){.read = NULL});
     progress_begin("texts");
     progress_files(n > 1 ? operands + 1 : (char *[]){"-"}, n > 1 ? n - 1 : 1);
-    Tokenizer *t = tokenizer_open(operands[0], &err);
+    char *folder = hub_folder(operands[0], &err);
+    Tokenizer *t = folder ? tokenizer_open(folder, &err) : NULL;
+    free(folder);
     if (!t)
         die_status(err.status ? err.status : STATUS_FAILURE, "%s", err.text);
     if (n == 1)

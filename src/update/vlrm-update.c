@@ -13,6 +13,7 @@
 #include "base/pool.h"
 #include "base/progress.h"
 #include "base/signals.h"
+#include "checkpoint/hub.h"
 #include "stage/frame.h"
 #include "stage/groups.h"
 #include "stage/inputs.h"
@@ -41,7 +42,7 @@ static struct {
 
 static const Option options[] = {
     OPT_GROUP("Model and run"),
-    OPT_STRING("model", 'm', &opt.learner.model, NULL, "DIR", "the base captioner, BLIP-2 OPT in Hugging Face layout"),
+    OPT_STRING("model", 'm', &opt.learner.model, NULL, "MODEL", "the base captioner, BLIP-2 OPT in Hugging Face layout"),
     OPT_STRING("run", 'r', &opt.run, NULL, "DIR", "the run folder: policy, checkpoints, metrics; taken up where it ended"),
     OPT_STRING("init", 0, &opt.init, NULL, "FILE",
                "safetensors that trained parts start from, named as --dump names them; what it lacks starts as usual"),
@@ -477,6 +478,7 @@ int main(int argc, char **argv)
     Loop loop = {0};
     int n;
     char **operands = options_parse(&program, argc, argv, &n);
+    hub_take(&opt.learner.model);
     check_options(n);
     signals_init();
     machine_enclose(&opt.machine, (const char *const[]){opt.run, opt.dump, opt.record, opt.tensorboard}, 4);

@@ -9,6 +9,7 @@
 #include "base/options.h"
 #include "base/pool.h"
 #include "base/sandbox.h"
+#include "checkpoint/hub.h"
 #include "weights/weights.h"
 
 static const char *out, *base, *delta, *policy, *tokenizer;
@@ -29,7 +30,7 @@ static const Option options[] = {
     OPT_REAL("tolerance", 't', &tolerance, "0", 0, 1e9, "X",
              "largest difference allowed in a tensor, relative to its largest value"),
     OPT_GROUP("merge"),
-    OPT_STRING("base", 0, &base, NULL, "DIR", "the model folder to start from"),
+    OPT_STRING("base", 0, &base, NULL, "MODEL", "the model folder to start from"),
     OPT_STRING("delta", 0, &delta, NULL, "FILE", "tensors that replace its own: safetensors, or a .pt state dict"),
     OPT_GROUP("export (and --base)"),
     OPT_STRING("policy", 0, &policy, NULL, "DIR", "the policy to export: RUN/policy/step-NNNNNN, or RUN/policy/latest"),
@@ -64,7 +65,7 @@ static const Program program = {
         "trained alone.\n\n"
         "random --shape NAME --out DIR: random weights in Hugging Face's layout with config.json, for tests and for measuring "
         "speed and memory at true sizes.\n\n"
-        "PATH is a .safetensors file, an index, a .pt state dict, or a model folder.",
+        "PATH is a .safetensors file, an index, a .pt or .bin state dict, a model folder, or ORG/NAME in the Hub's local cache (vlrm(7)).",
     .examples = "vlrm-weights random --shape blip2-tiny --out tiny\n"
                 "vlrm-weights list tiny\n"
                 "vlrm-weights digest tiny vision_model.\n"
@@ -81,7 +82,9 @@ _Noreturn void weights_die(const Error *err)
 Checkpoint *weights_open(const char *path)
 {
     Error err = {0};
-    Checkpoint *c = checkpoint_open(path, &err);
+    char *found = hub_folder(path, &err);
+    Checkpoint *c = found ? checkpoint_open(found, &err) : NULL;
+    free(found);
     if (!c)
         weights_die(&err);
     return c;
@@ -164,6 +167,8 @@ int main(int argc, char **argv)
 {
     int n;
     char **operands = options_parse(&program, argc, argv, &n);
+    hub_take(&base);
+    hub_take(&tokenizer);
     if (n == 0)
         usage_error("which command? list, digest, compare, convert, merge, export or random");
     sandbox_enclose(sandbox, &(SandboxFiles){.write = (const char *const[]){out}, .n_write = out != NULL});
