@@ -1,7 +1,8 @@
 #!/bin/bash
 # train: reinforce a captioner on videos and images: extract | rollout | reward | update, in one run folder
 #
-# usage: vlrm train --run RUN --model DIR --itm DIR [options] SOURCE...
+# usage: vlrm train --run RUN --model MODEL --itm MODEL [options] SOURCE...
+#        vlrm train --run RUN --recipe vlrm|vlrm-rs|NAME.json [options] SOURCE...
 #
 # SOURCE is what vlrm-extract takes: videos, images, folders, shards. Every option of vlrm-extract, vlrm-rollout, vlrm-reward and
 # vlrm-update may be given; it goes to those programs that know it (VLRM_* in the environment works too). Set by the recipe unless
@@ -12,6 +13,11 @@
 # On a terminal it says what it is going to do, and shows a row for each step and warnings; `vlrm top RUN` shows more, anywhere.
 # Elsewhere the metrics are printed as lines of JSON.
 #
+# --recipe takes the options of share/recipes/NAME.json, the paper's models and settings, or of a file of one's own (formats/recipe.md);
+# --config FILE those of a JSON object of options by name, such as a run's train.json. The command line is stronger than the environment,
+# that than --config, that than --recipe. --print-config prints the options that result, as --config takes them back, and ends; with
+# -v also where each comes from.
+#
 # The run folder: config.json (every option of vlrm-update, the models, the stages before it), train.json (what was given here),
 # logs/STAGE.log, metrics.jsonl, policy/, state/. The metrics are also printed, a line for each step. Killed or interrupted at any
 # moment, the same command goes on from the last complete step, to the same parameters; with an option that changes numbers, another
@@ -19,41 +25,19 @@
 # ends with that stage's exit status.
 set -u
 . "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/stages.sh"
+. "$stages_folder/settings.sh"
 recipe_name=train
 programs=(vlrm-extract vlrm-rollout vlrm-reward vlrm-update)
 
-# What was given: entries of train.jq; by name, all of it and the last.
-declare -A given=() plain=()
-entries=() sources=() verbose=()
-
-# entry KIND NAME TEXT: keeps it for train.json. A text that is no UTF-8 is kept by its bytes.
-entry() {
-    local LC_ALL=C # by bytes
-    if [ "$1" = text ] && [[ $3 = *[$'\x80'-$'\xff']* ]] && ! iconv -f UTF-8 -t UTF-8 <<<"$3" >/dev/null 2>&1; then
-        entries+=("bytes $2 $(printf %s "$3" | base64 -w 0)")
-    else
-        entries+=("$1 $2 $3")
-    fi
-}
-
-# option KIND NAME TEXT: an option given again becomes a list, of which single values take the last.
-option() {
-    local variable=VLRM_${2//-/_}
-    unset "${variable^^}" # what is given here is stronger than the environment, train.json would be weaker
-    plain[$2]=$3 given[$2]+=,$3
-    entry "$1" "$2" "$3"
-}
-
-# option_default KIND NAME TEXT: unless it was given here or in the environment.
-option_default() {
-    local variable=VLRM_${2//-/_}
-    variable=${variable^^}
-    [ -n "${given[$2]-}" ] || [ -n "${!variable+x}" ] || option "$@"
-}
+verbose=()
 
 usage() {
-    echo "vlrm train: $1; see vlrm train --help" >&2
-    exit 2
+    settings_die "$1"
+}
+
+# settings_refused NAME: whether an option of a stage has no use here.
+settings_refused() {
+    case $1 in resume | append | status-file | prepare | replay | count | recombine | policy) true ;; *) false ;; esac
 }
 
 # Reads the command line into entries, given and sources.
@@ -62,7 +46,14 @@ parse() {
     while [ $# -gt 0 ]; do
         case $1 in
         --help | -h) recipe_help "${BASH_SOURCE[0]}"; exit ;;
-        --config | --config=*) usage "--config is what the recipe gives its stages: give the options themselves" ;;
+        --config | --recipe)
+            [ $# -gt 1 ] || usage "$1 needs a value"
+            set -- "$1=$2" "${@:3}"
+            continue
+            ;;
+        --config=*) config_file=${1#*=}; shift; continue ;;
+        --recipe=*) preset=${1#*=}; shift; continue ;;
+        --print-config) print_config=yes; shift; continue ;;
         --verbose | -v) verbose=(-v); shift; continue ;;
         --) shift; sources+=("$@"); return ;;
         --*) name=${1#--} ;;
@@ -70,9 +61,7 @@ parse() {
         -*) usage "no option $1" ;;
         *) sources+=("$1"); shift; continue ;;
         esac
-        case $name in
-        resume | append | append=* | status-file | status-file=* | prepare | replay | replay=* | count | recombine | policy | policy=*) usage "--${name%%=*} has no use in training" ;;
-        esac
+        settings_refused "${name%%=*}" && usage "--${name%%=*} has no use in training"
         if [ "${takes[${name%%=*}]-}" = 1 ] && [[ $name = *=* ]]; then
             option text "${name%%=*}" "${name#*=}"
         elif [ "${takes[$name]-}" = 1 ]; then
@@ -92,13 +81,7 @@ parse() {
 
 # Writes what was given to the file $1: one JSON object of options by name, and the sources.
 write_config() {
-    local name
-    for name in "${sources[@]}"; do entry text sources "$name"; done
-    # shellcheck disable=SC2016 # jq's variable
-    (
-        set -o pipefail
-        printf '%s\0' "${entries[@]}" | xargs -0 jq -n '$ARGS.positional[]' --args | jq -n --indent 1 -f "$stages_folder/train.jq" >"$1"
-    ) || recipe_die "cannot write $1"
+    settings_json >"$1" || recipe_die "cannot write $1"
 }
 
 # Whether two files hold the same JSON.
@@ -123,19 +106,6 @@ end_run() {
     if [ "$1" = 6 ] && [ -e "$run/train.json.before" ]; then mv -f -- "$run/train.json.before" "$run/train.json"; fi
     rm -f -- "$run/train.json.before"
     exit "$1"
-}
-
-# value_of NAME: sets `value` to that of a text option, from the command line or the environment; empty where there is none.
-value_of() {
-    local variable=VLRM_${1//-/_}
-    variable=${variable^^}
-    value=${plain[$1]-${!variable-}}
-}
-
-# has NAME: whether the option has a value.
-has() {
-    value_of "$1"
-    [ -n "$value" ]
 }
 
 # announce: what is going to happen, for who sits at the terminal.
@@ -166,12 +136,10 @@ case ${1-} in --help | -h) recipe_help "${BASH_SOURCE[0]}"; exit ;; esac
 options_read "${programs[@]}"
 # shellcheck disable=SC2034 # parse reads it
 takes[score]=1 takes[score-weight]=1
+config_file='' preset='' print_config=''
 parse "$@"
-has run || usage "--run is required"
-run=$value
-as_path run
-has model || usage "--model is required"
-[ "${#sources[@]}" -gt 0 ] || has list || has coco || usage "which videos or images?"
+[ -z "$config_file" ] || settings_file "$config_file" "$config_file"
+[ -z "$preset" ] || settings_recipe "$preset"
 option_default text batch 4096
 option_default text max 1
 option_default text pick random
@@ -181,6 +149,15 @@ rloo | group) option_default text num-return 8 ;;
 greedy) option_default json greedy-baseline true ;;
 esac
 if has max-steps; then option_default json loop true; fi
+if [ -n "$print_config" ]; then
+    settings_print "${verbose[*]}"
+    exit
+fi
+has run || usage "--run is required"
+run=$value
+as_path run
+has model || usage "--model is required"
+[ "${#sources[@]}" -gt 0 ] || has list || has coco || usage "which videos or images?"
 features=--features
 value_of train
 case ${given[train]-$value} in *lora-vision*) features=--no-features ;; esac
