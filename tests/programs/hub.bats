@@ -52,7 +52,7 @@ tiny() {
     ln -s "$PWD/moved" there/huggingface/hub
     ln -s "$PWD/moved" home/hf/hub
     [ "$(HF_HOME=there digest org/blip2)" = "$(tiny)" ]
-    [ "$(HF_HUB_CACHE='' HF_HOME='~/hf' digest org/blip2)" = "$(tiny)" ]
+    [ "$(HF_HUB_CACHE='' HF_HOME=\~/hf digest org/blip2)" = "$(tiny)" ]
     [ "$(XDG_CACHE_HOME=$PWD/there digest org/blip2)" = "$(tiny)" ]
     exits 1 vlrm-weights digest org/other@v1.0
     says "type: hf download org/other --revision v1.0"
