@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Files of torch.save beside what is in them: tests/golden/models/torch/make.py (needs torch and safetensors)."""
-import collections, os, pathlib
+import collections, json, os, pathlib
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 here = pathlib.Path(__file__).resolve().parent
 torch.manual_seed(1)
@@ -36,3 +36,20 @@ torch.save(module, here / "module.pt")
 torch.save({"x": Command()}, here / "command.pt")
 # A whole state dict, as a tied head and buffers make it longer than what is trained.
 torch.save({**module.state_dict(), "lm_head.weight": module.weight, "position_ids": torch.arange(4), "value_head.bias": torch.ones(2)}, here / "tied.pt")
+torch.manual_seed(2)
+# A delta as VLRM's authors released theirs: the trained parts alone, in half precision, to be loaded over the base with strict=False.
+base = load_file(here / "../../oracle/tiny/blip2/model.safetensors")
+trained = {k: v for k, v in base.items() if k.split(".")[0] in ("query_tokens", "qformer", "language_projection")}
+torch.save(collections.OrderedDict((k, (v.float() + 0.1 * torch.randn(v.shape)).half()) for k, v in trained.items()), here / "vlrm-delta.pt")
+# A model's folder as transformers wrote it before safetensors: shards and their index.
+shards = here / "sharded"
+shards.mkdir(exist_ok=True)
+names = sorted(base)
+index = {}
+for i in range(2):
+    file = f"pytorch_model-{i + 1:05d}-of-00002.bin"
+    part = collections.OrderedDict((k, base[k]) for k in names[i::2])
+    part._metadata = {"": {"version": 1}}  # as Module.state_dict() leaves it
+    torch.save(part, shards / file)
+    index |= dict.fromkeys(part, file)
+(shards / "pytorch_model.bin.index.json").write_text(json.dumps({"metadata": {"total_size": 0}, "weight_map": index}, indent=1) + "\n")
