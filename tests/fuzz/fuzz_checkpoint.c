@@ -1,6 +1,6 @@
 /*
- * Any bytes as a checkpoint: a whole file of torch.save, or an index and the safetensors files that it lists (given.h). An error,
- * or tensors whose every byte can be read and converted.
+ * Any bytes as a checkpoint: a whole file of torch.save, or an index and the files of safetensors or torch.save that it lists
+ * (given.h). An error, or tensors whose every byte can be read and converted.
  *
  * About: lib/checkpoint/checkpoint.c lib/checkpoint/torch.c lib/checkpoint/zip.c lib/checkpoint/pickle.c lib/checkpoint/stored.c
  */
@@ -30,8 +30,8 @@ static void look(const Checkpoint *c)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static GivenFolder folder = {
-        .names = {"model.safetensors.index.json", "a.safetensors", "b.safetensors", "model.safetensors"}};
+    static GivenFolder folder = {.names = {"model.safetensors.index.json", "a.safetensors", "b.safetensors", "model.safetensors",
+                                           "pytorch_model.bin.index.json", "a.bin", "b.bin", "pytorch_model.bin"}};
     bool several = size > 4 && memcmp(data, "====", 4) == 0;
     int fd = given_file(data, size);
     char path[64];

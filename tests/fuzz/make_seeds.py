@@ -95,6 +95,9 @@ def checkpoints():
     index = {"weight_map": {"a": "a.safetensors", "h": "a.safetensors", "b": "b.safetensors"}}
     seed("checkpoint", "index", parts(model__safetensors__index__json=index, a__safetensors=a) + parts(b__safetensors=b)[:-1])
     seed("checkpoint", "folder", parts(model__safetensors=b)[:-1])
+    index = {"weight_map": {"w": "a.bin", "ids": "a.bin", "bf": "b.bin"}}
+    seed("checkpoint", "index-torch", parts(pytorch_model__bin__index__json=index, a__bin=whole, b__bin=whole)[:-1])
+    seed("checkpoint", "folder-torch", parts(pytorch_model__bin=whole)[:-1])
 
 
 def configs():
