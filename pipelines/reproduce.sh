@@ -146,7 +146,9 @@ measure_steps() {
     "$BASH" "$stages_folder/cron-eval.sh" "${followed[@]}" --frames "$run/test.vlrm" --model "$MODELS/captioner" --clip "$MODELS/judge" \
         --itm "$MODELS/itm" --max-drop 2 --out "$run/page"
     for captions in "$run"/page/*/step-*.vlrm; do mini_score "$run/test" "$captions"; done
-    for name in "${mini_followed[@]}"; do pages+=("$name=$run/runs/$name.$first"); done
+    for name in "${mini_followed[@]}"; do
+        if [ -d "$run/runs/$name.$first/policy" ]; then pages+=("$name=$run/runs/$name.$first"); fi
+    done
     vlrm-report --compare --eval "$run/page" --frames "$run/test.vlrm" --output "$run/page/index.html" "${pages[@]}" # with the truth
 }
 
