@@ -162,6 +162,17 @@ void value_head_free(ValueHead *h)
     free(h);
 }
 
+/*
+ * A block: the norm, what is wide before and after gelu, the sum; the values of all blocks, the gradients of one at a time; then
+ * `hidden`. A layer, which is no segment of the tape's: what is wide before and after gelu, and the gradients of both, of all.
+ */
+size_t value_head_reals(const ValueHead *h)
+{
+    if (h->shape.kind == HEAD_RESIDUAL)
+        return (h->shape.n + 1) * (2 * h->shape.width + 3) + 6;
+    return h->shape.n * 4 * h->shape.width + 21;
+}
+
 /* ---- forward ---- */
 
 static Tensor *residual_block(Tape *t, void *context, Tensor *x)

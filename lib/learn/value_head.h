@@ -24,6 +24,12 @@ typedef struct ValueHead ValueHead;
 ValueHead *value_head_new(const char *specification, size_t d, Parameters *p, uint64_t seed, Error *err);
 void value_head_free(ValueHead *h); /* the parameters stay with their set */
 
+/*
+ * How many times d values a row of h takes at most on a tape that records, forward and backward, with its gradients: what a plan
+ * of memory counts with (tests/models/test_update.c holds it against the tape).
+ */
+size_t value_head_reals(const ValueHead *h);
+
 /* h [n, d] to values [n, 1]. */
 Tensor *value_head_forward(Tape *t, const ValueHead *h, Tensor *x);
 

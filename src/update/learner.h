@@ -74,8 +74,8 @@ typedef struct Learner {
     Reference reference;               /* of the policy's own tensors; empty unless the divergence from the base is asked for */
     ValueHead *head;                   /* owned; NULL where nothing learns values (--objective xe, --baseline) */
     bool train_vision;
-    Tensor *prefix; /* of the whole batch, recorded on the tape by the value pass for the policy's; NULL: not there */
-    int64_t step;   /* optimizer steps taken */
+    Tensor *kept_prefix; /* of the whole batch, left on the tape by the value pass for the policy's; NULL: not there */
+    int64_t step;        /* optimizer steps taken */
     ReturnScale scale;
 } Learner;
 

@@ -47,7 +47,7 @@ static size_t caption_bytes(const Learner *l, size_t n_tokens, bool shared, bool
     double rows = (shared ? 0 : (double)l->captioner->config.queries) + tokens;
     double opt = rows * (4 * d + stack_reals(d, (double)o->ffn, (double)o->layers, checkpointing));
     double images = shared ? 0 : vision_reals(l, checkpointing) + qformer_reals(l, checkpointing);
-    double values = l->head ? tokens * 72 * d + (images_kept ? images : 0) : 0;
+    double values = l->head ? tokens * (double)value_head_reals(l->head) * d + (images_kept ? images : 0) : 0;
     double policy = images + tokens * (double)o->vocabulary;
     return (size_t)((opt + fmax(values, policy)) * sizeof(real));
 }

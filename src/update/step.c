@@ -179,7 +179,7 @@ static bool prefixes_read(Step *s, real *host, size_t first, size_t n)
     if (x)
         l->kernels->download(host, x->data, tensor_size(x) * sizeof *host);
     if (keep)
-        l->prefix = x;
+        l->kept_prefix = x;
     else
         tape_release(l->tape, mark);
     return x != NULL;
@@ -328,11 +328,11 @@ static bool policy_pass(void *context, size_t first, size_t n)
     Step *s = context;
     Learner *l = s->l;
     tape_record(l->tape, true);
-    const Tensor *prefix = l->prefix ? l->prefix : prefixes(s, first, n);
+    const Tensor *prefix = l->kept_prefix ? l->kept_prefix : prefixes(s, first, n);
     use_policy(s);
     if (prefix)
         learn_policy(s, prefix, first, n);
-    l->prefix = NULL;
+    l->kept_prefix = NULL;
     tape_reset(l->tape);
     return prefix != NULL;
 }
@@ -357,7 +357,7 @@ void learner_begin(Learner *l, const Batch *batch, StepReport *r, Arena *arena)
                       .base_logp = reference_wanted(&l->options) ? report_array(arena, n) : NULL};
     parameters_zero_grad(&l->policy);
     parameters_zero_grad(&l->value);
-    l->prefix = NULL;
+    l->kept_prefix = NULL;
     tape_reset(l->tape);
 }
 
