@@ -81,7 +81,8 @@ static real *draw(size_t n)
 static inline real *twin(const real *x, size_t n)
 {
     real *data = buffer(n);
-    memcpy(data, x, n * sizeof *data);
+    for (size_t i = 0; i < n; i++)
+        data[i] = x[i];
     return data;
 }
 
