@@ -162,12 +162,19 @@ static int64_t place_keep(Served *v, const Source *found)
     return v->named++;
 }
 
-/* How long it is and when it was changed, of a regular file. */
-static void answer_stat(Answer *a, const char *path)
+/* How long it is and when it was changed, of a regular file. Where that cannot be told it is not tried: its journal would lack it. */
+static void answer_stat(Answer *a, Source *found)
 {
     struct stat st;
     a->bytes = -1;
-    if (!path || stat(path, &st) != 0 || !S_ISREG(st.st_mode))
+    if (!found->path || found->problem)
+        return;
+    if (stat(found->path, &st) != 0) {
+        if (errno != ENOENT) /* who opens it will say so */
+            found->problem = errno_text("stat");
+        return;
+    }
+    if (!S_ISREG(st.st_mode))
         return;
     a->bytes = st.st_size;
     a->mtime = (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec;
@@ -182,7 +189,7 @@ static void answer_next(Served *v)
         a.place = place_keep(v, &found);
         a.is_archive = found.is_archive;
         a.is_stdin = found.is_stdin;
-        answer_stat(&a, found.path);
+        answer_stat(&a, &found);
         a.doubtful = found.doubtful;
         a.done = v->s->without && found.path && !found.is_archive && is_beside(found.path, v->s->without);
         add_string(&strings, found.name);
