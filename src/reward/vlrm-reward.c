@@ -75,7 +75,7 @@ static const Option options[] = {
         "score-batch", 0, &opt.score_batch, "0", 0, 4096, "N",
         "captions that go through the models together, which on a CPU changes no byte of a record; 0: 8, on a CUDA device 64"),
     OPT_STRING("spool", 0, &opt.spool, "/tmp", "DIR",
-               "where records of a batch wait that do not fit --spool-memory (with --clip or --standardise)"),
+               "where records wait that do not fit --spool-memory (--clip and --standardise need whole batches)"),
     OPT_INT("spool-memory", 0, &opt.spool_memory, "1024", 1, 1e9, "MIB", "for records that wait for their batch"),
     MACHINE_OPTIONS(opt.machine),
     FILTER_OPTION_ZSTD(opt.zstd),
