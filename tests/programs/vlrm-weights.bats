@@ -205,7 +205,7 @@ EOF
     exits 5 vlrm-weights list before-1.6.pt
     says "save it again with torch 1.6 or later"
     exits 5 vlrm-weights convert surrogate.pt --out "$BATS_TEST_TMPDIR/out.safetensors"
-    says "no valid UTF-8"
+    says "not valid UTF-8"
     for n in 10 500 1500 3000; do
         head -c $n state.pt >"$BATS_TEST_TMPDIR/cut.pt"
         exits 5 vlrm-weights list "$BATS_TEST_TMPDIR/cut.pt"

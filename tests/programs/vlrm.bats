@@ -237,7 +237,7 @@ EOF
     export VLRM_PROGRAMS=$PWD/bin
     exits 0 "$ROOT/bin/vlrm" fake --one 'two words'
     [ "$output" = 'fake: --one two words' ]
-    for name in nothing ../bin/vlrm-fake --fake stages miniature; do
+    for name in nothing ../bin/vlrm-fake --fake stages settings miniature; do
         exits 2 "$ROOT/bin/vlrm" "$name"
         says 'no program or recipe is named'
     done
@@ -247,13 +247,13 @@ EOF
     exits 0 "$ROOT/bin/vlrm" --help
     for path in "$BIN"/vlrm-* "$ROOT"/pipelines/*.sh; do
         name=$(basename "$path" .sh)
-        [[ $name =~ ^(stages|miniature)$ ]] || [ ! -e "$path" ] || grep -E "^  ${name#vlrm-} +[^ ]" <<<"$output"
+        [[ $name =~ ^(stages|settings|miniature)$ ]] || [ ! -e "$path" ] || grep -E "^  ${name#vlrm-} +[^ ]" <<<"$output"
     done
 }
 
 @test "every recipe has --help and refuses unknown options" {
     for path in "$ROOT"/pipelines/*.sh; do
-        case $path in */stages.sh | */miniature.sh) continue ;; esac
+        case $path in */stages.sh | */settings.sh | */miniature.sh) continue ;; esac
         exits 0 bash "$path" --help
         says "vlrm $(basename "$path" .sh) "
         exits 2 bash "$path" --no-such-option
