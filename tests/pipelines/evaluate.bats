@@ -97,7 +97,9 @@ setup() {
     "$vlrm" evaluate --clip "$ORACLE/clip" --coco "$TMP/c.json" --root "$TMP/photos" --results "$TMP/results.json" > "$TMP/others.json"
     cmp <(jq .runs[0].metrics.mrr "$TMP/others.json") <(jq .runs[0].metrics.mrr "$TMP/coco.json")
     jq -c '.[1:] + [{image_id: 99, caption: "x"}]' "$TMP/results.json" > "$TMP/other.json"
-    exits 3 "$vlrm" evaluate --clip "$ORACLE/clip" --coco "$TMP/c.json" --root "$TMP/photos" --results "$TMP/other.json"
+    exits 1 "$vlrm" evaluate --clip "$ORACLE/clip" --coco "$TMP/c.json" --root "$TMP/photos" --results "$TMP/other.json"
+    says 'record 7: no caption'
+    exits 3 "$vlrm" evaluate --clip "$ORACLE/clip" --coco "$TMP/c.json" --root "$TMP/photos" --results "$TMP/other.json" --allow-failed
     says 'record 7: no caption of it in'
     says 'the list has a caption of image 99, and no record is of it'
     exits 2 "$vlrm" evaluate "${models[@]}" --coco "$TMP/c.json" --root "$TMP/photos" --results "$TMP/results.json"

@@ -80,7 +80,7 @@ readme() {
     # An index that leads elsewhere, a shard that is not there, a pickle that calls: refused.
     sed -i 's|"pytorch_model-00001-of-00002.bin"|"../pytorch_model-00001-of-00002.bin"|' model/pytorch_model.bin.index.json
     exits 1 vlrm-weights list model
-    says "is no .safetensors or .bin file of this folder"
+    says "is not a .safetensors or .bin file of this folder"
     cp "$shards"/*.json model
     rm model/pytorch_model-00002-of-00002.bin
     exits 5 vlrm-weights list model
