@@ -14,6 +14,7 @@ entries=() sources=()
 
 # settings_die TEXT: wrong usage.
 settings_die() {
+    # shellcheck disable=SC2154 # the caller's
     echo "vlrm $recipe_name: $1; see vlrm $recipe_name --help" >&2
     exit 2
 }

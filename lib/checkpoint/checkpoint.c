@@ -117,7 +117,8 @@ static bool check_index(const json_t *map, Error *err)
     json_object_foreach ((json_t *)map, name, value) {
         const char *file = json_string_value(value);
         if (!file || (!ends_with(file, ".safetensors") && !ends_with(file, ".bin")) || strchr(file, '/'))
-            return error_set(err, "tensor %s: \"%.64s\" is not a .safetensors or .bin file of this folder", name, file ? file : "");
+            return error_set(err, "tensor %s: \"%.64s\" is not a .safetensors or .bin file of this folder", name,
+                             file ? file : "");
     }
     return true;
 }

@@ -162,7 +162,8 @@ static int64_t place_keep(Served *v, const Source *found)
     return v->named++;
 }
 
-/* How long it is and when it was changed, of a regular file. Where that cannot be told it is not tried: its journal would lack it. */
+/* How long it is and when it was changed, of a regular file. Where that cannot be told it is not tried: its journal would lack
+ * it. */
 static void answer_stat(Answer *a, Source *found)
 {
     struct stat st;
