@@ -71,7 +71,7 @@ static bool read_file(Checkpoint *c, size_t file, Error *err)
         return false;
     for (size_t i = first; i < c->tensors.count; i++)
         c->tensors.items[i].file = file;
-    return check_names(c->tensors.items + first, c->tensors.count - first, err);
+    return c->tensors.count == first || check_names(c->tensors.items + first, c->tensors.count - first, err);
 }
 
 /* ---- files and folders ---- */

@@ -74,6 +74,10 @@ static bool read_blip2(Blip2Config *c, const json_t *root, Error *err)
     if (!top.ok || !read_vision(&c->vision, root, err) || !read_qformer(&c->qformer, root, err) ||
         !language_config(&c->text, config_fields(root, "text_config", err)))
         return false;
+    if (c->text.family != &opt_family)
+        return error_set_status(
+            err, STATUS_MISMATCH,
+            "text_config.model_type: expected \"opt\", the one language model that is known behind a Q-Former");
     if (c->qformer.encoder_hidden != c->vision.hidden)
         return error_set(err, "qformer_config.encoder_hidden_size is %zu, expected vision_config.hidden_size %zu",
                          c->qformer.encoder_hidden, c->vision.hidden);
