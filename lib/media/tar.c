@@ -4,6 +4,7 @@
 #include <archive.h>
 #include <archive_entry.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum { BLOCK = 1 << 18, STEP = 1 << 20 };
 
@@ -103,6 +104,15 @@ TarWriter *tar_writer_new(int fd)
     return t;
 }
 
+/* What libarchive says, and what the system said to it. */
+static bool not_written(const TarWriter *t, Error *err)
+{
+    const char *text = archive_error_string(t->a);
+    int why = archive_errno(t->a);
+    return error_set(err, "%s%s%s", text ? text : "the archive cannot be written", why > 0 ? ": " : "",
+                     why > 0 ? strerror(why) : "");
+}
+
 bool tar_writer_add(TarWriter *t, const char *name, const void *data, size_t size, Error *err)
 {
     archive_entry_clear(t->entry);
@@ -114,14 +124,14 @@ bool tar_writer_add(TarWriter *t, const char *name, const void *data, size_t siz
     bool ok = archive_write_header(t->a, t->entry) == ARCHIVE_OK;
     if (ok && size > 0)
         ok = archive_write_data(t->a, data, size) == (la_ssize_t)size;
-    return ok || error_set(err, "%s", archive_error_string(t->a) ? archive_error_string(t->a) : "the archive cannot be written");
+    return ok || not_written(t, err);
 }
 
 bool tar_writer_end(TarWriter *t, Error *err)
 {
     bool ok = archive_write_close(t->a) == ARCHIVE_OK;
     if (!ok)
-        error_set(err, "%s", archive_error_string(t->a) ? archive_error_string(t->a) : "the archive cannot be ended");
+        (void)!not_written(t, err);
     archive_write_free(t->a);
     archive_entry_free(t->entry);
     free(t);

@@ -148,6 +148,7 @@ members() { /usr/bin/python3 -c 'import sys, tarfile; [print(m.name, m.size) for
     [ "$(vlrm-extract plainer/*.tar | vlrm-cat | jq -c 'select(.id) | [.frame.references, .frame.meta.url]' | tr '\n' ' ')" = '[["one","two"],null] [null,"u"] [null,null] ' ]
     ulimit -f 1
     exits 1 bash -c 'trap "" XFSZ; vlrm-cat --webdataset full --count two'
+    says 'File too large'
     [ -z "$(find full -type f ! -name '*.writing-*')" ]
 }
 
