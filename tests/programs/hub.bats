@@ -88,9 +88,9 @@ tiny() {
 
 @test "recipes take it" {
     vlrm-world-render --clips 1 --out clips
-    vlrm caption --max 2 --model org/blip2 --greedy --max-new-tokens 6 clips/*.mp4 > captions.jsonl
+    "$ROOT/bin/vlrm" caption --max 2 --model org/blip2 --greedy --max-new-tokens 6 clips/*.mp4 > captions.jsonl
     [ "$(wc -l < captions.jsonl)" -ge 2 ]
-    exits 1 vlrm caption --model org/none clips/*.mp4
+    exits 1 "$ROOT/bin/vlrm" caption --model org/none clips/*.mp4
     says "type: hf download org/none"
 }
 
