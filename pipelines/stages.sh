@@ -400,7 +400,8 @@ stages_run() {
         esac
     fi
     stages_clean_up
-    trap - EXIT INT TERM HUP
+    trap - EXIT
+    trap 'exit 75' INT TERM HUP # what a recipe still does is short
     stage_pids=() stage_names=() stage_shares=() stage_first=() stage_length=() stage_words=()
     return "$status"
 }
