@@ -202,14 +202,16 @@ static bool steps_read(Run *run, size_t *gained, Error *err)
     FILE *f = fopen(path, "r");
     bool ok = f || errno == ENOENT || error_set(err, "open %s:", path);
     *gained = 0;
-    if (f && fstat(fileno(f), &st) == 0) {
+    if (f)
+        ok = fstat(fileno(f), &st) == 0 || error_set(err, "read %s:", path);
+    if (f && ok) {
         if (st.st_size < run->read) { /* cut: the run goes on from an earlier step */
             run->read = 0;
             while (run->n_steps > 0)
                 json_decref(run->steps[--run->n_steps]);
         }
         skip_to_tail(run, f, st.st_size);
-        ok = fseeko(f, run->read, SEEK_SET) == 0 && lines_read(run, f, path, gained, err);
+        ok = (fseeko(f, run->read, SEEK_SET) == 0 || error_set(err, "read %s:", path)) && lines_read(run, f, path, gained, err);
     }
     if (f)
         fclose(f);
