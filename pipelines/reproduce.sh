@@ -23,16 +23,30 @@ mini_check jq sqlite3 gnuplot bc
 mini_seal "$run"
 mkdir -p -- "$run/runs" "$run/results/test" "$run/results/other"
 
+# processor_seconds PROCESS: what it and all that it has started have taken. Trainings have one thread each, so this is the time that
+# one takes on a processor of its own, whatever else the machine does.
+processor_seconds() {
+    { cat /proc/[0-9]*/stat 2>/dev/null || :; } | awk -v root="$1" -v tick="$(getconf CLK_TCK)" '
+        {process = $1; sub(/^.*[)] /, ""); parent[process] = $2; took[process] = $12 + $13 + $14 + $15}
+        END {
+            for (process in took) {
+                for (up = process; up != root && up in parent; up = parent[up]);
+                if (up == root) sum += took[process]
+            }
+            printf "%.2f\n", sum / tick
+        }'
+}
+
 # job ROW SEED OPTIONS...: one training, then its last policy measured. Its seconds are kept, a line each time that it is at work.
 job() {
-    local name=$1.$2 seed=$2
+    local name=$1.$2 seed=$2 self=$BASHPID
     [ ! -e "$run/results/test/$name.truth.json" ] || return 0
     seconds=$run/runs/$name.seconds
-    trap 'echo "$SECONDS" >>"$seconds"' EXIT
+    trap 'processor_seconds "$BASHPID" >>"$seconds"' EXIT
     trap 'exit 75' TERM # once what it runs has come to its own end: only then is the folder free for the same command
     printf %s "${*:3}" >"$run/runs/$name.options"
     (trap : TERM && mini_train "$run/runs/$name" "$run/train" "$(mini_steps "$1")" "$MINI_EVERY" --seed "$seed" --gradient-parts "$MINI_PARTS" "${@:3}") |
-        clock "$run/runs/$name.clock"
+        clock "$run/runs/$name.clock" "$self"
     if mini_among "$1" "${mini_compared[@]}"; then measure_curve "$1" "$name"; fi
     if mini_among "$1" "${mini_main[@]}"; then
         mini_evaluate "$run/other" "$run/results/other/$name" "$(policy_of "$name" "$MINI_STEPS")"
@@ -45,15 +59,15 @@ policy_of() {
     echo "$run/runs/$1/policy/step-$(printf %06d "$2")"
 }
 
-# clock FILE: reads lines of metrics, and writes after how many seconds of training each step was there: "step seconds". A training
-# that was interrupted goes on where its clock stood.
+# clock FILE PROCESS: reads lines of metrics, and writes after how many processor seconds of PROCESS each step was there: "step
+# seconds". A training that was interrupted goes on where its clock stood.
 clock() {
-    local begun=0 start=$EPOCHREALTIME line
+    local begun=0 line
     trap '' TERM # it ends with what it reads
     [ ! -s "$1" ] || begun=$(tail -n 1 "$1" | cut -d' ' -f2)
     while IFS= read -r line; do
         [[ $line =~ \"step\":([0-9]+) ]] || continue
-        echo "${BASH_REMATCH[1]} $(bc -l <<<"$begun + $EPOCHREALTIME - $start")" >>"$1"
+        echo "${BASH_REMATCH[1]} $(bc -l <<<"$begun + $(processor_seconds "$2")")" >>"$1"
     done
 }
 
@@ -100,7 +114,7 @@ start() {
     names+=("$1.$2")
     set -m
     # shellcheck disable=SC2031 # it is meant for the job alone
-    (SECONDS=0 && export VLRM_THREADS=1 && job "$@") </dev/null >>"$run/logs/$1.$2.log" 2>&1 &
+    (export VLRM_THREADS=1 && job "$@") </dev/null >>"$run/logs/$1.$2.log" 2>&1 &
     pids+=($!)
     set +m
 }
@@ -183,7 +197,7 @@ trainings() {
         name=$(basename "$(dirname "$file")")
         jq -cs --arg row "${name%.*}" --argjson seed "${name##*.}" --rawfile command "$run/runs/$name.command" \
             --rawfile options "$run/runs/$name.options" --rawfile clock "$run/runs/$name.clock" --argjson every "$MINI_EVERY" --argjson seconds "$(jq -s add "$run/runs/$name.seconds")" '
-            def part: {reward: .reward.mean, sim: .sim.mean, ref: .ref.mean, length: .length.mean, entropy, bad_rate, value_loss, explained_variance, grad_agreement, update: .seconds.step, memory: .peak_memory_mib};
+            def part: {reward: .reward.mean, sim: .sim.mean, ref: .ref.mean, length: .length.mean, entropy, bad_rate, value_loss, explained_variance, grad_agreement, memory: .peak_memory_mib};
             def means: map(part | to_entries[]) | group_by(.key) | map({key: .[0].key, value: (map(.value // empty) | if length > 0 then add / length else null end)}) | from_entries;
             def alarms: map(select(.collapse)) | group_by(.collapse) | map({metric: .[0].collapse, first: .[0].step, steps: length}) | sort_by(.first);
             ($clock | split("\n") | map(select(. != "") | split(" ") | map(tonumber)) | map(select(.[0] % $every == 0) | {step: .[0], seconds: .[1]})) as $clock |
