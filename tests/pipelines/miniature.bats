@@ -142,7 +142,7 @@ nobody_writes() {
     cp -RL "$MODELS/." other
     echo '{}' >other/clip/tokenizer_config.json
     : >other/clip/vocab.json
-    MODELS=other MINI_SEEDS=1 exits 1 "$vlrm" reproduce run
+    MODELS=other MINI_SEEDS=1 MINI_ROWS='VLRM VLRM-RS' exits 1 "$vlrm" reproduce run
     says 'vlrm reproduce: VLRM-RS.1 failed, log run/logs/VLRM-RS.1.log'
     grep -q clip run/logs/VLRM-RS.1.log
     [ ! -e run/reproduction.md ]
