@@ -1,17 +1,20 @@
 /* Files that appear whole or not at all; see file.h. */
 #include "base/file.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "base/hash.h"
 #include "base/memory.h"
 
 char *path_join(const char *folder, const char *name)
@@ -65,19 +68,60 @@ static int open_nameless(const char *path)
 #endif
 }
 
-/* A new file of a temporary name, which goes to f->writing. */
+/* Whether the name ends as writing_name makes it. */
+static bool is_writing_name(const char *name)
+{
+    const char *end = strstr(name, ".writing-");
+    size_t digits = end ? strspn(end += 9, "0123456789") : 0;
+    return digits > 0 && end[digits] == '-' && strlen(end += digits + 1) == 8 && strspn(end, "0123456789abcdef") == 8;
+}
+
+/*
+ * Removes from path's folder what killed writers have left under temporary names: files whose lock, which a writer holds as long
+ * as it is at work, is free. A folder is looked through once, not for each of many files that are replaced in it.
+ */
+static void leftovers_sweep(const char *path)
+{
+    static _Thread_local uint64_t last;
+    char *copy = xstrdup(path);
+    const char *name = dirname(copy);
+    uint64_t this = hash_id(name, strlen(name));
+    DIR *folder = this == last ? NULL : opendir(name);
+    last = this;
+    for (const struct dirent *e; folder && (e = readdir(folder));) {
+        struct stat s;
+        int fd =
+            is_writing_name(e->d_name) ? openat(dirfd(folder), e->d_name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC) : -1;
+        if (fd >= 0 && fstat(fd, &s) == 0 && S_ISREG(s.st_mode) && flock(fd, LOCK_EX | LOCK_NB) == 0)
+            unlinkat(dirfd(folder), e->d_name, 0);
+        if (fd >= 0)
+            close(fd);
+    }
+    if (folder)
+        closedir(folder);
+    free(copy);
+}
+
+/* A new file of a temporary name, which goes to f->writing; locked, and not swept before it was. */
 static int open_named(AtomicFile *f)
 {
     int fd = -1;
+    leftovers_sweep(f->path);
     for (int i = 0; fd < 0 && i < TRIES && (i == 0 || errno == EEXIST); i++) {
+        struct stat s;
         free(f->writing);
         f->writing = writing_name(f->path);
         fd = open(f->writing, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
+        if (fd >= 0 && flock(fd, LOCK_EX) == 0 && fstat(fd, &s) == 0 && s.st_nlink == 0) {
+            close(fd);
+            fd = -1;
+            errno = EEXIST;
+        }
     }
     return fd;
 }
 
-/* Gives the nameless file its name: at once where nothing stands there, else by way of a temporary name. */
+/* Gives the nameless file its name: at once where nothing stands there, else by way of a temporary name, under its lock. */
 static bool link_in(AtomicFile *f)
 {
     char self[64];
@@ -85,6 +129,12 @@ static bool link_in(AtomicFile *f)
     if (linkat(AT_FDCWD, self, AT_FDCWD, f->path, AT_SYMLINK_FOLLOW) == 0)
         return true;
     bool linked = false;
+    int why = errno;
+    if (why == EEXIST) {
+        leftovers_sweep(f->path);
+        flock(fileno(f->stream), LOCK_EX); /* where there are no locks, nobody sweeps */
+    }
+    errno = why;
     for (int i = 0; !linked && i < TRIES && errno == EEXIST; i++) {
         free(f->writing);
         f->writing = writing_name(f->path);
@@ -145,7 +195,7 @@ bool folder_sync(const char *path, Error *err)
 static bool name_and_close(AtomicFile *f)
 {
     bool nameless = !f->writing, ok = !nameless || link_in(f);
-    int why = errno;
+    int why = errno, lock = dup(fileno(f->stream)); /* held until the name is the final one */
     if (fclose(f->stream) != 0 && ok && !nameless) {
         ok = false;
         why = errno;
@@ -157,6 +207,8 @@ static bool name_and_close(AtomicFile *f)
     }
     if (!ok && f->writing)
         unlink(f->writing);
+    if (lock >= 0)
+        close(lock);
     errno = why;
     return ok;
 }

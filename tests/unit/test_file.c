@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -131,6 +132,54 @@ static void test_temporary_folders(void **state)
     free(path);
 }
 
+/* What killed writers have left under temporary names goes when a file is replaced there; what is at work or a user's stays. */
+static void test_left_on_the_way(void **state)
+{
+    (void)state;
+    Error err = {0};
+    char *path = path_join(folder, "file"), *left = writing_name(path), *at_work = writing_name(path);
+    char *users = path_join(folder, "my.writing-2024");
+    int fd = open(at_work, O_WRONLY | O_CREAT, 0600);
+    assert_int_equal(flock(fd, LOCK_EX), 0);
+    for (const char **p = (const char *[]){left, users, path, path, NULL}; *p; p++)
+        assert_true(file_write(*p, "text", 4, &err));
+    assert_int_equal(access(left, F_OK), -1);
+    assert_int_equal(access(at_work, F_OK), 0);
+    assert_int_equal(access(users, F_OK), 0);
+    assert_int_equal(names(), 3);
+    close(fd);
+    free(path);
+    free(left);
+    free(at_work);
+    free(users);
+}
+
+/* Writers of one file take turns: each succeeds, and what stands there is always one's whole text. */
+static void test_written_at_once(void **state)
+{
+    enum { WRITERS = 3, TIMES = 200 };
+    (void)state;
+    Error err = {0};
+    char *path = path_join(folder, "file");
+    for (int w = 0; w < WRITERS; w++)
+        if (fork() == 0) {
+            bool ok = true;
+            for (int i = 0; i < TIMES; i++)
+                ok = file_write(path, w ? "twelve chars" : "one", w ? 12 : 3, &err) && ok;
+            _exit(ok ? 0 : 1);
+        }
+    for (int w = 0; w < WRITERS; w++) {
+        int status;
+        assert_true(wait(&status) > 0);
+        assert_int_equal(status, 0);
+    }
+    assert_int_equal(names(), 1);
+    struct stat s;
+    assert_int_equal(stat(path, &s), 0);
+    assert_true(s.st_size == 12 || s.st_size == 3);
+    free(path);
+}
+
 /* Writes half a file, and is killed. */
 static void test_killed(void **state)
 {
@@ -228,6 +277,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_links_are_not_followed, folder_new, folder_gone),
         cmocka_unit_test_setup_teardown(test_no_regular_file, folder_new, folder_gone),
         cmocka_unit_test_setup_teardown(test_temporary_folders, folder_new, folder_gone),
+        cmocka_unit_test_setup_teardown(test_left_on_the_way, folder_new, folder_gone),
+        cmocka_unit_test_setup_teardown(test_written_at_once, folder_new, folder_gone),
         cmocka_unit_test_setup_teardown(test_killed, folder_new, folder_gone),
         cmocka_unit_test_setup_teardown(test_mapped, folder_new, folder_gone),
     };
