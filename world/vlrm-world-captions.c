@@ -6,6 +6,7 @@
 
 #include "base/hash.h"
 #include "base/options.h"
+#include "base/sandbox.h"
 #include "stream/filter.h"
 #include "world/language.h"
 #include "world/truth.h"
@@ -18,6 +19,7 @@ enum { STEP_CAPTION, STEP_FALSEHOOD };
 static const char *truth_path;
 static Kind kind;
 static int64_t seed, zstd;
+static Sandbox sandbox;
 static bool falsify, exchange;
 
 static const Option options[] = {
@@ -32,6 +34,7 @@ static const Option options[] = {
              "two objects of the caption exchange a detail; a caption without such a pair is filtered out"),
     OPT_INT("seed", 0, &seed, "1", 0, 1e15, "N", "of the choice of words; a caption depends on it, --kind and the record's id"),
     FILTER_OPTION_ZSTD(zstd),
+    SANDBOX_OPTION(sandbox),
     OPT_END,
 };
 
@@ -117,6 +120,7 @@ int main(int argc, char **argv)
         usage_error("--truth DIR is required");
     if (falsify && exchange)
         usage_error("--falsify and --exchange: which of them?");
+    sandbox_enclose(sandbox, &(SandboxFiles){.read = NULL});
     if (!truth_read(&truth, truth_path, &err))
         die("%s", err.text);
     filter_init(&f, &program, operands, n, (int)zstd, "captions");

@@ -6,6 +6,7 @@
 
 #include "base/options.h"
 #include "base/pool.h"
+#include "base/sandbox.h"
 #include "base/signals.h"
 #include "checkpoint/hub.h"
 #include "stream/filter.h"
@@ -15,6 +16,7 @@ static const char *truth, *lesson_name;
 static int64_t threads, size;
 static int64_t seed;
 static TeachOptions teach;
+static Sandbox sandbox;
 
 static const Option options[] = {
     OPT_STRING("truth", 't', &truth, NULL, "DIR", "folder with the clips' truth (*.jsonl)"),
@@ -38,6 +40,7 @@ static const Option options[] = {
     OPT_INT("size", 0, &size, "48", 8, 1024, "PX", "side of the models' images"),
     OPT_INT("seed", 0, &seed, "7", 0, 0, "N", "of every draw"),
     OPT_INT("threads", 0, &threads, "0", 0, 1024, "N", "threads; 0 for as many as there are processors"),
+    SANDBOX_OPTION(sandbox),
     OPT_END,
 };
 
@@ -93,6 +96,7 @@ int main(int argc, char **argv)
     if (!lesson_name || !teach.model)
         usage_error("--lesson and --model are required");
     teach.seed = (uint64_t)seed;
+    sandbox_enclose(sandbox, &(SandboxFiles){.write = &teach.model, .n_write = 1});
     pool_init((int)threads);
     if (strcmp(lesson_name, "words") == 0) {
         if (!teach_words(teach.model, teach.seed, &err))

@@ -11,6 +11,7 @@
 #include "base/options.h"
 #include "base/pool.h"
 #include "base/progress.h"
+#include "base/sandbox.h"
 #include "base/signals.h"
 #include "world/clip.h"
 
@@ -20,6 +21,7 @@ static int64_t seed, clips, first, side, rate, quality, threads;
 static Split split;
 static bool distinct;
 static const char *folder;
+static Sandbox sandbox;
 
 static const Option options[] = {
     OPT_GROUP("What is drawn"),
@@ -40,6 +42,7 @@ static const Option options[] = {
     OPT_INT("rate", 0, &rate, "8", 1, 60, "FPS", "Frames per second."),
     OPT_INT("quality", 0, &quality, "20", 0, 51, "CRF", "Constant rate factor of x264: less is better."),
     OPT_INT("threads", 0, &threads, "0", 0, 1024, "N", "Threads; 0 for as many as the process may use. No byte depends on it."),
+    SANDBOX_OPTION(sandbox),
     OPT_END,
 };
 
@@ -112,6 +115,7 @@ int main(int argc, char **argv)
     if (side % 2)
         usage_error("--size %lld: H.264 needs an even size", (long long)side);
     signals_init();
+    sandbox_enclose(sandbox, &(SandboxFiles){.write = &folder, .n_write = 1});
     if (!folder_make(folder, &err))
         die("%s", err.text);
     pool_init((int)threads);

@@ -7,15 +7,18 @@
 #include <unistd.h>
 
 #include "base/options.h"
+#include "base/sandbox.h"
 #include "stream/filter.h"
 #include "world/tally.h"
 #include "world/truth.h"
 
 static const char *truth_path, *per_caption_path;
+static Sandbox sandbox;
 
 static const Option options[] = {
     OPT_STRING("truth", 't', &truth_path, NULL, "DIR", "Folder with the clips' truth (*.jsonl), or one such file. Required."),
     OPT_STRING("per-caption", 0, &per_caption_path, NULL, "FILE", "Write one JSON line for each caption: its counts."),
+    SANDBOX_OPTION(sandbox),
     OPT_END,
 };
 
@@ -104,6 +107,7 @@ int main(int argc, char **argv)
     char **operands = options_parse(&program, argc, argv, &n);
     if (!truth_path)
         usage_error("--truth DIR is required");
+    sandbox_enclose(sandbox, &(SandboxFiles){.write = &per_caption_path, .n_write = per_caption_path != NULL});
     if (!truth_read(&truth, truth_path, &err))
         die("%s", err.text);
     if (per_caption_path && !atomic_open(&per_caption, per_caption_path, &err))

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/options.h"
+#include "base/sandbox.h"
 #include "base/signals.h"
 #include "top/view.h"
 
@@ -23,6 +24,7 @@ static struct {
     bool once, follow;
     double stall, interval;
     int64_t columns;
+    Sandbox sandbox;
 } opt;
 
 static const Option options[] = {
@@ -35,6 +37,7 @@ static const Option options[] = {
     OPT_REAL("interval", 0, &opt.interval, "1", 0.05, 3600, "SEC", "look so often"),
     OPT_FLAG("follow", 'f', &opt.follow, "what is new from now on, before the run begins and after it has ended, until stopped"),
     OPT_INT("columns", 0, &opt.columns, "0", 0, 1000, "N", "draw so wide; 0: as the terminal, or 80"),
+    SANDBOX_OPTION(opt.sandbox),
     OPT_END,
 };
 
@@ -234,6 +237,7 @@ int main(int argc, char **argv)
     if (n != 1)
         usage_error("which run folder?");
     signals_init();
+    sandbox_enclose(opt.sandbox, &(SandboxFiles){.read = NULL});
     Run run = {.folder = operands[0]};
     if (opt.show == SHOW_AUTO)
         opt.show = opt.once || isatty(STDOUT_FILENO) ? SHOW_FRAME : SHOW_ROWS;

@@ -178,6 +178,16 @@ I
     tried YES vlrm-eval --clip "$oracle/clip" --output outputs/report --per-image outputs/each --cache outputs/cache captions
     tried YES vlrm-update --model "$oracle/blip2" --off-policy --batch 3 --run outputs/run --record outputs/record rewarded
     [ -d outputs/run/policy/step-000001 ]
+    vlrm-world-render --clips 1 --size 32 --out clips
+    vlrm-extract --limit 2 clips/*.mp4 >frames
+    tried YES vlrm-world-captions --truth clips frames
+    vlrm-world-captions --truth clips frames >said
+    tried YES vlrm-world-score --truth clips --per-caption outputs/counts said
+    [ -s outputs/counts ]
+    tried YES vlrm-top --show rows outputs/run
+    vlrm-world-pretrain --lesson words --model words
+    vlrm-weights random --shape clip-mini --tokenizer words/clip --out outputs/clip
+    tried YES vlrm-world-pretrain --lesson see --truth clips --model outputs/clip --steps 1 --batch 2 frames
     # let be, it succeeds: this test can fail
     exits 0 env LD_PRELOAD="$M/exploit.so" vlrm-cat --sandbox off captions.zst
     says 'exploit: read YES, write YES, network YES, process YES'
