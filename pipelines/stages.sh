@@ -134,8 +134,9 @@ stage() {
     stage_length+=($#) stage_words+=("$@")
 }
 
+# stage_log I VARIABLE: the log of stage I. No process is started for it: where none can be, messages still have a name.
 stage_log() {
-    echo "$stages_run_folder/logs/${stage_names[$1]}.log"
+    printf -v "$2" %s "$stages_run_folder/logs/${stage_names[$1]}.log"
 }
 
 # How many processors there are for this process: those of its affinity mask, and no more than Slurm gave the task.
@@ -159,7 +160,8 @@ stage_threads() {
 # Starts stage $1, reading descriptor $2 and writing descriptor $3; $4 is one more that it must not inherit ("" for none).
 stage_start() {
     local threads log words=("${stage_words[@]:${stage_first[$1]}:${stage_length[$1]}}")
-    threads=$(stage_threads "$1") log=$(stage_log "$1")
+    threads=$(stage_threads "$1")
+    stage_log "$1" log
     case ${words[0]} in vlrm-*)
         mkdir -p -- "$stages_run_folder/status" || recipe_die "cannot make $stages_run_folder/status"
         words=("${words[0]}" --status-file="$stages_run_folder/status/${stage_names[$1]}.json" "${words[@]:1}")
@@ -335,12 +337,14 @@ stages_culprit() {
 
 # What stage $1 said last in this run: a log holds every run in this folder, each after a line "== time: command".
 stage_last_words() {
-    tail -n 6 -- "$(stage_log "$1")" | awk '/^== / {said = ""; next} {said = said $0 "\n"} END {printf "%s", said}'
+    local log
+    stage_log "$1" log
+    tail -n 6 -- "$log" | awk '/^== / {said = ""; next} {said = said $0 "\n"} END {printf "%s", said}'
 }
 
 stage_report() {
     local status=${stage_statuses[$1]} log
-    log=$(stage_log "$1")
+    stage_log "$1" log
     echo "vlrm $recipe_name: ${stage_names[$1]} ended with status $status ($(status_text "$status")), log $log" >&2
     stage_last_words "$1" | sed 's/^/    /' >&2
 }
