@@ -20,13 +20,20 @@ static void gelu_backward(Tape *t, void *context)
     tape_kernels(t)->gelu_backward(n->a->grad, n->y->grad, n->a->data, tensor_size(n->a));
 }
 
+/* A function of each value, whose backward pass wants what it was of: in x where nobody asks for that. */
+static Tensor *activation_inplace(Tape *t, const char *name, Tensor *x, void (*forward)(real *, const real *, size_t),
+                                  void (*backward)(Tape *, void *))
+{
+    op_expect_real(name, x);
+    Tensor *y = op_may_overwrite(t, x) ? x : tape_tensor(t, x->rows, x->cols, has_grad(x));
+    forward(y->data, x->data, tensor_size(x));
+    element_node(t, backward, x, NULL, y);
+    return y;
+}
+
 Tensor *op_gelu_inplace(Tape *t, Tensor *x)
 {
-    op_expect_real("gelu", x);
-    Tensor *y = op_may_overwrite(t, x) ? x : tape_tensor(t, x->rows, x->cols, has_grad(x));
-    tape_kernels(t)->gelu(y->data, x->data, tensor_size(x));
-    element_node(t, gelu_backward, x, NULL, y);
-    return y;
+    return activation_inplace(t, "gelu", x, tape_kernels(t)->gelu, gelu_backward);
 }
 
 static void quick_gelu_backward(Tape *t, void *context)
@@ -37,11 +44,7 @@ static void quick_gelu_backward(Tape *t, void *context)
 
 Tensor *op_quick_gelu_inplace(Tape *t, Tensor *x)
 {
-    op_expect_real("quick_gelu", x);
-    Tensor *y = op_may_overwrite(t, x) ? x : tape_tensor(t, x->rows, x->cols, has_grad(x));
-    tape_kernels(t)->quick_gelu(y->data, x->data, tensor_size(x));
-    element_node(t, quick_gelu_backward, x, NULL, y);
-    return y;
+    return activation_inplace(t, "quick_gelu", x, tape_kernels(t)->quick_gelu, quick_gelu_backward);
 }
 
 static void relu_backward(Tape *t, void *context)

@@ -101,14 +101,8 @@ void evals_release(Evals *e)
 /* The file of a step with that ending, which the caller frees; NULL where it is not there. False with err set as run_part. */
 static bool step_file(char **out, const EvalStep *s, const char *ending, Error *err)
 {
-    bool there = false;
     *out = xasprintf("%s%s", s->stem, ending);
-    bool ok = path_exists(*out, &there, err);
-    if (ok && there)
-        return true;
-    free(*out);
-    *out = NULL;
-    return ok;
+    return path_if_there(out, err);
 }
 
 char *evals_stream(const Evals *e, Notes *notes)

@@ -10,16 +10,20 @@
 
 enum { POINTS = 1000 };
 
+bool path_if_there(char **path, Error *err)
+{
+    bool there = false, ok = path_exists(*path, &there, err);
+    if (!ok || !there) {
+        free(*path);
+        *path = NULL;
+    }
+    return ok;
+}
+
 bool run_part(char **out, const char *path, const char *part, Error *err)
 {
-    bool there = false;
     *out = path_join(path, part);
-    bool ok = path_exists(*out, &there, err);
-    if (ok && there)
-        return true;
-    free(*out);
-    *out = NULL;
-    return ok;
+    return path_if_there(out, err);
 }
 
 /* ---- metrics ---- */

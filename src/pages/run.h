@@ -14,6 +14,10 @@
  */
 json_t *run_read(const char *name, const char *path, Error *err);
 
+/* Takes a path (owned) which becomes NULL, and is freed, where nothing is there. False, and NULL, with err set where that cannot
+ * be told. */
+MUST_USE bool path_if_there(char **path, Error *err);
+
 /* The path of a part of a folder, "batches", which the caller frees; NULL where it is not there. False, and NULL, with err set
  * where that cannot be told. */
 MUST_USE bool run_part(char **out, const char *path, const char *part, Error *err);
