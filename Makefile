@@ -71,6 +71,11 @@ CUDA_SOURCES := $(wildcard lib/tensor/cuda/*.cu)
 CUDA_LIB     ?= $(realpath $(dir $(shell command -v $(NVCC)))../lib64)
 LIBS         += $(CUDA_LIB:%=-L%) $(CUDA_LIB:%=-Wl,-rpath,%) -lcublas -lcublasLt -lcudart -lstdc++
 endif
+# Messages between ranks: by MPI where there is its compiler, which says what to compile and link with; else a stand-in that refuses.
+MPI_FLAGS    := $(shell command -v $(MPICC) >/dev/null && $(MPICC) -show)
+LIB_SOURCES  += $(if $(MPI_FLAGS),lib/ranks/mpi/wire_mpi.c,lib/ranks/absent/wire_absent.c)
+LIBS         += $(filter -L% -l% -Wl%,$(MPI_FLAGS))
+$(B)/lib/ranks/mpi/%.o: CPPFLAGS += $(patsubst -I%,-isystem %,$(filter -I% -D%,$(MPI_FLAGS)))
 ifeq ($(VARIANT),fuzz)
 LIB_SOURCES  := $(wildcard lib/base/*.c lib/stream/*.c lib/checkpoint/*.c lib/tensor/*.c lib/text/*.c lib/media/*.c lib/stage/*.c)
 LIB_SOURCES  += $(wildcard lib/models/*.c lib/models/families/*/*.c) lib/learn/lora.c lib/learn/parameters.c lib/learn/draw.c

@@ -35,7 +35,7 @@ void batch_release(Batch *b)
 
 void batch_reset(Batch *b)
 {
-    b->n = b->n_groups = 0;
+    b->n = b->n_groups = b->own_first = b->own_end = 0;
     hashmap_release(&b->group_of);
     arena_reset(&b->names);
     b->n_tokens = 0;
@@ -186,6 +186,7 @@ static void episode_append(Batch *b, const Record *r, const Arrays *c, size_t gr
                                     .noeos = noeos > 0,
                                     .bad = count_hits(r, "reward.bad", arena),
                                     .repeat = count_hits(r, "reward.repeat", arena)};
+    b->own_end = b->n;
     tokens_append(b, c);
 }
 

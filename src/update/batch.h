@@ -31,9 +31,10 @@ typedef struct CaptionGroup {
 typedef struct Batch {
     Episode *episodes; /* owned */
     size_t n, capacity;
-    int32_t *tokens; /* owned, all captions' tokens in order */
-    double *returns; /* owned; R(t_k) */
-    double *logp;    /* owned; as recorded by rollout, NAN where the record has none */
+    size_t own_first, own_end; /* the captions whose gradients are computed here: all, but where ranks share a batch */
+    int32_t *tokens;           /* owned, all captions' tokens in order */
+    double *returns;           /* owned; R(t_k) */
+    double *logp;              /* owned; as recorded by rollout, NAN where the record has none */
     size_t n_tokens, tokens_capacity, returns_capacity, logp_capacity;
     CaptionGroup *groups; /* owned, in the order in which they began */
     size_t n_groups, groups_capacity;

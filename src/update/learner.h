@@ -20,6 +20,7 @@
 #include "learn/policy.h"
 #include "learn/value_head.h"
 #include "update/baseline.h"
+#include "update/fixed.h"
 #include "update/objective.h"
 #include "update/reference.h"
 
@@ -51,7 +52,8 @@ typedef struct LearnerOptions {
     int64_t warmup_steps;
     double max_grad_value, max_grad_norm; /* the norm wins where it is given (> 0) */
     int64_t memory;                       /* MiB for activations */
-    bool count_only;                      /* no digests and no moments: the learner is only good for counting its parameters */
+    int64_t block;   /* captions whose gradients become integers together (fixed.h); 0: they stay what they are */
+    bool count_only; /* no digests and no moments: the learner is only good for counting its parameters */
 } LearnerOptions;
 
 /* Whether the base captioner is computed too. */
@@ -74,8 +76,10 @@ typedef struct Learner {
     Reference reference;               /* of the policy's own tensors; empty unless the divergence from the base is asked for */
     ValueHead *head;                   /* owned; NULL where nothing learns values (--objective xe, --baseline) */
     bool train_vision;
-    Tensor *kept_prefix; /* of the whole batch, left on the tape by the value pass for the policy's; NULL: not there */
-    int64_t step;        /* optimizer steps taken */
+    Ranks *ranks;                   /* borrowed: those that learn with us; NULL: none */
+    FixedSum policy_sum, value_sum; /* with options.block */
+    Tensor *kept_prefix;            /* of the whole batch, left on the tape by the value pass for the policy's; NULL: not there */
+    int64_t step;                   /* optimizer steps taken */
     ReturnScale scale;
 } Learner;
 

@@ -21,6 +21,8 @@ void learner_options_check(const LearnerOptions *o)
     const bool critic = o->critic_warmup > 0 || o->value_updates > 1 || o->value_normalise;
     if (critic && (o->objective == OBJECTIVE_XE || o->baseline != BASELINE_VALUE))
         usage_error("--critic-warmup, --value-updates and --value-normalise are of the value head: --baseline value");
+    if (o->block > 0 && o->gradient_parts > 1)
+        usage_error("--gradient-parts compares gradients in floating point: --block 0");
     if (o->objective == OBJECTIVE_XE && (o->entropy_weight != 0 || o->kl_weight > 0 || o->report_kl))
         usage_error("--objective xe has no --entropy-weight, --kl-weight or --report-kl");
 }

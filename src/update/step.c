@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "stage/frame.h"
 #include "update/learner.h"
+#include "update/losses.h"
 #include "update/optimizer.h"
 #include "update/plan.h"
 
@@ -23,6 +24,9 @@ typedef struct Step {
     bool base;      /* the pass is the base captioner's: no adapters */
     double *values; /* of the value pass: where they go */
 } Step;
+
+/* Takes captions [first, first + n) through a pass; context: the Step. */
+typedef bool Pass(void *context, size_t first, size_t n);
 
 /* ---- images to features ---- */
 
@@ -217,7 +221,7 @@ static void learn_values(Step *s, const real *prefixes, size_t first, size_t n)
     const Learner *l = s->l;
     const Episode *e = s->batch->episodes + first;
     size_t from = e[0].first, tokens = e[n - 1].first + e[n - 1].n - from;
-    double *gradient = xmalloc(tokens * sizeof *gradient), *values = s->values + from, loss = 0;
+    double *gradient = xmalloc(tokens * sizeof *gradient), *values = s->values + from;
     const ValueUnits units = value_units(l, s->report);
     const TapeMark mark = tape_mark(l->tape);
     tape_record(l->tape, true);
@@ -230,12 +234,10 @@ static void learn_values(Step *s, const real *prefixes, size_t first, size_t n)
         values[k] = units.mean + units.std * values[k];
     for (size_t i = 0; i < n; i++) {
         size_t at = e[i].first - from;
-        loss += value_loss(gradient + at, s->batch->returns + e[i].first, values + at, e[i].n, s->batch->n);
+        value_loss(gradient + at, s->batch->returns + e[i].first, values + at, e[i].n, s->batch->n);
     }
     for (size_t k = 0; k < tokens; k++)
         gradient[k] /= units.std; /* of the loss in the head's own units */
-    if (s->values == s->report->values)
-        s->report->value_loss += loss;
     seed_gradient(l, v, gradient);
     tape_backward_since(l->tape, mark);
     tape_release(l->tape, mark);
@@ -269,24 +271,7 @@ static bool reference_pass(void *context, size_t first, size_t n)
     return prefix != NULL;
 }
 
-/* The policy's loss of one caption, with its gradient with respect to each token's log-probability. */
-static void caption_loss(const Step *s, const Episode *e, double *gradient)
-{
-    const LearnerOptions *o = &s->l->options;
-    StepReport *r = s->report;
-    const double *logp = r->logp + e->first;
-    double loss = o->objective == OBJECTIVE_XE
-                      ? cross_entropy(gradient, logp, e->n, s->batch->n)
-                      : policy_loss(gradient, o->policy_loss, logp, r->normalised + e->first, e->n, s->batch->n);
-    r->policy_loss += loss;
-    if (r->base_logp)
-        loss += kl_loss(gradient, &r->kl, o->kl_weight, logp, r->base_logp + e->first, e->n, s->batch->n);
-    for (size_t k = 0; k < e->n && o->entropy_weight != 0; k++)
-        loss -= o->entropy_weight * r->entropy[e->first + k] / ((double)e->n * (double)s->batch->n);
-    r->loss += loss;
-}
-
-/* The same for the entropy: the loss has it with the same weight at each of a caption's tokens. */
+/* The gradient of the entropy: the loss has it with the same weight at each of a caption's tokens. */
 static void seed_entropy(const Step *s, Tensor *entropy, const Episode *e, size_t n)
 {
     const size_t from = e[0].first;
@@ -306,6 +291,7 @@ static void learn_policy(Step *s, const Tensor *prefix, size_t first, size_t n)
     const size_t from = e[0].first, tokens = e[n - 1].first + e[n - 1].n - from;
     const int32_t *targets = s->batch->tokens + from;
     double *gradient = xmalloc(tokens * sizeof *gradient);
+    Losses ignored = {0, 0, 0}; /* the sums are of the whole batch */
     Tensor *h = hidden(s, prefix, first, n), *entropy = NULL;
     Tensor *p = l->options.entropy_weight != 0 ? lm_logp_entropy(l->tape, &l->captioner->lm, h, targets, &entropy)
                                                : lm_logp(l->tape, &l->captioner->lm, h, targets, s->report->entropy + from);
@@ -313,7 +299,7 @@ static void learn_policy(Step *s, const Tensor *prefix, size_t first, size_t n)
     if (entropy)
         to_host(l, s->report->entropy + from, entropy);
     for (size_t i = 0; i < n; i++)
-        caption_loss(s, &e[i], gradient + e[i].first - from);
+        caption_losses(&ignored, gradient + e[i].first - from, &l->options, s->batch, s->report, &e[i]);
     seed_gradient(l, p, gradient);
     if (entropy)
         seed_entropy(s, entropy, e, n);
@@ -361,11 +347,30 @@ void learner_begin(Learner *l, const Batch *batch, StepReport *r, Arena *arena)
     tape_reset(l->tape);
 }
 
+/* A pass over the captions that are this rank's, block by block where gradients are summed as integers. set: whose gradients come
+ * of it; NULL: none do. */
+static bool blocks_run(Step *s, Pass *pass, const Parameters *set, FixedSum *sum)
+{
+    const size_t block = (size_t)s->l->options.block, end = s->batch->own_end;
+    bool ok = true;
+    if (block == 0)
+        return plan_run(s->l, s->batch, s->report, pass, s);
+    s->report->micro_batches = 0;
+    if (set)
+        fixed_begin(sum, set);
+    for (size_t first = s->batch->own_first; ok && first < end; first += block) {
+        ok = plan_run_part(s->l, s->batch, first, size_min(first + block, end), s->report, pass, s);
+        if (ok && set)
+            fixed_take(sum, set);
+    }
+    return ok && (!set || fixed_end(sum, set, s->l->ranks, s->err));
+}
+
 /* Runs a pass over the batch; the seconds it took but for those of the encoder. False when it failed. */
-static bool pass_run(Step *s, bool (*pass)(void *context, size_t first, size_t n), double *seconds)
+static bool pass_run(Step *s, Pass *pass, const Parameters *set, FixedSum *sum, double *seconds)
 {
     double start = seconds_now(), encoding = s->report->seconds.encode;
-    bool ok = plan_run(s->l, s->batch, s->report, pass, s);
+    bool ok = blocks_run(s, pass, set, sum);
     kernels_wait(s->l->kernels, s->l->policy.items[0]->value.grad);
     *seconds += seconds_now() - start - (s->report->seconds.encode - encoding);
     return ok;
@@ -375,7 +380,7 @@ bool learner_reference(Learner *l, Batch *batch, StepReport *r, Error *err)
 {
     Step s = {.l = l, .batch = batch, .report = r, .err = err, .base = true};
     reference_swap(&l->reference, &l->policy);
-    const bool ok = pass_run(&s, reference_pass, &r->seconds.reference);
+    const bool ok = pass_run(&s, reference_pass, NULL, NULL, &r->seconds.reference);
     reference_swap(&l->reference, &l->policy);
     return ok;
 }
@@ -384,8 +389,9 @@ bool learner_values(Learner *l, Batch *batch, StepReport *r, Error *err)
 {
     Step s = {.l = l, .batch = batch, .report = r, .err = err, .values = r->values};
     r->scale = scale_with(&l->scale, batch);
-    if (!pass_run(&s, value_pass, &r->seconds.values))
+    if (!pass_run(&s, value_pass, &l->value, &l->value_sum, &r->seconds.values))
         return false;
+    losses_of_values(r, batch);
     advantages(r->advantages, r->normalised, r->values, l->options.scale, batch);
     return true;
 }
@@ -427,8 +433,11 @@ static bool parts_run(Step *s)
 bool learner_policy(Learner *l, Batch *batch, StepReport *r, Error *err)
 {
     Step s = {.l = l, .batch = batch, .report = r, .err = err};
-    const bool ok = l->options.gradient_parts > 1 ? parts_run(&s) : pass_run(&s, policy_pass, &r->seconds.policy);
-    r->kl /= batch->n_tokens ? (double)batch->n_tokens : 1;
+    const bool ok = l->options.gradient_parts > 1
+                        ? parts_run(&s)
+                        : pass_run(&s, policy_pass, policy_moves(l) ? &l->policy : NULL, &l->policy_sum, &r->seconds.policy);
+    if (ok)
+        losses_of_policy(r, &l->options, batch);
     return ok;
 }
 
@@ -439,7 +448,7 @@ static bool update_values_again(Learner *l, Batch *batch, StepReport *r, Error *
     bool ok = true;
     for (size_t k = 1; ok && l->head && k < (size_t)l->options.value_updates; k++) {
         parameters_zero_grad(&l->value);
-        ok = pass_run(&s, value_pass, &r->seconds.values);
+        ok = pass_run(&s, value_pass, &l->value, &l->value_sum, &r->seconds.values);
         if (ok)
             optimizer_value(l, k, optimizer_value_scale(l));
     }

@@ -1,7 +1,7 @@
 #!/bin/bash
 # Who may include whom. base <- nothing; stream, text, media, tensor <- base; checkpoint <- tensor (its types and memory); models <-
-# checkpoint, tensor; decode, learn <- models; stage (what stages share of a record) <- all of them; a program <- any library, never
-# another program's folder. Each foreign library has one door. Backends differ by file, never by #ifdef.
+# checkpoint, tensor; decode, learn <- models; ranks <- base; stage (what stages share of a record) <- all of them; a program <- any
+# library, never another program's folder. Each foreign library has one door. Backends differ by file, never by #ifdef.
 . "$(dirname "$0")/common.bash"
 
 # includes FOLDER: "file:room/header.h" for each quoted include with a folder in it.
@@ -25,12 +25,12 @@ may() {
 }
 
 may lib/base base
-for room in stream text media tensor; do may "lib/$room" "$room" base; done
+for room in stream text media tensor ranks; do may "lib/$room" "$room" base; done
 may lib/checkpoint checkpoint tensor base
 may lib/models models checkpoint tensor base
 may lib/decode decode models checkpoint tensor base
 may lib/learn learn models checkpoint tensor base
-rooms=(base stream text media tensor checkpoint models decode learn stage)
+rooms=(base stream text media tensor ranks checkpoint models decode learn stage)
 may lib/stage "${rooms[@]}"
 for folder in src/*/ world/; do
     [ -d "$folder" ] || continue
@@ -59,13 +59,14 @@ door zstd 'zstd' lib/stream
 door msgpack 'msgpack' lib/stream
 door BLAS 'cblas|openblas|lapack' lib/tensor/cpu
 door CUDA 'cuda|cublas|nccl|mma\.h' lib/tensor/cuda
+door MPI 'mpi\.h' lib/ranks/mpi
 
 # Those without a room of their own still have one door each. (xxhash is free for all: like a checksum of libc, there is nothing to wrap.)
-for library in pcre2 utf8proc archive protobuf-c seccomp mpi; do
+for library in pcre2 utf8proc archive protobuf-c seccomp; do
     folders=$(users "$library" | tr '\n' ' ')
     case $folders in *' '*' ') broken "$library is included from several folders: $folders" ;; esac
 done
 
 tree 'lib/*.[ch]' 'src/*.[ch]' 'world/*.[ch]' | grep -vE '^lib/tensor/(cpu|cuda)/' |
-    xargs -r grep -nE '^ *# *(if|ifdef|ifndef|elif)\b.*(CUDA|AVX|AMX|BLAS|__x86_64__)' | broken_lines 'a backend chosen by #if'
+    xargs -r grep -nE '^ *# *(if|ifdef|ifndef|elif)\b.*(CUDA|AVX|AMX|BLAS|MPI|__x86_64__)' | broken_lines 'a backend chosen by #if'
 rule_end
