@@ -24,7 +24,7 @@
 # Exit status: 0; 3: some pictures could not be read or captioned, and are named; 75: interrupted, the same command with --resume or
 # --skip-existing goes on.
 set -u
-. "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/stages.sh"
+. "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/stages.sh" || exit 1
 recipe_name=caption
 extract=() rollout=() reward=() files=() sources=()
 output='' resume='' to='' kind='' skip='' score='' best='' shards=''

@@ -25,7 +25,7 @@
 # Exit status: 0 clean, 3 when some sources failed (the journals say which), else the worst of the shards'. A shard that failed is
 # not there; the same command does it again.
 set -u
-. "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/stages.sh"
+. "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/stages.sh" || exit 1
 recipe_name=corpus
 
 # want_number NAME VALUE: a whole number, in the decimal way of writing that bash takes for one, too.

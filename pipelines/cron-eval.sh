@@ -15,7 +15,7 @@
 # never evaluated again; a second cron-eval on the same DIR ends at once. Exit status 7, and one line, when a metric fell; a fall
 # that could not be said (killed before) is said by the next cron-eval.
 set -u
-. "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/stages.sh"
+. "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/stages.sh" || exit 1
 recipe_name=cron-eval
 recipes=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
 names=() runs=() options=() frames='' model='' out='' drop=0.005 images=24

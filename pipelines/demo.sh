@@ -8,8 +8,8 @@
 # took no part in training, and the truth, which is known here. Everything is put into the folder RUN (default: run/demo); run
 # again it only shows what came out. The settings are those of pipelines/miniature.sh.
 set -euo pipefail
-. "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/stages.sh"
-. "$stages_folder/miniature.sh"
+. "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/stages.sh" || exit 1
+. "$stages_folder/miniature.sh" || exit 1
 recipe_name=demo
 
 case ${1-} in

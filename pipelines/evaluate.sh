@@ -18,7 +18,7 @@
 # and is given as --name=value: --clip, --itm, --cache, --per-image, --output, --baseline, --fail-below, --max-drop. The report
 # goes to stdout, or to --output. Exit status 7: a check failed.
 set -u
-. "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/stages.sh"
+. "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/stages.sh" || exit 1
 recipe_name=evaluate
 rollout=(--crop) extract=() eval=() sources=() frames='' captions='' logs='' results=''
 

@@ -8,8 +8,8 @@
 # recall of long true captions under the judge. Prints one JSON object, which also lies in RUN/premise.json (default RUN:
 # run/premise). Exit status 7, and a line for each, when a share is below what reinforcement needs: 0.90, 0.95, and R@1 0.95.
 set -euo pipefail
-. "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/stages.sh"
-. "$stages_folder/miniature.sh"
+. "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/stages.sh" || exit 1
+. "$stages_folder/miniature.sh" || exit 1
 recipe_name=premise
 
 case ${1-} in

@@ -10,7 +10,7 @@
 # Every other option is vlrm-ngrams', as --name=value: --json, --list FILE (what the list of bad phrases lacks, in its format), --alarm SHARE
 # (exit status 7 where a finding is in more than that share of the last captions: for cron).
 set -u
-. "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/stages.sh"
+. "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/stages.sh" || exit 1
 recipe_name=radar
 run='' clip='' captions=() options=()
 

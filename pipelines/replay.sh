@@ -10,7 +10,7 @@
 # metrics are printed. On the same kind of processor every bit is what the step computed. Options are those of vlrm-update: --model DIR
 # where the captioner is no longer where it was, --threads N, --device cuda.
 set -u
-. "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/stages.sh"
+. "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/stages.sh" || exit 1
 recipe_name=replay
 run='' step='' out=replay options=()
 

@@ -10,8 +10,8 @@
 # (the report; `make reproduce` copies it to doc/), page/index.html, runs/, logs/. A run that is finished is not run again: the
 # same command goes on where it was stopped. Rows and settings are those of pipelines/miniature.sh.
 set -euo pipefail
-. "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/stages.sh"
-. "$stages_folder/miniature.sh"
+. "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/stages.sh" || exit 1
+. "$stages_folder/miniature.sh" || exit 1
 
 case ${1-} in
 -h | --help) recipe_help "${BASH_SOURCE[0]}"; exit ;;

@@ -110,12 +110,13 @@ def run(reward, a, file, out):
             status = max(status, mine, key=STRENGTH.index)
         elif kind == "data" and "reward" in record:
             try:
-                out.put(scored(record, reward, a))
+                record = scored(record, reward, a)
             except Exception as e:
                 why = "".join(traceback.format_exception_only(type(e), e)).strip()
                 print(f"vlrm score: record {record['id']}: {why}", file=sys.stderr)
                 failed += 1
-                out.put({k: v for k, v in record.items() if k not in ("reward", "value")})
+                record = {k: v for k, v in record.items() if k not in ("reward", "value")}
+            out.put(record)
         else:
             out.put(record)
     return status
@@ -141,7 +142,7 @@ def main():
         die(f"<stdin>: {e}", CORRUPT)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        sys.exit(1)
+        sys.exit(141)  # a reader that is gone is no failure of ours
 
 
 main()

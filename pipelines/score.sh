@@ -13,6 +13,6 @@
 # A record whose reward cannot be had is said, counted and goes on without rewards (exit 3). Needs python3-msgpack, python3-zstandard
 # and python3-xxhash.
 set -u
-. "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/stages.sh"
+. "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/stages.sh" || exit 1
 case ${1-} in -h | --help) recipe_help "${BASH_SOURCE[0]}"; exit ;; esac
 PYTHONDONTWRITEBYTECODE=1 exec "${VLRM_PYTHON:-/usr/bin/python3}" "$stages_folder/score.py" "$@"

@@ -24,8 +24,8 @@
 # model or another list it is refused (exit 6), unless --change-options. When a stage fails the others are stopped, and the recipe
 # ends with that stage's exit status.
 set -u
-. "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/stages.sh"
-. "$stages_folder/settings.sh"
+. "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/stages.sh" || exit 1
+. "$stages_folder/settings.sh" || exit 1
 recipe_name=train
 programs=(vlrm-extract vlrm-rollout vlrm-reward vlrm-update)
 

@@ -19,7 +19,7 @@
 # written is whole: a stream of the videos that were finished). After kill -9 --resume goes on as well, but what was being written
 # is cut, and the last video that is whole may not be in the journal: then it comes a second time.
 set -u
-. "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/stages.sh"
+. "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/stages.sh" || exit 1
 recipe_name=youtube
 
 journal='' resume='' format='b[height<=480]/w' pause=5 rate='' retries=3

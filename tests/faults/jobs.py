@@ -222,9 +222,13 @@ def kill_marked(mark):
     return found
 
 
-def message_of(stderr):
-    """The first line that a program of the suite has written with something in it, or None."""
-    return next((m[0] for m in re.finditer(r"^vlrm[a-z -]*: \S.*[^\s:]$", stderr, re.M)), None)
+def message_of(job, stderr):
+    """The first line that a program of the suite has written with something in it, or None. Of a recipe, which bash reads, that may
+    be bash's: what it cannot read, map or start it names itself."""
+    ours = r"vlrm[a-z -]*"
+    if job.command.startswith("vlrm "):
+        ours += r"|(?:\S*/)?bash|/\S+\.sh|/\S+/vlrm"
+    return next((m[0] for m in re.finditer(rf"^(?:{ours}): \S.*[^\s:]$", stderr, re.M)), None)
 
 
 def judge(job, clean, before, o, killed=False):
@@ -235,12 +239,12 @@ def judge(job, clean, before, o, killed=False):
         return f"left {o.left_behind} processes behind"
     if not killed and o.status not in job.statuses:
         return f"ended by {signal.Signals(-o.status).name}" if o.status < 0 else f"ended with status {o.status}"
-    if o.status == clean.status and (o.status == 0 or message_of(o.stderr) is None):
+    if o.status == clean.status and (o.status == 0 or message_of(job, o.stderr) is None):
         wrong = sorted(k for k in {*o.files, *clean.files} if o.files.get(k) != clean.files.get(k) and not is_temporary(k))
         if o.stdout != clean.stdout:
             return f"status {o.status}, but stdout differs: {len(o.stdout)} bytes for {len(clean.stdout)}"
         return f"status {o.status}, but other files: {' '.join(wrong)}" if wrong else None
-    if not killed and message_of(o.stderr) is None:
+    if not killed and message_of(job, o.stderr) is None:
         return f"status {o.status} without a reason: {o.stderr.strip()[-200:]!r}"
     for name, data in o.files.items():
         if is_temporary(name) or data in (before.get(name), clean.files.get(name)) or any(fnmatch.fnmatch(name, g) for g in job.grows):

@@ -119,7 +119,7 @@ class Job:
         os.unlink(log)
         if wrong:
             return "broken", f"{wrong}\n#   {hit}\n#   said {o.stderr.strip()[-300:]!r}"
-        return ("right" if o.status == self.clean.status else "clean"), jobs.message_of(o.stderr) or ""
+        return ("right" if o.status == self.clean.status else "clean"), jobs.message_of(self.job, o.stderr) or ""
 
 
 def not_allowed(inject):
