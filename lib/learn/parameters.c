@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/hash.h"
+
 void parameters_init(Parameters *p, const Kernels *kernels)
 {
     *p = (Parameters){.kernels = kernels};
@@ -121,6 +123,23 @@ void parameters_zero_grad(Parameters *p)
 {
     for (size_t i = 0; i < p->count; i++)
         p->kernels->zero(p->items[i]->value.grad, tensor_size(&p->items[i]->value) * sizeof(real));
+}
+
+uint64_t parameters_digest(const Parameters *p, uint64_t before)
+{
+    enum { PIECE = 1 << 20 }; /* values on their way from the device at a time */
+    real *host = xmalloc(PIECE * sizeof *host);
+    for (size_t i = 0; i < p->count; i++) {
+        const Tensor *t = &p->items[i]->value;
+        for (size_t at = 0, n; at < tensor_size(t); at += n) {
+            n = size_min(PIECE, tensor_size(t) - at);
+            p->kernels->download(host, (const real *)t->data + at, n * sizeof *host);
+            const uint64_t both[] = {before, hash_id(host, n * sizeof *host)};
+            before = hash_id(both, sizeof both);
+        }
+    }
+    free(host);
+    return before;
 }
 
 void parameter_set(const Parameters *p, Parameter *item, const real *values)

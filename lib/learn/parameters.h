@@ -45,6 +45,9 @@ Parameter *parameters_find(const Parameters *p, const char *name); /* the first 
 size_t parameters_count(const Parameters *p, const char *group);   /* values in a group; NULL: in all */
 void parameters_zero_grad(Parameters *p);
 
+/* A digest of all values, in their order, and of `before`. */
+uint64_t parameters_digest(const Parameters *p, uint64_t before);
+
 /* Host copies of one parameter's values: n = tensor_size. */
 void parameter_set(const Parameters *p, Parameter *item, const real *values);
 void parameter_get(const Parameters *p, const Parameter *item, real *values);

@@ -4,6 +4,7 @@
  * Frames are gathered until a decoding batch is full or a policy batch ends, then encoded and decoded together; each goes out
  * with its caption. What a batch does is in captioning.c, which policy it uses in follow.c; here are the options and the loop.
  */
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,12 +20,13 @@
 #include "stream/filter.h"
 
 static struct {
-    const char *model, *policy;
+    const char *model, *policy, *deal;
     Machine machine;
     int64_t max_lag, patience, batch, decode_batch, num_return, top_k, num_beams, no_repeat_ngram_size, min_new_tokens,
         max_new_tokens, seed, zstd;
     double temperature, length_penalty;
     bool sample, greedy, greedy_baseline, crop, features;
+    int64_t rank, ranks; /* of --deal */
     int features_dtype;
 } opt;
 
@@ -42,6 +44,9 @@ static const Option options[] = {
     OPT_INT(
         "batch", 0, &opt.batch, "0", 0, 1e9, "N",
         "records of a batch, closed by a batch record, or more: a frame's captions are not split; 0: as the input's batch records say"),
+    OPT_STRING(
+        "deal", 0, &opt.deal, NULL, "R/N",
+        "caption only part R (from 0) of N of each batch, as rank R of a training on N ranks does: all read the same frames"),
     OPT_FLAG("crop", 0, &opt.crop, "centre crop instead of squeezing to the square (evaluation in the paper)"),
     OPT_FLAG("features", 0, &opt.features, "attach the frozen encoder's output, so that later stages need not compute it"),
     OPT_ENUM("features-dtype", 0, &opt.features_dtype, "auto", "auto|f32|f16|bf16",
@@ -123,10 +128,25 @@ static int64_t captions_a_frame(void)
     return opt.num_return + opt.greedy_baseline;
 }
 
+/* "R/N". */
+static bool deal_read(const char *text)
+{
+    char *end;
+    opt.rank = isdigit((unsigned char)*text) ? strtol(text, &end, 10) : -1;
+    if (opt.rank < 0 || *end != '/' || !isdigit((unsigned char)end[1]))
+        return false;
+    opt.ranks = strtol(end + 1, &end, 10);
+    return *end == '\0' && opt.rank < opt.ranks && opt.ranks <= 1000000;
+}
+
 static void check_options(void)
 {
     if (!opt.model)
         usage_error("--model is required");
+    if (opt.deal && !deal_read(opt.deal))
+        usage_error("--deal '%s': expected R/N, R from 0 to N - 1", opt.deal);
+    if (opt.deal && opt.batch == 0)
+        usage_error("--deal needs --batch: parts are of so many records");
     if (opt.sample && opt.greedy)
         usage_error("--sample and --greedy exclude one another");
     if (opt.greedy_baseline && !opt.sample)
@@ -178,20 +198,33 @@ static void end_batch(Loop *l)
     l->begun = false;
 }
 
+/* Frames of a batch. */
+static int64_t frames_a_batch(void)
+{
+    return (opt.batch + captions_a_frame() - 1) / captions_a_frame();
+}
+
+/* Whether the frame to come, one of the batch, is another rank's. Parts are contiguous, and of one size give or take a frame. */
+static bool is_dealt_away(const Loop *l)
+{
+    const int64_t n = frames_a_batch();
+    return opt.deal && (l->frames < n * opt.rank / opt.ranks || l->frames >= n * (opt.rank + 1) / opt.ranks);
+}
+
 static void take_frame(Loop *l, const Record *r)
 {
     if (!l->begun)
         begin_batch(l);
     if (l->ended)
         return;
-    l->frames++;
-    if (l->skipping)
+    if (l->skipping || is_dealt_away(l))
         filter_drop(&l->filter);
     else
         captioning_add(&l->captioning, r);
+    l->frames++;
     if (captioning_full(&l->captioning))
         write_gathered(l);
-    if (opt.batch > 0 && l->frames * captions_a_frame() >= opt.batch)
+    if (opt.batch > 0 && l->frames >= frames_a_batch())
         end_batch(l);
 }
 

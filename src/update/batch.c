@@ -28,17 +28,24 @@ void batch_release(Batch *b)
     free(b->logp);
     free(b->feature_blob);
     free(b->groups);
+    free(b->entries);
+    hashmap_release(&b->ids);
     hashmap_release(&b->group_of);
     arena_release(&b->names);
     *b = (Batch){0};
 }
 
-void batch_reset(Batch *b)
+void batch_forget(Batch *b)
 {
-    b->n = b->n_groups = b->own_first = b->own_end = 0;
+    b->n = b->n_tokens = b->n_groups = b->n_entries = b->own_first = b->own_end = 0;
+    hashmap_release(&b->ids);
     hashmap_release(&b->group_of);
     arena_reset(&b->names);
-    b->n_tokens = 0;
+}
+
+void batch_reset(Batch *b)
+{
+    batch_forget(b);
     spool_reset(&b->records);
     spool_reset(&b->features);
 }
@@ -100,18 +107,30 @@ static bool arrays_read(Arrays *c, const Record *r, const BatchNeeds *needs, Are
     return caption_logp(r, a, &c->logp, c->n, err) != FIELD_WRONG && caption_eos(r, &c->eos, err) != FIELD_WRONG;
 }
 
-static void tokens_append(Batch *b, const Arrays *c)
+/* Room for n captions and so many tokens. */
+static void batch_reserve(Batch *b, size_t n, size_t tokens)
 {
-    size_t need = b->n_tokens + c->n;
-    b->tokens = array_reserve(b->tokens, &b->tokens_capacity, need, sizeof *b->tokens);
-    b->returns = array_reserve(b->returns, &b->returns_capacity, need, sizeof *b->returns);
-    b->logp = array_reserve(b->logp, &b->logp_capacity, need, sizeof *b->logp);
-    for (size_t i = 0; i < c->n; i++) {
-        b->tokens[b->n_tokens + i] = (int32_t)c->ids[i];
-        b->returns[b->n_tokens + i] = c->returns ? c->returns[i] : 0;
-        b->logp[b->n_tokens + i] = c->logp ? c->logp[i] : NAN;
+    b->episodes = array_reserve(b->episodes, &b->capacity, n, sizeof *b->episodes);
+    b->feature_blob = array_reserve(b->feature_blob, &b->feature_capacity, n, sizeof *b->feature_blob);
+    b->tokens = array_reserve(b->tokens, &b->tokens_capacity, tokens, sizeof *b->tokens);
+    b->returns = array_reserve(b->returns, &b->returns_capacity, tokens, sizeof *b->returns);
+    b->logp = array_reserve(b->logp, &b->logp_capacity, tokens, sizeof *b->logp);
+}
+
+void batch_append(Batch *b, const Episode *e, const int32_t *tokens, const double *returns, const double *logp)
+{
+    const size_t from = b->n_tokens;
+    batch_reserve(b, b->n + 1, from + e->n);
+    b->feature_blob[b->n] = 0;
+    b->episodes[b->n] = *e;
+    b->episodes[b->n++].first = from;
+    for (size_t i = 0; i < e->n; i++) {
+        b->tokens[from + i] = tokens[i];
+        b->returns[from + i] = returns ? returns[i] : 0;
+        b->logp[from + i] = logp ? logp[i] : NAN;
     }
-    b->n_tokens = need;
+    b->n_tokens = from + e->n;
+    b->own_end = b->n;
 }
 
 /* ---- groups ---- */
@@ -124,23 +143,22 @@ static uint64_t image_hash(const Record *r)
     return hash_id(both, sizeof both);
 }
 
-/* The index of a record's group, which is made where it is new. */
-static size_t group_index(Batch *b, const GroupInfo *info)
+size_t batch_group(Batch *b, Slice name, int64_t made)
 {
-    const uint64_t hash = hash_id(info->name.data, info->name.size);
+    const uint64_t hash = hash_id(name.data, name.size);
     int64_t *at = hashmap_at(&b->group_of, hash);
     if (*at == 0) {
         b->groups = array_reserve(b->groups, &b->groups_capacity, b->n_groups + 1, sizeof *b->groups);
         b->groups[b->n_groups++] =
-            (CaptionGroup){.name = arena_strndup(&b->names, info->name.data, info->name.size), .hash = hash, .greedy = NAN};
+            (CaptionGroup){.name = arena_strndup(&b->names, name.data, name.size), .hash = hash, .greedy = NAN};
         *at = (int64_t)b->n_groups;
     }
     const size_t index = (size_t)*at - 1;
-    b->groups[index].size = info->size > b->groups[index].size ? info->size : b->groups[index].size;
+    b->groups[index].size = made > b->groups[index].size ? made : b->groups[index].size;
     return index;
 }
 
-size_t batch_count_lost(Batch *b)
+static size_t count_lost(Batch *b)
 {
     size_t groups = 0;
     for (size_t i = 0; i < b->n_groups; i++) {
@@ -150,6 +168,20 @@ size_t batch_count_lost(Batch *b)
         groups += g->lost > 0;
     }
     return groups;
+}
+
+/* Such groups are compared as what is left of them. */
+void batch_say_lost(Batch *b, int64_t index)
+{
+    const size_t groups = count_lost(b);
+    for (size_t i = 0; i < b->n_groups && groups > 0; i++) {
+        const CaptionGroup *g = &b->groups[i];
+        if (g->lost == 0)
+            continue;
+        warn("batch %lld: %zu groups lack captions that failed before: %s has %lld of %lld%s", (long long)index, groups, g->name,
+             (long long)(g->size - g->lost), (long long)g->size, groups > 1 ? ", .." : "");
+        return;
+    }
 }
 
 /* ---- records ---- */
@@ -168,26 +200,38 @@ static double words_of(const Record *r)
 
 static void episode_append(Batch *b, const Record *r, const Arrays *c, size_t group, Arena *arena)
 {
-    b->episodes = array_reserve(b->episodes, &b->capacity, b->n + 1, sizeof *b->episodes);
-    b->feature_blob = array_reserve(b->feature_blob, &b->feature_capacity, b->n + 1, sizeof *b->feature_blob);
-    b->feature_blob[b->n] = 0;
+    int32_t *tokens = arena_calloc(arena, c->n, sizeof *tokens);
     double noeos = real_or_nan(r, "reward.noeos");
-    b->episodes[b->n++] = (Episode){.record = b->records.n - 1,
-                                    .first = b->n_tokens,
-                                    .n = c->n,
-                                    .group = group,
-                                    .image = image_hash(r),
-                                    .eos = c->eos,
-                                    .words = words_of(r),
-                                    .sim = real_or_nan(r, "reward.sim"),
-                                    .ref = real_or_nan(r, "reward.ref"),
-                                    .itm = real_or_nan(r, "reward.parts.itm"),
-                                    .phi = real_or_nan(r, "reward.parts.phi"),
-                                    .noeos = noeos > 0,
-                                    .bad = count_hits(r, "reward.bad", arena),
-                                    .repeat = count_hits(r, "reward.repeat", arena)};
-    b->own_end = b->n;
-    tokens_append(b, c);
+    for (size_t i = 0; i < c->n; i++)
+        tokens[i] = (int32_t)c->ids[i];
+    batch_append(b,
+                 &(Episode){.record = b->records.n - 1,
+                            .n = c->n,
+                            .group = group,
+                            .image = image_hash(r),
+                            .eos = c->eos,
+                            .words = words_of(r),
+                            .sim = real_or_nan(r, "reward.sim"),
+                            .ref = real_or_nan(r, "reward.ref"),
+                            .itm = real_or_nan(r, "reward.parts.itm"),
+                            .phi = real_or_nan(r, "reward.parts.phi"),
+                            .noeos = noeos > 0,
+                            .bad = count_hits(r, "reward.bad", arena),
+                            .repeat = count_hits(r, "reward.repeat", arena)},
+                 tokens, c->returns, c->logp);
+}
+
+bool batch_has(const Batch *b, const void *id, size_t size)
+{
+    return hashmap_get(&b->ids, hash_id(id, size)) != 0;
+}
+
+static void entry_append(Batch *b, const Record *r, size_t group, double greedy)
+{
+    const uint64_t id = hash_id(r->id.data, r->id.size);
+    b->entries = array_reserve(b->entries, &b->entries_capacity, b->n_entries + 1, sizeof *b->entries);
+    b->entries[b->n_entries++] = (BatchEntry){id, group, greedy};
+    hashmap_add(&b->ids, id);
 }
 
 bool batch_add(Batch *b, const Record *r, const BatchNeeds *needs, Error *err)
@@ -198,13 +242,14 @@ bool batch_add(Batch *b, const Record *r, const BatchNeeds *needs, Error *err)
     bool ok = arrays_read(&c, r, needs, &arena, err) && group_read(&info, r, err) &&
               spool_add(&b->records, r->raw.data, r->raw.size, err);
     if (ok) {
-        const size_t group = group_index(b, &info);
+        const size_t group = batch_group(b, info.name, info.size);
         if (info.baseline) {
             b->groups[group].greedy = c.returns ? c.returns[0] : NAN;
         } else {
             b->groups[group].members++;
             episode_append(b, r, &c, group, &arena);
         }
+        entry_append(b, r, group, info.baseline ? b->groups[group].greedy : NAN);
     }
     arena_release(&arena);
     return ok;
@@ -232,5 +277,7 @@ bool batch_blob(Batch *b, size_t i, Record *out, Arena *arena, Error *err)
 
 bool batch_record(Batch *b, size_t i, Record *out, Arena *arena, Error *err)
 {
+    if (b->episodes[i].record == RECORD_ELSEWHERE)
+        return error_set(err, "the record of caption %zu of the batch is at another rank", i);
     return batch_blob(b, b->episodes[i].record, out, arena, err);
 }

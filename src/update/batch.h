@@ -20,6 +20,16 @@ typedef struct Episode {
     int64_t noeos, bad, repeat; /* counts of penalised tokens */
 } Episode;
 
+/* `record` of a caption whose record is at another rank. */
+#define RECORD_ELSEWHERE SIZE_MAX
+
+/* One record of the batch, in their order: a caption to learn from, or a greedy one. */
+typedef struct BatchEntry {
+    uint64_t id;   /* hash of its id */
+    size_t group;  /* index into the batch's groups */
+    double greedy; /* R(t_1) of a greedy caption; NAN: it is one to learn from */
+} BatchEntry;
+
 /* Captions that are compared with each other (stage/groups.h). */
 typedef struct CaptionGroup {
     const char *name;            /* in the batch's arena */
@@ -36,6 +46,9 @@ typedef struct Batch {
     double *returns;           /* owned; R(t_k) */
     double *logp;              /* owned; as recorded by rollout, NAN where the record has none */
     size_t n_tokens, tokens_capacity, returns_capacity, logp_capacity;
+    BatchEntry *entries; /* owned: those of all ranks, once they have shared it */
+    size_t n_entries, entries_capacity;
+    HashMap ids;          /* of entries, as a set */
     CaptionGroup *groups; /* owned, in the order in which they began */
     size_t n_groups, groups_capacity;
     HashMap group_of;     /* hash of a name to index into groups + 1 */
@@ -62,8 +75,20 @@ typedef struct BatchNeeds {
  * where something is missing or wrong: nothing is added. */
 MUST_USE bool batch_add(Batch *b, const Record *r, const BatchNeeds *needs, Error *err);
 
-/* Once all are added: how many captions each group lacks. Returns how many groups lack any. */
-size_t batch_count_lost(Batch *b);
+/* Whether a record of this id is in the batch. */
+bool batch_has(const Batch *b, const void *id, size_t size);
+
+/* The index of the group of this name, which is made where it is new; it has at least `made` captions. */
+size_t batch_group(Batch *b, Slice name, int64_t made);
+
+/* Adds a caption whose tokens, returns and recorded log-probabilities (NULL: none) these are; first is set. */
+void batch_append(Batch *b, const Episode *e, const int32_t *tokens, const double *returns, const double *logp);
+
+/* Forgets what was added but for the records themselves, which are in the spool. */
+void batch_forget(Batch *b);
+
+/* Once all are added: how many captions each group lacks; warns where any does. index: of the batch in the input. */
+void batch_say_lost(Batch *b, int64_t index);
 
 /* Whether caption i shows the picture that the caption before it shows: a pass computes what is of the image once. */
 bool batch_same_image(const Batch *b, size_t i);

@@ -10,6 +10,7 @@
 
 #include <jansson.h>
 
+#include "base/options.h"
 #include "update/learner.h"
 
 enum { COLLAPSE_STEPS = 10 };
@@ -19,6 +20,22 @@ typedef struct CollapseLimits {
     double min_entropy, min_length, max_value_loss;     /* nats, tokens, squared returns */
     double entropy_fall, entropy_rise, value_loss_rise; /* times what they were */
 } CollapseLimits;
+
+/* The rows of vlrm-update's option table that set them; limits: the CollapseLimits themselves. */
+/* clang-format off */
+#define COLLAPSE_OPTIONS(limits) \
+    OPT_REAL("collapse-entropy", 0, &(limits).min_entropy, "0.05", 0, 100, "NATS", \
+             "warn when the mean entropy of the policy falls below"), \
+    OPT_REAL("collapse-length", 0, &(limits).min_length, "2", 0, 1e6, "TOKENS", \
+             "warn when captions become shorter than this on average"), \
+    OPT_REAL("collapse-value-loss", 0, &(limits).max_value_loss, "1000", 0, 1e30, "X", "warn when the value loss rises above"), \
+    OPT_REAL("collapse-entropy-rise", 0, &(limits).entropy_rise, "1.5", 0, 1e6, "TIMES", \
+             "warn when the entropy (median of 10 steps) rises above so many times that of the first 10; 0: off"), \
+    OPT_REAL("collapse-entropy-fall", 0, &(limits).entropy_fall, "0.25", 0, 1, "TIMES", \
+             "the same, when it falls below; 0: off"), \
+    OPT_REAL("collapse-value-loss-rise", 0, &(limits).value_loss_rise, "4", 0, 1e6, "TIMES", \
+             "warn when the value loss (median of 10 steps) rises above so many times the lowest before; 0: off")
+/* clang-format on */
 
 /* The signs of one step. */
 typedef struct Signs {

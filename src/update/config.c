@@ -109,7 +109,10 @@ typedef struct Item {
     bool input;
     int64_t step;
     const json_t *before, *now; /* NULL: none */
+    const char *as;             /* where what was expected is found */
 } Item;
+
+static const char in_steps_before[] = "in the steps before";
 
 /* "--gamma of reward", "itm of reward". The caller frees it. */
 static char *item_text(const Item *i)
@@ -137,9 +140,12 @@ static bool differs(const Item *i, Changes *changes, Error *err)
         changes_add(changes, json_pack("{s:I, s:s, s:s, s:O?, s:O?}", "step", (json_int_t)i->step, "stage", i->stage,
                                        i->input ? "input" : "option", i->name, "from", i->before, "to", i->now));
     } else {
-        error_set_status(err, STATUS_MISMATCH,
-                         "%s: %s is %s, expected %s as in the steps before; give the run's own %s, or --change-options", i->run,
-                         what, is, was, i->input ? "models and lists" : "options");
+        error_set_status(err, STATUS_MISMATCH, "%s: %s is %s, expected %s as %s%s%s%s", i->run, what, is, was, i->as,
+                         i->as == in_steps_before ? "; give the run's own " : "",
+                         i->as != in_steps_before ? ""
+                         : i->input               ? "models and lists"
+                                                  : "options",
+                         i->as == in_steps_before ? ", or --change-options" : "");
     }
     free(what);
     free(was);
@@ -154,7 +160,7 @@ bool config_agrees(const json_t *before, const json_t *now, int64_t step, const 
     bool ok = true;
     changes_reset(changes, step);
     json_object_foreach ((json_t *)(uintptr_t)now, key, value) {
-        Item i = {run, "update", key, false, step, json_object_get(before, key), value};
+        Item i = {run, "update", key, false, step, json_object_get(before, key), value, in_steps_before};
         ok = ok && (same_value(value, i.before) || differs(&i, changes, err));
     }
     return ok;
@@ -164,10 +170,10 @@ bool config_agrees(const json_t *before, const json_t *now, int64_t step, const 
  * by their digests). */
 static bool harmless(const char *key)
 {
-    static const char *const keys[] = {"threads",      "device", "jobs",         "zstd",     "decode-batch", "score-batch",
-                                       "model",        "itm",    "ref",          "clip",     "policy",       "bad-phrases",
-                                       "exempt-words", "spool",  "spool-memory", "limit",    "journal",      "resume",
-                                       "retry",        "append", "list",         "deadline", "patience",     "sandbox"};
+    static const char *const keys[] = {"threads",      "device",   "jobs",    "zstd",   "decode-batch", "score-batch",  "model",
+                                       "itm",          "ref",      "clip",    "policy", "bad-phrases",  "exempt-words", "spool",
+                                       "spool-memory", "limit",    "journal", "resume", "retry",        "append",       "list",
+                                       "deadline",     "patience", "sandbox", "deal"};
     for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)
         if (strcmp(key, keys[i]) == 0)
             return true;
@@ -238,15 +244,29 @@ static const json_t *counterpart(const json_t *known, const json_t *upstream, co
     return NULL;
 }
 
+/* Every stage in `upstream` against the one that stands there in `known`. */
+static bool stages_agree(const json_t *known, const json_t *upstream, Item item, Changes *changes, Error *err)
+{
+    bool ok = true;
+    for (const json_t *header = upstream; header && ok; header = json_object_get(header, "upstream")) {
+        const json_t *before = counterpart(known, upstream, header);
+        item.stage = stage_of(header);
+        ok = !before || (options_agree(before, header, item, changes, err) && inputs_agree(before, header, item, changes, err));
+    }
+    return ok;
+}
+
+bool config_same_stages(const json_t *first, const json_t *second, const char *who, Error *err)
+{
+    Changes none = {0};
+    return stages_agree(first, second, (Item){.run = who, .as = "at the other ranks"}, &none, err);
+}
+
 static bool upstream_agrees(const json_t *upstream, int64_t step, const char *run, Changes *changes, Error *err)
 {
     json_t *all;
-    bool ok = config_read(run, "upstream", &all, err);
-    for (const json_t *header = upstream; header && ok; header = json_object_get(header, "upstream")) {
-        const json_t *known = counterpart(all, upstream, header);
-        Item item = {.run = run, .stage = stage_of(header), .step = step};
-        ok = !known || (options_agree(known, header, item, changes, err) && inputs_agree(known, header, item, changes, err));
-    }
+    bool ok = config_read(run, "upstream", &all, err) &&
+              stages_agree(all, upstream, (Item){.run = run, .step = step, .as = in_steps_before}, changes, err);
     json_decref(all);
     return ok;
 }

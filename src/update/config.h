@@ -47,4 +47,8 @@ MUST_USE bool config_write(const char *run, const Learner *l, json_t *options, c
 MUST_USE bool config_begin(const char *run, const Learner *l, json_t *options, const char *init, const json_t *upstream,
                            Changes *changes, Error *err);
 
+/* Whether the stages of two inputs of one run (their headers) have the same options, models and lists, but for what leaves
+ * numbers alone. If not, STATUS_MISMATCH: `who` has the second, expected is the first. */
+MUST_USE bool config_same_stages(const json_t *first, const json_t *second, const char *who, Error *err);
+
 #endif

@@ -11,10 +11,9 @@
 #include "checkpoint/checkpoint.h"
 
 /* As the map and the file have it: hash 0 counts as 1. */
-static uint64_t key_of(const void *id, size_t size)
+static uint64_t key_of(uint64_t hash)
 {
-    uint64_t h = hash_id(id, size);
-    return h ? h : 1;
+    return hash ? hash : 1;
 }
 
 static bool key_add(Consumed *c, uint64_t key)
@@ -29,12 +28,12 @@ static bool key_add(Consumed *c, uint64_t key)
 
 bool consumed_has(const Consumed *c, const void *id, size_t size)
 {
-    return hashmap_get(&c->keys, key_of(id, size)) != 0;
+    return hashmap_get(&c->keys, key_of(hash_id(id, size))) != 0;
 }
 
-bool consumed_add(Consumed *c, const void *id, size_t size)
+bool consumed_add_hash(Consumed *c, uint64_t hash)
 {
-    uint64_t key = key_of(id, size);
+    const uint64_t key = key_of(hash);
     if (!key_add(c, key))
         return false;
     c->fresh = array_reserve(c->fresh, &c->fresh_capacity, c->n_fresh + 1, sizeof *c->fresh);
@@ -84,6 +83,11 @@ void consumed_release(Consumed *c)
     free(c->fresh);
     free(c->path);
     *c = (Consumed){0};
+}
+
+void consumed_pass_over(Consumed *c)
+{
+    c->n_fresh = 0;
 }
 
 bool consumed_save(Consumed *c, Error *err)

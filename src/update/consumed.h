@@ -26,11 +26,14 @@ typedef struct Consumed {
 MUST_USE bool consumed_open(Consumed *c, const char *path, size_t count, const char *digest, Error *err);
 void consumed_release(Consumed *c);
 
-/* Whether the id is new to this run; a new one is added. */
-bool consumed_add(Consumed *c, const void *id, size_t size);
+/* Whether the id of this hash (hash_id) is new to this run; a new one is added. */
+bool consumed_add_hash(Consumed *c, uint64_t hash);
 
 /* Whether the id has been consumed; adds nothing. */
 bool consumed_has(const Consumed *c, const void *id, size_t size);
+
+/* Forgets that ids are not on disk: another rank writes them. */
+void consumed_pass_over(Consumed *c);
 
 /* Appends the ids added since the last save and syncs. c->count is then what a checkpoint may vouch for. */
 MUST_USE bool consumed_save(Consumed *c, Error *err);

@@ -57,7 +57,7 @@
     OPT_REAL("max-grad-norm", 0, &(learner).max_grad_norm, "0", 0, 1e30, "X", "scale the gradient to this norm instead; 0: off", \
              .numbers = true), \
     OPT_INT("block", 0, &(learner).block, "0", 0, 1e9, "N", \
-            "gradients of N captions at a time are summed as 64-bit integers, whose sum has no order; 0: in floating point", \
+            "gradients of N captions at a time are summed as 64-bit integers, whose sum has no order; 0: in floating point; several ranks: 32", \
             .numbers = true), \
     OPT_INT("gradient-parts", 0, &(learner).gradient_parts, "0", 0, 1024, "N", \
             "metrics say how much the gradients of N parts of the batch agree; takes the policy's gradient once more", \

@@ -166,7 +166,7 @@ static void put_advantages(json_t *object, const Learner *l, const Batch *b, con
         put(object, "value_loss", r->value_loss);
     put(object, "explained_variance", explained_variance(b->returns, r->values, n));
     put(object, "advantage_std", moments(r->advantages, n).std);
-    if (b->n_groups == b->n && b->records.n == b->n) /* each caption is alone */
+    if (b->n_groups == b->n && b->n_entries == b->n) /* each caption is alone */
         return;
     const GroupSpread spread = group_spread(b);
     size_t lost = 0;

@@ -60,7 +60,12 @@ static bool refuse(const Drift *d, double limit, Batch *b, const StepReport *rep
     Record r;
     Arena arena = {0};
     size_t at = b->episodes[d->record].first + d->token;
-    if (batch_record(b, d->record, &r, &arena, err))
+    if (b->episodes[d->record].record == RECORD_ELSEWHERE)
+        error_set_status(
+            err, STATUS_MISMATCH,
+            "of a record of another rank caption.logp[%zu] is %.6g, the policy of step %lld gives %.6g (--max-drift %g)",
+            d->token, b->logp[at], (long long)now, report->logp[at], limit);
+    else if (batch_record(b, d->record, &r, &arena, err))
         error_set_status(err, STATUS_MISMATCH,
                          "record %.*s: caption.logp[%zu] is %.6g, the policy of step %lld gives %.6g (--max-drift %g)",
                          (int)r.id.size, (const char *)r.id.data, d->token, b->logp[at], (long long)now, report->logp[at], limit);

@@ -5,6 +5,7 @@
 #ifndef UPDATE_ON_POLICY_H
 #define UPDATE_ON_POLICY_H
 
+#include "base/options.h"
 #include "update/state.h"
 
 typedef struct OnPolicyRules {
@@ -13,6 +14,18 @@ typedef struct OnPolicyRules {
     double share;     /* of the captions, have their log-probabilities compared */
     double max_drift; /* nats: a larger difference is refused; 0: none is */
 } OnPolicyRules;
+
+/* The rows of vlrm-update's option table that set them; rules: the OnPolicyRules themselves. */
+/* clang-format off */
+#define ON_POLICY_OPTIONS(rules) \
+    OPT_INT("max-lag", 0, &(rules).max_lag, "0", 0, 1e6, "N", "by how many steps the policy that sampled may be older", \
+            .numbers = true), \
+    OPT_FLAG("off-policy", 0, &(rules).off, "accept captions that name no policy step"), \
+    OPT_REAL("check-logp", 0, &(rules).share, "0", 0, 1, "F", \
+             "share of records whose recorded log-probabilities are compared with the learner's"), \
+    OPT_REAL("max-drift", 0, &(rules).max_drift, "1", 0, 1e30, "NATS", \
+             "refuse a batch in which they differ by more, unless --off-policy; 0: never")
+/* clang-format on */
 
 /* Log-probabilities as recorded and as computed again, over `records` captions. */
 typedef struct Drift {

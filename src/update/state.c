@@ -244,7 +244,7 @@ static bool lock_wait(int fd)
 
 static bool lock_take(Run *run, Error *err)
 {
-    char *path = path_join(run->options.folder, "update.lock"); /* `lock` is that of the recipe around us */
+    char *path = path_join(run->own, "update.lock"); /* `lock` is that of the recipe around us */
     run->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
     bool ok = run->lock >= 0 || error_set(err, "open %s:", path);
     if (ok && !lock_wait(run->lock))
@@ -293,20 +293,25 @@ const char *run_policy(Run *run, int64_t step, Error *err)
     return ok ? run->policy_digest.text : NULL;
 }
 
+static bool leads(const Run *run)
+{
+    return run->options.rank == 0;
+}
+
 /* States but for the newest ones go; and policies, of which those behind `latest` that --max-lag still samples by are newest. */
 static bool prune(const Run *run, int64_t step, int64_t after, Error *err)
 {
     const RunOptions *o = &run->options;
     int64_t policies = o->keep > o->lag ? o->keep : o->lag + 1;
-    return steps_prune(run->state, (size_t)o->keep, o->keep_every, step, -1, err) &&
+    return (!leads(run) || steps_prune(run->state, (size_t)o->keep, o->keep_every, step, -1, err)) &&
            steps_prune(run->policy, (size_t)policies, o->keep_every, step, after, err);
 }
 
 /* A run that was killed may have published and begun more than its newest state vouches for. */
 static bool run_rewind(Run *run, const Learner *l, Error *err)
 {
-    char *collapse = path_join(run->options.folder, "collapse");
-    bool ok = leftovers_remove(run->options.folder, "config.json", err) && leftovers_remove(collapse, NULL, err) &&
+    char *collapse = path_join(run->own, "collapse");
+    bool ok = leftovers_remove(run->own, "config.json", err) && leftovers_remove(collapse, NULL, err) &&
               policy_update(run, l, err) && policy_publish(run->policy, l->step, err) && prune(run, l->step, l->step, err);
     free(collapse);
     return ok;
@@ -322,7 +327,7 @@ static bool run_resume(Run *run, Learner *l, Error *err)
     char *folder = step_folder(run->state, newest);
     bool ok = (newest < 0 || (state_read(&s, folder, newest, err) && state_take(run, l, &s, folder, err))) &&
               consumed_open(&run->consumed, run->consumed_path, (size_t)s.n_consumed, s.consumed, err) &&
-              metrics_open(run, s.metrics_bytes, err);
+              (!leads(run) || metrics_open(run, s.metrics_bytes, err));
     json_decref(s.root);
     free(folder);
     return ok;
@@ -331,7 +336,8 @@ static bool run_resume(Run *run, Learner *l, Error *err)
 bool run_open(Run *run, const RunOptions *options, json_t *numbers, Learner *l, Error *err)
 {
     *run = (Run){.options = *options, .numbers = numbers, .lock = -1};
-    run->policy = path_join(options->folder, "policy");
+    run->own = options->rank == 0 ? xstrdup(options->folder) : xasprintf("%s/ranks/%zu", options->folder, options->rank);
+    run->policy = path_join(run->own, "policy");
     run->state = path_join(options->folder, "state");
     run->metrics_path = path_join(options->folder, "metrics.jsonl");
     run->consumed_path = path_join(options->folder, "consumed");
@@ -357,6 +363,7 @@ void run_close(Run *run)
         close(run->lock);
     consumed_release(&run->consumed);
     json_decref(run->numbers);
+    free(run->own);
     free(run->policy);
     free(run->state);
     free(run->metrics_path);
@@ -383,6 +390,10 @@ bool run_save(Run *run, Learner *l, const json_t *metrics, Error *err)
     run->settled = run->consumed.count;
     run->settled_digest = digest_text(run->consumed.digest);
     bool due = l->step % run->options.checkpoint_every == 0;
+    if (!leads(run)) {
+        consumed_pass_over(&run->consumed);
+        return policy_update(run, l, err) && policy_publish(run->policy, l->step, err) && prune(run, l->step, -1, err);
+    }
     return policy_update(run, l, err) && metrics_append(run, metrics, err) && (!due || checkpoint(run, l, err)) &&
            policy_publish(run->policy, l->step, err) && (!due || prune(run, l->step, -1, err));
 }
@@ -390,7 +401,7 @@ bool run_save(Run *run, Learner *l, const json_t *metrics, Error *err)
 bool run_finish(Run *run, Learner *l, Error *err)
 {
     int64_t newest;
-    if (l->step == 0)
+    if (l->step == 0 || !leads(run))
         return true;
     if (!steps_newest(run->state, &newest, err))
         return false;

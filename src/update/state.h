@@ -18,13 +18,14 @@
 typedef struct RunOptions {
     const char *folder;
     int64_t keep, keep_every, checkpoint_every, lag;
+    size_t rank;      /* 0 writes the folder; another has RUN/ranks/R/policy, and reads the state alone */
     Changes *changes; /* borrowed: of options since the steps before */
 } RunOptions;
 
 typedef struct Run {
     RunOptions options;
-    char *policy, *state, *metrics_path, *consumed_path; /* owned */
-    json_t *numbers;                                     /* owned: the options that numbers depend on */
+    char *own, *policy, *state, *metrics_path, *consumed_path; /* owned; own: the folder itself, or that of the rank in it */
+    json_t *numbers;                                           /* owned: the options that numbers depend on */
     int64_t next_batch;
     RunSigns signs; /* of the steps taken */
     int lock;       /* held while the run is open */
@@ -39,7 +40,8 @@ typedef struct Run {
 /*
  * Opens or starts a run: locks it, takes up the newest complete state into the learner (parameters, moments, step), cuts
  * metrics and consumed ids to what it vouches for, publishes its policy. numbers (stolen): options that must not change on
- * resume, else STATUS_MISMATCH. What is not as it was written is STATUS_CORRUPT.
+ * resume, else STATUS_MISMATCH. What is not as it was written is STATUS_CORRUPT. Ranks but the first come after it has opened the
+ * run: theirs are the lock and the policies of their own folder.
  */
 MUST_USE bool run_open(Run *run, const RunOptions *options, json_t *numbers, Learner *l, Error *err);
 void run_close(Run *run);

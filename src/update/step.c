@@ -14,6 +14,7 @@
 #include "update/losses.h"
 #include "update/optimizer.h"
 #include "update/plan.h"
+#include "update/shared.h"
 
 /* What both passes of one step share. */
 typedef struct Step {
@@ -382,6 +383,8 @@ bool learner_reference(Learner *l, Batch *batch, StepReport *r, Error *err)
     reference_swap(&l->reference, &l->policy);
     const bool ok = pass_run(&s, reference_pass, NULL, NULL, &r->seconds.reference);
     reference_swap(&l->reference, &l->policy);
+    if (ok)
+        batch_gather(batch, l->ranks, "log-probabilities under the base captioner", r->base_logp);
     return ok;
 }
 
@@ -391,6 +394,7 @@ bool learner_values(Learner *l, Batch *batch, StepReport *r, Error *err)
     r->scale = scale_with(&l->scale, batch);
     if (!pass_run(&s, value_pass, &l->value, &l->value_sum, &r->seconds.values))
         return false;
+    batch_gather(batch, l->ranks, "values", r->values);
     losses_of_values(r, batch);
     advantages(r->advantages, r->normalised, r->values, l->options.scale, batch);
     return true;
@@ -436,9 +440,12 @@ bool learner_policy(Learner *l, Batch *batch, StepReport *r, Error *err)
     const bool ok = l->options.gradient_parts > 1
                         ? parts_run(&s)
                         : pass_run(&s, policy_pass, policy_moves(l) ? &l->policy : NULL, &l->policy_sum, &r->seconds.policy);
-    if (ok)
-        losses_of_policy(r, &l->options, batch);
-    return ok;
+    if (!ok)
+        return false;
+    batch_gather(batch, l->ranks, "log-probabilities", r->logp);
+    batch_gather(batch, l->ranks, "entropies", r->entropy);
+    losses_of_policy(r, &l->options, batch);
+    return true;
 }
 
 /* Further updates of the value on the same batch. The policy has its gradient and has not moved: prefixes are the same. */

@@ -54,6 +54,27 @@ ids() {
     frames | vlrm-rollout --model "$ORACLE/blip2" --num-return 2 | vlrm-cat --count
 }
 
+@test "dealt out, the parts of each batch are in order what one rollout makes of it, whole groups, every batch closed everywhere" {
+    rollout=(vlrm-rollout --model "$ORACLE/blip2" --sample --num-return 2 --max-new-tokens 8 --batch 14)
+    frames | "${rollout[@]}" > "$TMP/whole.vlrm"
+    for r in 0 1 2; do
+        frames | "${rollout[@]}" --deal $r/3 > "$TMP/part.$r"
+        [ "$(vlrm-cat "$TMP/part.$r" | jq -c 'select(.batch) | .batch.index' | paste -sd' ')" = "0 1 2 3 4" ]
+    done
+    # The last batch has two frames: rank 2 has none of it.
+    [ "$(vlrm-cat "$TMP/part.2" | jq -c 'select(.batch) | .batch.records' | paste -sd' ')" = "6 6 6 6 0" ]
+    for k in 0 1 2 3 4; do
+        for r in 0 1 2; do vlrm-cat --batch-index $k "$TMP/part.$r" | jq -c 'select(.id)'; done > "$TMP/dealt"
+        cmp "$TMP/dealt" <(vlrm-cat --batch-index $k "$TMP/whole.vlrm" | jq -c 'select(.id)')
+    done
+    for wrong in 3/3 1 1/ /2 -1/2 0/0 1/2x; do
+        exits 2 "${rollout[@]}" --deal $wrong < /dev/null
+        says "expected R/N"
+    done
+    exits 2 vlrm-rollout --model "$ORACLE/blip2" --deal 0/2 < /dev/null
+    says "--deal needs --batch"
+}
+
 @test "captions of a frame are a group, with its greedy caption on request; a batch ends where a group does" {
     frames | vlrm-rollout --model "$ORACLE/blip2" --greedy --max-new-tokens 12 > "$TMP/greedy.vlrm"
     frames | vlrm-rollout --model "$ORACLE/blip2" --sample --num-return 3 --max-new-tokens 12 > "$TMP/plain.vlrm"

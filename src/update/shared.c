@@ -1,0 +1,192 @@
+/* One batch of several ranks; see shared.h. */
+#include "update/shared.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- what all ranks have ---- */
+
+/* A group on its way: its name is in `names`. */
+typedef struct GroupSent {
+    size_t name, length;
+    int64_t size;
+} GroupSent;
+
+/* Of every rank, one behind the other. */
+typedef struct Parts {
+    Gathered entries, episodes, tokens, returns, logp, groups, names;
+} Parts;
+
+static void gather_groups(Parts *p, const Batch *b, Ranks *ranks)
+{
+    GroupSent *groups = xcalloc(b->n_groups + 1, sizeof *groups);
+    size_t bytes = 0;
+    for (size_t i = 0; i < b->n_groups; i++) {
+        groups[i] = (GroupSent){bytes, strlen(b->groups[i].name), b->groups[i].size};
+        bytes += groups[i].length;
+    }
+    char *names = xmalloc(bytes + 1);
+    for (size_t i = 0; i < b->n_groups; i++)
+        memcpy(names + groups[i].name, b->groups[i].name, groups[i].length);
+    ranks_gather(ranks, "the batch's groups", groups, b->n_groups * sizeof *groups, &p->groups);
+    ranks_gather(ranks, "the names of groups", names, bytes, &p->names);
+    free(groups);
+    free(names);
+}
+
+static void gather_parts(Parts *p, const Batch *b, Ranks *ranks)
+{
+    ranks_gather(ranks, "the batch's records", b->entries, b->n_entries * sizeof *b->entries, &p->entries);
+    ranks_gather(ranks, "its captions", b->episodes, b->n * sizeof *b->episodes, &p->episodes);
+    ranks_gather(ranks, "their tokens", b->tokens, b->n_tokens * sizeof *b->tokens, &p->tokens);
+    ranks_gather(ranks, "their returns", b->returns, b->n_tokens * sizeof *b->returns, &p->returns);
+    ranks_gather(ranks, "their log-probabilities", b->logp, b->n_tokens * sizeof *b->logp, &p->logp);
+    gather_groups(p, b, ranks);
+}
+
+static void parts_release(Parts *p)
+{
+    Gathered *all[] = {&p->entries, &p->episodes, &p->tokens, &p->returns, &p->logp, &p->groups, &p->names};
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
+        gathered_release(all[i]);
+}
+
+/* What rank q has given. */
+#define PART(gathered, type, q) ((const type *)(const void *)((gathered).data + (gathered).offset[q]))
+#define PART_COUNT(gathered, type, q) (((gathered).offset[(q) + 1] - (gathered).offset[q]) / sizeof(type))
+
+/* ---- one batch of them ---- */
+
+static void add_entry(Batch *b, const BatchEntry *entry, size_t group)
+{
+    b->entries = array_reserve(b->entries, &b->entries_capacity, b->n_entries + 1, sizeof *b->entries);
+    b->entries[b->n_entries++] = (BatchEntry){entry->id, group, entry->greedy};
+    hashmap_add(&b->ids, entry->id);
+}
+
+/* Adds the records of rank q; returns how many were there already. mine: they are in our spool. */
+static int64_t add_part(Batch *b, Consumed *consumed, const Parts *p, size_t q, bool mine)
+{
+    const BatchEntry *entries = PART(p->entries, BatchEntry, q);
+    const Episode *e = PART(p->episodes, Episode, q), *end = e + PART_COUNT(p->episodes, Episode, q);
+    const GroupSent *groups = PART(p->groups, GroupSent, q);
+    const size_t n = PART_COUNT(p->entries, BatchEntry, q);
+    int64_t repeated = 0;
+    for (size_t i = 0; i < n; i++) {
+        const Episode *learned = e < end && e->record == i ? e++ : NULL;
+        if (!consumed_add_hash(consumed, entries[i].id)) {
+            repeated++;
+            continue;
+        }
+        const GroupSent *from = &groups[entries[i].group];
+        const size_t group = batch_group(b, (Slice){PART(p->names, char, q) + from->name, from->length}, from->size);
+        add_entry(b, &entries[i], group);
+        if (learned) {
+            Episode copy = *learned;
+            copy.group = group;
+            copy.record = mine ? i : RECORD_ELSEWHERE;
+            b->groups[group].members++;
+            batch_append(b, &copy, PART(p->tokens, int32_t, q) + copy.first, PART(p->returns, double, q) + copy.first,
+                         PART(p->logp, double, q) + copy.first);
+        } else {
+            b->groups[group].greedy = entries[i].greedy;
+        }
+    }
+    return repeated;
+}
+
+/* ---- blocks ---- */
+
+static size_t whole_blocks(size_t n, size_t block)
+{
+    return (n + block - 1) / block * block;
+}
+
+/* The rank that has read caption i; read: [size + 1], where each one's begin. */
+static size_t reader_of(const size_t *read, size_t size, size_t i)
+{
+    size_t q = 0;
+    while (q + 1 < size && read[q + 1] <= i)
+        q++;
+    return q;
+}
+
+/* The record of caption i, which we have read and rank `to` needs. */
+static bool hand_over(Batch *b, Ranks *ranks, size_t i, size_t to, Error *err)
+{
+    size_t size;
+    const void *data = spool_get(&b->records, b->episodes[i].record, &size, err);
+    if (data)
+        ranks_send(ranks, "a record of the batch", to, data, size);
+    return data != NULL;
+}
+
+static bool take_over(Batch *b, Ranks *ranks, size_t i, size_t from, Error *err)
+{
+    size_t size;
+    void *data = ranks_receive(ranks, "a record of the batch", from, &size);
+    const bool ok = spool_add(&b->records, data, size, err);
+    b->episodes[i].record = b->records.n - 1;
+    free(data);
+    return ok;
+}
+
+/* Records go to the owner of their block. A rank sends to those before it, then receives from those behind: nobody waits in a
+ * ring. */
+static bool complete_blocks(Batch *b, Ranks *ranks, const size_t *read, size_t block, Error *err)
+{
+    const size_t me = ranks_rank(ranks), size = ranks_size(ranks);
+    bool ok = true;
+    b->own_first = size_min(b->n, whole_blocks(read[me], block));
+    b->own_end = size_min(b->n, whole_blocks(read[me + 1], block));
+    for (size_t i = read[me]; ok && i < size_min(b->own_first, read[me + 1]); i++)
+        ok = hand_over(b, ranks, i, reader_of(read, size, i / block * block), err);
+    for (size_t i = read[me + 1]; ok && i < b->own_end; i++)
+        if (i >= b->own_first)
+            ok = take_over(b, ranks, i, reader_of(read, size, i), err);
+    return ok;
+}
+
+/* ---- */
+
+static void consume(const Batch *b, Consumed *consumed)
+{
+    for (size_t i = 0; i < b->n_entries; i++)
+        consumed_add_hash(consumed, b->entries[i].id);
+}
+
+bool batch_share(Batch *b, Consumed *consumed, Ranks *ranks, size_t block, int64_t *repeated, Error *err)
+{
+    Parts p = {0};
+    const size_t size = ranks_size(ranks);
+    if (size == 1) {
+        consume(b, consumed);
+        return true;
+    }
+    size_t *read = xcalloc(size + 1, sizeof *read);
+    gather_parts(&p, b, ranks);
+    batch_forget(b);
+    for (size_t q = 0; q < size; q++) {
+        *repeated += add_part(b, consumed, &p, q, q == ranks_rank(ranks));
+        read[q + 1] = b->n;
+    }
+    parts_release(&p);
+    const bool ok = complete_blocks(b, ranks, read, block, err);
+    free(read);
+    return ok;
+}
+
+void batch_gather(const Batch *b, Ranks *ranks, const char *what, double *array)
+{
+    Gathered all = {0};
+    if (ranks_size(ranks) == 1)
+        return;
+    const size_t from = b->own_first < b->n ? b->episodes[b->own_first].first : b->n_tokens;
+    const size_t end = b->own_end < b->n ? b->episodes[b->own_end].first : b->n_tokens;
+    ranks_gather(ranks, what, array + from, (end - from) * sizeof *array, &all);
+    if (all.offset[ranks_size(ranks)] != b->n_tokens * sizeof *array)
+        bug("%s: %zu bytes for %zu tokens", what, all.offset[ranks_size(ranks)], b->n_tokens);
+    memcpy(array, all.data, b->n_tokens * sizeof *array);
+    gathered_release(&all);
+}
