@@ -15,14 +15,15 @@
 
 /* What a record says of its frame. */
 typedef struct Want {
-    char *source;      /* owned */
-    Digest digest;     /* of the source; empty where it is not said */
-    VideoFrame frame;  /* pts, stamp, packet */
-    Settings settings; /* such that this frame comes out */
+    char *source;           /* owned */
+    Digest digest;          /* of the source; empty where it is not said */
+    VideoFrame frame;       /* pts, stamp, packet */
+    FrameSettings settings; /* such that this frame comes out */
 } Want;
 
 typedef struct Again {
-    const Settings *s;
+    const FrameSettings *s;
+    const Limits *limits;
     Reopened at;
     Video *video; /* owned: of the source that is open; NULL for none */
     bool all;     /* it decodes everything */
@@ -42,7 +43,7 @@ static bool copy_text(char *out, size_t size, const Record *r, const char *path)
 }
 
 /* The encoding that was asked for; WebP never is: it is a still's own bytes. */
-static bool want_encoding(Settings *s, const Record *r, Error *err)
+static bool want_encoding(FrameSettings *s, const Record *r, Error *err)
 {
     char name[8];
     copy_text(name, sizeof name, r, "frame.encoding");
@@ -52,7 +53,7 @@ static bool want_encoding(Settings *s, const Record *r, Error *err)
     return format != IMAGE_UNKNOWN || error_set(err, "frame.encoding is '%s', expected jpeg, png, webp or rgb", name);
 }
 
-static bool want_size(Settings *s, const Record *r, Error *err)
+static bool want_size(FrameSettings *s, const Record *r, Error *err)
 {
     int64_t width = 0, height = 0, quality = s->quality;
     bool ok = record_int(r, "frame.width", &width) == FIELD_OK && record_int(r, "frame.height", &height) == FIELD_OK;
@@ -80,7 +81,7 @@ static bool want_place(VideoFrame *f, const Record *r, Error *err)
     return true;
 }
 
-static bool want_read(Want *w, const Settings *s, const Record *r, Error *err)
+static bool want_read(Want *w, const FrameSettings *s, const Record *r, Error *err)
 {
     Slice source;
     char decode[16];
@@ -118,7 +119,7 @@ static bool open_video(Again *a, const Want *w, double until)
     VideoChoice choice = {.mode = w->settings.every > 0 ? VIDEO_EVERY : VIDEO_KEYFRAMES,
                           .amount = 1,
                           .until = until,
-                          .max_pixels = a->s->max_pixels};
+                          .max_pixels = a->limits->max_pixels};
     video_free(a->video);
     a->all = w->settings.every > 0;
     a->video = video_open(&input, &choice, &a->outcome.report);
@@ -170,8 +171,13 @@ static void make_video(Again *a, const Want *want, Work *w, double until)
 /* The frame, in a->extracted. False: err says why there is none. */
 static bool make(Again *a, const Want *want, double until, Error *err)
 {
-    Work w = {
-        .s = &want->settings, .source = &a->at.source, .emit = extracted_keep, .context = a, .out = &a->outcome, .until = until};
+    Work w = {.s = &want->settings,
+              .limits = a->limits,
+              .source = &a->at.source,
+              .emit = extracted_keep,
+              .context = a,
+              .out = &a->outcome,
+              .until = until};
     w.digest = a->at.digest;
     VideoReport *report = &a->outcome.report;
     InputKind kind = input_kind(&a->at.in, a->at.label, report);
@@ -296,7 +302,7 @@ static void record_do(Again *a, Filter *f, const Record *r)
 {
     Error err = {0};
     Want want;
-    const double until = a->s->deadline > 0 ? seconds_now() + a->s->deadline : 0;
+    const double until = a->limits->deadline > 0 ? seconds_now() + a->limits->deadline : 0;
     bool ok = want_read(&want, a->s, r, &err);
     if (ok && !reopened_is(&a->at, want.source, want.digest.text)) {
         video_free(a->video);
@@ -317,13 +323,14 @@ static void record_do(Again *a, Filter *f, const Record *r)
     free(want.source);
 }
 
-int again_run(const Settings *s, const Program *program)
+int again_run(const char *file, const SourceSettings *s, const FrameSettings *frames, const Limits *limits, int zstd,
+              const Program *program)
 {
-    char *operands[] = {(char *)(uintptr_t)s->again};
-    Again a = {.s = s, .at = {.s = s}};
+    char *operands[] = {(char *)(uintptr_t)file};
+    Again a = {.s = frames, .limits = limits, .at = {.s = s, .limits = limits}};
     Filter f;
     Record r;
-    filter_init(&f, program, operands, 1, (int)s->zstd, "frames");
+    filter_init(&f, program, operands, 1, zstd, "frames");
     while (filter_next(&f, &r)) {
         if (r.kind == RECORD_DATA)
             record_do(&a, &f, &r);

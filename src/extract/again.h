@@ -12,9 +12,10 @@
 
 /* A source that a record names, open for as long as the records that follow name the same. `= {0}` is none. */
 typedef struct Reopened {
-    const Settings *s; /* borrowed; relative names lie below --root */
-    char *label;       /* owned: the name; NULL when nothing is open */
-    Source source;     /* owned, as all that follows */
+    const SourceSettings *s; /* borrowed; relative names lie below its root */
+    const Limits *limits;
+    char *label;   /* owned: the name; NULL when nothing is open */
+    Source source; /* owned, as all that follows */
     Input in;
     Digest digest;
     Tar *tar; /* the shard of the member that was opened last, read up to it */
@@ -36,7 +37,9 @@ bool reopened_is(const Reopened *o, const char *label, const char *digest);
 void reopened_close(Reopened *o);
 void reopened_release(Reopened *o);
 
-/* Makes the frames of the records in --again anew; the exit status. */
-int again_run(const Settings *s, const Program *program);
+/* Makes the frames of the records in a file anew, in a stream compressed by zstd's level; the exit status. frames: the defaults.
+ */
+int again_run(const char *file, const SourceSettings *s, const FrameSettings *frames, const Limits *limits, int zstd,
+              const Program *program);
 
 #endif

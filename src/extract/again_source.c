@@ -75,7 +75,7 @@ static bool take(Reopened *o, const char *label, Source *source, double until, E
     VideoReport report = {0};
     if (source->path)
         source_open(source);
-    bool opened = input_open(&o->in, source, until, o->s->max_bytes, &report);
+    bool opened = input_open(&o->in, source, until, o->limits->max_bytes, &report);
     if (!opened || !input_digest(&o->digest, &o->in, err)) {
         input_close(&o->in);
         source_release(source);
@@ -105,7 +105,7 @@ static void shard_open(Reopened *o, const char *shard)
     o->shard = xstrdup(shard);
     Source source = {.name = xstrdup(shard), .label = xstrdup(shard), .path = xstrdup(shard), .regular_only = true};
     source_open(&source);
-    o->tar = tar_new(o->s, &source);
+    o->tar = tar_new(o->s, o->limits, &source);
 }
 
 /* The shard's member of that name and digest, from where the shard is and then from its beginning; where none has the digest, the

@@ -12,12 +12,12 @@
 #include "base/lock.h"
 #include "stage/inputs.h"
 
-bool batch_count(const Settings *s, Writer *w, Totals *t)
+bool batch_count(int64_t batch, Writer *w, Totals *t)
 {
-    if (s->batch == 0 || ++t->in_batch < s->batch)
+    if (batch == 0 || ++t->in_batch < batch)
         return true;
     t->in_batch = 0;
-    return writer_batch(w, t->batches++, s->batch, -1);
+    return writer_batch(w, t->batches++, batch, -1);
 }
 
 /* Options that change neither the frames nor what they are called: the machine, where files lie, how long to go on, the stream's
@@ -47,18 +47,19 @@ bool heading_write(const Heading *h, Writer *w)
 
 /* A list says only which sources there are, and may grow. Of a Karpathy file the sentences are in the records: it is the one that
  * FILE was made from, or those of old and new records would be of two. */
-static bool inputs_agree(const Settings *s, const json_t *was, const json_t *now, Error *err)
+static bool inputs_agree(const OutputSettings *s, const json_t *was, const json_t *now, Error *err)
 {
     const char *before = json_string_value(inputs_find(was, "coco")), *is = json_string_value(inputs_find(now, "coco"));
     return !before || !is || strcmp(before, is) == 0 ||
-           error_set_status(err, STATUS_MISMATCH,
-                            "%s was written from a --coco file of digest %s, %s has %s: give the same file, or another FILE and "
-                            "journal",
-                            s->append, before, s->coco, is);
+           error_set_status(
+               err, STATUS_MISMATCH,
+               "%s was written from a --coco file of digest %s, this one has %s: give the same file, or another FILE and "
+               "journal",
+               s->append, before, is);
 }
 
 /* What is in FILE was made with the options in its header; what follows must be too. */
-static bool header_agrees(const Settings *s, const json_t *header, const Heading *now, Error *err)
+static bool header_agrees(const OutputSettings *s, const json_t *header, const Heading *now, Error *err)
 {
     const char *stage = json_string_value(json_object_get(header, "stage")), *name;
     json_t *params = json_object_get(header, "params"), *value;
@@ -82,7 +83,7 @@ static bool header_agrees(const Settings *s, const json_t *header, const Heading
 
 /* Copies the records that the journal vouches for; how many. What follows the last whole record of a killed run is expected to be
  * cut. Ends where a header says other options (err). */
-static int64_t copy_vouched(const Settings *s, const Journal *j, const Heading *heading, Reader *in, Writer *w, Totals *t,
+static int64_t copy_vouched(const OutputSettings *s, const Journal *j, const Heading *heading, Reader *in, Writer *w, Totals *t,
                             Error *err)
 {
     Record r;
@@ -97,7 +98,7 @@ static int64_t copy_vouched(const Settings *s, const Journal *j, const Heading *
         char *label = xstrndup(source.data, source.size);
         if (journal_lists(j, label)) {
             copied++;
-            if (!writer_forward(w, &r) || !batch_count(s, w, t))
+            if (!writer_forward(w, &r) || !batch_count(s->batch, w, t))
                 die("%s", writer_error(w)->text);
         }
         free(label);
@@ -121,7 +122,7 @@ static int create_temporary(const char *path)
     return fd;
 }
 
-static Writer *resume(const Settings *s, const Journal *j, const Heading *heading, Totals *t)
+static Writer *resume(const OutputSettings *s, const Journal *j, const Heading *heading, Totals *t)
 {
     Error err = {0};
     Reader *in = reader_open(s->append, &err);
@@ -153,7 +154,7 @@ static Writer *resume(const Settings *s, const Journal *j, const Heading *headin
     return w;
 }
 
-Writer *append_open(const Settings *s, const Journal *j, const Heading *heading, Totals *t)
+Writer *append_open(const OutputSettings *s, const Journal *j, const Heading *heading, Totals *t)
 {
     Error err = {0};
     struct stat st;

@@ -16,8 +16,8 @@ typedef struct Totals {
     bool empty_stdin; /* stdin was a source and held nothing */
 } Totals;
 
-/* One data record was written: closes the batch when it is full. */
-bool batch_count(const Settings *s, Writer *w, Totals *t);
+/* One data record was written: closes the batch when it has `batch` of them (0: there are none). */
+bool batch_count(int64_t batch, Writer *w, Totals *t);
 
 /* What a run's header says. */
 typedef struct Heading {
@@ -34,6 +34,6 @@ bool heading_write(const Heading *h, Writer *w);
  * another process works on the file, when its header says other options or another Karpathy file (STATUS_MISMATCH; a list may
  * have grown), and when it is not what the journal vouches for.
  */
-Writer *append_open(const Settings *s, const Journal *j, const Heading *heading, Totals *t);
+Writer *append_open(const OutputSettings *s, const Journal *j, const Heading *heading, Totals *t);
 
 #endif

@@ -22,7 +22,7 @@ enum { ELEMENT_MAX = 16 << 20 };
 struct Captions;
 
 struct Coco {
-    const Settings *s;
+    const SourceSettings *s;
     FILE *file;
     int64_t at;    /* bytes read */
     int64_t index; /* of the next element of images */
@@ -39,7 +39,7 @@ typedef struct Captions {
     size_t count, capacity;
 } Captions;
 
-Coco *coco_new(const Settings *s)
+Coco *coco_new(const SourceSettings *s)
 {
     Coco *c = xcalloc(1, sizeof *c);
     c->s = s;
@@ -181,7 +181,7 @@ static bool stays_below(const char *path)
     return true;
 }
 
-static bool split_wanted(const Settings *s, const char *split)
+static bool split_wanted(const SourceSettings *s, const char *split)
 {
     for (size_t i = 0; i < s->split.count; i++)
         if (split && strcmp(s->split.items[i], split) == 0)

@@ -10,7 +10,7 @@
 typedef struct Coco Coco;
 
 /* Opens --coco; dies when that fails. */
-Coco *coco_new(const Settings *s);
+Coco *coco_new(const SourceSettings *s);
 
 /* The next image of the splits that are wanted, not opened; false at the end. */
 bool coco_next(Coco *c, Source *out);

@@ -90,7 +90,7 @@ bool phashes_add(Phashes *seen, uint64_t phash, int64_t distance)
     return true;
 }
 
-bool filters_pass(const Settings *s, const Image *im, Phashes *seen, uint64_t *phash)
+bool filters_pass(const FrameSettings *s, const Image *im, Phashes *seen, uint64_t *phash)
 {
     *phash = 0;
     bool pass = !(s->drop_black && dark_share(im) >= s->black_share) && !(s->drop_blur && sharpness(im) < s->blur_threshold);

@@ -20,6 +20,6 @@ bool phashes_add(Phashes *seen, uint64_t phash, int64_t distance);
  * Whether the filters that were asked for let a picture pass. Where hashes are wanted, *phash is the picture's (else 0), and
  * without --dedup-all, which judges later, it is compared with those of `seen` and joins them.
  */
-bool filters_pass(const Settings *s, const Image *im, Phashes *seen, uint64_t *phash);
+bool filters_pass(const FrameSettings *s, const Image *im, Phashes *seen, uint64_t *phash);
 
 #endif

@@ -30,7 +30,7 @@ typedef struct Job {
 } Job;
 
 struct Jobs {
-    const Settings *s;
+    const JobSettings *s;
     Sources *sources;
     Journal *journal;
     pthread_mutex_t taking; /* held while the next source is looked for, so that they are queued in order */
@@ -104,8 +104,7 @@ static Job *take_job(Jobs *j)
     while (!stopped(j) && sources_next(j->sources, &source)) {
         if (journal_lists(j->journal, source.label)) {
             if (sources_changed(j->sources, j->journal, &source))
-                warn("%s: is another than it was when %s vouched for it; its frames stay those of before", source.label,
-                     j->s->journal);
+                warn("%s: is another than it was when the journal vouched for it; its frames stay those of before", source.label);
             source_release(&source);
             continue;
         }
@@ -137,7 +136,7 @@ static void *worker(void *context)
     Job *job;
     while ((job = take_job(j))) {
         Outcome outcome;
-        work_on(j->s, &job->source, on_extracted, job, &outcome);
+        work_on(j->s->frames, j->s->limits, &job->source, on_extracted, job, &outcome);
         pthread_mutex_lock(&j->lock);
         job->outcome = outcome;
         job->done = true;
@@ -155,12 +154,12 @@ static void *worker(void *context)
  * written. */
 static bool extracted_write(Jobs *j, const Job *job, const ExtractedFrame *extracted, bool *dropped)
 {
-    *dropped = j->s->dedup_all && !phashes_add(&j->seen, extracted->phash, j->s->duplicate_distance);
+    *dropped = j->s->frames->dedup_all && !phashes_add(&j->seen, extracted->phash, j->s->frames->duplicate_distance);
     *dropped |= job->source.done || sources_excepts(j->sources, extracted->id);
     if (*dropped)
         return true;
     Group g = {{"frame", 5}, {extracted->frame.data, extracted->frame.size}};
-    if (!writer_record(j->w, (Slice){extracted->id, strlen(extracted->id)}, NULL, &g, 1) || !batch_count(j->s, j->w, j->t))
+    if (!writer_record(j->w, (Slice){extracted->id, strlen(extracted->id)}, NULL, &g, 1) || !batch_count(j->s->batch, j->w, j->t))
         return false;
     progress_queue((int64_t)j->queued, (int64_t)(2 * j->s->jobs * QUEUE_FRAMES));
     progress_reached((double)writer_records(j->w));
@@ -244,7 +243,7 @@ static bool close_source(Jobs *j, Job *job, Error *err)
         warn("%s: %s: %s; %lld frames, %lld known to be missing", job->source.label, verdict_name(verdict), o->report.reason,
              (long long)o->frames, (long long)o->report.missing);
     }
-    const uint64_t *phashes = j->s->dedup_all && o->frames > 0 ? j->seen.items + j->seen.n - o->frames : NULL;
+    const uint64_t *phashes = j->s->frames->dedup_all && o->frames > 0 ? j->seen.items + j->seen.n - o->frames : NULL;
     return !j->journal || (writer_flush(j->w) && journal_write(j->journal, &job->source, o, phashes, err));
 }
 
@@ -270,10 +269,10 @@ static bool write_job(Jobs *j, Job *job, Error *err)
     return close_source(j, job, err) && !j->t->cut;
 }
 
-bool jobs_run(const Settings *s, Sources *sources, Journal *journal, Writer *w, Totals *t, Error *err)
+bool jobs_run(const JobSettings *s, Sources *sources, Journal *journal, Writer *w, Totals *t, Error *err)
 {
     Jobs j = {.s = s, .sources = sources, .journal = journal, .w = w, .t = t, .working = (int)s->jobs};
-    if (journal && s->dedup_all)
+    if (journal && s->frames->dedup_all)
         j.seen.items = journal_phashes(journal, &j.seen.n);
     j.seen.capacity = j.seen.n;
     pthread_mutex_init(&j.taking, NULL);

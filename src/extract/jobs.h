@@ -7,7 +7,13 @@
 #include "extract/append.h"
 #include "extract/sources.h"
 
+typedef struct JobSettings {
+    int64_t jobs, limit, batch;
+    const FrameSettings *frames;
+    const Limits *limits;
+} JobSettings;
+
 /* Runs all sources; the header is written. False when writing failed (err). */
-bool jobs_run(const Settings *s, Sources *sources, Journal *journal, Writer *w, Totals *t, Error *err);
+bool jobs_run(const JobSettings *s, Sources *sources, Journal *journal, Writer *w, Totals *t, Error *err);
 
 #endif

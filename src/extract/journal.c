@@ -129,8 +129,7 @@ static bool read_lines(Journal *j, bool retry, bool only_read, Error *err)
     return ok;
 }
 
-/* With --dry-run. */
-static Journal *journal_look(const Settings *s, Error *err)
+Journal *journal_look(const OutputSettings *s, Error *err)
 {
     Journal *j = xcalloc(1, sizeof *j);
     bool there;
@@ -141,10 +140,8 @@ static Journal *journal_look(const Settings *s, Error *err)
     return NULL;
 }
 
-Journal *journal_open(const Settings *s, Error *err)
+Journal *journal_open(const OutputSettings *s, bool with_phashes, Error *err)
 {
-    if (s->dry_run)
-        return journal_look(s, err);
     Journal *j = xcalloc(1, sizeof *j);
     j->path = s->journal;
     j->fd = open(s->journal, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
@@ -154,7 +151,7 @@ Journal *journal_open(const Settings *s, Error *err)
         ok = read_lines(j, s->retry == RETRY_FAILED, false, err);
     size_t n_phashes;
     free(journal_phashes(j, &n_phashes));
-    if (ok && s->dedup_all && (int64_t)n_phashes != journal_vouched(j).frames)
+    if (ok && with_phashes && (int64_t)n_phashes != journal_vouched(j).frames)
         ok = error_set_status(err, STATUS_USAGE, "%s has %zu hashes for %lld frames: it was not written with --dedup-all",
                               s->journal, n_phashes, (long long)journal_vouched(j).frames);
     if (ok && !s->resume && lseek(j->fd, 0, SEEK_END) > 0)

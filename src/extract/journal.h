@@ -13,9 +13,12 @@
 
 typedef struct Journal Journal;
 
-/* Opens --journal for appending and locks it until it is closed; with --resume what it lists is read first. With --dry-run it is
- * only read, and may be missing. NULL on failure. */
-Journal *journal_open(const Settings *s, Error *err);
+/* Opens --journal for appending and locks it until it is closed; with --resume what it lists is read first. with_phashes: each of
+ * its sources must have the hashes of its frames. NULL on failure. */
+Journal *journal_open(const OutputSettings *s, bool with_phashes, Error *err);
+
+/* As it is, only read; it may be missing. NULL on failure. */
+Journal *journal_look(const OutputSettings *s, Error *err);
 void journal_close(Journal *j);
 
 /* Whether the source is done (or failed and not to be retried). j may be NULL: then no. */

@@ -52,7 +52,7 @@ typedef struct Place {
 
 /* The opening process. Without --shuffle only the last place is kept. */
 typedef struct Served {
-    const Settings *s;
+    const SourceSettings *s;
     Walk *walk;
     int socket;
     Place *places; /* owned */
@@ -155,7 +155,7 @@ static void add_texts(Buffer *b, const Source *s)
 /* Keeps what a place is under its number. */
 static int64_t place_keep(Served *v, const Source *found)
 {
-    if (!v->s->shuffle && v->kept > 0)
+    if (!v->s->shuffled && v->kept > 0)
         free(v->places[--v->kept].path);
     v->places = array_reserve(v->places, &v->capacity, v->kept + 1, sizeof *v->places);
     v->places[v->kept++] = (Place){found->path ? xstrdup(found->path) : NULL, found->regular_only, found->texts};
@@ -256,7 +256,7 @@ static _Noreturn void serve(Served *v, pid_t parent)
 
 /* ---- the process that asks ---- */
 
-Opener *opener_new(const Settings *s, char **operands, int n)
+Opener *opener_new(const SourceSettings *s, char **operands, int n)
 {
     int sockets[2];
     Opener *o = xcalloc(1, sizeof *o);

@@ -13,7 +13,7 @@ typedef struct Opener Opener;
 
 /* Starts the process; dies when --list cannot be opened. Call it before anything is opened that a second process should not hold,
  * and before there are threads. */
-Opener *opener_new(const Settings *s, char **operands, int n);
+Opener *opener_new(const SourceSettings *s, char **operands, int n);
 void opener_free(Opener *o);
 
 /* The next source or archive, by name: *out with its place, not opened. False at the end of a pass or when asked to end. */

@@ -17,7 +17,8 @@
 #include "extract/texts.h"
 
 struct Sources {
-    const Settings *s;
+    const SourceSettings *s;
+    const Limits *limits;
     Opener *opener;
     Tar *archive;
     HashMap names, except;
@@ -85,10 +86,10 @@ int64_t sources_skipped(const Sources *s)
     return s->skipped;
 }
 
-Sources *sources_new(const Settings *s, Opener *opener)
+Sources *sources_new(const SourceSettings *s, const Limits *limits, Opener *opener)
 {
     Sources *o = xcalloc(1, sizeof *o);
-    *o = (Sources){.s = s, .opener = opener, .pass = 1};
+    *o = (Sources){.s = s, .limits = limits, .opener = opener, .pass = 1};
     if (s->except)
         read_except(o);
     return o;
@@ -117,7 +118,7 @@ static bool open_archive(Sources *s, Source *archive)
 {
     bool ok = opener_open(s->opener, archive);
     if (ok)
-        s->archive = tar_new(s->s, archive);
+        s->archive = tar_new(s->s, s->limits, archive);
     else
         source_release(archive);
     return ok;
@@ -257,7 +258,7 @@ static bool shard_next(Sources *s, Source *out)
         name_uniquely(s, out);
         bool ours = s->ordinal++ % s->s->shards == s->s->shard_index;
         out->done |= ours && sources_excepts(s, out->name);
-        if (ours && (!out->done || s->s->dedup_all)) /* else what looks like it would not be known */
+        if (ours && (!out->done || s->s->done_too)) /* else what looks like it would not be known */
             return true;
         s->skipped += ours;
         source_release(out);
@@ -269,7 +270,7 @@ static void begin_pass(Sources *s)
 {
     s->pass++;
     s->next_all = 0;
-    if (!s->s->shuffle)
+    if (!s->s->shuffled)
         opener_again(s->opener);
     s->ordinal = s->in_pass = 0;
     hashmap_release(&s->names);
@@ -306,7 +307,7 @@ static bool shuffled_next(Sources *s, Source *out)
 bool sources_next(Sources *s, Source *out)
 {
     for (;;) {
-        bool got = s->s->shuffle ? shuffled_next(s, out) : shard_next(s, out);
+        bool got = s->s->shuffled ? shuffled_next(s, out) : shard_next(s, out);
         if (got) {
             out->pass = s->pass;
             s->in_pass++;
@@ -325,7 +326,7 @@ bool sources_open(Sources *s, Source *source)
     if (!opener_open(s->opener, source))
         return false;
     if (source->shard && !source->problem)
-        tar_load(source, s->s->max_bytes);
+        tar_load(source, s->limits->max_bytes);
     return true;
 }
 
@@ -343,7 +344,7 @@ bool sources_changed(Sources *s, const Journal *j, Source *source)
     VideoReport report;
     Error err = {0};
     if (was.digest.text[0] && sources_open(s, source) && !source->problem &&
-        input_open(&in, source, 0, s->s->max_bytes, &report)) {
+        input_open(&in, source, 0, s->limits->max_bytes, &report)) {
         (void)!input_digest(&now, &in, &err);
         input_close(&in);
     }

@@ -10,7 +10,7 @@
 #include "extract/source.h"
 
 typedef struct Sources Sources;
-Sources *sources_new(const Settings *s, Opener *opener); /* the opener is borrowed */
+Sources *sources_new(const SourceSettings *s, const Limits *limits, Opener *opener); /* all are borrowed */
 void sources_free(Sources *s);
 
 /* The next source of this shard, by name; false when there are no more or when asked to end. */

@@ -43,7 +43,7 @@ static void show(Work *w, Input *in, const ImageInfo *info, Image *im, bool chan
 {
     Error err = {0};
     int width = im->width, height = im->height;
-    if (!wanted_size(w->s, &width, &height, &err)) {
+    if (!wanted_size(w->s, w->limits->max_pixels, &width, &height, &err)) {
         fail(w, &err, VERDICT_TOO_LARGE);
         return;
     }
@@ -83,9 +83,9 @@ static bool look_first(Work *w, const Input *in, ImageInfo *info)
     Error err = {0};
     if (!image_info(info, in->data, (size_t)in->size, &err))
         fail(w, &err, VERDICT_UNREADABLE);
-    if ((int64_t)info->width * info->height > w->s->max_pixels &&
+    if ((int64_t)info->width * info->height > w->limits->max_pixels &&
         !error_set(&err, "image of %d x %d pixels, expected at most %lld in all (--max-pixels)", info->width, info->height,
-                   (long long)w->s->max_pixels))
+                   (long long)w->limits->max_pixels))
         fail(w, &err, VERDICT_TOO_LARGE);
     return w->out->report.verdict == VERDICT_COMPLETE;
 }
@@ -100,7 +100,7 @@ void still_do(Work *w, Input *in)
     w->still = true;
     if (!look_first(w, in, &info))
         return;
-    const ImageLimits limits = {.pixels = w->s->max_pixels, .until = w->until};
+    const ImageLimits limits = {.pixels = w->limits->max_pixels, .until = w->until};
     if (!image_decode_within(&im, &changed, in->data, (size_t)in->size, &limits, &err)) {
         fail(w, &err, time_is_up(w, &err) ? VERDICT_TIMED_OUT : VERDICT_DAMAGED);
         return;

@@ -48,15 +48,15 @@ bool is_archive(const char *path)
     return false;
 }
 
-Tar *tar_new(const Settings *s, Source *archive)
+Tar *tar_new(const SourceSettings *s, const Limits *limits, Source *archive)
 {
     Tar *a = xcalloc(1, sizeof *a);
     a->source = *archive;
-    a->shuffled = s->shuffle != NULL;
-    a->later = s->shuffle || s->dry_run;
+    a->shuffled = s->shuffled;
+    a->later = s->shuffled || s->names_only;
     a->with_texts = s->texts;
-    a->max_bytes = s->max_bytes < member_max ? s->max_bytes : member_max;
-    double until = s->deadline > 0 ? seconds_now() + s->deadline : 0;
+    a->max_bytes = limits->max_bytes < member_max ? limits->max_bytes : member_max;
+    double until = limits->deadline > 0 ? seconds_now() + limits->deadline : 0;
     a->opened = input_open(&a->in, &a->source, until, INT64_MAX, &a->report);
     if (a->opened)
         a->a = tar_reader_new(a->in.fd);

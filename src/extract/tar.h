@@ -10,7 +10,7 @@
 typedef struct Tar Tar;
 /* Takes the archive, which is opened. Waits for a FIFO's bytes as --deadline says; with --shuffle members are named but not read.
  */
-Tar *tar_new(const Settings *s, Source *archive);
+Tar *tar_new(const SourceSettings *s, const Limits *limits, Source *archive);
 
 /* The next member in the order of the file; false at the end. What goes wrong is a source with a problem, and the last. */
 bool tar_next(Tar *a, Source *out);

@@ -18,75 +18,87 @@
 #include "stage/inputs.h"
 #include "stream/filter.h"
 
-static Settings o;
+static struct {
+    SourceSettings sources;
+    FrameSettings frames;
+    OutputSettings output;
+    Limits limits;
+    const char *again, *size, *shard, *shuffle;
+    int64_t jobs, limit;
+    Sandbox sandbox;
+} o;
 
 static const Option options[] = {
     OPT_GROUP("Sources"),
-    OPT_STRING("list", 0, &o.list, NULL, "FILE", "read the names of files and folders from FILE, one a line; - for stdin"),
-    OPT_STRING("coco", 0, &o.coco, NULL, "FILE",
+    OPT_STRING("list", 0, &o.sources.list, NULL, "FILE",
+               "read the names of files and folders from FILE, one a line; - for stdin"),
+    OPT_STRING("coco", 0, &o.sources.coco, NULL, "FILE",
                "the images of COCO's own captions_*.json, or of a dataset_coco.json with Karpathy's splits; what people wrote of "
                "them goes into the records as references"),
-    OPT_LIST("split", 0, &o.split, NULL, "NAME", "of --coco only the images of this split; may be repeated"),
-    OPT_STRING("root", 0, &o.root, ".", "DIR", "folder below which --coco's images lie, and the sources of --again"),
+    OPT_LIST("split", 0, &o.sources.split, NULL, "NAME", "of --coco only the images of this split; may be repeated"),
+    OPT_STRING("root", 0, &o.sources.root, ".", "DIR", "folder below which --coco's images lie, and the sources of --again"),
     OPT_STRING("again", 0, &o.again, NULL, "FILE",
                "the frames of the records in FILE once more, each from what its record says; - for stdin"),
-    OPT_STRING("name", 0, &o.name, "stdin", "TEXT", "what the source on stdin is called in ids and journal"),
+    OPT_STRING("name", 0, &o.sources.name, "stdin", "TEXT", "what the source on stdin is called in ids and journal"),
     OPT_STRING("shard", 0, &o.shard, "0/1", "I/N", "only every Nth source, beginning with number I (from 0)"),
-    OPT_STRING("without", 0, &o.without, NULL, "ENDING",
+    OPT_STRING("without", 0, &o.sources.without, NULL, "ENDING",
                "only sources beside which no file NAME.ENDING stands; shards are counted before"),
-    OPT_STRING("except", 0, &o.except, NULL, "FILE",
+    OPT_STRING("except", 0, &o.sources.except, NULL, "FILE",
                "no frames whose ids are in FILE: lines of JSON with an \"id\", as vlrm caption prints"),
     OPT_STRING("shuffle", 0, &o.shuffle, NULL, "SEED",
                "sources in random order; keeps all their names in memory; tar shards must be plain files, not compressed"),
-    OPT_FLAG("loop", 0, &o.loop, "begin again after the last source, for ever; ids end in @PASS, from 1"),
+    OPT_FLAG("loop", 0, &o.sources.loop, "begin again after the last source, for ever; ids end in @PASS, from 1"),
     OPT_INT("limit", 0, &o.limit, "0", 0, 9e15, "N", "end after N frames; 0 for no limit"),
-    OPT_REAL("deadline", 0, &o.deadline, "0", 0, 1e9, "SEC", "give a source up after so many seconds; 0 for never"),
-    OPT_INT("max-pixels", 0, &o.max_pixels, "134217728", 1, IMAGE_MAX_PIXELS, "N",
+    OPT_REAL("deadline", 0, &o.limits.deadline, "0", 0, 1e9, "SEC", "give a source up after so many seconds; 0 for never"),
+    OPT_INT("max-pixels", 0, &o.limits.max_pixels, "134217728", 1, IMAGE_MAX_PIXELS, "N",
             "a picture of more pixels than this, as stored or as --size PX makes it, is too large: its source fails, undecoded"),
     OPT_INT(
-        "max-bytes", 0, &o.max_bytes, "137438953472", 1, 9e15, "N",
+        "max-bytes", 0, &o.limits.max_bytes, "137438953472", 1, 9e15, "N",
         "a source of more bytes than this is too large; so is always a still of more than 1 GiB, and a tar shard's member of more "
         "than 2 GiB"),
     SANDBOX_OPTION(o.sandbox),
     OPT_FLAG_ON(
-        "texts", 0, &o.texts,
+        "texts", 0, &o.sources.texts,
         "read what stands beside a picture or video: NAME.txt becomes frame.references, a text a line, NAME.json frame.meta"),
     OPT_GROUP("Which frames of a video"),
-    OPT_REAL("every", 0, &o.every, "0", 0, 1e9, "SEC", "a frame every SEC seconds instead of keyframes; decodes everything"),
-    OPT_REAL("scene", 0, &o.scene, "0", 0, 1, "T", "the first frame of each scene: change score above T; decodes everything"),
-    OPT_INT("max", 0, &o.max, "0", 0, 9e15, "N", "at most N frames of a source; 0 for all"),
-    OPT_ENUM("pick", 0, &o.pick, "first", "first|spread|random", "which frames --max keeps"),
-    OPT_INT("seed", 0, &o.seed, "1", 0, 9e15, "N", "of --pick random; each pass of --loop draws anew"),
+    OPT_REAL("every", 0, &o.frames.every, "0", 0, 1e9, "SEC",
+             "a frame every SEC seconds instead of keyframes; decodes everything"),
+    OPT_REAL("scene", 0, &o.frames.scene, "0", 0, 1, "T",
+             "the first frame of each scene: change score above T; decodes everything"),
+    OPT_INT("max", 0, &o.frames.max, "0", 0, 9e15, "N", "at most N frames of a source; 0 for all"),
+    OPT_ENUM("pick", 0, &o.frames.pick, "first", "first|spread|random", "which frames --max keeps"),
+    OPT_INT("seed", 0, &o.frames.seed, "1", 0, 9e15, "N", "of --pick random; each pass of --loop draws anew"),
     OPT_GROUP("Pictures"),
     OPT_STRING("size", 0, &o.size, NULL, "PX|WxH", "resize, as Pillow's bicubic: shorter side PX, or exactly W x H"),
-    OPT_ENUM("encoding", 0, &o.encoding, "jpeg", "jpeg|png|rgb",
+    OPT_ENUM("encoding", 0, &o.frames.encoding, "jpeg", "jpeg|png|rgb",
              "how frames are stored; a still that needs no change keeps its own bytes unless this is given"),
-    OPT_INT("quality", 0, &o.quality, "90", 1, 100, "Q", "of JPEG"),
+    OPT_INT("quality", 0, &o.frames.quality, "90", 1, 100, "Q", "of JPEG"),
     OPT_GROUP("Frames to drop (each is counted as filtered)"),
-    OPT_FLAG("drop-black", 0, &o.drop_black, "black frames"),
-    OPT_REAL("black-share", 0, &o.black_share, "0.98", 0, 1, "S", "a frame is black when this share of its pixels is dark"),
-    OPT_FLAG("drop-blur", 0, &o.drop_blur, "blurred frames"),
-    OPT_REAL("blur-threshold", 0, &o.blur_threshold, "20", 0, 1e6, "V",
+    OPT_FLAG("drop-black", 0, &o.frames.drop_black, "black frames"),
+    OPT_REAL("black-share", 0, &o.frames.black_share, "0.98", 0, 1, "S",
+             "a frame is black when this share of its pixels is dark"),
+    OPT_FLAG("drop-blur", 0, &o.frames.drop_blur, "blurred frames"),
+    OPT_REAL("blur-threshold", 0, &o.frames.blur_threshold, "20", 0, 1e6, "V",
              "a frame is blurred when the variance of its Laplacian, at 256 pixels, is below V"),
-    OPT_FLAG("drop-duplicates", 0, &o.drop_duplicates, "frames that look like an earlier one of their source"),
+    OPT_FLAG("drop-duplicates", 0, &o.frames.drop_duplicates, "frames that look like an earlier one of their source"),
     OPT_FLAG(
-        "dedup-all", 0, &o.dedup_all,
+        "dedup-all", 0, &o.frames.dedup_all,
         "frames that look like any earlier one of the stream; with --resume also of the runs before, by hashes in the journal"),
-    OPT_INT("duplicate-distance", 0, &o.duplicate_distance, "6", 0, 64, "BITS",
+    OPT_INT("duplicate-distance", 0, &o.frames.duplicate_distance, "6", 0, 64, "BITS",
             "frames look alike when at most BITS of 64 of their perceptual hashes differ"),
     OPT_GROUP("Long runs"),
     OPT_INT("jobs", 'j', &o.jobs, "1", 1, 1024, "N", "files worked on at a time; the order of the output stays"),
-    OPT_STRING("journal", 0, &o.journal, NULL, "FILE", "a JSON line for each source that is done: its verdict"),
-    OPT_FLAG("resume", 0, &o.resume, "skip the sources that the journal lists"),
-    OPT_ENUM("retry", 0, &o.retry, "none", "none|failed", "with --resume: do those again that are not complete"),
-    OPT_STRING("append", 0, &o.append, NULL, "FILE",
+    OPT_STRING("journal", 0, &o.output.journal, NULL, "FILE", "a JSON line for each source that is done: its verdict"),
+    OPT_FLAG("resume", 0, &o.output.resume, "skip the sources that the journal lists"),
+    OPT_ENUM("retry", 0, &o.output.retry, "none", "none|failed", "with --resume: do those again that are not complete"),
+    OPT_STRING("append", 0, &o.output.append, NULL, "FILE",
                "write to FILE; with --resume what a killed run left there is kept as far as the journal vouches for it"),
-    OPT_FLAG("dry-run", 0, &o.dry_run,
+    OPT_FLAG("dry-run", 0, &o.sources.names_only,
              "extract nothing: print the options in force and each source as JSON lines, named as the journal names it; with "
              "--resume those that are others than when they were done are marked as changed"),
     OPT_GROUP("Stream"),
-    OPT_INT("batch", 0, &o.batch, "0", 0, 9e15, "N", "close a batch after every N records; 0 for no batches"),
-    FILTER_OPTION_ZSTD(o.zstd),
+    OPT_INT("batch", 0, &o.output.batch, "0", 0, 9e15, "N", "close a batch after every N records; 0 for no batches"),
+    FILTER_OPTION_ZSTD(o.output.zstd),
     OPT_END,
 };
 
@@ -143,10 +155,10 @@ static void parse_size(void)
 {
     const char *x = o.size ? strchr(o.size, 'x') : NULL;
     if (x) {
-        o.size_width = side(o.size, (size_t)(x - o.size));
-        o.size_height = side(x + 1, strlen(x + 1));
+        o.frames.size_width = side(o.size, (size_t)(x - o.size));
+        o.frames.size_height = side(x + 1, strlen(x + 1));
     } else if (o.size) {
-        o.size_short = side(o.size, strlen(o.size));
+        o.frames.size_short = side(o.size, strlen(o.size));
     }
 }
 
@@ -156,7 +168,8 @@ static void parse_shard(void)
     char index[24] = "";
     if (slash && slash - o.shard < (ptrdiff_t)sizeof index)
         memcpy(index, o.shard, (size_t)(slash - o.shard));
-    if (!slash || !parse_int(slash + 1, 1, INT64_C(1) << 40, &o.shards) || !parse_int(index, 0, o.shards - 1, &o.shard_index))
+    if (!slash || !parse_int(slash + 1, 1, INT64_C(1) << 40, &o.sources.shards) ||
+        !parse_int(index, 0, o.sources.shards - 1, &o.sources.shard_index))
         usage_error("--shard: '%s' is not I/N with I from 0 to N-1", o.shard);
 }
 
@@ -210,30 +223,33 @@ static void check_options(char **operands, int n)
     int dashes = 0;
     for (int i = 0; i < n; i++)
         dashes += strcmp(operands[i], "-") == 0;
-    bool list_stdin = o.list && strcmp(o.list, "-") == 0;
-    if (n == 0 && !o.list && !o.coco && !o.again)
+    bool list_stdin = o.sources.list && strcmp(o.sources.list, "-") == 0;
+    if (n == 0 && !o.sources.list && !o.sources.coco && !o.again)
         usage_error("no source: name files or folders, - for stdin, --list, --coco or --again");
     if (dashes + list_stdin > 1)
         usage_error("stdin can be read only once");
-    if (o.every > 0 && o.scene > 0)
+    if (o.frames.every > 0 && o.frames.scene > 0)
         usage_error("--every and --scene exclude each other");
-    if (o.loop && (dashes || o.list))
+    if (o.sources.loop && (dashes || o.sources.list))
         usage_error("--loop cannot read stdin or a list again");
-    if ((o.resume || o.append) && !o.journal)
+    if ((o.output.resume || o.output.append) && !o.output.journal)
         usage_error("--resume and --append need --journal");
-    if (o.retry == RETRY_FAILED && !o.resume)
+    if (o.output.retry == RETRY_FAILED && !o.output.resume)
         usage_error("--retry needs --resume");
-    if (o.dry_run && o.loop)
+    if (o.sources.names_only && o.sources.loop)
         usage_error("--dry-run has no end with --loop");
-    if (o.except && (o.journal || o.loop))
+    if (o.sources.except && (o.output.journal || o.sources.loop))
         usage_error("--except has ids of a run without --journal and --loop");
-    if (o.resume && o.loop)
+    if (o.output.resume && o.sources.loop)
         usage_error("--resume cannot be combined with --loop");
-    if (o.split.count > 0 && !o.coco)
+    if (o.sources.split.count > 0 && !o.sources.coco)
         usage_error("--split needs --coco");
-    if (o.shuffle && !parse_int(o.shuffle, 0, INT64_MAX, &o.shuffle_seed))
+    if (o.shuffle && !parse_int(o.shuffle, 0, INT64_MAX, &o.sources.shuffle_seed))
         usage_error("--shuffle: '%s' is not a whole number from 0", o.shuffle);
-    o.encoding_given = option_given(&program, "encoding");
+    o.sources.shuffled = o.shuffle != NULL;
+    o.sources.done_too = o.frames.dedup_all;
+    o.frames.passes = o.sources.loop;
+    o.frames.encoding_given = option_given(&program, "encoding");
     parse_size();
     parse_shard();
 }
@@ -242,8 +258,8 @@ static Heading heading_make(void)
 {
     Error err = {0};
     Heading h = {options_json(&program), json_array()};
-    if ((o.list && !inputs_add_file(h.inputs, "list", o.list, &err)) ||
-        (o.coco && !inputs_add_file(h.inputs, "coco", o.coco, &err)))
+    if ((o.sources.list && !inputs_add_file(h.inputs, "list", o.sources.list, &err)) ||
+        (o.sources.coco && !inputs_add_file(h.inputs, "coco", o.sources.coco, &err)))
         die_status(err.status ? err.status : STATUS_FAILURE, "%s", err.text);
     return h;
 }
@@ -262,7 +278,7 @@ static void say_passed(const Sources *sources)
 static int end_stream(Writer *w, const Totals *t, const Sources *sources, const Error *err)
 {
     int status = t->cut ? STATUS_INTERRUPTED : t->failed > 0 ? STATUS_SOME_FAILED : STATUS_CLEAN;
-    if (t->sources == 0 && writer_records(w) == 0 && !t->cut && !o.resume && sources_skipped(sources) == 0)
+    if (t->sources == 0 && writer_records(w) == 0 && !t->cut && !o.output.resume && sources_skipped(sources) == 0)
         status = STATUS_EMPTY;
     if (t->empty_stdin && t->sources == 1)
         status = STATUS_EMPTY;
@@ -301,20 +317,22 @@ static void print_line(json_t *line)
 static Journal *open_journal(void)
 {
     Error err = {0};
-    Journal *journal = o.journal ? journal_open(&o, &err) : NULL;
-    if (o.journal && !journal)
+    Journal *journal = !o.output.journal      ? NULL
+                       : o.sources.names_only ? journal_look(&o.output, &err)
+                                              : journal_open(&o.output, o.frames.dedup_all, &err);
+    if (o.output.journal && !journal)
         die_status(err.status ? err.status : STATUS_FAILURE, "%s", err.text);
     return journal;
 }
 
 static int dry_run(char **operands, int n)
 {
-    Opener *opener = opener_new(&o, operands, n);
+    Opener *opener = opener_new(&o.sources, operands, n);
     Journal *journal = open_journal();
-    Sources *sources = sources_new(&o, opener);
+    Sources *sources = sources_new(&o.sources, &o.limits, opener);
     sandbox_seal(o.sandbox); /* of what a name does not tell, the bytes are looked at */
     Source s;
-    bool any = o.resume;
+    bool any = o.output.resume;
     print_line(json_pack("{s:o}", "params", options_json(&program)));
     while (sources_next(sources, &s)) {
         json_t *line = json_pack("{s:s}", "source", s.label);
@@ -342,19 +360,20 @@ int main(int argc, char **argv)
     check_options(operands, n);
     if (o.again) {
         sandbox_confine(o.sandbox); /* it opens what records name, as it reads them */
-        return again_run(&o, &program);
+        return again_run(o.again, &o.sources, &o.frames, &o.limits, (int)o.output.zstd, &program);
     }
     signals_init();
-    if (o.dry_run)
+    if (o.sources.names_only)
         return dry_run(operands, n);
     Error err = {0};
     Totals totals = {0};
-    Opener *opener = opener_new(&o, operands, n);
+    Opener *opener = opener_new(&o.sources, operands, n);
     Journal *journal = open_journal();
-    Sources *sources = sources_new(&o, opener);
+    Sources *sources = sources_new(&o.sources, &o.limits, opener);
     Heading heading = heading_make();
-    Writer *w = o.append ? append_open(&o, journal, &heading, &totals) : writer_new(1, "stdout", (int)o.zstd);
-    if (!o.append)
+    Writer *w =
+        o.output.append ? append_open(&o.output, journal, &heading, &totals) : writer_new(1, "stdout", (int)o.output.zstd);
+    if (!o.output.append)
         (void)!heading_write(&heading, w); /* a failure sticks to the writer */
     int status = STATUS_FAILURE;
     if (writer_error(w)->text[0]) {
@@ -362,7 +381,8 @@ int main(int argc, char **argv)
         status = writer_error(w)->status ? writer_error(w)->status : STATUS_FAILURE;
     } else {
         sandbox_seal(o.sandbox); /* where the kernel has less, it has said so */
-        (void)!jobs_run(&o, sources, journal, w, &totals, &err);
+        const JobSettings settings = {o.jobs, o.limit, o.output.batch, &o.frames, &o.limits};
+        (void)!jobs_run(&settings, sources, journal, w, &totals, &err);
         status = end_stream(w, &totals, sources, &err);
     }
     writer_free(w);

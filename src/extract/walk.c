@@ -24,7 +24,7 @@ typedef struct Folder {
 } Folder;
 
 struct Walk {
-    const Settings *s;
+    const SourceSettings *s;
     char **operands;
     int n_operands, next_operand;
     Folder *folders; /* owned: a stack */
@@ -36,7 +36,7 @@ struct Walk {
     bool list_ended, started;
 };
 
-Walk *walk_new(const Settings *s, char **operands, int n)
+Walk *walk_new(const SourceSettings *s, char **operands, int n)
 {
     Walk *w = xcalloc(1, sizeof *w);
     *w = (Walk){.s = s, .operands = operands, .n_operands = n, .list_fd = -1};

@@ -11,7 +11,7 @@
 typedef struct Walk Walk;
 
 /* Opens --list; dies when that fails. The operands are borrowed. */
-Walk *walk_new(const Settings *s, char **operands, int n);
+Walk *walk_new(const SourceSettings *s, char **operands, int n);
 void walk_free(Walk *w);
 
 /*

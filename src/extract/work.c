@@ -13,16 +13,16 @@
 #include "extract/texts.h"
 #include "media/resize.h"
 
-bool wanted_size(const Settings *s, int *width, int *height, Error *err)
+bool wanted_size(const FrameSettings *s, int64_t max_pixels, int *width, int *height, Error *err)
 {
     int64_t w = *width, h = *height, shorter = w < h ? w : h;
     if (s->size_short) {
         w = s->size_short * w / shorter;
         h = s->size_short * h / shorter;
-        if (w > IMAGE_MAX_SIDE || h > IMAGE_MAX_SIDE || w * h > s->max_pixels)
+        if (w > IMAGE_MAX_SIDE || h > IMAGE_MAX_SIDE || w * h > max_pixels)
             return error_set(err,
                              "%d x %d pixels would become %lld x %lld, expected at most %d a side and %lld in all (--max-pixels)",
-                             *width, *height, (long long)w, (long long)h, IMAGE_MAX_SIDE, (long long)s->max_pixels);
+                             *width, *height, (long long)w, (long long)h, IMAGE_MAX_SIDE, (long long)max_pixels);
     }
     *width = s->size_width ? s->size_width : (int)w;
     *height = s->size_width ? s->size_height : (int)h;
@@ -53,7 +53,7 @@ static char *make_id(Work *w, const VideoFrame *f)
         else
             w->last_ms = ms;
     }
-    if (w->s->loop)
+    if (w->s->passes)
         snprintf(pass, sizeof pass, "@%lld", (long long)w->source->pass);
     return xasprintf("%s%s%s%s", w->source->name, time, again, pass);
 }
@@ -102,7 +102,7 @@ static void pack_frame(Packer *p, const Work *w, const VideoFrame *f, ImageForma
     pack_field_text(p, "encoding", image_format_name(format));
     if (w->quality > 0)
         pack_field_int(p, "quality", w->quality);
-    if (w->s->loop)
+    if (w->s->passes)
         pack_field_int(p, "pass", s->pass);
     if (s->n_references > 0)
         pack_references(p, s);
@@ -173,14 +173,14 @@ static bool shown_directly(Work *w, Video *v, const VideoFrame *f, int width, in
 
 void frame_do(Work *w, Video *v, VideoFrame *f)
 {
-    const Settings *s = w->s;
+    const FrameSettings *s = w->s;
     static const ImageFormat formats[] = {IMAGE_JPEG, IMAGE_PNG, IMAGE_RGB};
     bool looked_at = s->drop_black || s->drop_blur || s->drop_duplicates || s->dedup_all;
     Error err = {0};
     Image im = {0};
     uint64_t phash = 0;
     int width = f->width, height = f->height;
-    if (!wanted_size(s, &width, &height, &err) || (looked_at && !video_image(v, &im, &err)))
+    if (!wanted_size(s, w->limits->max_pixels, &width, &height, &err) || (looked_at && !video_image(v, &im, &err)))
         frame_failed(w, f, &err);
     else if (looked_at && !frame_passes(w, &im, &phash))
         ; /* counted as filtered */
@@ -205,7 +205,7 @@ typedef struct Chooser {
 
 static bool choose(Chooser *c)
 {
-    const Settings *s = c->w->s;
+    const FrameSettings *s = c->w->s;
     int64_t i = c->seen++;
     if (s->max == 0 || s->pick == PICK_FIRST)
         return true;
@@ -233,9 +233,9 @@ static void merge_report(Outcome *out, VideoReport r)
 
 static void video_do(Work *w, const Input *in)
 {
-    const Settings *s = w->s;
+    const FrameSettings *s = w->s;
     VideoInput input = {w->source->label, in->fd, in->data, in->size};
-    VideoChoice choice = {.until = w->until, .max_pixels = s->max_pixels, .gaps = count_first(w) ? NULL : &w->out->gaps};
+    VideoChoice choice = {.until = w->until, .max_pixels = w->limits->max_pixels, .gaps = count_first(w) ? NULL : &w->out->gaps};
     choice.mode = s->every > 0 ? VIDEO_EVERY : s->scene > 0 ? VIDEO_SCENE : VIDEO_KEYFRAMES;
     choice.amount = s->every > 0 ? s->every : s->scene;
     Chooser chooser = {.w = w, .key = hash_id(w->source->name, strlen(w->source->name))};
@@ -342,14 +342,14 @@ static void take_meta(Work *w, Error *err)
         gaps_add(&w->out->gaps, NAN, -1, err->text);
 }
 
-void work_on(const Settings *s, Source *source, Emit emit, void *context, Outcome *out)
+void work_on(const FrameSettings *s, const Limits *limits, Source *source, Emit emit, void *context, Outcome *out)
 {
-    Work w = {.s = s, .source = source, .emit = emit, .context = context, .out = out, .last_ms = INT64_MIN};
-    w.until = s->deadline > 0 ? seconds_now() + s->deadline : 0;
+    Work w = {.s = s, .limits = limits, .source = source, .emit = emit, .context = context, .out = out, .last_ms = INT64_MIN};
+    w.until = limits->deadline > 0 ? seconds_now() + limits->deadline : 0;
     Error err = {0}, beside = {0};
     Input in;
     *out = (Outcome){0};
-    if (input_open(&in, source, w.until, s->max_bytes, &out->report)) {
+    if (input_open(&in, source, w.until, limits->max_bytes, &out->report)) {
         take_digest(&w, &in, &err);
         take_meta(&w, &beside);
         input_do(&w, &in);

@@ -11,11 +11,12 @@
 #include "extract/settings.h"
 
 /* Does one source, and closes it. */
-void work_on(const Settings *s, Source *source, Emit emit, void *context, Outcome *out);
+void work_on(const FrameSettings *s, const Limits *limits, Source *source, Emit emit, void *context, Outcome *out);
 
 /* For work.c, still.c and again.c: one frame's way through size, filters and encoding. */
 typedef struct Work {
-    const Settings *s;
+    const FrameSettings *s;
+    const Limits *limits;
     const Source *source;
     Emit emit;
     void *context;
@@ -34,8 +35,8 @@ typedef struct Work {
 typedef enum InputKind { INPUT_VIDEO, INPUT_STILL, INPUT_STREAM, INPUT_FAILED } InputKind;
 InputKind input_kind(const Input *in, const char *name, VideoReport *report);
 
-/* The size asked for, of a picture of width x height; false where that is more than --max-pixels. */
-bool wanted_size(const Settings *s, int *width, int *height, Error *err);
+/* The size asked for, of a picture of width x height; false where that is more than max_pixels. */
+bool wanted_size(const FrameSettings *s, int64_t max_pixels, int *width, int *height, Error *err);
 
 /* Encodes im as JPEG or PNG into w->file, and says so in w->quality. */
 bool encode_image(Work *w, const Image *im, ImageFormat format, Error *err);

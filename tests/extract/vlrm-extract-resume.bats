@@ -134,7 +134,7 @@ setup_file() {
     cp c c.before
     sed 's/box/dog/' elsewhere/d.json >d.json
     exits 6 vlrm-extract --journal k --append c --coco d.json --resume
-    says "c was written from a --coco file of digest $(inputs c coco), d.json has "
+    says "c was written from a --coco file of digest $(inputs c coco), this one has "
     cmp c c.before
 }
 

@@ -28,7 +28,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     const char *splits[] = {"test", "val"};
     int fd = given_file(data, size);
     char path[64];
-    const Settings s = {.coco = given_path(path, fd), .root = "/root", .split = {splits, size % 3}};
+    const SourceSettings s = {.coco = given_path(path, fd), .root = "/root", .split = {splits, size % 3}};
     Source image;
     Coco *c = coco_new(&s);
     while (coco_next(c, &image)) {

@@ -35,11 +35,12 @@ static void load(Source *member, const uint8_t *data, size_t size)
     tar_load(member, BYTES_MAX);
 }
 
-static void read_shard(const uint8_t *data, size_t size, const char *shuffle)
+static void read_shard(const uint8_t *data, size_t size, bool shuffled)
 {
-    const Settings s = {.max_bytes = BYTES_MAX, .shuffle = shuffle};
+    const SourceSettings s = {.shuffled = shuffled};
+    const Limits limits = {.max_bytes = BYTES_MAX};
     Source archive = shard(data, size), member;
-    Tar *a = tar_new(&s, &archive);
+    Tar *a = tar_new(&s, &limits, &archive);
     for (int i = 0; i < MEMBERS_MAX && tar_next(a, &member); i++) {
         load(&member, data, size);
         if (!member.name || !member.label || (!member.problem && !member.data) || member.size > BYTES_MAX)
@@ -51,7 +52,7 @@ static void read_shard(const uint8_t *data, size_t size, const char *shuffle)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    read_shard(data, size, NULL);
-    read_shard(data, size, "1");
+    read_shard(data, size, false);
+    read_shard(data, size, true);
     return 0;
 }
