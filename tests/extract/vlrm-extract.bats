@@ -281,11 +281,15 @@ J
 @test "a FIFO that never ends hits the deadline; the rest goes on" {
     mkfifo pipe
     sleep 30 >pipe &
+    held=$!
     exits 3 timeout 20 bash -c "vlrm-extract --deadline 1 --journal j pipe '$M/h264.mp4' >out.vlrm"
-    kill %1
+    kill "$held"
     [ "$(jq -r .verdict j | tr '\n' ' ')" = "timed out complete " ]
     [ "$(count)" -eq 4 ]
-    { sleep 30; } | exits 3 timeout 20 bash -c "vlrm-extract --deadline 1 - >out.vlrm"
+    sleep 30 >pipe &
+    held=$!
+    exits 3 timeout 20 bash -c "vlrm-extract --deadline 1 - <pipe >out.vlrm"
+    kill "$held"
     mkfifo silent silent.tar
     exits 3 timeout -k 1 20 bash -c "exec vlrm-extract --deadline 1 --journal k silent silent.tar '$M/h264.mp4' >out.vlrm"
     [ "$(jq -r .reason k | grep -c 'the time is up')" -eq 2 ]
