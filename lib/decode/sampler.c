@@ -68,7 +68,7 @@ size_t choices_draw(const Choices *c, const GenerateOptions *options, uint32_t s
     for (size_t i = 0; i < c->n; i++)
         if (c->logits[i] >= least)
             sum += exp(((double)c->logits[i] - top) / options->temperature);
-    double left = random_uniform(options->seed, step, key, position) * sum;
+    double left = random_uniform((uint64_t)options->seed, step, key, position) * sum;
     size_t chosen = 0;
     for (size_t i = 0; i < c->n; i++) {
         if (c->logits[i] < least || c->logits[i] == -INFINITY)

@@ -19,7 +19,7 @@ typedef struct GenerateOptions {
     bool sample;
     int64_t top_k; /* 0: all */
     double temperature;
-    uint64_t seed;
+    int64_t seed;
     bool greedy_last; /* with sample: the last of an image's captions is the greedy one */
 } GenerateOptions;
 

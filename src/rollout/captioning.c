@@ -150,7 +150,7 @@ static void sampler_pack(Packer *p, const GenerateOptions *o, bool greedy)
     if (o->sample) {
         pack_field_int(p, "top_k", o->top_k);
         pack_field_real(p, "temperature", o->temperature);
-        pack_field_int(p, "seed", (int64_t)o->seed);
+        pack_field_int(p, "seed", o->seed);
     } else if (o->num_beams > 1) {
         pack_field_int(p, "num_beams", o->num_beams);
     }

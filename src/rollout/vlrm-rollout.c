@@ -22,10 +22,9 @@
 static struct {
     const char *model, *policy, *deal;
     Machine machine;
-    int64_t max_lag, patience, batch, decode_batch, num_return, top_k, num_beams, no_repeat_ngram_size, min_new_tokens,
-        max_new_tokens, seed, zstd;
-    double temperature, length_penalty;
-    bool sample, greedy, greedy_baseline, crop, features;
+    GenerateOptions generate;
+    int64_t max_lag, patience, batch, decode_batch, num_return, zstd;
+    bool greedy, crop, features;
     int64_t rank, ranks; /* of --deal */
     int features_dtype;
 } opt;
@@ -52,23 +51,23 @@ static const Option options[] = {
     OPT_ENUM("features-dtype", 0, &opt.features_dtype, "auto", "auto|f32|f16|bf16",
              "as what features are stored, and used here too; auto: bf16 with 16-bit weights, else f32"),
     OPT_GROUP("Decoding (default: beams, the paper's Table 2)"),
-    OPT_FLAG("sample", 0, &opt.sample, "sample, as in training"),
+    OPT_FLAG("sample", 0, &opt.generate.sample, "sample, as in training"),
     OPT_FLAG("greedy", 0, &opt.greedy, "always the likeliest token"),
-    OPT_INT("top-k", 0, &opt.top_k, "6", 0, 1e6, "K", "sampling: among the K likeliest tokens; 0: all"),
-    OPT_REAL("temperature", 0, &opt.temperature, "2", 0.001, 1000, "T", "sampling: logits are divided by it"),
-    OPT_INT("seed", 0, &opt.seed, "1", 0, 9e15, "N",
+    OPT_INT("top-k", 0, &opt.generate.top_k, "6", 0, 1e6, "K", "sampling: among the K likeliest tokens; 0: all"),
+    OPT_REAL("temperature", 0, &opt.generate.temperature, "2", 0.001, 1000, "T", "sampling: logits are divided by it"),
+    OPT_INT("seed", 0, &opt.generate.seed, "1", 0, 9e15, "N",
             "sampling: of the random numbers; a caption depends on it, the step and the record's id alone"),
     OPT_INT("num-return", 0, &opt.num_return, "1", 1, 1024, "N", "captions per frame; ids get ~1 .. ~N behind them"),
     OPT_FLAG(
-        "greedy-baseline", 0, &opt.greedy_baseline,
+        "greedy-baseline", 0, &opt.generate.greedy_last,
         "sampling: the frame's greedy caption too, marked as what the others are compared with (vlrm-update --baseline greedy)"),
-    OPT_INT("num-beams", 0, &opt.num_beams, "5", 1, MAX_BEAMS, "N", "beams"),
-    OPT_INT("no-repeat-ngram-size", 0, &opt.no_repeat_ngram_size, "2", 0, 100, "N",
+    OPT_INT("num-beams", 0, &opt.generate.num_beams, "5", 1, MAX_BEAMS, "N", "beams"),
+    OPT_INT("no-repeat-ngram-size", 0, &opt.generate.no_repeat_ngram_size, "2", 0, 100, "N",
             "no N tokens in a row twice; 0: off. Off by default with --sample and --greedy"),
-    OPT_INT("min-new-tokens", 0, &opt.min_new_tokens, "4", 0, 1000, "N",
+    OPT_INT("min-new-tokens", 0, &opt.generate.min_new_tokens, "4", 0, 1000, "N",
             "no end before N tokens. 0 by default with --sample and --greedy"),
-    OPT_INT("max-new-tokens", 0, &opt.max_new_tokens, "60", 1, 1000, "N", "at most N tokens, the end included"),
-    OPT_REAL("length-penalty", 0, &opt.length_penalty, "1", -10, 10, "P", "beams: scores are divided by length^P"),
+    OPT_INT("max-new-tokens", 0, &opt.generate.max_new_tokens, "60", 1, 1000, "N", "at most N tokens, the end included"),
+    OPT_REAL("length-penalty", 0, &opt.generate.length_penalty, "1", -10, 10, "P", "beams: scores are divided by length^P"),
     OPT_GROUP("Machine"),
     OPT_INT("decode-batch", 0, &opt.decode_batch, "0", 0, 4096, "N",
             "frames that are decoded together, which on a CPU changes no byte of a record; 0: 8, on a CUDA device 64"),
@@ -106,26 +105,24 @@ typedef struct Loop {
     bool begun, skipping, ended;
 } Loop;
 
+/* As given; what the paper has for beams alone is off elsewhere, unless it is asked for. */
 static GenerateOptions generate_options(void)
 {
-    bool plain = opt.sample || opt.greedy;
-    return (GenerateOptions){.num_beams = plain ? 1 : opt.num_beams,
-                             .no_repeat_ngram_size =
-                                 plain && !option_given(&program, "no-repeat-ngram-size") ? 0 : opt.no_repeat_ngram_size,
-                             .min_new_tokens = plain && !option_given(&program, "min-new-tokens") ? 0 : opt.min_new_tokens,
-                             .max_new_tokens = opt.max_new_tokens,
-                             .length_penalty = opt.length_penalty,
-                             .sample = opt.sample,
-                             .top_k = opt.top_k,
-                             .temperature = opt.temperature,
-                             .seed = (uint64_t)opt.seed,
-                             .greedy_last = opt.greedy_baseline};
+    GenerateOptions g = opt.generate;
+    if (!g.sample && !opt.greedy)
+        return g;
+    g.num_beams = 1;
+    if (!option_given(&program, "no-repeat-ngram-size"))
+        g.no_repeat_ngram_size = 0;
+    if (!option_given(&program, "min-new-tokens"))
+        g.min_new_tokens = 0;
+    return g;
 }
 
 /* Records of a frame with an image. */
 static int64_t captions_a_frame(void)
 {
-    return opt.num_return + opt.greedy_baseline;
+    return opt.num_return + opt.generate.greedy_last;
 }
 
 /* "R/N". */
@@ -147,15 +144,15 @@ static void check_options(void)
         usage_error("--deal '%s': expected R/N, R from 0 to N - 1", opt.deal);
     if (opt.deal && opt.batch == 0)
         usage_error("--deal needs --batch: parts are of so many records");
-    if (opt.sample && opt.greedy)
+    if (opt.generate.sample && opt.greedy)
         usage_error("--sample and --greedy exclude one another");
-    if (opt.greedy_baseline && !opt.sample)
+    if (opt.generate.greedy_last && !opt.generate.sample)
         usage_error("--greedy-baseline is for captions that are sampled: --sample");
     if (opt.num_return > 1 && opt.greedy)
         usage_error("--greedy has one caption a frame, --num-return asks for %lld", (long long)opt.num_return);
-    if (!opt.sample && !opt.greedy && opt.num_return > opt.num_beams)
+    if (!opt.generate.sample && !opt.greedy && opt.num_return > opt.generate.num_beams)
         usage_error("--num-return %lld needs at least as many --num-beams, there are %lld", (long long)opt.num_return,
-                    (long long)opt.num_beams);
+                    (long long)opt.generate.num_beams);
 }
 
 /* Captions what has been gathered and writes it. */
