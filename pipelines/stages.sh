@@ -139,12 +139,23 @@ stage_log() {
     printf -v "$2" %s "$stages_run_folder/logs/${stage_names[$1]}.log"
 }
 
-# How many processors there are for this process: those of its affinity mask, and no more than Slurm gave the task.
+# How many processors there are for this process: those of its affinity mask, no more than Slurm gave the task, and of several ranks on
+# this machine its share.
 processors() {
-    local n
+    local n share
     n=$(nproc)
     case ${SLURM_CPUS_PER_TASK-} in '' | *[!0-9]* | 0*) ;; *) [ "$SLURM_CPUS_PER_TASK" -ge "$n" ] || n=$SLURM_CPUS_PER_TASK ;; esac
+    share=$(($(getconf _NPROCESSORS_ONLN) / ${OMPI_COMM_WORLD_LOCAL_SIZE:-1}))
+    [ "$share" -gt 0 ] || share=1
+    [ "$share" -ge "$n" ] || n=$share
     echo "$n"
+}
+
+# ranks_read: whether a launcher (mpirun, srun) has started this as one of several ranks: which, in `rank`, of how many, in `ranks`.
+# shellcheck disable=SC2034 # recipes read them
+ranks_read() {
+    rank=${OMPI_COMM_WORLD_RANK-${PMIX_RANK-${PMI_RANK-0}}} ranks=${OMPI_COMM_WORLD_SIZE-${PMI_SIZE-1}}
+    if [ -n "${PMIX_RANK-}" ] && [ -z "${OMPI_COMM_WORLD_SIZE-}" ]; then ranks=${SLURM_STEP_NUM_TASKS-${SLURM_NTASKS-1}}; fi
 }
 
 # How many threads stage $1 gets: all, or its weight's part of all, at least one.
@@ -221,11 +232,16 @@ stages_tell() {
     echo "vlrm ${recipe_name:-recipe}: ${line:-at work for $SECONDS s}" >&"$stages_stderr"
 }
 
+# Whether stdout is a terminal that somebody sits at: mpirun gives its ranks one wherever its own output goes.
+on_terminal() {
+    [ -t 1 ] && [ -z "${OMPI_COMM_WORLD_SIZE-}" ]
+}
+
 # Starts what shows how far the stages are, until stages_unwatch: where stderr is a terminal, a line there; where stages_rows is set (a
 # training), a row for each step on a terminal that is stdout, and collapses on stderr wherever that goes.
 stages_watch() {
     local show='' to=$stages_stderr
-    if [ -n "$stages_rows" ] && [ -t 1 ]; then
+    if [ -n "$stages_rows" ] && on_terminal; then
         show=rows to=1
     elif [ -t "$stages_stderr" ] && [ ! -t 1 ]; then
         show=line
@@ -386,7 +402,7 @@ stages_run() {
         exec {output}>"$stages_writing" || recipe_die "cannot write $1"
         flock -n "$output"
     fi
-    if [ "$output" = 1 ] && [ -n "$stages_rows" ] && [ -t 1 ]; then exec {output}>/dev/null; fi # in rows it is easier to read
+    if [ "$output" = 1 ] && [ -n "$stages_rows" ] && on_terminal; then exec {output}>/dev/null; fi # in rows it is easier to read
     stages_watch
     stages_start "$output"
     [ "$output" = 1 ] || exec {output}>&-

@@ -10,8 +10,16 @@
 # says when to end, with --baseline rloo or group --num-return 8 (captions of an image, which are compared), with --baseline greedy
 # --greedy-baseline; --score FILE.py or URL adds a reward of your own, times --score-weight (vlrm score); and always: --sample, --policy RUN/policy, --features (not with --train lora-vision).
 #
+# SOURCE may be a shard that vlrm corpus has made (.vlrm), or a folder of such: they are read once, and no option of vlrm-extract has
+# a part in it.
+#
+# Several ranks: mpirun -n 4 vlrm train ... (or srun --mpi=pmix) is one training by four pipes, each of which captions and learns from
+# its part of every batch, to the same parameters, bit for bit, on any number of them. --batch stays the whole batch. All read the
+# same shards or images; videos are refused, for one that cannot be read somewhere would shift all batches: vlrm corpus makes shards of
+# them. Not with --clip, --standardise batch, --score. The run folder must be the same for all; that of rank R is RUN/ranks/R, with its logs.
+#
 # On a terminal it says what it is going to do, and shows a row for each step and warnings; `vlrm top RUN` shows more, anywhere.
-# Elsewhere the metrics are printed as lines of JSON.
+# Elsewhere, and under mpirun, the metrics are printed as lines of JSON.
 #
 # --recipe takes the options of share/recipes/NAME.json, the paper's models and settings, or of a file of one's own (formats/recipe.md);
 # --config FILE those of a JSON object of options by name, such as a run's train.json. The command line is stronger than the environment,
@@ -37,7 +45,7 @@ usage() {
 
 # settings_refused NAME: whether an option of a stage has no use here.
 settings_refused() {
-    case $1 in resume | append | status-file | prepare | replay | count | recombine | policy) true ;; *) false ;; esac
+    case $1 in deal | resume | append | status-file | prepare | replay | count | recombine | policy) true ;; *) false ;; esac
 }
 
 # Reads the command line into entries, given and sources.
@@ -90,6 +98,58 @@ same_json() {
     jq -en --slurpfile a "$1" --slurpfile b "$2" '$a == $b' >/dev/null 2>&1
 }
 
+# The streams in the folder $1, as vlrm corpus leaves them, into `streams`; false where there are none, or anything else.
+streams_in() {
+    local found
+    mapfile -d '' -t found < <(find "$1" -maxdepth 1 -type f -name '*.vlrm' -not -name '.*' -print0 | sort -z)
+    streams+=("${found[@]}")
+    [ "${#found[@]}" -gt 0 ] && [ -z "$(find "$1" -mindepth 1 -not -name '*.vlrm' -not -name '*.journal' -not -path '*/.*' -print -quit)" ]
+}
+
+# Where all sources are streams, or folders of them, their files, into `streams`.
+find_streams() {
+    local source
+    streams=()
+    for source in "${sources[@]}"; do
+        as_path source
+        if [ -d "$source" ]; then
+            streams_in "$source" || { streams=(); return; }
+        elif [[ $source = *.vlrm ]]; then
+            streams+=("$source")
+        else
+            streams=()
+            return
+        fi
+    done
+}
+
+# A source that every rank reads alike: a shard, or images. Else says why not.
+want_shards() {
+    local source odd
+    { has list || has coco; } && usage "several ranks take shards or images as sources, not --list or --coco"
+    for source in "${sources[@]}"; do
+        as_path source
+        odd=$(find "$source" -type f -not -iregex '.*[.]\(tar\|vlrm\|journal\|jpe?g\|png\|webp\|json\|txt\)' -not -name '.*' -print -quit) || usage "no source $source"
+        [ -z "$odd" ] || usage "several ranks take shards or images, and $odd is neither: one that cannot be read on some machine would shift all batches. Make shards: vlrm corpus --out shards $(printf '%q ' "${sources[@]}")"
+    done
+}
+
+# What is about to learn together.
+say_ranks() {
+    value_of block
+    echo "vlrm train: $ranks ranks, blocks of ${value:-32} captions, integer sums; each has its part of $(value_of batch; echo "$value") captions a step" >&2
+}
+
+# What is of one rank's part of a batch where the whole is meant.
+want_parts() {
+    local name
+    for name in clip score record keep-batches gradient-parts; do
+        has "$name" && [ "$value" != 0 ] && usage "--$name is not for several ranks"
+    done
+    value_of standardise
+    [ "$value" != batch ] || usage '--standardise batch is not for several ranks'
+}
+
 # The run takes these options: $1 becomes RUN/train.json. Says so when they are others than before.
 keep_config() {
     rm -f -- "$run/train.json.before"
@@ -132,6 +192,7 @@ announce() {
     printf ', %s MiB of records; weights as they lie in their files, shared\n\n' "${value:-1024}"
 }
 
+ranks_read
 case ${1-} in --help | -h) recipe_help "${BASH_SOURCE[0]}"; exit ;; esac
 options_read "${programs[@]}"
 # shellcheck disable=SC2034 # parse reads it
@@ -158,23 +219,46 @@ run=$value
 as_path run
 has model || usage "--model is required"
 [ "${#sources[@]}" -gt 0 ] || has list || has coco || usage "which videos or images?"
+if [ "$ranks" -gt 1 ]; then
+    want_shards
+    want_parts
+fi
+find_streams
+own=$run # what is this rank's alone
+[ "$rank" = 0 ] || own=$run/ranks/$rank
 features=--features
 value_of train
 case ${given[train]-$value} in *lora-vision*) features=--no-features ;; esac
 
-stages_begin train "$run"
-rm -f -- "$run"/train.json.writing-???????? # the run is ours: whoever left them has been killed
-starting=$(recipe_temporary "$run/train.json") || recipe_die "cannot write in $run"
+who=train
+[ "$ranks" = 1 ] || who="train, rank $rank on $(uname -n)"
+stages_begin "$who" "$own"
+rm -f -- "$own"/train.json.writing-???????? # the folder is ours: whoever left them has been killed
+starting=$(recipe_temporary "$own/train.json") || recipe_die "cannot write in $own"
 write_config "$starting"
-stage prepare all vlrm-update --config="$starting" -v --run="$run" --batch 0 --prepare
-# shellcheck disable=SC2119 # without a file: nothing is printed but by the last stage
-stages_run </dev/null || { status=$?; rm -f -- "$starting"; exit "$status"; }
-keep_config "$starting"
-if [ -t 1 ]; then announce; fi
-stages_rows=yes
-config=(--config="$run/train.json" "${verbose[@]}")
-stage extract 1 vlrm-extract "${config[@]}" -- "${sources[@]}"
-stage rollout all vlrm-rollout "${config[@]}" --sample "$features" --policy="$run/policy"
+if [ "$rank" = 0 ]; then
+    stage prepare all vlrm-update --config="$starting" -v --run="$run" --batch 0 --prepare
+    # shellcheck disable=SC2119 # without a file: nothing is printed but by the last stage
+    stages_run </dev/null || { status=$?; rm -f -- "$starting"; exit "$status"; }
+    keep_config "$starting"
+    [ "$ranks" = 1 ] || say_ranks
+    if on_terminal; then announce; fi
+    stages_rows=yes
+else
+    # Its vlrm-update publishes anew what its vlrm-rollout waits for.
+    rm -rf -- "$own/policy"
+    mkdir -p -- "$own/policy" || recipe_die "cannot make $own/policy"
+    mv -f -- "$starting" "$own/train.json" || recipe_die "cannot write $own/train.json"
+fi
+config=(--config="$own/train.json" "${verbose[@]}")
+if [ "${#streams[@]}" -gt 0 ]; then
+    stage extract 1 vlrm-cat --to=stream -- "${streams[@]}"
+else
+    stage extract 1 vlrm-extract "${config[@]}" -- "${sources[@]}"
+fi
+deal=()
+[ "$ranks" = 1 ] || deal=(--deal="$rank/$ranks")
+stage rollout all vlrm-rollout "${config[@]}" --sample "$features" --policy="$own/policy" "${deal[@]}"
 stage reward all vlrm-reward "${config[@]}" --batch 0
 if has score; then
     as_given=$value
@@ -184,4 +268,6 @@ fi
 stage update all vlrm-update "${config[@]}" --run="$run" --batch 0
 # shellcheck disable=SC2119
 stages_run
-end_run $?
+status=$?
+[ "$rank" = 0 ] || exit "$status"
+end_run "$status"

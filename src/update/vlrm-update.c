@@ -208,10 +208,12 @@ static int close_all(Training *loop)
 static void join(Team *team)
 {
     Error err = {0};
+    if (ranks_launched() && !option_given(&program, "block")) /* also where we prepare a run that others will join */
+        opt.learner.block = 32;
+    if (opt.prepare)
+        return;
     if (!team_open(team, opt.patience, &err))
         die_status(err.status, "%s", err.text);
-    if (team->ranks && !option_given(&program, "block"))
-        opt.learner.block = 32;
     if (!team_leads(team)) /* all have computed the same, one writes it */
         opt.dump = opt.tensorboard = NULL;
     if (team_shared(team) &&
@@ -227,7 +229,7 @@ int main(int argc, char **argv)
     hub_take(&opt.learner.model);
     check_options(n);
     signals_init();
-    if (!opt.prepare && !opt.replay && !opt.learner.count_only)
+    if (!opt.replay && !opt.learner.count_only)
         join(&loop.team);
     if (!loop.team.ranks) /* messages need the network, and files of their own */
         machine_enclose(&opt.machine, (const char *const[]){opt.run, opt.dump, opt.record, opt.tensorboard}, 4);

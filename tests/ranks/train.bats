@@ -1,0 +1,113 @@
+#!/usr/bin/env bats
+# vlrm train under mpirun: each rank its own pipe, one training; what is refused; ranks that are killed or asked to end.
+
+setup() {
+    load ../programs/common
+    command -v mpirun > /dev/null || skip "no mpirun here (openmpi-bin)"
+    ORACLE=$ROOT/tests/golden/oracle/tiny
+    TMP=$BATS_TEST_TMPDIR
+    export VLRM_THREADS=1 VLRM_GRACE_SECONDS=1 OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
+    train=("$ROOT/bin/vlrm" train --model "$ORACLE/blip2" --itm "$ORACLE/itm" --learning-rate 1e-2 --warmup-steps 0 --max-new-tokens 8 --batch 11 --block 2)
+}
+
+# ranks N RUN OPTION...: N ranks train on the shards.
+ranks() {
+    mpirun --oversubscribe -n "$1" "${train[@]}" --run "$TMP/$2" "${@:3}" "$TMP/shards"
+}
+
+shards() {
+    "$ROOT/bin/vlrm" corpus --out "$TMP/shards" --shards 2 --jobs 1 "$ORACLE/f64/images"
+}
+
+# same_parameters A B STEP
+same_parameters() {
+    local set
+    for set in policy value; do cmp "$1/state/step-$(printf %06d "$3")/$set.safetensors" "$2/state/step-$(printf %06d "$3")/$set.safetensors"; done
+    cmp "$1/consumed" "$2/consumed"
+}
+
+@test "the same shards on two and three ranks and on one without a launcher: the same parameters, whoever captions what" {
+    shards
+    "${train[@]}" --run "$TMP/one" "$TMP/shards" > /dev/null
+    for n in 2 3; do
+        ranks $n "by$n" > "$TMP/out"
+        cmp "$TMP/out" "$TMP/by$n/metrics.jsonl" # one rank prints
+        jq -se "map([.captions, .ranks.size]) == [[11, $n], [11, $n], [8, $n]]" "$TMP/by$n/metrics.jsonl"
+        same_parameters "$TMP/one" "$TMP/by$n" 3
+    done
+    # Each rank has captioned its own part, and its logs say so.
+    grep -q -- "'--deal=0/3'" "$TMP/by3/logs/rollout.log"
+    grep -q -- "'--deal=2/3'" "$TMP/by3/ranks/2/logs/rollout.log"
+    # Done: nothing to do, on any number.
+    ranks 2 by3 > "$TMP/again"
+    [ ! -s "$TMP/again" ]
+}
+
+@test "videos are refused, and what needs whole batches; one rank takes the same options" {
+    mkdir "$TMP/mixed"
+    cp "$ORACLE/f64/images/0000.png" "$TMP/mixed"
+    : > "$TMP/mixed/clip.mp4"
+    exits 2 mpirun --oversubscribe -n 2 "${train[@]}" --run "$TMP/run" "$TMP/mixed"
+    says "$TMP/mixed/clip.mp4 is neither"
+    says "vlrm corpus --out shards $TMP/mixed"
+    for option in "--clip=$ORACLE/clip" --standardise=batch --keep-batches=1 --record=x; do
+        exits 2 mpirun --oversubscribe -n 2 "${train[@]}" --run "$TMP/run" "$option" "$ORACLE/f64/images"
+        says "not for several ranks"
+    done
+    [ ! -e "$TMP/run" ]
+}
+
+# Whether so many steps have been taken.
+steps_taken() {
+    [ "$(cat "$TMP/run/metrics.jsonl" 2> /dev/null | wc -l)" -ge "$1" ]
+}
+
+# processes_of RUN: every process that names it.
+processes_of() {
+    pgrep -f -- "$TMP/$1"
+}
+
+# So slow that somebody can meddle: ten steps.
+slowly=(--batch 3 --value-updates 50)
+
+@test "a rank killed by kill -9 ends the job and leaves nothing; the same command on another number of ranks goes on to the same bits" {
+    shards
+    ranks 2 whole "${slowly[@]}" > /dev/null
+    ranks 3 run "${slowly[@]}" > "$TMP/out" 2> "$TMP/err" &
+    job=$!
+    eventually 60 steps_taken 1
+    kill -9 "$(pgrep -f -- "vlrm-update .*--config=$TMP/run/ranks/1/train.json" | head -1)"
+    status=0
+    wait $job || status=$?
+    [ "$status" != 0 ]
+    grep -q "^vlrm train, rank 1 on $(uname -n): update ended with status 137 (killed by SIGKILL)" "$TMP/err" || { cat "$TMP/err"; false; }
+    eventually 30 no processes_of run > /dev/null
+    no steps_taken 10
+    ranks 2 run "${slowly[@]}" > /dev/null
+    same_parameters "$TMP/whole" "$TMP/run" 10
+}
+
+@test "a rank that is asked to end ends all after the same step, as interrupted" {
+    shards
+    ranks 2 whole "${slowly[@]}" > /dev/null
+    ranks 2 run "${slowly[@]}" > "$TMP/out" 2> "$TMP/err" &
+    job=$!
+    eventually 60 steps_taken 1
+    kill -TERM "$(pgrep -f -- "vlrm-update .*--config=$TMP/run/ranks/1/train.json" | head -1)"
+    status=0
+    wait $job || status=$?
+    [ "$status" = 75 ] || { cat "$TMP/err"; false; }
+    no steps_taken 10
+    ranks 2 run "${slowly[@]}" > /dev/null
+    same_parameters "$TMP/whole" "$TMP/run" 10
+}
+
+@test "one training on several ranks: the commands of the README" {
+    awk 'index($0, "train.bats: one training on several ranks") {found = 1; next} found && /^```/ {if (inside) exit; inside = 1; next} inside' "$ROOT/README.md" > "$TMP/commands"
+    grep -q mpirun "$TMP/commands"
+    cp -R "$ORACLE/f64/images" "$TMP/videos"
+    ln -s "$ORACLE/blip2" "$ORACLE/itm" "$TMP"
+    cd "$TMP"
+    PATH=$ROOT/bin:$PATH OMPI_MCA_rmaps_base_oversubscribe=1 VLRM_MAX_NEW_TOKENS=8 bash -e commands
+    jq -se 'map(.ranks.size) == [2]' wide/metrics.jsonl
+}
