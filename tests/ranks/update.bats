@@ -107,6 +107,24 @@ apart() {
     [ ! -s "$TMP/run/metrics.jsonl" ]
 }
 
+@test "a rank whose parameters are others is named before any step" {
+    deal 1
+    "${update[@]}" --run "$TMP/other" --dump "$TMP/dump" --max-steps 1 "$TMP/part.0" > /dev/null
+    cd "$TMP/dump"
+    # shellcheck disable=SC2016
+    apart 6 '"${@:3}" --init step-1.safetensors "$2.1"'
+    says "rank 1 ("
+    says "digest of the parameters after step 0 is "
+    [ ! -s "$TMP/run/metrics.jsonl" ]
+}
+
+@test "without a launcher nothing of MPI is called: no socket, none of its files" {
+    deal 1
+    strace -f -o "$TMP/calls" -e trace=openat,open,socket,connect "${update[@]}" --run "$TMP/run" --max-steps 1 "$TMP/part.0" > /dev/null
+    grep -q libmpi "$TMP/calls" # the loader's
+    no grep -E 'socket\(|mca|openmpi.*conf|pmix' "$TMP/calls"
+}
+
 @test "an input that is cut ends all ranks after the same step, with its status" {
     # shellcheck disable=SC2016
     apart 5 'head -c $(($(stat -c %s "$2.1") / 2)) "$2.1" | "${@:3}"'
@@ -126,7 +144,7 @@ apart() {
 @test "a rank that hangs is named, and all end" {
     deal 2
     # shellcheck disable=SC2016
-    exits 1 timeout 60 mpirun --oversubscribe -n 2 bash -c 'if [ $OMPI_COMM_WORLD_RANK = 1 ]; then "${@:2}" < <(cat "$1.1" & sleep 20); else "${@:2}" "$1.0"; fi' _ \
+    exits 1 timeout 60 mpirun --oversubscribe -n 2 bash -c 'if [ $OMPI_COMM_WORLD_RANK = 1 ]; then "${@:2}" < <(exec tail -f "$1.1"); else "${@:2}" "$1.0"; fi' _ \
         "$TMP/part" "${update[@]}" --run "$TMP/run" --patience 2
     says "for the next batch: no word from rank 1 ("
 }
