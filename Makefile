@@ -109,7 +109,19 @@ programs: $(LIBRARY) $(BINS)
 tests: $(TESTS) $(FAULT_MALLOC)
 benches: $(BENCHES)
 
-$(LIBRARY): $(LIB_SOURCES:%.c=$(B)/%.o) $(CUDA_SOURCES:%.cu=$(B)/%.cu.o)
+# The names of all programs' options, out of their tables: lib/base/option_names.h.
+OPTION_LIST   := $(B)/lib/base/option_list
+OPTION_TABLES := $(MAINS) $(wildcard lib/*/*.h src/*/*.h)
+$(OPTION_LIST).c: $(OPTION_TABLES) Makefile
+	mkdir -p $(@D)
+	{ echo '#include "base/option_names.h"'; echo 'const char *const option_names[] = {'; cat $(OPTION_TABLES) | tr '\\\n' '  ' | \
+		grep -oE 'OPT_(FLAG|FLAG_ON|INT|REAL|STRING|ENUM|LIST)\( *"[a-z0-9-]+"' | sed -E 's/.*("[^"]*")/\1,/' | LC_ALL=C sort -u; \
+		echo 'NULL};'; } >$@.new
+	if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
+$(OPTION_LIST).o: $(OPTION_LIST).c
+	$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -c -o $@ $<
+
+$(LIBRARY): $(LIB_SOURCES:%.c=$(B)/%.o) $(CUDA_SOURCES:%.cu=$(B)/%.cu.o) $(OPTION_LIST).o
 	rm -f $@
 	ar rcs $@ $^
 
@@ -215,17 +227,28 @@ cuda:
 	$(AGAIN) VARIANT=cuda all
 
 SHARE = $(DESTDIR)$(PREFIX)/share
-install: programs
-	install -d $(DESTDIR)$(PREFIX)/bin $(SHARE)/vlrm/pipelines $(SHARE)/man/man1 $(SHARE)/man/man7 $(SHARE)/doc/vlrm
+MAN5  = $(patsubst formats/%.md,build/man/vlrm-%.5,$(wildcard formats/*.md))
+install: programs $(MAN5)
+	install -d $(DESTDIR)$(PREFIX)/bin $(SHARE)/vlrm/pipelines $(addprefix $(SHARE)/man/man,1 5 7) $(SHARE)/doc/vlrm \
+		$(SHARE)/bash-completion/completions $(SHARE)/fish/vendor_completions.d $(SHARE)/zsh/site-functions
 	install $(BINS) bin/vlrm $(DESTDIR)$(PREFIX)/bin/
 	install pipelines/*.sh pipelines/*.py pipelines/*.jq pipelines/*.sql $(SHARE)/vlrm/pipelines/
 	cp -R share/. $(SHARE)/vlrm/
 	[ ! -d formats ] || cp -R formats $(SHARE)/doc/vlrm/
 	for page in $(wildcard doc/*.1); do install -m 644 $$page $(SHARE)/man/man1/; done
 	for page in $(wildcard doc/*.7); do install -m 644 $$page $(SHARE)/man/man7/; done
+	for page in $(MAN5); do install -m 644 $$page $(SHARE)/man/man5/; done
+	install -m 644 share/completions/vlrm.bash $(SHARE)/bash-completion/completions/vlrm
+	install -m 644 share/completions/vlrm.fish $(SHARE)/fish/vendor_completions.d/vlrm.fish
+	install -m 644 share/completions/_vlrm $(SHARE)/zsh/site-functions/_vlrm
+	for p in $(PROGRAMS); do ln -sf vlrm $(SHARE)/bash-completion/completions/$$p; ln -sf vlrm.fish $(SHARE)/fish/vendor_completions.d/$$p.fish; done
 
-man: all
+# Section 1 stays in doc/, from the option tables; section 5 is made anew from formats/, under build/man.
+man: all $(MAN5)
 	for p in $(PROGRAMS); do bin/$$p --help-man > doc/$$p.1; done
+build/man/vlrm-%.5: formats/%.md doc/man5.awk
+	mkdir -p $(@D)
+	awk -v name=vlrm-$* -v version=$(VERSION) -f doc/man5.awk $< >$@
 
 # Fuzzers, side by side: libFuzzer with the sanitizers, from the seeds that are kept and what earlier runs found; what they look into
 # is compiled for them as a variant. tests/fuzz/run.sh runs one and says which lines it reached; all that it leaves lies in build/fuzz/.
@@ -234,7 +257,7 @@ FUZZ_SECONDS ?= 60
 CHECK_FUZZ_SECONDS ?= 12
 FUZZERS      := $(patsubst tests/fuzz/%.c,build/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_PARTS   := build/fuzz/libparts.a
-$(FUZZ_PARTS): $(patsubst %,build/fuzz/%.o,$(addprefix src/extract/,tar coco input journal sources opener walk texts content work still filters digest) src/reward/caption src/update/batch tests/fuzz/given)
+$(FUZZ_PARTS): $(patsubst %,build/fuzz/%.o,$(addprefix src/extract/,tar coco input journal sources opener walk texts content work still filters digest) src/reward/caption src/update/batch src/update/parts src/update/objective tests/fuzz/given)
 	rm -f $@
 	ar rcs $@ $^
 $(FUZZERS): build/fuzz/%: build/fuzz/tests/fuzz/%.o $(FUZZ_PARTS) $(LIBRARY)

@@ -59,17 +59,18 @@ def read_segment(held, more):
             continue
         raw, held, at = held[:unpacker.tell() - at], held[unpacker.tell() - at:], unpacker.tell()
         check(isinstance(record, dict) and ("vlrm" in record) == (kind is None), f"byte {at}: no header, or one too many")
-        kind = "header" if kind is None else next((k for k in ("batch", "end") if list(record) == [k]), "data")
-        digest.update(raw[:-17] if kind == "end" else raw)
-        if kind == "header":
-            check(record["vlrm"] == 1, "another version of the format")
-        elif kind == "data":
+        known = [k for k in ("batch", "end") if list(record) == [k] and isinstance(record[k], dict)]
+        kind, body = "header" if kind is None else (known or ["data"])[0], record[known[0]] if known else {}
+        cut = len(raw) - (17 if kind == "end" or "digest" in body else 0)
+        digest.update(raw[:cut])
+        said = list(body)[-1:] == ["digest"] and raw[cut:] == b"\xb0" + digest.hexdigest().encode()
+        check(said or cut == len(raw), f"byte {at}: the digest does not agree")
+        digest.update(raw[cut:])
+        check(kind != "header" or record["vlrm"] == 1, "another version of the format")
+        if kind == "data":
             check(isinstance(record.get("id"), str), f"a record without id before byte {at}")
             records += 1
-        elif kind == "end":
-            end, seal = record["end"], b"\xb0" + digest.hexdigest().encode()
-            check(isinstance(end, dict) and list(end)[-1:] == ["digest"] and raw[-17:] == seal, "the digest does not agree")
-            check(end.get("records") == records, f"the end record counts {end.get('records')} records, found {records}")
+        check(kind != "end" or body.get("records") == records, f"the end record counts {body.get('records')} records, found {records}")
         yield kind, record
     return held
 
@@ -89,7 +90,7 @@ def read(file):
 
 def write(file, records, header=None, zstd=0, status=0):
     """One segment of these records ({"id": .., groups} and {"batch": ..}). zstd: 0 for plain, or the level. status: how it went."""
-    records = list(records)
+    records = [{"batch": {k: v for k, v in r["batch"].items() if k != "digest"}} if list(r) == ["batch"] else r for r in records]
     end = {"records": sum(list(r) != ["batch"] for r in records), "failed": 0, "filtered": 0, "status": status, "digest": "0" * 16}
     out = b"".join(map(msgpack.packb, [{"vlrm": 1, "stage": "python", **(header or {})}, *records, {"end": end}]))[:-17]
     out += msgpack.packb(xxhash.xxh3_64_hexdigest(out))

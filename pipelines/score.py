@@ -8,8 +8,8 @@ import msgpack, xxhash
 import vlrm_stream
 
 PROMPT = "How well does this caption describe the image? Answer with a number from 0 to 10 alone.\n\nCaption: {caption}"
-FAILED, CORRUPT = 3, 5
-STRENGTH = [0, 3, 4, 75, 7, 1, 8, 6, 5]    # of exit statuses, from weak to strong (formats/envelope.md)
+FAILED, CORRUPT, CLOSED = 3, 5, 141
+STRENGTH = [0, 3, 4, 75, 7, 141, 1, 8, 6, 5]    # of exit statuses, from weak to strong (formats/envelope.md)
 
 
 def die(message, status=1):
@@ -29,10 +29,13 @@ class Writer:
         self.file.write(raw)
         self.file.flush()
 
-    def end(self, counts):
-        raw = msgpack.packb({"end": {**{k: v for k, v in counts.items() if k != "digest"}, "digest": "0" * 16}})[:-17]
+    def seal(self, kind, body):
+        """A batch or end record, which says the digest of what came before."""
+        raw = msgpack.packb({kind: {**{k: v for k, v in body.items() if k != "digest"}, "digest": "0" * 16}})[:-17]
         self.digest.update(raw)
-        self.file.write(raw + msgpack.packb(self.digest.hexdigest()))
+        last = msgpack.packb(self.digest.hexdigest())
+        self.digest.update(last)
+        self.file.write(raw + last)
         self.file.flush()
 
 
@@ -106,8 +109,10 @@ def run(reward, a, file, out):
         elif kind == "end":
             end = record["end"]
             mine = max(end["status"], FAILED if failed else 0, key=STRENGTH.index)
-            out.end(end | {"failed": failed, "filtered": 0, "status": mine, "upstream_failed": end.get("upstream_failed", 0) + end["failed"]})
+            out.seal("end", end | {"failed": failed, "filtered": 0, "status": mine, "upstream_failed": end.get("upstream_failed", 0) + end["failed"]})
             status = max(status, mine, key=STRENGTH.index)
+        elif kind == "batch":
+            out.seal("batch", record["batch"])
         elif kind == "data" and "reward" in record:
             try:
                 record = scored(record, reward, a)
@@ -142,7 +147,7 @@ def main():
         die(f"<stdin>: {e}", CORRUPT)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        sys.exit(141)  # a reader that is gone is no failure of ours
+        sys.exit(CLOSED)  # a reader that is gone is no failure of ours
 
 
 main()

@@ -317,7 +317,7 @@ stage_is_victim() {
     case ${stage_stopped[$1]-}:$status in TERM:75 | TERM:143 | TERM:5 | KILL:137) return 0 ;; esac
     [ "$1" -lt $((${#stage_names[@]} - 1)) ] || [ -n "${stage_stopped[$1]-}" ] || return 1
     [ "$status" = 141 ] && return 0
-    [ "$status" = 1 ] && stage_last_words "$1" | grep -q 'Broken pipe'
+    [ "$status" = 1 ] && stage_last_words "$1" | grep -q 'Broken pipe' # a user's own program
 }
 
 status_text() {
@@ -331,6 +331,7 @@ status_text() {
     7) echo 'a check failed' ;;
     8) echo 'out of memory' ;;
     75) echo interrupted ;;
+    141) echo 'nobody reads its output any more' ;;
     126 | 127) echo 'could not be started' ;;
     *) if [ "$1" -gt 128 ]; then echo "killed by SIG$(kill -l "$1")"; else echo 'unknown status'; fi ;;
     esac

@@ -26,6 +26,9 @@
 # that than --config, that than --recipe. --print-config prints the options that result, as --config takes them back, and ends; with
 # -v also where each comes from.
 #
+# --filter 'COMMAND' puts a program of your own between reward and update: a shell's command that reads the rewarded records and
+# writes them on, each batch at once (formats/reward.md has one in jq). It is stage "filter" in logs/ and messages.
+#
 # The run folder: config.json (every option of vlrm-update, the models, the stages before it), train.json (what was given here),
 # logs/STAGE.log, metrics.jsonl, policy/, state/. The metrics are also printed, a line for each step. Killed or interrupted at any
 # moment, the same command goes on from the last complete step, to the same parameters; with an option that changes numbers, another
@@ -196,7 +199,7 @@ ranks_read
 case ${1-} in --help | -h) recipe_help "${BASH_SOURCE[0]}"; exit ;; esac
 options_read "${programs[@]}"
 # shellcheck disable=SC2034 # parse reads it
-takes[score]=1 takes[score-weight]=1
+takes[score]=1 takes[score-weight]=1 takes[filter]=1
 config_file='' preset='' print_config=''
 parse "$@"
 [ -z "$config_file" ] || settings_file "$config_file" "$config_file"
@@ -265,6 +268,7 @@ if has score; then
     value_of score-weight
     stage score all "$BASH" "$stages_folder/score.sh" --weight="${value:-1}" -- "$as_given"
 fi
+if has filter; then stage filter all "$BASH" -o pipefail -c "$value"; fi
 stage update all vlrm-update "${config[@]}" --run="$run" --batch 0
 # shellcheck disable=SC2119
 stages_run

@@ -19,12 +19,13 @@ static TeachOptions teach;
 static Sandbox sandbox;
 
 static const Option options[] = {
-    OPT_STRING("truth", 't', &truth, NULL, "DIR", "folder with the clips' truth (*.jsonl)"),
+    OPT_STRING("truth", 't', &truth, NULL, "DIR", "folder with the clips' truth (*.jsonl)", .first = true),
     OPT_STRING("lesson", 'l', &lesson_name, NULL, "NAME",
-               "words: write tokenizers to the folder --model; see, caption, match, contrast: teach the model there. Required"),
-    OPT_STRING("model", 'm', &teach.model, NULL, "DIR", "the model's folder; its weights are replaced. Required"),
+               "words: write tokenizers to the folder --model; see, caption, match, contrast: teach the model there. Required",
+               .first = true),
+    OPT_STRING("model", 'm', &teach.model, NULL, "DIR", "the model's folder; its weights are replaced. Required", .first = true),
     OPT_STRING("from", 'f', &teach.from, NULL, "MODEL", "match: the captioner whose encoder and Q-Former are the start"),
-    OPT_INT("steps", 'n', &teach.steps, "1000", 1, 10000000, "N", "steps of the optimizer"),
+    OPT_INT("steps", 'n', &teach.steps, "1000", 1, 10000000, "N", "steps of the optimizer", .first = true),
     OPT_INT("batch", 'b', &teach.batch, "48", 1, 4096, "N", "images in a step"),
     OPT_REAL("learning-rate", 'r', &teach.rate, "1e-3", 0, 1, "X", "at its peak; one cycle"),
     OPT_REAL("detailed", 0, &teach.detailed, "1", 0, 1, "SHARE",
@@ -37,7 +38,7 @@ static const Option options[] = {
              "caption: detailed captions have no such words, no made-up year or talk, no \"on the left\""),
     OPT_REAL("ground", 0, &teach.ground, "0.04", 0, 1, "CHANCE", "caption: that a short caption says the background"),
     OPT_FLAG("go-on", 0, &teach.go_on, "caption, match: from what the model is, rather than anew"),
-    OPT_INT("size", 0, &size, "48", 8, 1024, "PX", "side of the models' images"),
+    OPT_INT("size", 0, &size, "48", 8, 1024, "PX", "side of the models' images", .first = true),
     OPT_INT("seed", 0, &seed, "7", 0, 0, "N", "of every draw"),
     OPT_INT("threads", 0, &threads, "0", 0, 1024, "N", "threads; 0 for as many as there are processors"),
     SANDBOX_OPTION(sandbox),

@@ -26,19 +26,20 @@ static Sandbox sandbox;
 static const Option options[] = {
     OPT_GROUP("What is drawn"),
     OPT_INT("seed", 0, &seed, "1", 0, 1e15, "N",
-            "Seed of everything that is drawn; each seed has train, validation and test scenes of its own."),
+            "Seed of everything that is drawn; each seed has train, validation and test scenes of its own.", .first = true),
     OPT_ENUM(
         "split", 0, &split, "train", SPLIT_CHOICES,
         "Which scenes: no content of one split stands in another, whatever the seed; other: test contents in a world drawn unlike."),
-    OPT_INT("clips", 'n', &clips, "10", 1, 1e6, "N", "How many clips, of 3 to 6 shots each."),
+    OPT_INT("clips", 'n', &clips, "10", 1, 1e6, "N", "How many clips, of 3 to 6 shots each.", .first = true),
     OPT_INT("first", 0, &first, "0", 0, 999999, "N", "Number of the first clip."),
     OPT_FLAG(
         "distinct", 0, &distinct,
         "No two scenes with the same content, counted from clip 0: for recall, which takes one image for right and its twin for "
         "wrong."),
     OPT_GROUP("How"),
-    OPT_STRING("out", 'o', &folder, NULL, "DIR", "Folder for the clips and their truth; made when missing. Required."),
-    OPT_INT("size", 0, &side, "128", 16, 2048, "PX", "Side of the frames; even."),
+    OPT_STRING("out", 'o', &folder, NULL, "DIR", "Folder for the clips and their truth; made when missing. Required.",
+               .first = true),
+    OPT_INT("size", 0, &side, "128", 16, 2048, "PX", "Side of the frames; even.", .first = true),
     OPT_INT("rate", 0, &rate, "8", 1, 60, "FPS", "Frames per second."),
     OPT_INT("quality", 0, &quality, "20", 0, 51, "CRF", "Constant rate factor of x264: less is better."),
     OPT_INT("threads", 0, &threads, "0", 0, 1024, "N", "Threads; 0 for as many as the process may use. No byte depends on it."),

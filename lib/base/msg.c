@@ -2,6 +2,7 @@
 #include "base/msg.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -72,7 +73,8 @@ static _Noreturn void leave(int status)
 static int failure_status(const char *format, int why)
 {
     size_t n = strlen(format);
-    return n > 0 && format[n - 1] == ':' && why == ENOMEM ? STATUS_MEMORY : STATUS_FAILURE;
+    bool says = n > 0 && format[n - 1] == ':';
+    return says && why == ENOMEM ? STATUS_MEMORY : says && why == EPIPE ? STATUS_CLOSED : STATUS_FAILURE;
 }
 
 void die(const char *format, ...)
@@ -80,7 +82,8 @@ void die(const char *format, ...)
     int status = failure_status(format, errno);
     va_list args;
     va_start(args, format);
-    print(true, format, args);
+    if (status != STATUS_CLOSED)
+        print(true, format, args);
     va_end(args);
     leave(status);
 }
@@ -89,7 +92,8 @@ void die_status(int status, const char *format, ...)
 {
     va_list args;
     va_start(args, format);
-    print(true, format, args);
+    if (status != STATUS_CLOSED)
+        print(true, format, args);
     va_end(args);
     leave(status);
 }
@@ -137,6 +141,12 @@ bool error_set_status(Error *err, int status, const char *format, ...)
     return false;
 }
 
+void error_warn(const Error *err)
+{
+    if (err->status != STATUS_CLOSED)
+        warn("%s", err->text);
+}
+
 bool error_prefix(Error *err, const char *format, ...)
 {
     char where[400], text[sizeof err->text];
@@ -150,9 +160,20 @@ bool error_prefix(Error *err, const char *format, ...)
     return false;
 }
 
+/* Whether stdout is a pipe that nobody reads any more. */
+static bool reader_gone(void)
+{
+    struct pollfd out = {.fd = STDOUT_FILENO};
+    return poll(&out, 1, 0) > 0 && (out.revents & POLLERR);
+}
+
 int finish_stdout(int status)
 {
-    bool lost = ferror(stdout), closed = fclose(stdout) == 0;
+    bool gone = reader_gone(), lost = ferror(stdout), closed = fclose(stdout) == 0;
+    bool fault = status == STATUS_FAILURE || status == STATUS_USAGE || status == STATUS_CORRUPT || status == STATUS_MISMATCH ||
+                 status == STATUS_MEMORY;
+    if (gone && (lost || !closed))
+        return fault ? status : STATUS_CLOSED;
     if (!closed)
         warn("write <stdout>:");
     else if (lost) /* the reason went with the write that failed */

@@ -22,6 +22,7 @@ enum {
     STATUS_CHECK = 7,        /* a check failed */
     STATUS_MEMORY = 8,       /* out of memory */
     STATUS_INTERRUPTED = 75, /* interrupted after a good checkpoint */
+    STATUS_CLOSED = 141,     /* whoever read the output is gone (EPIPE): what a shell shows of a program that SIGPIPE ended */
 };
 
 extern const char *progname; /* set once, first thing in main */
@@ -39,7 +40,8 @@ void warn(const char *format, ...) PRINTF_LIKE(1, 2);
 void note(const char *format, ...) PRINTF_LIKE(1, 2);
 
 /* Print and end with STATUS_FAILURE, or with the given status: at once, from any thread, without the ends of libraries (atexit).
- * Where the reason appended is ENOMEM, STATUS_FAILURE becomes STATUS_MEMORY; so does error_set's. */
+ * Where the reason appended is ENOMEM, STATUS_FAILURE becomes STATUS_MEMORY, where it is EPIPE STATUS_CLOSED; so does
+ * error_set's. That a reader is gone is nobody's fault: with STATUS_CLOSED nothing is printed. */
 _Noreturn void die(const char *format, ...) PRINTF_LIKE(1, 2);
 _Noreturn void die_status(int status, const char *format, ...) PRINTF_LIKE(2, 3);
 
@@ -57,11 +59,15 @@ typedef struct Error {
 bool error_set(Error *err, const char *format, ...) PRINTF_LIKE(2, 3);
 bool error_set_status(Error *err, int status, const char *format, ...) PRINTF_LIKE(3, 4);
 
+/* Print the text of a failure, unless it is STATUS_CLOSED. */
+void error_warn(const Error *err);
+
 /* Prefix the text of a failure with where it happened ("FILE: text"); returns false. */
 bool error_prefix(Error *err, const char *format, ...) PRINTF_LIKE(2, 3);
 
 /* Close stdout and report that a write to it failed, now or before (a full disk): then STATUS_FAILURE in place of STATUS_CLEAN
- * and STATUS_SOME_FAILED, else status. Every program that prints ends with it. */
+ * and STATUS_SOME_FAILED, else status. Where its reader is gone nothing is said, and it is STATUS_CLOSED in place of any status
+ * that is no failure. Every program that prints ends with it. */
 int finish_stdout(int status);
 
 #endif

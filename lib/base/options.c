@@ -13,6 +13,7 @@
 #include "base/base64.h"
 #include "base/memory.h"
 #include "base/msg.h"
+#include "base/option_names.h"
 #include "base/options_help.h"
 #include "base/progress.h"
 #include "base/status.h"
@@ -54,7 +55,7 @@ void usage_error(const char *format, ...)
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
     warn("%s", text);
-    die_status(STATUS_USAGE, "'%s --help' lists the options", progname);
+    die_status(STATUS_USAGE, "'%s --help-all' lists the options", progname);
 }
 
 static size_t count_options(const Option *o)
@@ -235,6 +236,15 @@ static void set_from_json(const Option *o, json_t *value, const char *where)
     free(bytes);
 }
 
+/* A name that is no option's: what was meant, where one is near. */
+static _Noreturn void unknown_name(const char *where, const char *dashes, const char *name, size_t n)
+{
+    const char *near = option_name_near(name, n);
+    if (near && (!*dashes || option_find(near, strlen(near))))
+        usage_error("%sno option %s%.*s; did you mean %s%s?", where, dashes, (int)n, name, dashes, near);
+    usage_error("%sno %s%s%.*s", where, *dashes ? "option " : "program has an option ", dashes, (int)n, name);
+}
+
 /* Keys that are options of other programs are let be: one file may serve a whole pipeline. */
 static void set_from_file(const char *path)
 {
@@ -245,9 +255,11 @@ static void set_from_file(const char *path)
     const char *key;
     json_object_foreach (root, key, value) {
         const Option *o = option_find(key, strlen(key));
-        char *where = xasprintf("%s: %s", path, key);
+        char *where = o ? xasprintf("%s: %s", path, key) : xasprintf("%s: ", path);
         if (o)
             set_from_json(o, value, where);
+        else if (!option_name_known(key))
+            unknown_name(where, "", key, strlen(key));
         free(where);
     }
     json_decref(root);
@@ -273,6 +285,10 @@ static bool set_builtin(const char *name, size_t n, const char *value, int *i, i
     }
     if (n == 7 && memcmp(name, "version", 7) == 0) {
         printf("%s %s\n", in_force->name, VLRM_VERSION);
+        exit(finish_stdout(STATUS_CLEAN));
+    }
+    if (n == 8 && memcmp(name, "help-all", 8) == 0) {
+        help_print_all(in_force);
         exit(finish_stdout(STATUS_CLEAN));
     }
     if (n == 8 && memcmp(name, "help-man", 8) == 0) {
@@ -329,7 +345,7 @@ static void parse_long(int argc, char **argv, int *i)
     }
     free(negated);
     if (!o || (strcmp(on, "false") == 0 && value))
-        usage_error("no option --%.*s", (int)n, name);
+        unknown_name("", "--", name, n);
     char *where = xasprintf("--%.*s", (int)n, name);
     char *implied = value ? NULL : implied_value(o);
     if (o->type == OPTION_FLAG)

@@ -3,8 +3,8 @@
  *
  * Where a value comes from, strongest first: the flag, the environment (VLRM_NAME_WITH_UNDERSCORES), --config FILE
  * (a JSON object of option names, a run's config.json among them), the default in the table.
- * Every program also has --help (-h), --version, --config, --status-file (status.h), --verbose (-v) and, hidden, --help-man (make
- * man) and --help-options (formats/options.md: the table for machines); the table does not list those.
+ * Every program also has --help (-h: one screen), --help-all, --version, --config, --status-file (status.h), --verbose (-v) and,
+ * hidden, --help-man (make man) and --help-options (formats/options.md: the table for machines); the table does not list those.
  */
 #ifndef BASE_OPTIONS_H
 #define BASE_OPTIONS_H
@@ -37,12 +37,13 @@ typedef struct Option {
     double min, max;      /* INT and REAL: the range, both ends allowed; min == max == 0 for any */
     const char *argument; /* what help calls the value: "DIR", "N"; ENUM: "a|b|c". "[LEVEL=3]": may be left out, then it is 3 */
     const char *help;     /* one sentence; "paper: ..." facts belong here too */
-    bool numbers;         /* other values give other parameters: a run keeps it, and refuses another when it goes on */
+    bool numbers, first;  /* first: among the five that --help shows; numbers: other values give other parameters: a run keeps it,
+                             and refuses another when it goes on */
 } Option;
 
 /*
  * The rows of a table. `value` points at what the option is stored in, of the type that OptionType says: another is a compiler's
- * error. What is left in ...: argument (but of flags) and help, then marks, such as .numbers = true.
+ * error. What is left in ...: argument (but of flags) and help, then marks, such as .numbers = true, .first = true.
  *
  *     OPT_GROUP("Batches"),
  *     OPT_FLAG("loop", 'l', &o.loop, "begin again at the end"),

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { HELP_COLUMN = 34, LINE_WIDTH = 118 };
+enum { HELP_COLUMN = 34, LINE_WIDTH = 98, FIRST_MOST = 5 };
 
 static const Option common[] = {
     OPT_GROUP("Common"),
@@ -15,7 +15,8 @@ static const Option common[] = {
     OPT_STRING("status-file", 0, NULL, NULL, "FILE",
                "say how far the program is in this file of JSON, once a second; on stderr at SIGUSR1"),
     OPT_FLAG("verbose", 'v', NULL, "say more on stderr"),
-    OPT_FLAG("help", 'h', NULL, "this text"),
+    OPT_FLAG("help", 'h', NULL, "one screen: the options that matter first"),
+    OPT_FLAG("help-all", 0, NULL, "every option"),
     OPT_FLAG("version", 0, NULL, "print the version"),
     OPT_END,
 };
@@ -31,6 +32,7 @@ static const char *statuses[][2] = {
     {"7", "a check failed"},
     {"8", "out of memory"},
     {"75", "interrupted after a good checkpoint"},
+    {"141", "whoever read the output is gone; nothing is said"},
 };
 
 /* Prints text from column `at` on, wrapped, with further lines indented by `indent`. */
@@ -39,18 +41,14 @@ static void print_wrapped(const char *text, int at, int indent)
     int column = at;
     while (*text) {
         int n = (int)strcspn(text, " ");
-        if (column + n > LINE_WIDTH && column > indent) {
+        if (column + 1 + n > LINE_WIDTH && column > indent) {
             printf("\n%*s", indent, "");
             column = indent;
         }
-        printf("%.*s", n, text);
-        column += n;
-        text += n;
-        if (*text == ' ') {
-            putchar(' ');
-            column++;
-            text++;
-        }
+        if (column > indent)
+            column += printf(" ");
+        column += printf("%.*s", n, text);
+        text += n + (text[n] == ' ');
     }
     putchar('\n');
 }
@@ -123,11 +121,66 @@ static void print_paragraphs(const char *text)
     }
 }
 
-void help_print(const Program *p)
+static void print_usage(const Program *p)
 {
     printf("usage: %s [options] %s\n\n%s.\n", p->name, p->operands, p->summary);
-    if (p->input || p->output)
-        printf("\nstdin: %s  stdout: %s\n", p->input ? p->input : "-", p->output ? p->output : "-");
+    if (!p->input && !p->output)
+        return;
+    char flow[1024];
+    snprintf(flow, sizeof flow, "stdin: %s  stdout: %s", p->input ? p->input : "-", p->output ? p->output : "-");
+    putchar('\n');
+    print_wrapped(flow, 0, 0);
+}
+
+/* The options marked first; where a table marks none, those that it begins with. Returns how many there are in all. */
+static size_t print_first(const Option *options)
+{
+    size_t n = 0, marked = 0, printed = 0;
+    for (const Option *o = options; o->name; o++)
+        marked += o->first;
+    for (const Option *o = options; o->name; o++) {
+        n += *o->name != '\0';
+        if (!*o->name || (marked ? !o->first : printed == FIRST_MOST))
+            continue;
+        print_option(o);
+        printed++;
+    }
+    return n;
+}
+
+/* The first example that fits a line, with the sentence before it. */
+static void print_example(const char *examples)
+{
+    const char *prose = NULL;
+    for (const char *c = examples; c && *c; c += strcspn(c, "\n"), c += *c == '\n') {
+        int n = (int)strcspn(c, "\n");
+        if (c[0] == '#') {
+            prose = c;
+        } else if (n + 2 <= LINE_WIDTH) {
+            printf("\nExample:\n");
+            if (prose)
+                printf("  %.*s\n", (int)strcspn(prose, "\n"), prose);
+            printf("  %.*s\n", n, c);
+            return;
+        } else {
+            prose = NULL;
+        }
+    }
+}
+
+void help_print(const Program *p)
+{
+    print_usage(p);
+    printf("\nOptions:\n");
+    size_t n = print_first(p->options);
+    print_option(&(Option){.name = "help-all", .help = "what it does in full, and every option"});
+    print_example(p->examples);
+    printf("\n%zu options in all; man %s is the manual page.\n", n, p->name);
+}
+
+void help_print_all(const Program *p)
+{
+    print_usage(p);
     putchar('\n');
     print_paragraphs(p->description);
     if (p->options[0].name && *p->options[0].name)
@@ -321,12 +374,12 @@ static void options_append(json_t *all, const Option *table)
             continue;
         }
         char letter[2] = {o->letter, '\0'};
-        json_array_append_new(all, json_pack("{s:s, s:s?, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:s?, s:b, s:s}", "name", o->name,
-                                             "letter", o->letter ? letter : NULL, "type", types[o->type], "value",
+        json_array_append_new(all, json_pack("{s:s, s:s?, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:s?, s:b, s:b, s:s}", "name",
+                                             o->name, "letter", o->letter ? letter : NULL, "type", types[o->type], "value",
                                              argument_json(o), "implied", implied_json(o), "default", default_json(o), "choices",
                                              o->type == OPTION_ENUM ? split_json(o->argument, "|") : json_null(), "min",
-                                             limit_json(o, o->min), "max", limit_json(o, o->max), "group", group, "numbers",
-                                             (int)o->numbers, "help", o->help));
+                                             limit_json(o, o->min), "max", limit_json(o, o->max), "group", group, "first",
+                                             (int)o->first, "numbers", (int)o->numbers, "help", o->help));
     }
 }
 

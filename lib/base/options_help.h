@@ -4,8 +4,11 @@
 
 #include "base/options.h"
 
-/* Prints the help to stdout: usage, what it reads and writes, options with defaults and ranges, examples. */
+/* Prints one screen: usage, what it reads and writes, the options that matter first, an example. */
 void help_print(const Program *program);
+
+/* Prints all of it: the description, every option with default and range, every example. */
+void help_print_all(const Program *program);
 
 /* Prints the manual page (roff, section 1) to stdout: doc/<name>.1 is made so, and a test compares them. */
 void help_print_man(const Program *program);

@@ -18,7 +18,7 @@ enum { UPSTREAMS_MAX = 64 };
 
 static int status_rank(int status)
 {
-    static const int order[] = {0, 3, 4, 75, 7, 1, 8, 6, 5};
+    static const int order[] = {0, 3, 4, 75, 7, 141, 1, 8, 6, 5};
     int n = (int)(sizeof order / sizeof order[0]);
     for (int i = 0; i < n; i++)
         if (order[i] == status)
@@ -85,13 +85,15 @@ static void operands_check(char **operands, int n)
             die("open %s:", operands[i]);
 }
 
-/* A failed write ends the stage: nobody reads what it does. */
+/* A failed write ends the stage: nobody reads what it does. One that prints (no writer) ends by finish_stdout. */
 static bool output_failed(Filter *f)
 {
-    if (!f->out || !writer_error(f->out)->text[0])
+    if (!f->out)
+        return ferror(stdout);
+    if (!writer_error(f->out)->text[0])
         return false;
     if (!f->reported)
-        warn("%s", writer_error(f->out)->text);
+        error_warn(writer_error(f->out));
     f->reported = true;
     filter_status(f, writer_error(f->out)->status);
     return true;
@@ -222,8 +224,8 @@ void filter_write(Filter *f, const Record *r, const char *group, const Packer *v
 {
     if (!f->out)
         return;
-    if (r->kind == RECORD_BATCH && f->dropped > 0) {
-        /* The batch that goes out is smaller than the one that came in. */
+    if (r->kind == RECORD_BATCH) {
+        /* The batch that goes out is smaller than the one that came in by what was dropped. */
         int64_t left = r->batch.records - f->dropped;
         writer_batch(f->out, r->batch.index, left > 0 ? left : 0, r->batch.step);
     } else if (group) {

@@ -74,7 +74,7 @@ void filter_refuse_mismatch(const Record *r, const Error *err);
 /* Count a record as filtered: it is not forwarded. */
 void filter_drop(Filter *f);
 
-/* The worse of two exit statuses: from weak to strong 0, 3, 4, 75, 7, 1, 8, 6, 5. */
+/* The worse of two exit statuses: from weak to strong 0, 3, 4, 75, 7, 141, 1, 8, 6, 5. */
 int status_worse(int a, int b);
 
 /* Records a status if it is worse than those so far. */

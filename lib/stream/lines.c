@@ -2,6 +2,7 @@
 #include "stream/lines.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,6 +40,12 @@ void lines_free(Lines *l)
     pack_release(&l->made);
     free(l->text);
     free(l);
+}
+
+bool lines_would_wait(const Lines *l)
+{
+    struct pollfd p = {.fd = fileno(l->in), .events = POLLIN};
+    return !l->kept && poll(&p, 1, 0) == 0;
 }
 
 uint64_t lines_number(const Lines *l)
@@ -91,6 +98,23 @@ static bool line_read(Lines *l, size_t *n, Error *err)
     }
 }
 
+/* A whole number as an id becomes its digits; what is no text is refused by what it is. */
+static bool id_check(json_t *line, Error *err)
+{
+    const json_t *id = json_object_get(line, "id");
+    if (!id || json_is_string(id) || json_object_get(id, "$str"))
+        return true;
+    if (!json_is_integer(id)) {
+        char *found = json_dumps(id, JSON_ENCODE_ANY | JSON_COMPACT);
+        error_set_status(err, STATUS_CORRUPT, "the id is %.64s, expected a string or a whole number", found ? found : "?");
+        free(found);
+        return false;
+    }
+    char digits[24];
+    snprintf(digits, sizeof digits, "%lld", (long long)json_integer_value(id));
+    return json_object_set_new(line, "id", json_string(digits)) == 0;
+}
+
 static bool line_parse(Lines *l, size_t n, json_t **out, Error *err)
 {
     json_error_t e;
@@ -99,6 +123,8 @@ static bool line_parse(Lines *l, size_t n, json_t **out, Error *err)
         return error_set_status(err, STATUS_CORRUPT, "column %d: %s", e.column, e.text);
     if (!json_is_object(*out))
         return error_set_status(err, STATUS_CORRUPT, "expected a JSON object, one a line");
+    if (!id_check(*out, err))
+        return false;
     pack_reset(&l->value);
     if (!pack_json_strict(&l->value, *out, err))
         return false;

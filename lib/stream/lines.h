@@ -18,6 +18,9 @@ void lines_free(Lines *l);
 /* The next value, valid until the next call. NONE: the input ended. FAILED: err says why, without the line's number. */
 LineStatus lines_next(Lines *l, Slice *value, Error *err);
 
+/* Whether the file has nothing to read now; lines already taken from it may still come. */
+bool lines_would_wait(const Lines *l);
+
 /* The number of the line last read, from 1. */
 uint64_t lines_number(const Lines *l);
 

@@ -207,6 +207,13 @@ static RecordKind record_take(Reader *r, const Record *record)
         return corrupt(r, "expected a header ({\"vlrm\": 1, ..})");
     if (record->kind == RECORD_END)
         return end_record(r, record);
+    /* One without is of an older writer, or by hand: the end record tells of it. */
+    if (record->kind == RECORD_BATCH && !r->lines && record_raw(record, "batch.digest").data) {
+        if (!digest_agrees(r, record->raw))
+            return corrupt(r, "the digest of the batch record does not agree with what was read");
+        XXH3_64bits_update(r->hash, (const char *)record->raw.data + record->raw.size - 17, 17);
+        return record->kind;
+    }
     XXH3_64bits_update(r->hash, record->raw.data, record->raw.size);
     r->records += record->kind == RECORD_DATA;
     return record->kind;
@@ -365,7 +372,9 @@ RecordKind reader_next_or_interrupt(Reader *r, Record *record)
 
 bool reader_would_block(Reader *r)
 {
-    return r && r->source && !r->error.text[0] && !r->finished && !r->cut && fill(r, WAIT_NEVER) == SOURCE_WAITING;
+    if (!r || r->error.text[0] || r->finished || r->cut)
+        return false;
+    return r->lines ? lines_would_wait(r->lines) : fill(r, WAIT_NEVER) == SOURCE_WAITING;
 }
 
 /* ---- what was read ---- */

@@ -206,7 +206,7 @@ static bool pairs_split(const uint8_t *at, uint64_t pairs, Record *out, Error *e
         if (slice_equal(key, "id") && !out->id.data) {
             out->id = value_string(value.data);
             if (!out->id.data || !utf8_valid(out->id.data, out->id.size))
-                return corrupt(err, "an id that is no UTF-8 string");
+                return corrupt(err, "its id is not a UTF-8 string");
         } else if (slice_equal(key, "id") || name_known(out, key)) {
             return corrupt(err, "the same key twice");
         } else {
@@ -243,7 +243,7 @@ bool record_split(Slice raw, Record *out, Error *err)
         out->kind = RECORD_DATA;
     if (out->kind == RECORD_BATCH)
         return batch_read(out, err);
-    return out->kind != RECORD_DATA || out->id.data || corrupt(err, "a record without id");
+    return out->kind != RECORD_DATA || out->id.data || corrupt(err, "a record without an id");
 }
 
 bool record_parse(Slice raw, Record *out, Arena *arena, Error *err)

@@ -200,7 +200,7 @@ bool writer_header_raw(Writer *w, Slice header);
  * with n > 1. A group of `from` that was made from one of these stays out (made_from.h), which is told once. */
 bool writer_record(Writer *w, Slice id, const Record *from, const Group *groups, size_t n);
 
-/* A record, or batch record, exactly as it came. */
+/* A record exactly as it came; a batch record anew, with its digest: of what this segment has. */
 bool writer_forward(Writer *w, const Record *record);
 bool writer_batch(Writer *w, int64_t index, int64_t records, int64_t step);
 

@@ -198,14 +198,26 @@ bool writer_record(Writer *w, Slice id, const Record *from, const Group *groups,
 
 bool writer_forward(Writer *w, const Record *record)
 {
-    if (record->kind != RECORD_DATA && record->kind != RECORD_BATCH)
+    if (record->kind == RECORD_BATCH)
+        return writer_batch(w, record->batch.index, record->batch.records, record->batch.step);
+    if (record->kind != RECORD_DATA)
         bug("forwarding a record of kind %d", record->kind);
     if (!ready(w, true) || !put(w, record->raw.data, record->raw.size))
         return false;
-    w->records += record->kind == RECORD_DATA;
-    if (record->kind == RECORD_DATA)
-        progress_wrote();
+    w->records++;
+    progress_wrote();
     return true;
+}
+
+/* Ends the record in w->head, whose last value is 16 zeros: in their place goes the digest of the segment up to there. */
+static bool put_digested(Writer *w)
+{
+    w->head.size -= sizeof(Digest); /* 16 digits and the byte that says so */
+    bool ok = put_head(w);
+    const Digest digest = digest_text(sink_digest(w->sink));
+    pack_reset(&w->head);
+    pack_string(&w->head, digest.text);
+    return ok && put_head(w);
 }
 
 bool writer_batch(Writer *w, int64_t index, int64_t records, int64_t step)
@@ -220,9 +232,10 @@ bool writer_batch(Writer *w, int64_t index, int64_t records, int64_t step)
     pack_field_int(p, "records", records);
     if (step >= 0)
         pack_field_int(p, "step", step);
+    pack_field_text(p, "digest", "0000000000000000");
     pack_map_end(p);
     pack_map_end(p);
-    return put_head(w);
+    return put_digested(w);
 }
 
 /* The end record, with zeros where the digest of what stands before goes: its last value. */
@@ -249,12 +262,7 @@ bool writer_end_with(Writer *w, int64_t failed, int64_t filtered, int status, js
     bool ok = ready(w, true);
     if (ok) {
         end_pack(&w->head, w->records, failed, filtered, status, extra);
-        w->head.size -= sizeof(Digest); /* 16 digits and the byte that says so */
-        ok = put_head(w);
-        const Digest digest = digest_text(sink_digest(w->sink));
-        pack_reset(&w->head);
-        pack_string(&w->head, digest.text);
-        ok = ok && put_head(w) && finish(w, sink_end(w->sink, &w->error));
+        ok = put_digested(w) && finish(w, sink_end(w->sink, &w->error));
     }
     w->inside = false;
     json_decref(extra);

@@ -292,7 +292,9 @@ static bool take_element(Coco *c, Source *out, json_t *e)
         return false;
     json_t *id = json_object_get(e, "cocoid");
     char *below = xasprintf("%s%s%s", folder ? folder : "", folder && *folder ? "/" : "", file ? file : "");
-    out->name = json_is_integer(id) ? xasprintf("%lld", (long long)json_integer_value(id)) : xstrdup(below);
+    out->name = json_is_integer(id)  ? xasprintf("%lld", (long long)json_integer_value(id))
+                : json_is_string(id) ? xstrdup(json_string_value(id))
+                                     : xstrdup(below);
     out->label = path_join(c->s->root, below);
     if (!file || !*file)
         out->problem = xasprintf("images[%lld] has no filename", (long long)c->index);

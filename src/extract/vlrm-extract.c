@@ -62,14 +62,15 @@ static const Option options[] = {
         "read what stands beside a picture or video: NAME.txt becomes frame.references, a text a line, NAME.json frame.meta"),
     OPT_GROUP("Which frames of a video"),
     OPT_REAL("every", 0, &o.frames.every, "0", 0, 1e9, "SEC",
-             "a frame every SEC seconds instead of keyframes; decodes everything"),
+             "a frame every SEC seconds instead of keyframes; decodes everything", .first = true),
     OPT_REAL("scene", 0, &o.frames.scene, "0", 0, 1, "T",
              "the first frame of each scene: change score above T; decodes everything"),
-    OPT_INT("max", 0, &o.frames.max, "0", 0, 9e15, "N", "at most N frames of a source; 0 for all"),
+    OPT_INT("max", 0, &o.frames.max, "0", 0, 9e15, "N", "at most N frames of a source; 0 for all", .first = true),
     OPT_ENUM("pick", 0, &o.frames.pick, "first", "first|spread|random", "which frames --max keeps"),
     OPT_INT("seed", 0, &o.frames.seed, "1", 0, 9e15, "N", "of --pick random; each pass of --loop draws anew"),
     OPT_GROUP("Pictures"),
-    OPT_STRING("size", 0, &o.size, NULL, "PX|WxH", "resize, as Pillow's bicubic: shorter side PX, or exactly W x H"),
+    OPT_STRING("size", 0, &o.size, NULL, "PX|WxH", "resize, as Pillow's bicubic: shorter side PX, or exactly W x H",
+               .first = true),
     OPT_ENUM("encoding", 0, &o.frames.encoding, "jpeg", "jpeg|png|rgb",
              "how frames are stored; a still that needs no change keeps its own bytes unless this is given"),
     OPT_INT("quality", 0, &o.frames.quality, "90", 1, 100, "Q", "of JPEG"),
@@ -87,8 +88,9 @@ static const Option options[] = {
     OPT_INT("duplicate-distance", 0, &o.frames.duplicate_distance, "6", 0, 64, "BITS",
             "frames look alike when at most BITS of 64 of their perceptual hashes differ"),
     OPT_GROUP("Long runs"),
-    OPT_INT("jobs", 'j', &o.jobs, "1", 1, 1024, "N", "files worked on at a time; the order of the output stays"),
-    OPT_STRING("journal", 0, &o.output.journal, NULL, "FILE", "a JSON line for each source that is done: its verdict"),
+    OPT_INT("jobs", 'j', &o.jobs, "1", 1, 1024, "N", "files worked on at a time; the order of the output stays", .first = true),
+    OPT_STRING("journal", 0, &o.output.journal, NULL, "FILE", "a JSON line for each source that is done: its verdict",
+               .first = true),
     OPT_FLAG("resume", 0, &o.output.resume, "skip the sources that the journal lists"),
     OPT_ENUM("retry", 0, &o.output.retry, "none", "none|failed", "with --resume: do those again that are not complete"),
     OPT_STRING("append", 0, &o.output.append, NULL, "FILE",
@@ -290,7 +292,7 @@ static int end_stream(Writer *w, const Totals *t, const Sources *sources, const 
     json_t *extra = passed > 0 ? json_pack("{s:I}", "no_media", (json_int_t)passed) : NULL;
     ok = ok && writer_end_with(w, t->failed, t->filtered, status, extra) && writer_flush(w);
     if (!ok) {
-        warn("%s", err->text[0] ? err->text : writer_error(w)->text);
+        error_warn(writer_error(w)->text[0] ? writer_error(w) : err);
         return writer_error(w)->status ? writer_error(w)->status : STATUS_FAILURE;
     }
     if (status == STATUS_EMPTY)
@@ -377,7 +379,7 @@ int main(int argc, char **argv)
         (void)!heading_write(&heading, w); /* a failure sticks to the writer */
     int status = STATUS_FAILURE;
     if (writer_error(w)->text[0]) {
-        warn("%s", writer_error(w)->text);
+        error_warn(writer_error(w));
         status = writer_error(w)->status ? writer_error(w)->status : STATUS_FAILURE;
     } else {
         sandbox_seal(o.sandbox); /* where the kernel has less, it has said so */

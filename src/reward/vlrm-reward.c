@@ -34,16 +34,17 @@ static struct {
 static const Option options[] = {
     OPT_GROUP("Models"),
     OPT_STRING("model", 'm', &opt.model, NULL, "MODEL",
-               "the captioner: its tokenizer reads the captions, its language model is the reference"),
-    OPT_STRING("itm", 0, &opt.itm, NULL, "MODEL", "the scorer, BLIP-2's image-text matching model"),
+               "the captioner: its tokenizer reads the captions, its language model is the reference", .first = true),
+    OPT_STRING("itm", 0, &opt.itm, NULL, "MODEL", "the scorer, BLIP-2's image-text matching model", .first = true),
     OPT_STRING(
         "ref", 0, &opt.ref, NULL, "MODEL",
         "another reference language model (default: the one inside --model); one with another tokenizer scores the captions' text"),
     OPT_STRING(
         "clip", 0, &opt.clip, NULL, "MODEL",
-        "a CLIP, in Hugging Face's layout or open_clip's: adds --clip-weight Phi over each batch (paper: equation 5, VLRM-RS)"),
+        "a CLIP, in Hugging Face's layout or open_clip's: adds --clip-weight Phi over each batch (paper: equation 5, VLRM-RS)",
+        .first = true),
     OPT_FLAG("no-itm", 0, &opt.no_itm, "reward by CLIP alone, load no ITM model"),
-    OPT_FLAG("no-ref", 0, &opt.no_ref, "no reference term (VLRM-RS), load no language model"),
+    OPT_FLAG("no-ref", 0, &opt.no_ref, "no reference term (VLRM-RS), load no language model", .first = true),
     OPT_INT("itm-max-tokens", 0, &opt.itm_max_tokens, "32", 3, 512, "N",
             "ITM sees N word pieces of a caption, [CLS] and [SEP] among them"),
     OPT_FLAG("crop", 0, &opt.crop, "ITM sees the centre crop (default: as the rollout in the input's header)"),
@@ -66,7 +67,7 @@ static const Option options[] = {
         "each part less its mean, over its deviation, over the batch or the captions of an image, before it is weighed (GDPO)"),
     OPT_REAL("gamma", 0, &opt.weights.gamma, "1", 0, 1, "G", "discount of penalties further on (paper: 1)"),
     OPT_FLAG("recombine", 0, &opt.recombine,
-             "the input has rewards: combine their parts anew with these weights and lists, without a model"),
+             "the input has rewards: combine their parts anew with these weights and lists, without a model", .first = true),
     OPT_GROUP("Batches and machine"),
     OPT_INT(
         "batch", 0, &opt.batch, "0", 0, 1e9, "N",

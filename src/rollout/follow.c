@@ -6,11 +6,13 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/progress.h"
 #include "base/signals.h"
+#include "learn/policy_place.h"
 
 enum { POLL_MILLISECONDS = 20 };
 
@@ -27,16 +29,29 @@ static bool wait_a_little(void)
     return !interrupted();
 }
 
+/* Where there is no run yet, a vlrm-update further down this pipe may begin it; without a pipe nobody will. */
+static bool run_may_begin(const char *dir, Error *err)
+{
+    bool there;
+    struct stat out;
+    char *run = policy_run(dir);
+    bool known = path_exists(run, &there, err);
+    bool ok = known && (there || (fstat(STDOUT_FILENO, &out) == 0 && S_ISFIFO(out.st_mode)));
+    if (known && !ok)
+        error_set(err, "%s: there is no run %s whose policies could be followed; vlrm-update --run %s begins one", dir, run, run);
+    free(run);
+    return ok;
+}
+
 bool follow_open(Follow *f, Captioner *c, Error *err)
 {
     if (!f->dir)
         return true;
-    char *config = path_join(f->dir, "config.json");
-    bool ok = path_exists(config, &f->one, err);
-    free(config);
-    if (ok && f->one)
-        ok = f->has_policy = policy_apply(&f->applied, c, f->base.text, f->dir, err);
-    return ok;
+    PolicyPlace place = policy_place(f->dir, err);
+    f->one = place == POLICY_ONE;
+    if (f->one)
+        return f->has_policy = policy_apply(&f->applied, c, f->base.text, f->dir, err);
+    return place == POLICY_PUBLISHED && run_may_begin(f->dir, err);
 }
 
 /* Whether a vlrm-update holds the lock of the run that `dir` is the policy of. True where that cannot be told. */
@@ -80,6 +95,22 @@ static FollowResult nobody_publishes(const Follow *f, int64_t index, int64_t wan
     return FOLLOW_FAILED;
 }
 
+/* Said where the first policy is waited for: whoever mistyped the path sees what for. */
+static void say_waiting(const Follow *f)
+{
+    bool there = false;
+    Error none = {0};
+    char *run = policy_run(f->dir), *until = f->patience ? xasprintf("for %lld s at most", (long long)f->patience) : NULL;
+    if (!path_exists(run, &there, &none) || !there)
+        warn("%s is not there: waiting %s for vlrm-update --run %s to begin it (is the path right?)", run, until ? until : "",
+             run);
+    else
+        warn("%s: no policy is published there yet: waiting for vlrm-update --run %s%s%s", f->dir, run,
+             until ? ", without one " : "", until ? until : "");
+    free(run);
+    free(until);
+}
+
 FollowResult follow_batch(Follow *f, Captioner *c, int64_t index, Error *err)
 {
     if (!f->dir || f->one)
@@ -92,6 +123,10 @@ FollowResult follow_batch(Follow *f, Captioner *c, int64_t index, Error *err)
             return FOLLOW_FAILED;
         if (latest > index)
             break;
+        if (latest < 0 && !f->said_waiting) {
+            say_waiting(f);
+            f->said_waiting = true;
+        }
         if (latest < wanted && !patience_lasts(f, &wait))
             return nobody_publishes(f, index, wanted, latest, err);
     } while (latest < wanted && wait_a_little());

@@ -21,6 +21,7 @@ typedef struct Follow {
     Digest base;
     AppliedPolicy applied;
     bool has_policy;
+    bool said_waiting;
     bool one; /* dir is one policy (a step folder) rather than the folder they are published in */
 } Follow;
 

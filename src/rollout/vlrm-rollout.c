@@ -33,10 +33,12 @@ static const Option options[] = {
     OPT_GROUP("Model"),
     OPT_STRING(
         "model", 'm', &opt.model, NULL, "MODEL",
-        "the captioner, BLIP-2 OPT in Hugging Face layout: a folder, or ORG/NAME[@REVISION] in the Hub's local cache (vlrm(7))"),
+        "the captioner, BLIP-2 OPT in Hugging Face layout: a folder, or ORG/NAME[@REVISION] in the Hub's local cache (vlrm(7))",
+        .first = true),
     OPT_STRING(
         "policy", 0, &opt.policy, NULL, "DIR",
-        "follow the policy that vlrm-update publishes there (RUN/policy), or stay with that of one step (RUN/policy/step-NNNNNN)"),
+        "follow the policy that vlrm-update publishes there (RUN/policy), or stay with that of one step (RUN/policy/step-NNNNNN)",
+        .first = true),
     OPT_INT("max-lag", 0, &opt.max_lag, "0", 0, 1e6, "N", "batch k is sampled by the policy of step k - N"),
     OPT_INT("patience", 0, &opt.patience, "300", 0, 1e9, "SECONDS",
             "give up waiting for a policy after so long without a vlrm-update at work on its run; 0: never"),
@@ -51,13 +53,14 @@ static const Option options[] = {
     OPT_ENUM("features-dtype", 0, &opt.features_dtype, "auto", "auto|f32|f16|bf16",
              "as what features are stored, and used here too; auto: bf16 with 16-bit weights, else f32"),
     OPT_GROUP("Decoding (default: beams, the paper's Table 2)"),
-    OPT_FLAG("sample", 0, &opt.generate.sample, "sample, as in training"),
+    OPT_FLAG("sample", 0, &opt.generate.sample, "sample, as in training", .first = true),
     OPT_FLAG("greedy", 0, &opt.greedy, "always the likeliest token"),
     OPT_INT("top-k", 0, &opt.generate.top_k, "6", 0, 1e6, "K", "sampling: among the K likeliest tokens; 0: all"),
     OPT_REAL("temperature", 0, &opt.generate.temperature, "2", 0.001, 1000, "T", "sampling: logits are divided by it"),
     OPT_INT("seed", 0, &opt.generate.seed, "1", 0, 9e15, "N",
             "sampling: of the random numbers; a caption depends on it, the step and the record's id alone"),
-    OPT_INT("num-return", 0, &opt.num_return, "1", 1, 1024, "N", "captions per frame; ids get ~1 .. ~N behind them"),
+    OPT_INT("num-return", 0, &opt.num_return, "1", 1, 1024, "N", "captions per frame; ids get ~1 .. ~N behind them",
+            .first = true),
     OPT_FLAG(
         "greedy-baseline", 0, &opt.generate.greedy_last,
         "sampling: the frame's greedy caption too, marked as what the others are compared with (vlrm-update --baseline greedy)"),
@@ -66,7 +69,8 @@ static const Option options[] = {
             "no N tokens in a row twice; 0: off. Off by default with --sample and --greedy"),
     OPT_INT("min-new-tokens", 0, &opt.generate.min_new_tokens, "4", 0, 1000, "N",
             "no end before N tokens. 0 by default with --sample and --greedy"),
-    OPT_INT("max-new-tokens", 0, &opt.generate.max_new_tokens, "60", 1, 1000, "N", "at most N tokens, the end included"),
+    OPT_INT("max-new-tokens", 0, &opt.generate.max_new_tokens, "60", 1, 1000, "N", "at most N tokens, the end included",
+            .first = true),
     OPT_REAL("length-penalty", 0, &opt.generate.length_penalty, "1", -10, 10, "P", "beams: scores are divided by length^P"),
     OPT_GROUP("Machine"),
     OPT_INT("decode-batch", 0, &opt.decode_batch, "0", 0, 4096, "N",
@@ -183,7 +187,7 @@ static void begin_batch(Loop *l)
     if (l->skipping)
         note("batch %lld has been consumed by the run: skipped", (long long)l->index);
     if (l->ended)
-        filter_status(&l->filter, interrupted() ? STATUS_INTERRUPTED : STATUS_FAILURE);
+        filter_status(&l->filter, interrupted() ? STATUS_INTERRUPTED : STATUS_CLOSED);
 }
 
 static void end_batch(Loop *l)

@@ -4,7 +4,6 @@
  * Every segment of the input becomes one segment of the output. It adds nothing to records and computes nothing.
  */
 #include <inttypes.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +14,7 @@
 #include "base/signals.h"
 #include "stream/filter.h"
 #include "tools/best.h"
+#include "tools/envelope.h"
 #include "tools/fields.h"
 #include "tools/outputs.h"
 
@@ -24,7 +24,7 @@ static struct {
     From from;
     BinStyle bin;
     int64_t head, batch_index, zstd;
-    bool count;
+    bool count, header, jsonl;
     StringList ids, fields;
     const char *pictures, *captions, *best;
     Outputs out;
@@ -33,7 +33,7 @@ static struct {
 
 static const Option options[] = {
     OPT_ENUM("from", 0, &opt.from, "stream", "stream|json|coco",
-             "what is read: a stream, JSON lines as this program prints, or COCO result lists"),
+             "what is read: a stream, JSON lines as this program prints, or COCO result lists", .first = true),
     OPT_ENUM(
         "to", 0, &opt.out.to, "auto", "auto|stream|json|coco|csv",
         "what is written; auto: a stream from what is none and with --zstd, else JSON lines; coco: a result list; csv: --fields as a table"),
@@ -46,13 +46,16 @@ static const Option options[] = {
         "captions", 0, &opt.captions, NULL, "FILE",
         "give each record the caption that a COCO result list has of it; ids without a partner on either side are failures"),
     OPT_GROUP("Which records"),
-    OPT_LIST("id", 0, &opt.ids, NULL, "ID", "only the records with this id; several with commas, or repeated"),
+    OPT_LIST("id", 0, &opt.ids, NULL, "ID", "only the records with this id; several with commas, or repeated", .first = true),
     OPT_INT("batch-index", 0, &opt.batch_index, "-1", -1, 9e15, "K", "only the records that batch record K closes; -1 for all"),
-    OPT_INT("head", 'n', &opt.head, "-1", -1, 9e15, "N", "only the first N; reading stops there, so what follows is not checked"),
+    OPT_INT("head", 'n', &opt.head, "-1", -1, 9e15, "N", "only the first N; reading stops there, so what follows is not checked",
+            .first = true),
     OPT_STRING("best", 0, &opt.best, NULL, "KEY",
                "of the captions of one picture only that whose number KEY is largest: reward.parts.itm"),
     OPT_GROUP("What of them"),
-    OPT_LIST("fields", 'f', &opt.fields, NULL, "a,b.c", "only these groups, or keys of them; the id stays"),
+    OPT_LIST("fields", 'f', &opt.fields, NULL, "a,b.c", "only these groups, or keys of them; the id stays", .first = true),
+    OPT_FLAG_ON("header", 0, &opt.header, "print the header as the first line (default: unless --fields go to a terminal)"),
+    OPT_FLAG("jsonl", 'j', &opt.jsonl, "print the records alone: no line for header, batch or end", .first = true),
     OPT_FLAG("count", 'c', &opt.count, "print only how many records there are"),
     OPT_GROUP("Files, besides what is printed"),
     OPT_STRING("save-images", 0, &opt.out.images, NULL, "DIR",
@@ -115,44 +118,41 @@ static struct {
     Packer scratch;
     int64_t printed, in_segment, in_batch; /* records chosen: in all, of this segment, of this batch */
     int64_t read;                          /* records of this segment */
-    bool inside;
+    bool began, inside;                    /* a header came; a segment is open */
     int status;
 } cat;
 
 static bool done(void)
 {
-    return (opt.head >= 0 && cat.printed >= opt.head) || (cat.out && writer_error(cat.out)->text[0]) || ferror(stdout) ||
-           opt.out.stop;
+    return (opt.head >= 0 && cat.printed >= opt.head && cat.began) || (cat.out && writer_error(cat.out)->text[0]) ||
+           ferror(stdout) || opt.out.stop;
 }
 
 /* ---- output ---- */
 
-static void print_json(Slice value)
-{
-    json_t *j = slice_json_as(value, opt.bin);
-    size_t n;
-    char *line = json_line(j, &n);
-    line[n] = '\n';
-    fwrite(line, 1, n + 1, stdout);
-    free(line);
-    json_decref(j);
-}
-
-/* Whether the output has headers, batches and ends. */
-static bool has_envelope(void)
+/* Whether records go to stdout, as a stream or as JSON lines. */
+static bool has_records(void)
 {
     return !opt.count && (opt.out.to == TO_STREAM || opt.out.to == TO_JSON);
 }
 
+/* Whether headers, batches and ends do. */
+static bool has_envelope(void)
+{
+    return has_records() && !opt.jsonl;
+}
+
 static void put_header(void)
 {
-    cat.inside = true;
+    cat.inside = cat.began = true;
     cat.in_segment = cat.in_batch = cat.read = 0;
     Slice header = reader_header_raw(cat.in);
     if (!has_envelope())
         return;
-    if (!cat.out)
-        print_json(header);
+    if (!cat.out && opt.header)
+        line_put(header, opt.bin);
+    else if (!cat.out)
+        return;
     else if (opt.from != FORM_STREAM)
         writer_header_raw(cat.out, header);
     else
@@ -168,7 +168,7 @@ static void print_record(const Record *r)
     cat.in_segment++;
     cat.in_batch++;
     outputs_put(&opt.out, r);
-    if (!has_envelope())
+    if (!has_records())
         return;
     if (opt.fields.count > 0) {
         fields_pack(&cat.scratch, r, &opt.fields);
@@ -177,7 +177,7 @@ static void print_record(const Record *r)
     if (cat.out)
         writer_forward(cat.out, &(Record){.kind = RECORD_DATA, .raw = raw});
     else
-        print_json(raw);
+        line_put(raw, opt.bin);
 }
 
 static void put_record(const Record *r)
@@ -208,50 +208,11 @@ static void put_batch(const Record *r)
     put_best();
     if (!has_envelope())
         return;
-    Packer p = {0};
-    pack_map_begin(&p);
-    pack_key(&p, "batch");
-    pack_map_begin(&p);
-    pack_field_int(&p, "index", r->batch.index);
-    pack_field_int(&p, "records", opt.ids.count > 0 || opt.best ? cat.in_batch : r->batch.records);
-    if (r->batch.step >= 0)
-        pack_field_int(&p, "step", r->batch.step);
-    pack_map_end(&p);
-    pack_map_end(&p);
-    Slice batch = {p.data, p.size};
+    const int64_t records = opt.ids.count > 0 || opt.best ? cat.in_batch : r->batch.records;
     if (cat.out)
-        writer_forward(cat.out, &(Record){.kind = RECORD_BATCH, .raw = batch});
+        writer_batch(cat.out, r->batch.index, records, r->batch.step);
     else
-        print_json(batch);
-    pack_release(&p);
-}
-
-/* Prints the end record with the count of what was printed; its digest only where nothing was left out. */
-static void print_end(const Record *r, StreamEnd end)
-{
-    json_t *all = r ? slice_json(r->raw) : json_pack("{s:{}}", "end");
-    json_t *e = json_object_get(all, "end");
-    json_object_set_new(e, "records", json_integer(cat.in_segment));
-    json_object_set_new(e, "failed", json_integer(end.failed));
-    json_object_set_new(e, "filtered", json_integer(end.filtered));
-    json_object_set_new(e, "status", json_integer(end.status));
-    if (cat.in_segment != cat.read || opt.fields.count > 0)
-        json_object_del(e, "digest");
-    char *line = json_line(all, NULL);
-    puts(line);
-    free(line);
-    json_decref(all);
-}
-
-static json_t *end_extra(const Record *r)
-{
-    json_t *all = r ? slice_json(r->raw) : NULL, *e = json_object_get(all, "end");
-    static const char *const ours[] = {"records", "failed", "filtered", "status", "digest"};
-    for (size_t i = 0; i < sizeof ours / sizeof ours[0]; i++)
-        json_object_del(e, ours[i]);
-    json_incref(e);
-    json_decref(all);
-    return e;
+        line_put_batch(r, records);
 }
 
 /* Ends the segment; r is NULL where its end record did not come. */
@@ -266,7 +227,7 @@ static void put_end(const Record *r, StreamEnd end)
     if (has_envelope() && cat.out)
         writer_end_with(cat.out, end.failed, end.filtered + cat.read - cat.in_segment, end.status, end_extra(r));
     else if (has_envelope())
-        print_end(r, end);
+        line_put_end(r, end, cat.in_segment, cat.in_segment == cat.read && opt.fields.count == 0);
     cat.inside = false;
 }
 
@@ -422,7 +383,7 @@ static int finish(void)
     if (opt.captions && coco_join_end(&cat.join, !cut && opt.head < 0) > 0)
         cat.status = status_worse(cat.status, STATUS_SOME_FAILED);
     if (cat.out && writer_error(cat.out)->text[0]) {
-        warn("%s", writer_error(cat.out)->text);
+        error_warn(writer_error(cat.out));
         cat.status = status_worse(cat.status, writer_error(cat.out)->status);
     }
     writer_free(cat.out);
@@ -441,6 +402,10 @@ static void check_options(void)
         usage_error("--zstd compresses a stream; pipe JSON lines through zstd(1)");
     if (out->to == TO_STREAM && option_given(&program, "bin"))
         usage_error("--bin is for JSON lines; a stream has binary as it is");
+    if (out->to != TO_JSON && (opt.jsonl || !opt.header))
+        usage_error("%s is for JSON lines", opt.jsonl ? "--jsonl" : "--no-header");
+    if (opt.jsonl || (opt.fields.count > 0 && isatty(STDOUT_FILENO) && !option_given(&program, "header")))
+        opt.header = false;
     if (out->to == TO_CSV && opt.fields.count == 0)
         usage_error("--to=csv needs --fields: caption.text,frame.source, for example");
     if (opt.pictures && opt.from != FORM_COCO)
@@ -480,8 +445,6 @@ int main(int argc, char **argv)
         die_status(err.status ? err.status : STATUS_FAILURE, "%s", err.text);
     if (opt.out.to == TO_STREAM && !opt.count)
         cat.out = writer_new(STDOUT_FILENO, "<stdout>", (int)opt.zstd);
-    else
-        signal(SIGPIPE, SIG_DFL); /* lines into head(1) end as those of any text tool do */
     char **paths = n > 0 ? operands : standard_input;
     enclose(paths, (size_t)n);
     bool more = true;

@@ -155,13 +155,11 @@ static void convert_file(const Tokenizer *t, const char *name)
     if (!f)
         die("open %s:", name);
     name = standard ? "stdin" : name;
-    while (!interrupted() && (size = getline(&text, &capacity, f)) >= 0) {
+    while (!interrupted() && !ferror(stdout) && (size = getline(&text, &capacity, f)) >= 0) {
         convert(t, name, ++number, text, (size_t)size);
         progress_bytes((size_t)size);
         if (would_wait(f))
             fflush(stdout);
-        if (ferror(stdout))
-            die("write stdout:");
     }
     if (ferror(f) && !interrupted())
         die("read %s:", name);

@@ -32,11 +32,13 @@ void batch_release(Batch *b)
     hashmap_release(&b->ids);
     hashmap_release(&b->group_of);
     arena_release(&b->names);
+    reward_parts_release(&b->parts);
     *b = (Batch){0};
 }
 
 void batch_forget(Batch *b)
 {
+    b->parts.n = 0;
     b->n = b->n_tokens = b->n_groups = b->n_entries = b->own_first = b->own_end = 0;
     hashmap_release(&b->ids);
     hashmap_release(&b->group_of);
@@ -248,6 +250,7 @@ bool batch_add(Batch *b, const Record *r, const BatchNeeds *needs, Error *err)
         } else {
             b->groups[group].members++;
             episode_append(b, r, &c, group, &arena);
+            reward_parts_add(&b->parts, r, b->n_entries);
         }
         entry_append(b, r, group, info.baseline ? b->groups[group].greedy : NAN);
     }

@@ -7,6 +7,7 @@
 #include "base/hashmap.h"
 #include "stage/spool.h"
 #include "stream/stream.h"
+#include "update/parts.h"
 
 /* One caption to learn from. */
 typedef struct Episode {
@@ -57,6 +58,7 @@ typedef struct Batch {
     Spool features;       /* encoder output of those records that carry none, once computed: reals */
     size_t *feature_blob; /* owned: index into features + 1; 0: not computed */
     size_t feature_capacity;
+    RewardParts parts; /* of the reward, that are only watched */
 } Batch;
 
 /* folder: for what does not fit in memory_limit bytes. */

@@ -44,7 +44,7 @@
              "the same of the vision encoder, for lora-vision", .numbers = true), \
     OPT_GROUP("Optimizer"), \
     OPT_REAL("learning-rate", 0, &(learner).learning_rate, "1e-5", 0, 10, "LR", "of the policy, after warm-up", \
-             .numbers = true), \
+             .numbers = true, .first = true), \
     OPT_REAL("value-learning-rate", 0, &(learner).value_learning_rate, "0", 0, 10, "LR", \
              "of value head and value LoRA; 0: the same as --learning-rate", .numbers = true), \
     OPT_INT("warmup-steps", 0, &(learner).warmup_steps, "20", 0, 1e9, "N", "learning rate of step s is LR min(1, s/N)", \

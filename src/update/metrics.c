@@ -188,6 +188,9 @@ json_t *metrics_json(const Learner *l, const Batch *b, const StepReport *r, int6
     json_object_set_new(m, "captions", json_integer((json_int_t)b->n));
     json_object_set_new(m, "tokens", json_integer((json_int_t)n));
     put_rewards(m, b);
+    json_t *parts = reward_parts_json(&b->parts);
+    if (parts)
+        json_object_set_new(m, "parts", parts);
     if (l->options.objective == OBJECTIVE_VLRM)
         put_advantages(m, l, b, r);
     put(m, "policy_loss", r->policy_loss);

@@ -15,7 +15,7 @@ typedef struct GroupSent {
 
 /* Of every rank, one behind the other. */
 typedef struct Parts {
-    Gathered entries, episodes, tokens, returns, logp, groups, names;
+    Gathered entries, episodes, tokens, returns, logp, groups, names, watched;
 } Parts;
 
 static void gather_groups(Parts *p, const Batch *b, Ranks *ranks)
@@ -42,12 +42,13 @@ static void gather_parts(Parts *p, const Batch *b, Ranks *ranks)
     ranks_gather(ranks, "their tokens", b->tokens, b->n_tokens * sizeof *b->tokens, &p->tokens);
     ranks_gather(ranks, "their returns", b->returns, b->n_tokens * sizeof *b->returns, &p->returns);
     ranks_gather(ranks, "their log-probabilities", b->logp, b->n_tokens * sizeof *b->logp, &p->logp);
+    ranks_gather(ranks, "parts of their rewards", b->parts.values, b->parts.n * sizeof *b->parts.values, &p->watched);
     gather_groups(p, b, ranks);
 }
 
 static void parts_release(Parts *p)
 {
-    Gathered *all[] = {&p->entries, &p->episodes, &p->tokens, &p->returns, &p->logp, &p->groups, &p->names};
+    Gathered *all[] = {&p->entries, &p->episodes, &p->tokens, &p->returns, &p->logp, &p->groups, &p->names, &p->watched};
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
         gathered_release(all[i]);
 }
@@ -65,16 +66,30 @@ static void add_entry(Batch *b, const BatchEntry *entry, size_t group)
     hashmap_add(&b->ids, entry->id);
 }
 
+/* Parts of the reward of the entry that was added last. */
+static void add_watched(Batch *b, const PartValue *part, const PartValue *end)
+{
+    for (; part < end; part++) {
+        PartValue copy = *part;
+        copy.entry = b->n_entries - 1;
+        reward_parts_append(&b->parts, &copy);
+    }
+}
+
 /* Adds the records of rank q; returns how many were there already. mine: they are in our spool. */
 static int64_t add_part(Batch *b, Consumed *consumed, const Parts *p, size_t q, bool mine)
 {
     const BatchEntry *entries = PART(p->entries, BatchEntry, q);
     const Episode *e = PART(p->episodes, Episode, q), *end = e + PART_COUNT(p->episodes, Episode, q);
     const GroupSent *groups = PART(p->groups, GroupSent, q);
+    const PartValue *watched = PART(p->watched, PartValue, q), *watched_end = watched + PART_COUNT(p->watched, PartValue, q);
     const size_t n = PART_COUNT(p->entries, BatchEntry, q);
     int64_t repeated = 0;
     for (size_t i = 0; i < n; i++) {
         const Episode *learned = e < end && e->record == i ? e++ : NULL;
+        const PartValue *first = watched;
+        while (watched < watched_end && watched->entry == i)
+            watched++;
         if (!consumed_add_hash(consumed, entries[i].id)) {
             repeated++;
             continue;
@@ -87,6 +102,7 @@ static int64_t add_part(Batch *b, Consumed *consumed, const Parts *p, size_t q, 
             copy.group = group;
             copy.record = mine ? i : RECORD_ELSEWHERE;
             b->groups[group].members++;
+            add_watched(b, first, watched);
             batch_append(b, &copy, PART(p->tokens, int32_t, q) + copy.first, PART(p->returns, double, q) + copy.first,
                          PART(p->logp, double, q) + copy.first);
         } else {

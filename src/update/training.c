@@ -1,6 +1,7 @@
 /* The loop over batches; see training.h. */
 #include "update/training.h"
 
+#include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -72,8 +73,11 @@ static void report(Training *loop, const json_t *metrics)
     printf("%s\n", line);
     progress_metrics(line);
     free(line);
-    if (fflush(stdout) != 0)
+    if (fflush(stdout) != 0 && errno != EPIPE)
         die("write <stdout>:");
+    loop->closed = ferror(stdout); /* nobody reads: the step is kept, and is the last */
+    if (loop->closed)
+        filter_status(&loop->filter, STATUS_CLOSED);
     if (!tensorboard_write(&loop->tensorboard, loop->learner->step, metrics, &err))
         warn("%s", err.text);
 }
@@ -272,14 +276,17 @@ static bool is_full(const Training *loop)
     return loop->options->batch > 0 && !loop->options->replay && loop->in_batch >= (uint64_t)loop->options->batch;
 }
 
+static bool good_so_far(const Training *loop)
+{
+    return loop->filter.status == STATUS_CLEAN || loop->filter.status == STATUS_SOME_FAILED;
+}
+
 /* Our input has ended. Where those of others have not we go on with them, with nothing to add; where it is no good end, all end.
  */
 static void end_together(Training *loop)
 {
-    const int status = loop->filter.status;
-    const bool good = status == STATUS_CLEAN || status == STATUS_SOME_FAILED;
     batch_reset(&loop->batch);
-    while (!loop->stopped && meet(loop, good ? COMING_NOTHING : COMING_END)) {
+    while (!loop->stopped && meet(loop, good_so_far(loop) ? COMING_NOTHING : COMING_END)) {
         step_together(loop);
         begin_batch(loop);
     }
@@ -288,10 +295,10 @@ static void end_together(Training *loop)
 void training_run(Training *loop)
 {
     Record r;
-    while (!loop->stopped && filter_next(&loop->filter, &r)) {
+    while (!loop->stopped && !loop->closed && filter_next(&loop->filter, &r)) {
         if (is_full(loop) && r.kind == RECORD_DATA && group_cut_before(&loop->cut, &r))
             close_batch(loop);
-        if (loop->stopped)
+        if (loop->stopped || loop->closed)
             break;
         if (loop->in_batch == 0) /* with a record, or with the end of a batch that the rollout has skipped */
             follow_input(loop);

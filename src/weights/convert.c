@@ -19,6 +19,18 @@ TensorSource weights_source(const StoredTensor *t, const char *dtype)
     return s;
 }
 
+size_t weights_value_size(const char *dtype)
+{
+    static const struct {
+        const char *name;
+        size_t size;
+    } types[] = {{"F16", 2}, {"BF16", 2}, {"F32", 4}, {"F64", 8}};
+    for (size_t i = 0; i < sizeof types / sizeof types[0]; i++)
+        if (strcmp(dtype, types[i].name) == 0)
+            return types[i].size;
+    return 0;
+}
+
 static void write_or_die(const char *path, const TensorSource *sources, size_t n)
 {
     static const char *const metadata[] = {"format", "pt", NULL}; /* transformers insists on it */
@@ -170,11 +182,16 @@ int weights_merge(const char *base_path, const char *delta_path, const char *out
     Checkpoint *base = weights_open(base_path), *delta = weights_open(delta_path);
     size_t replaced = weights_check_delta(base, delta, true);
     weights_folder(out);
+    size_t rounded = 0;
     TensorSource *sources = xcalloc(checkpoint_count(base) + 1, sizeof *sources);
     for (size_t i = 0; i < checkpoint_count(base); i++) {
         const StoredTensor *old = checkpoint_get(base, i), *new = checkpoint_find(delta, old->name);
         sources[i] = weights_source(new ? new : old, dtype ? dtype : old->real_valued ? old->dtype : NULL);
+        rounded += new &&weights_value_size(sources[i].dtype) < weights_value_size(new->dtype);
     }
+    if (rounded > 0)
+        warn("%s: %zu of its tensors are rounded to what %s has (--dtype f32 keeps them, and all others in f32)", delta_path,
+             rounded, base_path);
     char *path = path_join(out, "model.safetensors");
     write_or_die(path, sources, checkpoint_count(base));
     weights_copy_others(base_path, out);

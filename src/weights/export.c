@@ -13,6 +13,7 @@
 #include "base/hash.h"
 #include "base/json_file.h"
 #include "learn/policy.h"
+#include "learn/policy_place.h"
 #include "weights/weights.h"
 
 /* The policy's adapters: an open PEFT folder; tensors NULL where there is none. */
@@ -114,27 +115,61 @@ static void merged_free(Merged *m)
     free(m);
 }
 
-/* The policy must have been trained over this very base. */
-static void check_base(const char *policy, const Checkpoint *base)
+/* What the policy's config.json says; ends the program for what is not one policy. */
+static PolicyInfo info_read(const char *policy)
 {
     Error err = {0};
     PolicyInfo info;
-    if (!policy_info(policy, &info, &err))
+    PolicyPlace place = policy_place(policy, &err);
+    if (place == POLICY_PUBLISHED)
+        error_set(&err, "%s is where a run publishes its policies, expected one of them: %s/latest or %s/step-NNNNNN", policy,
+                  policy, policy);
+    if (place != POLICY_ONE || !policy_info(policy, &info, &err))
         weights_die(&err);
+    return info;
+}
+
+/* The policy must have been trained over this very base. */
+static void check_base(const char *policy, const Checkpoint *base)
+{
+    const PolicyInfo info = info_read(policy);
     const Digest digest = digest_text(checkpoint_digest(base, NULL, 0));
     if (strcmp(digest.text, info.base.text) != 0)
         die_status(STATUS_MISMATCH, "%s: is a policy over the base model %s, %s is %s", policy, info.base.text,
                    checkpoint_path(base), digest.text);
 }
 
+/* The type that a tensor is written in: what was trained keeps its digits, all else is as the base has it. */
+static const char *dtype_kept(const StoredTensor *old, const StoredTensor *new, bool merged)
+{
+    if (!old->real_valued)
+        return NULL;
+    const char *trained = merged ? "F32" : new ? new->dtype : old->dtype;
+    return weights_value_size(trained) > weights_value_size(old->dtype) ? trained : old->dtype;
+}
+
+/* Says where trained tensors differ in type from the base's, or lose digits. */
+static void say_types(const char *out, size_t wider, size_t rounded, const char *dtype)
+{
+    if (rounded > 0)
+        warn("%s: %zu trained tensors are rounded from F32 to %s: a caption may now and then differ from the policy's; without "
+             "--dtype they stay F32",
+             out, rounded, dtype);
+    if (wider > 0)
+        warn(
+            "%s: %zu trained tensors stay F32 beside the base's, so that captions are the policy's; --dtype f16 or bf16 rounds them, "
+            "and transformers does where it loads with dtype \"auto\"",
+            out, wider);
+}
+
 static int write_model(const char *base_path, const char *policy, const char *out, const char *dtype)
 {
     Checkpoint *base = weights_open(base_path);
     Adapters adapters;
-    size_t n = checkpoint_count(base), n_merged = 0;
+    size_t n = checkpoint_count(base), n_merged = 0, wider = 0, rounded = 0;
     char *model = path_join(policy, "model.safetensors"), *adapter = path_join(policy, "adapter");
-    Checkpoint *delta = weights_open(model);
     check_base(policy, base);
+    Checkpoint *delta = weights_open(model);
     weights_check_delta(base, delta, false);
     adapters_open(&adapters, adapter);
     TensorSource *sources = xcalloc(n + 1, sizeof *sources);
@@ -142,21 +177,26 @@ static int write_model(const char *base_path, const char *policy, const char *ou
     for (size_t i = 0; i < n; i++) {
         const StoredTensor *old = checkpoint_get(base, i), *new = checkpoint_find(delta, old->name);
         const StoredTensor *t = new ? new : old;
-        sources[i] = weights_source(t, dtype ? dtype : old->real_valued ? old->dtype : NULL);
-        if ((merged[i] = merged_new(&adapters, t))) {
+        merged[i] = merged_new(&adapters, t);
+        const char *kept = dtype_kept(old, new, merged[i] != NULL);
+        sources[i] = weights_source(t, dtype && old->real_valued ? dtype : kept);
+        if (merged[i]) {
             n_merged++;
             sources[i].raw = false;
             sources[i].data = NULL;
-            sources[i].dtype = dtype ? dtype : old->dtype;
+            sources[i].dtype = dtype ? dtype : kept;
             sources[i].produce = merged_values;
             sources[i].context = merged[i];
         }
+        wider += kept && weights_value_size(sources[i].dtype) > weights_value_size(old->dtype) && !dtype;
+        rounded += (new || merged[i]) && kept && weights_value_size(sources[i].dtype) < weights_value_size(kept);
     }
     if (adapters.tensors && 2 * n_merged != checkpoint_count(adapters.tensors))
         die_status(STATUS_MISMATCH, "%s: %zu tensors, of which %zu pairs belong to weights of %s", adapter,
                    checkpoint_count(adapters.tensors), n_merged, base_path);
     weights_write_folder(out, sources, n);
     weights_copy_others(base_path, out);
+    say_types(out, wider, rounded, dtype);
     note("%s: %zu of %zu tensors replaced, %zu with adapters added", out, checkpoint_count(delta), n, n_merged);
     for (size_t i = 0; i < n; i++)
         merged_free(merged[i]);
@@ -174,9 +214,7 @@ static int write_model(const char *base_path, const char *policy, const char *ou
 static int write_delta(const char *policy, const char *out, const char *dtype)
 {
     Error err = {0};
-    PolicyInfo info;
-    if (!policy_info(policy, &info, &err))
-        weights_die(&err);
+    info_read(policy);
     char *model = path_join(policy, "model.safetensors"), *adapter = path_join(policy, "adapter"),
          *copy = path_join(out, "adapter");
     Checkpoint *delta = weights_open(model);

@@ -36,12 +36,16 @@ int weights_random(const char *shape, const char *dtype, const uint64_t *seed, c
 
 /*
  * A published policy (a step folder of vlrm-update's) over its base as a whole model folder, adapters merged; or with delta_only
- * what was trained alone (base is not read). dtype NULL: that of the base, or as stored.
+ * what was trained alone (base is not read). dtype NULL: what was trained as it was trained (f32), all else as the base has it;
+ * what another dtype rounds is said.
  */
 int weights_export(const char *base, const char *policy, const char *out, const char *dtype, bool delta_only);
 
 /* t as it will be written, its values as dtype (NULL: as they are). */
 TensorSource weights_source(const StoredTensor *t, const char *dtype);
+
+/* How many bytes a value of the type takes: 2 for F16 and BF16, 4 for F32, 8 for F64; 0 for another. */
+size_t weights_value_size(const char *dtype);
 
 /* Whether there is something at path; dies where that cannot be told. */
 bool weights_there(const char *path);

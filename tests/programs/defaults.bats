@@ -1,4 +1,4 @@
-# Every default that --help prints beside the paper's value (arXiv 2404.01911), or ours where MODEL.md says that the paper leaves it open.
+# Every default that --help-all prints beside the paper's value (arXiv 2404.01911), or ours where MODEL.md says that the paper leaves it open.
 # A default that moves is a decision: it moves in this table, in MODEL.md and in the program together.
 load common
 
@@ -41,9 +41,9 @@ vlrm-eval    recall-k             1,5,10                          Tables 3 to 5
 EOF
 }
 
-# help_of PROGRAM OPTION: the text that --help has of an option, in one line.
+# help_of PROGRAM OPTION: the text that --help-all has of an option, in one line.
 help_of() {
-    "$1" --help | awk -v name="--$2" '
+    "$1" --help-all | awk -v name="--$2" '
         /^  (-[a-zA-Z], |    )--/ {inside = 0; for (i = 1; i <= 2; i++) {split($i, word, "["); if (word[1] == name) inside = 1}}
         /^[^ ]/ {inside = 0}
         inside {printf "%s ", $0}' | tr -s ' '
@@ -92,14 +92,14 @@ EOF
     done
 }
 
-@test "--help-options has each option of --help, with its default, and keys that formats/options.md names" {
+@test "--help-options has each option of --help-all, with its default, and keys that formats/options.md names" {
     local program table
     for program in extract rollout reward update eval weights cat cmp diff tokenize explain; do
         table=$("vlrm-$program" --help-options)
         jq -e --arg program "vlrm-$program" '.program == $program and (.options | length) > 5' <<<"$table"
-        diff <("vlrm-$program" --help | sed -nE 's/^  (-([a-zA-Z]), |    )--([a-z0-9-]+).*/\2 \3/p') <(jq -r '.options[] | "\(.letter // "") \(.name)"' <<<"$table")
+        diff <("vlrm-$program" --help-all | sed -nE 's/^  (-([a-zA-Z]), |    )--([a-z0-9-]+).*/\2 \3/p') <(jq -r '.options[] | "\(.letter // "") \(.name)"' <<<"$table")
         jq -r '.options[] | select(.default != null and .default != false and .default != []) | .name' <<<"$table" >"$BATS_TEST_TMPDIR/defaults"
-        diff "$BATS_TEST_TMPDIR/defaults" <("vlrm-$program" --help | tr '\n' ' ' | sed -E 's/  (-[a-zA-Z], |    )--([a-z0-9-]+)/\n@\2 /g' |
+        diff "$BATS_TEST_TMPDIR/defaults" <("vlrm-$program" --help-all | sed -E 's/^  (-[a-zA-Z], |    )--([a-z0-9-]+)/@@\2 /' | tr '\n' ' ' | sed 's/@@/\n@/g' |
             grep -E '^@' | grep -E '\(default ([^:]|$)' | sed -E 's/^@([^ ]+).*/\1/')
         jq -r 'keys[], (.options[] | keys[])' <<<"$table" | sort -u | while read -r key; do grep -q "\`$key\`" "$ROOT/formats/options.md" || { echo "no $key"; exit 1; }; done
     done

@@ -15,7 +15,7 @@ END
 }
 
 data() {
-    jq -c 'select(.vlrm or .end | not)'
+    jq -c 'select(.vlrm or .end | not) | del(.batch.digest)'
 }
 
 # python WORDS: runs the program on stdin, which may import vlrm_stream.

@@ -115,7 +115,7 @@ refused() {
     exits 5 vlrm-cat --from=json --count /dev/null
     refused 'ends before its end record' '{"vlrm": 1}' '{"id": "x"}'
     refused 'line 2' '{"id": "x"}' '{"id": '
-    refused 'without id' '{"text": "no id"}'
+    refused 'without an id' '{"text": "no id"}'
     refused 'expected a JSON object' '[1]'
     refused 'duplicate' '{"id": "x", "a": 1, "a": 2}'
     # shellcheck disable=SC2016
@@ -194,4 +194,48 @@ refused() {
     wait "$cat" || status=$?
     kill "$feeder"
     [ "$status" = 75 ]
+}
+
+@test "-n 0 is a whole stream of no record" {
+    vlrm-cat -n 0 --to=stream s.vlrm >none.vlrm
+    [ "$(vlrm-cat --count none.vlrm)" = 0 ]
+    vlrm-cat -n 0 s.vlrm | jq -es 'length == 2 and .[0].vlrm == 1 and .[1].end.status == 0'
+    exits 5 vlrm-cat -n 0 --to=stream /dev/null
+}
+
+@test "--no-header and --jsonl leave lines out; --fields on a terminal need no header" {
+    [ "$(vlrm-cat --no-header s.vlrm | jq -r 'keys_unsorted[0]' | tr '\n' ' ')" = 'id id batch id batch end ' ]
+    [ "$(vlrm-cat --jsonl s.vlrm | jq -r .id | tr '\n' ' ')" = 'a b c ' ]
+    [ "$(vlrm-cat --jsonl --fields caption.text s.vlrm | head -1)" = '{"id": "a", "caption": {"text": "a red bus"}}' ]
+    vlrm-cat --fields id s.vlrm | head -1 | grep -q '^{"vlrm"'
+    script -qec 'vlrm-cat --fields id s.vlrm' /dev/null </dev/null | head -1 | grep -q '^{"id": "a"'
+    script -qec 'vlrm-cat --header --fields id s.vlrm' /dev/null </dev/null | head -1 | grep -q '^{"vlrm"'
+    head -c 60 s.vlrm >cut.vlrm
+    exits 5 vlrm-cat --jsonl cut.vlrm
+    exits 2 vlrm-cat --jsonl --to=stream s.vlrm
+    says "--jsonl is for JSON lines"
+}
+
+@test "a whole number as an id becomes its digits; what is no text is refused by what it is" {
+    printf '%s\n' '{"id": 139, "x": 1}' '{"id": -7}' '{"id": "7"}' | vlrm-cat --from=json | vlrm-cat --jsonl >out
+    [ "$(jq -c .id out | tr '\n' ' ')" = '"139" "-7" "7" ' ]
+    for id in 1.5 true '["a"]' null; do
+        exits 5 vlrm-cat --from=json <<<"{\"id\": $id}"
+        says "line 1: the id is $id, expected a string or a whole number"
+    done
+    exits 5 vlrm-cat --from=json <<<'{"caption": {}}'
+    says "a record without an id"
+}
+
+@test "a batch record vouches for what came before it: any change is told at the batch" {
+    vlrm-cat --from=json lines >whole.vlrm
+    python3 - <<'END'
+import subprocess
+data = open("whole.vlrm", "rb").read()
+begin = data.index(b"\xa2id\xa1a")
+for i in range(begin, data.index(b"\xa5batch"), 7):
+    changed = data[:i] + bytes([data[i] ^ 1]) + data[i + 1:]
+    done = subprocess.run(["vlrm-cat", "--no-header"], input=changed, capture_output=True)
+    assert done.returncode == 5 and b'{"batch"' not in done.stdout, (i, done)
+END
 }

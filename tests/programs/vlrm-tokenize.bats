@@ -108,9 +108,9 @@ setup() {
 @test "the examples of the help work" {
     ln -s "$PWD/$opt" "$BATS_TEST_TMPDIR/blip2"
     cd "$BATS_TEST_TMPDIR"
-    exits 0 bash -c "$(vlrm-tokenize --help | grep -- '| vlrm-tokenize blip2')"
+    exits 0 bash -c "$(vlrm-tokenize --help-all | grep -- '| vlrm-tokenize blip2')"
     says '"pieces":["a"' && says '"ids":['
-    exits 0 bash -c "$(vlrm-tokenize --help | grep -- '| vlrm-tokenize --decode blip2')"
+    exits 0 bash -c "$(vlrm-tokenize --help-all | grep -- '| vlrm-tokenize --decode blip2')"
     [ "$(jq -r . <<< "$output")" = $'\uFFFDN' ]
 }
 

@@ -59,3 +59,22 @@ exports_as_policy() {
     exits 1 vlrm-weights export --base "$ORACLE/blip2" --policy "$TMP/run/policy" --out "$TMP/out"
     exits 2 vlrm-weights export --policy "$TMP/run/policy/latest" --out "$TMP/out"
 }
+
+@test "over a base of 16 bits what was trained keeps its digits, and so its captions; a type that rounds is said" {
+    vlrm-weights convert --dtype f16 --out "$TMP/f16.safetensors" "$ORACLE/blip2"
+    mkdir "$TMP/base"
+    cp "$ORACLE"/blip2/*.{json,txt} "$TMP/base"
+    mv "$TMP/f16.safetensors" "$TMP/base/model.safetensors"
+    rewarded | vlrm-update --model "$TMP/base" --off-policy --batch 6 --max-steps 2 --learning-rate 3e-2 --warmup-steps 0 --value-head linear --compute f32 \
+        --run "$TMP/run" > "$TMP/metrics"
+    policy=$TMP/run/policy/latest
+    vlrm-weights export --base "$TMP/base" --policy "$policy" --out "$TMP/out" 2> "$TMP/said"
+    grep -q 'trained tensors stay F32 beside the base' "$TMP/said"
+    greedy "$TMP/base" --compute f32 --policy "$policy" > "$TMP/policy"
+    greedy "$TMP/out" --compute f32 > "$TMP/exported"
+    cmp "$TMP/policy" "$TMP/exported"
+    [ "$(vlrm-weights list "$TMP/out" | awk '$1 == "query_tokens" {print $2}')" = F32 ]
+    [ "$(vlrm-weights list "$TMP/out" | awk '$1 ~ /^language_model.*fc1.weight/ {print $2}' | sort -u)" = F16 ]
+    vlrm-weights export --base "$TMP/base" --policy "$policy" --out "$TMP/half" --dtype f16 2> "$TMP/said"
+    grep -q 'trained tensors are rounded from F32 to F16: a caption may now and then differ' "$TMP/said"
+}

@@ -267,6 +267,10 @@ EOF
     exits 0 image/opt/vlrm/bin/vlrm --help
     for path in "$ROOT"/bin/vlrm-*; do [ ! -e "$path" ] || [ -x "image/opt/vlrm/bin/${path##*/}" ]; done
     for page in "$ROOT"/doc/*.1; do [ ! -e "$page" ] || [ -e "image/opt/vlrm/share/man/man1/${page##*/}" ]; done
+    for page in "$ROOT"/formats/*.md; do [ -s "image/opt/vlrm/share/man/man5/vlrm-$(basename "$page" .md).5" ]; done
+    [ "$(readlink image/opt/vlrm/share/bash-completion/completions/vlrm-cat)" = vlrm ]
+    [ -e image/opt/vlrm/share/zsh/site-functions/_vlrm ]
+    [ -e image/opt/vlrm/share/fish/vendor_completions.d/vlrm-cat.fish ]
     [ -e image/opt/vlrm/share/vlrm/bad-phrases.txt ]
     [ -e image/opt/vlrm/share/vlrm/pipelines/stages.sh ]
 }

@@ -4,9 +4,10 @@
 # In a document: each ```sh block is run, in the order of the page, by bash -eu -o pipefail in a fresh sandbox that holds what a
 # reader would have: videos/, photos/, clip.mp4, photo.jpg, and the model folders blip2/, itm/, clip/ (the miniature's). A block that cannot be run so has before it a line
 #     <!-- run by tests/FOLDER/NAME.bats: TITLE -->
-# and that test must exist. Commands hidden in other blocks (```, ```text) are refused: a line "$ ..." or "vlrm...".
+# and that test must exist. A ```text block right behind one that is run is what it prints on stdout, line for line; a line "..." stands
+# for any lines, so that what differs between machines can be left out. Commands hidden in other blocks (```, ```text) are refused: a line "$ ..." or "vlrm...".
 #
-# In a program: each line of --help's Examples is a command (but "# ..."), run in the same kind of sandbox. Those that cannot be run so are listed in examples.elsewhere: "tests/FOLDER/NAME.bats: COMMAND".
+# In a program: each line of --help-all's Examples is a command (but "# ..."), run in the same kind of sandbox. Those that cannot be run so are listed in examples.elsewhere: "tests/FOLDER/NAME.bats: COMMAND".
 . "$(dirname "$0")/common.bash"
 root=$PWD
 elsewhere=tests/rules/examples.elsewhere
@@ -65,21 +66,37 @@ split_document() {
     rm -rf "$scratch/blocks"
     mkdir "$scratch/blocks"
     awk -v folder="$scratch/blocks" '
-        /^```/ && inside {inside = 0; mark = ""; close(file); next}
+        /^```/ && inside {inside = 0; mark = ""; ran = file ~ /run$/; close(file); next}
         /^```/ {
             inside = 1
-            file = sprintf("%s/%06d.%s", folder, NR + 1, $0 != "```sh" ? "other" : mark != "" ? "elsewhere" : "run")
+            kind = $0 == "```text" && ran ? "said" : $0 != "```sh" ? "other" : mark != "" ? "elsewhere" : "run"
+            file = sprintf("%s/%06d.%s", folder, NR + 1, kind)
+            ran = 0
             printf "" > file
             if ($0 == "```sh" && mark != "") print mark > file
             next
         }
         inside {print > file; next}
         /^<!-- run by / {mark = $0; sub(/^<!-- run by /, "", mark); sub(/ *-->$/, "", mark); next}
-        NF {mark = ""}' "$1"
+        NF {mark = ""; ran = 0}' "$1"
+}
+
+# same_lines EXPECTED FOUND: line for line; "..." in EXPECTED stands for any lines.
+same_lines() {
+    awk 'NR == FNR {want[++n] = $0; next} {found[++m] = $0}
+        END {
+            for (i = 1; i <= n; i++) {
+                if (want[i] == "...") {any = 1; continue}
+                for (j++; any && j <= m && found[j] != want[i]; j++) {}
+                if (j > m || found[j] != want[i]) {print "expected: " want[i]; print "found: " (j > m ? "the end" : found[j]); exit 1}
+                any = 0
+            }
+            if (j < m && !any) {print "more than expected: " found[j + 1]; exit 1}
+        }' "$1" "$2"
 }
 
 check_document() {
-    local document=$1 block line folder test title
+    local document=$1 block line folder test title differs
     split_document "$document"
     folder=$(sandbox document)
     for block in "$scratch"/blocks/*; do
@@ -87,8 +104,11 @@ check_document() {
         line=$((10#$(basename "${block%.*}")))
         case $block in
         *.run)
-            (cd "$folder" && timeout 300 bash -eu -o pipefail "$block") >"$scratch/said" 2>&1 </dev/null ||
-                broken "$document:$line: this block ends with status $?: $(tail -n 5 "$scratch/said")"
+            (cd "$folder" && timeout 300 bash -eu -o pipefail "$block") >"$scratch/printed" 2>"$scratch/said" </dev/null ||
+                broken "$document:$line: this block ends with status $?: $(tail -n 5 "$scratch/said" "$scratch/printed")"
+            ;;
+        *.said)
+            differs=$(same_lines "$block" "$scratch/printed") || broken "$document:$line: the block before prints something else: $differs"
             ;;
         *.elsewhere)
             IFS= read -r test <"$block"
@@ -109,8 +129,8 @@ check_examples() {
         case $command in '#'* | '') continue ;; esac
         if grep -qF ": $command" $elsewhere; then continue; fi
         (cd "$folder" && timeout 300 bash -eu -o pipefail -c "$command") >"$scratch/said" 2>&1 </dev/null ||
-            broken "$name --help: this example ends with status $?: $command: $(tail -n 5 "$scratch/said")"
-    done < <("bin/$name" --help </dev/null | sed '1,/^Examples:$/d; s/^  //')
+            broken "$name --help-all: this example ends with status $?: $command: $(tail -n 5 "$scratch/said")"
+    done < <("bin/$name" --help-all </dev/null | sed '1,/^Examples:$/d; s/^  //')
 }
 
 # Each line of examples.elsewhere is an example still, and its test names the program.
@@ -123,7 +143,7 @@ check_elsewhere() {
         while read -r program; do
             grep -qs -- "$program" "$test" || broken "$elsewhere: $test does not run $program: $command"
         done < <(grep -oE '\bvlrm-[a-z]+' <<<"$command" | sort -u)
-        for program in bin/vlrm-*; do "$program" --help </dev/null; done 2>/dev/null | grep -qF -- "  $command" ||
+        for program in bin/vlrm-*; do "$program" --help-all </dev/null; done 2>/dev/null | grep -qF -- "  $command" ||
             broken "$elsewhere names what is no example any more: $command"
     done <$elsewhere
 }

@@ -353,7 +353,7 @@ static void test_options_sources(void **state)
     char path[] = "/tmp/test-options-XXXXXX";
     int fd = mkstemp(path), n;
     static const char json[] = "{\"count\": 2, \"rate\": 0.25, \"flag\": true, \"list\": [\"x\", \"y\"], \"long-name\": \"file\","
-                               " \"of-another-program\": 1}";
+                               " \"max-new-tokens\": 1}";
     assert_true(write(fd, json, sizeof json - 1) == sizeof json - 1);
     close(fd);
     setenv("VLRM_RATE", "0.75", 1);

@@ -234,3 +234,18 @@ edit() {
 teardown() {
     ! mountpoint -q "$TMP/small" || umount "$TMP/small"
 }
+
+@test "a batch that changed on its way makes no step, and those before it were whole" {
+    rm -rf "$TMP/run"
+    vlrm-reward --recombine --batch 6 --model "$ORACLE/blip2" "$TMP/in.vlrm" > "$TMP/batches.vlrm"
+    [ "$(vlrm-cat --count "$TMP/batches.vlrm")" = 30 ]
+    # One bit of a log-probability of the eighth record, which is in the second batch.
+    at=$(grep -abo 0007 "$TMP/batches.vlrm" | head -1 | cut -d: -f1)
+    at=$((at + $(tail -c +$((at + 1)) "$TMP/batches.vlrm" | grep -abo -m1 logp | head -1 | cut -d: -f1) + 12))
+    flip "$TMP/batches.vlrm" "$at"
+    exits 5 vlrm-update --model "$ORACLE/blip2" --off-policy --value-head linear --run "$TMP/run" "$TMP/batches.vlrm"
+    says "the digest of the batch record does not agree with what was read"
+    [ "$(readlink "$TMP/run/policy/latest")" = step-000001 ]
+    [ "$(jq -c .step "$TMP/run/metrics.jsonl")" = 1 ]
+    exits 5 vlrm-cat --count "$TMP/batches.vlrm"
+}
