@@ -88,8 +88,23 @@ static void put_duration(Line *l, double seconds)
 
 double progress_eta(const Progress *p, double now)
 {
+    const uint64_t total = p->phase_total, done = p->phase_done;
+    if (total > 0)
+        return done > 0 && done <= total ? (now - p->phase_began) * (double)(total - done) / (double)done : -1;
     double moved = p->reached - p->reached_first, left = p->goal - p->reached;
     return p->goal > 0 && moved > 0 && left >= 0 ? (now - p->goal_began) * left / moved : -1;
+}
+
+static void put_phase(Line *l, const Progress *p)
+{
+    const uint64_t total = p->phase_total, done = p->phase_done;
+    if (total == 0)
+        return;
+    put_text(l, ", ");
+    put_text(l, p->phase);
+    put_text(l, " ");
+    put_count(l, done < total ? (uint64_t)(100 * (double)done / (double)total) : 100);
+    put_text(l, " %");
 }
 
 static void put_position(Line *l, const Progress *p)
@@ -133,6 +148,7 @@ size_t progress_line(char *out, size_t size)
         put_duration(&l, seconds);
     }
     put_position(&l, p);
+    put_phase(&l, p);
     if (p->failed > 0) {
         put_text(&l, ", ");
         put_count(&l, p->failed);
@@ -244,6 +260,31 @@ void progress_bytes(size_t n)
 {
     Progress *p = moving();
     p->reached = p->reached + (double)n;
+}
+
+void progress_phase(const char *verb, const char *what, uint64_t total)
+{
+    Progress *p = moving();
+    const size_t room = sizeof p->phase - strlen(verb) - 2, n = strlen(what);
+    snprintf(p->phase, sizeof p->phase, "%s %s", verb, what + (n > room ? n - room : 0));
+    p->phase_began = p->moved;
+    p->phase_done = 0;
+    p->phase_total = total;
+}
+
+void progress_phase_done(uint64_t n)
+{
+    moving()->phase_done += n;
+    progress_show();
+}
+
+void progress_phase_end(void)
+{
+    Progress *p = moving();
+    if (p->reached == p->reached_first) /* the records' pace is not that of the phase before them */
+        p->goal_began = p->moved;
+    p->phase_total = 0;
+    progress_hide();
 }
 
 void progress_read(void)

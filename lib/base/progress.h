@@ -30,6 +30,16 @@ void progress_reached(double reached);
 void progress_files(char **paths, int n);
 void progress_bytes(size_t n);
 
+/*
+ * A phase before or behind the records, whose size is known: a model is read, a file of weights written, resamples are drawn.
+ * verb and what say so ("reads", "/models/blip2"; of a long name the end is kept), progress_phase_done that n more of `total` are
+ * done, in any unit. One at a time; until progress_phase_end the line has its share, and the ETA is that of the phase. Shows the
+ * line.
+ */
+void progress_phase(const char *verb, const char *what, uint64_t total);
+void progress_phase_done(uint64_t n);
+void progress_phase_end(void);
+
 /* A record came in, went out; n of them failed. */
 void progress_read(void);
 void progress_wrote(void);

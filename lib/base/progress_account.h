@@ -18,10 +18,12 @@ typedef struct Progress {
     _Atomic int waits; /* a ProgressWait */
     _Atomic uint64_t read, written, failed;
     _Atomic double reached, goal, reached_first, goal_began; /* for the ETA, in any unit; goal 0: not known */
+    _Atomic uint64_t phase_done, phase_total;                /* a phase has the ETA while it lasts; total 0: none */
+    _Atomic double phase_began;
     _Atomic int64_t step, steps, batch, batch_records, batch_of, queue, queue_of, device_bytes;
     _Atomic int threads;
     _Atomic bool shown; /* a line is on the terminal */
-    char unit[16], device[24], figure[64];
+    char unit[16], device[24], figure[64], phase[96];
     _Atomic unsigned texts;                      /* odd while what follows is written */
     ProgressWarning warnings[PROGRESS_WARNINGS]; /* a ring: warning n is at n % PROGRESS_WARNINGS */
     char metrics[PROGRESS_METRICS];              /* JSON; "" for none */

@@ -154,9 +154,12 @@ static json_t *status_json(Publisher *b, bool ended)
                   "written", (json_int_t)p.written, "failed", (json_int_t)p.failed, "total",
                   p.goal > 0 ? json_real(p.goal) : json_null(), "reached", p.goal > 0 ? json_real(p.reached) : json_null(),
                   "rate", rate_json(b, &p, now), "eta", eta >= 0 && !ended ? json_real(eta) : json_null());
-    json_t *state = json_pack("{s:s?, s:o, s:o, s:s?}", "waits", ended ? NULL : waits[p.waits], "waits_since",
-                              p.waits && !ended ? time_json(b, p.waits_since) : json_null(), "moved", time_json(b, p.moved),
-                              "figure", p.figure[0] ? p.figure : NULL);
+    json_t *phase = p.phase_total > 0 && !ended
+                        ? json_pack("{s:s, s:f}", "name", p.phase, "share", (double)p.phase_done / (double)p.phase_total)
+                        : json_null();
+    json_t *state = json_pack("{s:o, s:s?, s:o, s:o, s:s?}", "phase", phase, "waits", ended ? NULL : waits[p.waits],
+                              "waits_since", p.waits && !ended ? time_json(b, p.waits_since) : json_null(), "moved",
+                              time_json(b, p.moved), "figure", p.figure[0] ? p.figure : NULL);
     json_t *place =
         json_pack("{s:o, s:o, s:o, s:o}", "batch",
                   p.batch < 0 ? json_null()

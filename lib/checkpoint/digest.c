@@ -30,7 +30,7 @@ static void digest_tensor(void *context, size_t part)
         n = t->bytes - at < DIGEST_PIECE ? t->bytes - at : DIGEST_PIECE;
         XXH3_64bits_update(state, (const char *)t->data + at, n);
         pages_forget((const char *)t->data + at, n);
-        progress_moved();
+        progress_phase_done(n);
     }
     *t->digest = XXH3_64bits_digest(state);
     XXH3_freeState(state);
@@ -51,7 +51,12 @@ uint64_t checkpoint_digest(const Checkpoint *c, const char *const *prefixes, siz
     for (size_t i = 0; i < checkpoint_count(c); i++)
         if (has_prefix(checkpoint_get(c, i)->name, prefixes, n))
             tensors[count++] = checkpoint_get(c, i);
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < count; i++)
+        bytes += *tensors[i]->digest == 0 ? tensors[i]->bytes : 0;
+    progress_phase("reads", checkpoint_path(c), bytes);
     pool_run(digest_tensor, tensors, count);
+    progress_phase_end();
     XXH3_state_t *state = XXH3_createState();
     XXH3_64bits_reset(state);
     for (size_t i = 0; i < count; i++) {

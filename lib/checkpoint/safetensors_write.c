@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/progress.h"
+
 #define CHUNK 262144 /* values converted at a time */
 
 typedef struct Target { /* how one source will lie in the file */
@@ -136,8 +138,10 @@ static bool fits(const Target *t, const uint16_t *converted, DType from, const v
 static bool write_tensor(FILE *f, const Target *t, void *scratch, void *converted, Error *err)
 {
     const TensorSource *s = t->source;
-    if (s->raw)
+    if (s->raw) {
+        progress_phase_done(s->raw_bytes);
         return put(f, s->data, s->raw_bytes, err);
+    }
     DType from = s->produce ? DTYPE_F32 : s->type;
     size_t left = shape_size(&s->shape);
     for (size_t first = 0; left > 0;) {
@@ -149,6 +153,7 @@ static bool write_tensor(FILE *f, const Target *t, void *scratch, void *converte
             return false;
         if (!put(f, from != t->type ? converted : values, n * t->unit, err))
             return false;
+        progress_phase_done(n * t->unit);
         first += n;
         left -= n;
     }
@@ -164,9 +169,14 @@ bool safetensors_write(const char *path, const TensorSource *tensors, size_t n, 
     bool ok = plan(targets, tensors, n, err) && (text = header_text(targets, n, metadata, err)) && atomic_open(&f, path, err);
     if (ok && !(ok = write_header(f.stream, text, err)))
         error_prefix(err, "%s", path);
+    uint64_t bytes = 0;
+    for (size_t i = 0; ok && i < n; i++)
+        bytes += targets[i].bytes;
+    progress_phase("writes", path, bytes);
     for (size_t i = 0; ok && i < n; i++)
         if (!(ok = write_tensor(f.stream, &targets[i], scratch, converted, err)))
             error_prefix(err, "%s", path);
+    progress_phase_end();
     ok = ok && atomic_commit(&f, err);
     atomic_abort(&f);
     free(text);

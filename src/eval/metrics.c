@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/hash.h"
+#include "base/progress.h"
 #include "base/random.h"
 
 void metrics_init(Metrics *m, size_t units, size_t n)
@@ -60,9 +61,13 @@ void bootstrap(Interval *out, const Metrics *m, uint64_t seed, size_t resamples,
     double *means = xcalloc((resamples + 1) * m->n + 1, sizeof *means), *column = xmalloc((resamples + 1) * sizeof *column);
     for (size_t i = 0; i < m->units; i++)
         add_row(means + resamples * m->n, m, i);
-    for (size_t b = 0; b < resamples; b++)
+    progress_phase("draws", "resamples", resamples);
+    for (size_t b = 0; b < resamples; b++) {
         for (size_t i = 0; i < m->units; i++)
             add_row(means + b * m->n, m, (size_t)random_below(seed, (uint32_t)b, 0, (uint32_t)i, m->units));
+        progress_phase_done(1);
+    }
+    progress_phase_end();
     for (size_t c = 0; c < m->n; c++) {
         double mean = means[resamples * m->n + c] / (double)m->units;
         out[c] = (Interval){mean, mean, mean};

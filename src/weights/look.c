@@ -6,6 +6,7 @@
 
 #include "base/hash.h"
 #include "base/pool.h"
+#include "base/progress.h"
 #include "weights/weights.h"
 
 int weights_list(const char *path)
@@ -111,10 +112,17 @@ int weights_compare(const char *path_a, const char *path_b, double tolerance)
 {
     Checkpoint *a = weights_open(path_a), *b = weights_open(path_b);
     size_t differences = 0, i = 0, j = 0;
+    uint64_t bytes = 0;
+    for (size_t k = 0; k < checkpoint_count(a); k++)
+        bytes += checkpoint_get(a, k)->bytes;
+    progress_phase("compares", path_a, bytes);
     while (i < checkpoint_count(a) || j < checkpoint_count(b)) {
         const StoredTensor *x = i < checkpoint_count(a) ? checkpoint_get(a, i) : NULL;
         const StoredTensor *y = j < checkpoint_count(b) ? checkpoint_get(b, j) : NULL;
         int order = !x ? 1 : !y ? -1 : strcmp(x->name, y->name);
+        if (x && order <= 0)
+            progress_phase_done(x->bytes);
+        progress_hide(); /* lines of stdout may come */
         if (order == 0)
             differences += !compare_tensors(x, y, tolerance);
         else
@@ -122,6 +130,7 @@ int weights_compare(const char *path_a, const char *path_b, double tolerance)
         i += order <= 0;
         j += order >= 0;
     }
+    progress_phase_end();
     if (differences)
         warn("%zu tensors differ", differences);
     checkpoint_free(a);

@@ -141,6 +141,26 @@ catches() {
     [ ! -s said ]
 }
 
+@test "what comes before and behind the records has a line too: models that are read, weights that are written, resamples" {
+    # pty COMMAND: what it says on a terminal.
+    pty() {
+        script -qec "$1" typescript >/dev/null
+    }
+    pty "vlrm-weights digest $ORACLE/blip2"
+    grep -qE 'vlrm-weights: at work for 0 s, reads [^ ]*blip2[^ ]* [0-9]+ %, [0-9]+ s to go' typescript
+    pty "vlrm-weights convert $ORACLE/blip2 --dtype f16 --out half.safetensors"
+    grep -qE 'vlrm-weights: at work for 0 s, writes half.safetensors [0-9]+ %, [0-9]+ s to go' typescript
+    pty "vlrm-weights compare $ORACLE/blip2 $ORACLE/blip2"
+    grep -qE 'compares [^ ]*blip2 [0-9]+ %, [0-9]+ s to go' typescript
+    captions in
+    pty "vlrm-rollout --model $ORACLE/blip2 in >out"
+    grep -qE 'vlrm-rollout: at work for 0 s, reads [^ ]*blip2[^ ]* [0-9]+ %, [0-9]+ s to go' typescript
+    pty "vlrm-eval --clip $ORACLE/clip --bootstrap 300000 -o report.json in"
+    grep -qE 'vlrm-eval: [0-9]+ captions, .*draws resamples [0-9]+ %, [0-9]+ s to go' typescript
+    vlrm-weights digest "$ORACLE/blip2" 2>said
+    [ ! -s said ]
+}
+
 # threads COMMAND...: how many threads the program says it computes with.
 threads() {
     "$@" vlrm-rollout --model "$ORACLE/blip2" --status-file t.json /dev/null >/dev/null 2>&1 || [ $? = 5 ]
