@@ -1,5 +1,5 @@
 #!/bin/bash
-# caption: captions for every image, and for every frame of a video, as JSON lines or where trainers look for them
+# caption: write captions for every image, and for every frame of a video, as JSON lines or where trainers look for them
 #
 # usage: vlrm caption --model DIR [options] SOURCE...
 #
@@ -56,7 +56,7 @@ take_option() {
 
 # want_one_of OPTION VALUE WORD...: the value is one of these words.
 want_one_of() {
-    case " ${*:3} " in *" $2 "*) ;; *) usage "$1: '$2' is none of ${*:3}" ;; esac
+    case " ${*:3} " in *" $2 "*) ;; *) usage "$1: '$2' is not one of ${*:3}" ;; esac
 }
 
 case ${1-} in --help | -h) recipe_help "${BASH_SOURCE[0]}"; exit ;; esac
@@ -64,7 +64,7 @@ options_read vlrm-extract vlrm-rollout vlrm-reward
 while [ $# -gt 0 ]; do
     case $1 in
     --help | -h) recipe_help "${BASH_SOURCE[0]}"; exit ;;
-    --zstd | --zstd=* | --journal | --journal=* | --recombine | --status-file | --status-file=*) usage "$1 has no use here" ;;
+    --zstd | --zstd=* | --journal | --journal=* | --recombine | --status-file | --status-file=*) usage "$1 cannot be used here" ;;
     --output | --to | --write | --prefix | --webdataset | --shard-samples | --shard-bytes | --best-of | --itm | --clip)
         [ $# -gt 1 ] || usage "$1 needs a value"
         set -- "$1=$2" "${@:3}"
@@ -140,7 +140,7 @@ done_ids() {
 # The lines go behind those that FILE has; one that a killed run has not finished is cut off.
 if [ -n "$output" ]; then
     as_path output
-    [ -n "$resume" ] || [ ! -s "$output" ] || usage "$output is there already: --resume goes on with it"
+    [ -n "$resume" ] || [ ! -s "$output" ] || usage "$output exists already: --resume continues it"
     exec {lines_to}>>"$output" || recipe_die "cannot write $output"
     flock -n "$lines_to" || recipe_die "$output is being written by another process"
     if [ -s "$output" ] && [ "$(tail -c 1 -- "$output" | od -An -tx1 | tr -d ' ')" != 0a ]; then

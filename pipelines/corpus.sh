@@ -1,5 +1,5 @@
 #!/bin/bash
-# corpus: extracts a whole corpus in shards, on one machine or on many
+# corpus: extract a whole corpus in shards, on one machine or on many
 #
 # usage: vlrm corpus --out DIR [--shards N] [--jobs N] SOURCE... [-- EXTRACT-OPTIONS]
 #
@@ -63,7 +63,7 @@ as_path out
 [ ${#sources[@]} -gt 0 ] || recipe_die 'no SOURCE given' 2
 [ "${one:-0}" -lt "$shards" ] || recipe_die "shard ${one:-0} of $shards: shards count from 0" 2
 # Shards inside a SOURCE would be sources themselves, and while they come and go each process would count other shares. A folder
-# whose name begins with a dot is passed over by vlrm-extract.
+# whose name begins with a dot is skipped by vlrm-extract.
 for source in "${sources[@]}"; do
     below=$(realpath -m --relative-to="$source" -- "$out")/
     if [ -d "$source" ] && [[ $below != ../* && /$below != */.[!./]* ]]; then

@@ -1,5 +1,5 @@
 #!/bin/bash
-# demo: the whole paper on the bundled miniature, in minutes
+# demo: run the whole paper on the bundled miniature, in minutes
 #
 # usage: vlrm demo [RUN]
 #

@@ -1,5 +1,5 @@
 #!/bin/bash
-# premise: do the scorers of the miniature know what the paper takes for granted?
+# premise: check whether the scorers of the miniature know what the paper takes for granted
 #
 # usage: vlrm premise [RUN]
 #

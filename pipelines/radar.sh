@@ -1,5 +1,5 @@
 #!/bin/bash
-# radar: phrases that a run's captions came to say for the reward alone
+# radar: find phrases that a run's captions came to say for the reward alone
 #
 # usage: vlrm radar RUN --clip DIR [options]
 #

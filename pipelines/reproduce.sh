@@ -1,5 +1,5 @@
 #!/bin/bash
-# reproduce: the paper's tables and ablations on the bundled miniature, and other baselines beside its value head
+# reproduce: make the paper's tables and ablations on the bundled miniature, and other baselines beside its value head
 #
 # usage: vlrm reproduce [RUN]
 #
@@ -124,7 +124,7 @@ stop() {
     local pid
     for pid in "${pids[@]}"; do kill -TERM -- "-$pid" 2>/dev/null || true; done
     wait
-    echo 'vlrm reproduce: interrupted; the same command goes on' >&2
+    echo 'vlrm reproduce: interrupted; the same command continues' >&2
     exit 75
 }
 

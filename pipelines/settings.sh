@@ -98,7 +98,7 @@ settings_file() {
         name=${fields[i]}
         case $name in digests | version | changes | upstream | sources) continue ;; esac # of a run, formats/run.md
         settings_known "$name" || settings_die "$1: no stage has an option \"$name\"$(settings_near "$name")"
-        settings_refused "$name" && settings_die "$1: \"$name\" has no use in training"
+        settings_refused "$name" && settings_die "$1: \"$name\" cannot be used in training"
         if [ "${takes[$name]}" = 0 ]; then
             case ${fields[i + 1]} in true | false) ;; *) settings_die "$1: \"$name\" is ${fields[i + 1]}, expected true or false" ;; esac
         fi

@@ -46,7 +46,7 @@ usage() {
     settings_die "$1"
 }
 
-# settings_refused NAME: whether an option of a stage has no use here.
+# settings_refused NAME: whether an option of a stage cannot be used here.
 settings_refused() {
     case $1 in deal | resume | append | status-file | prepare | replay | count | recombine | policy) true ;; *) false ;; esac
 }
@@ -72,7 +72,7 @@ parse() {
         -*) usage "no option $1" ;;
         *) sources+=("$1"); shift; continue ;;
         esac
-        settings_refused "${name%%=*}" && usage "--${name%%=*} has no use in training"
+        settings_refused "${name%%=*}" && usage "--${name%%=*} cannot be used in training"
         if [ "${takes[${name%%=*}]-}" = 1 ] && [[ $name = *=* ]]; then
             option text "${name%%=*}" "${name#*=}"
         elif [ "${takes[$name]-}" = 1 ]; then
@@ -178,7 +178,7 @@ announce() {
     policy=${parameters% *} head=${parameters#* }
     step=$(readlink -- "$run/policy/latest")
     step=$((10#0${step#step-}))
-    printf 'run folder    %q, %s\n' "$run" "$([ "$step" = 0 ] && echo new || echo "goes on after step $step")"
+    printf 'run folder    %q, %s\n' "$run" "$([ "$step" = 0 ] && echo new || echo "continues after step $step")"
     for name in model itm clip ref; do
         has "$name" || continue
         case $name in model) text=captioner ;; itm) text='scorer, ITM' ;; clip) text='scorer, CLIP' ;; ref) text=reference ;; esac

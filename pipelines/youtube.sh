@@ -1,5 +1,5 @@
 #!/bin/bash
-# youtube: keyframes of YouTube videos, by the yt-dlp that is installed
+# youtube: extract keyframes of YouTube videos, with the yt-dlp that is installed
 #
 # usage: vlrm youtube [options] [ID|URL]... [-- EXTRACT-OPTIONS]
 #
@@ -48,7 +48,7 @@ extract_options=("$@")
 [ ! -t 1 ] || recipe_die 'stdout is a terminal; records are binary: > FILE or | vlrm-cat' 2
 if [ -n "$journal" ]; then
     as_path journal
-    [ -n "$resume" ] || [ ! -s "$journal" ] || recipe_die "$journal exists already: --resume goes on with it" 2
+    [ -n "$resume" ] || [ ! -s "$journal" ] || recipe_die "$journal exists already: --resume continues it" 2
     { : >>"$journal"; } 2>/dev/null || recipe_die "cannot write $journal"
     [ ! -s "$journal" ] || [ "$(head -c 1 -- "$journal" | tr '\0' .)" = '{' ] || recipe_die "$journal is not a journal: it does not begin with {"
 fi

@@ -40,7 +40,7 @@ static const Option options[] = {
 
 static const Program program = {
     .name = "vlrm-world-captions",
-    .summary = "true captions, or false ones, for frames of the miniature world",
+    .summary = "write true captions, or false ones, for frames of the miniature world",
     .operands = "[file|-]...",
     .input = "frame (source, time), or ids NAME#SECONDS",
     .output = "frame, caption",
@@ -119,7 +119,7 @@ int main(int argc, char **argv)
     if (!truth_path)
         usage_error("--truth DIR is required");
     if (falsify && exchange)
-        usage_error("--falsify and --exchange: which of them?");
+        usage_error("give --falsify or --exchange, not both");
     sandbox_enclose(sandbox, &(SandboxFiles){.read = NULL});
     if (!truth_read(&truth, truth_path, &err))
         die("%s", err.text);

@@ -37,7 +37,7 @@ static const Option options[] = {
     OPT_FLAG("neat", 0, &teach.neat,
              "caption: detailed captions have no such words, no made-up year or talk, no \"on the left\""),
     OPT_REAL("ground", 0, &teach.ground, "0.04", 0, 1, "CHANCE", "caption: that a short caption says the background"),
-    OPT_FLAG("go-on", 0, &teach.go_on, "caption, match: from what the model is, rather than anew"),
+    OPT_FLAG("go-on", 0, &teach.go_on, "caption, match: continue from the weights that the model has"),
     OPT_INT("size", 0, &size, "48", 8, 1024, "PX", "side of the models' images", .first = true),
     OPT_INT("seed", 0, &seed, "7", 0, 0, "N", "of every draw"),
     OPT_INT("threads", 0, &threads, "0", 0, 1024, "N", "threads; 0 for as many as there are processors"),
@@ -67,7 +67,7 @@ static Teach *lesson_find(const char *name)
     for (size_t i = 0; i < sizeof lessons / sizeof lessons[0]; i++)
         if (strcmp(lessons[i].name, name) == 0)
             return lessons[i].teach;
-    usage_error("--lesson %s: there are words, see, caption, match and contrast", name);
+    usage_error("--lesson: '%s' is not one of words, see, caption, match, contrast", name);
 }
 
 static int run_lesson(Teach *run, char **operands, int n)

@@ -150,7 +150,7 @@ bool atomic_open(AtomicFile *f, const char *path, Error *err)
     struct stat s;
     *f = (AtomicFile){0};
     if (stat(path, &s) == 0 && !S_ISREG(s.st_mode))
-        return error_set(err, "create %s: what stands there is not a regular file", path);
+        return error_set(err, "create %s: what is there is not a regular file", path);
     f->path = xstrdup(path);
     int fd = open_nameless(path);
     if (fd < 0)
@@ -315,7 +315,7 @@ bool folder_make(const char *path, Error *err)
     free(copy);
     struct stat s;
     if (ok && stat(path, &s) == 0 && !S_ISDIR(s.st_mode))
-        ok = error_set(err, "create folder %s: what stands there is none", path);
+        ok = error_set(err, "create folder %s: what is there is not a folder", path);
     return ok;
 }
 

@@ -18,9 +18,7 @@ typedef enum Sandbox { SANDBOX_AUTO, SANDBOX_OFF } Sandbox;
 
 /* The row of an option table; mode: the Sandbox. */
 #define SANDBOX_OPTION(mode) OPT_ENUM("sandbox", 0, &(mode), "auto", "auto|off", SANDBOX_HELP)
-#define SANDBOX_HELP                                                                                                          \
-    "auto: what decodes reaches no network, no other program and no file that it has no business with, where the kernel can " \
-    "forbid it"
+#define SANDBOX_HELP "auto: where the kernel can, forbid what decodes the network, other programs and files that it does not need"
 
 /*
  * All threads, those that run already too: no sockets, no other program, no new process, no other process's memory. Files are
@@ -28,7 +26,7 @@ typedef enum Sandbox { SANDBOX_AUTO, SANDBOX_OFF } Sandbox;
  */
 bool sandbox_confine(Sandbox mode);
 
-/* The files that a program is about: names (borrowed; NULL ones are passed over), as they are when the sandbox is entered. */
+/* The files that a program is about: names (borrowed; NULL ones are skipped), as they are when the sandbox is entered. */
 typedef struct SandboxFiles {
     const char *const *read; /* what alone is read; NULL: any file may be */
     size_t n_read;

@@ -22,7 +22,7 @@ typedef enum TarNext { TAR_MEMBER, TAR_END, TAR_BROKEN } TarNext;
 TarReader *tar_reader_new(int fd);
 void tar_reader_free(TarReader *t); /* NULL-safe */
 
-/* The next regular file; folders, links and devices are passed over. */
+/* The next regular file; folders, links and devices are skipped. */
 TarNext tar_reader_next(TarReader *t, TarMember *m);
 
 /* The bytes of the member last given, of m->size, in place of what out held; memory grows with what comes. False where there are

@@ -198,7 +198,7 @@ static void note_damage(Video *v)
     packet_fault(v, "a packet near %.3f s cannot be decoded: %s", v->last, log_count() ? log_text() : "it is cut");
 }
 
-/* The next picture of a full decode, in v->frame; damaged ones are passed over. */
+/* The next picture of a full decode, in v->frame; damaged ones are skipped. */
 static bool next_decoded(Video *v)
 {
     while (!video_stopped(v)) {

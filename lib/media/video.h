@@ -109,7 +109,7 @@ void video_free(Video *v);
 bool video_next(Video *v, VideoFrame *frame);
 
 /*
- * Passes the next frame over; false at the end. A keyframe passed over is not decoded: only a cut packet shows in the report,
+ * Passes the next frame over; false at the end. A keyframe skipped is not decoded: only a cut packet shows in the report,
  * what is damaged inside does not. The modes that decode everything know the next frame no sooner than it is decoded.
  */
 bool video_pass(Video *v);

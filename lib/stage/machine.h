@@ -31,7 +31,7 @@ typedef struct Machine {
 /* clang-format on */
 
 /*
- * The program is about these files alone: it reads any, and writes at none but the n of `write` (NULL ones are passed over). Call
+ * The program is about these files alone: it reads any, and writes at none but the n of `write` (NULL ones are skipped). Call
  * it before there are threads. Nothing is forbidden with CUDA, whose driver opens devices and may start helpers.
  */
 static inline void machine_enclose(const Machine *m, const char *const *write, size_t n)

@@ -79,7 +79,7 @@ static void made_end(Packer *p)
     pack_map_end(p);
 }
 
-/* A line of text, blank ones passed over; false at the end of the input or on failure (err set). */
+/* A line of text, blank ones skipped; false at the end of the input or on failure (err set). */
 static bool line_read(Lines *l, size_t *n, Error *err)
 {
     while (true) {

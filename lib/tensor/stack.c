@@ -42,7 +42,7 @@ static StackBlock *block_insert(Stack *s, StackBlock *before, size_t bytes)
     return b;
 }
 
-/* Makes current the next block with room for bytes: smaller kept ones are passed over. */
+/* Makes current the next block with room for bytes: smaller kept ones are skipped. */
 static void block_advance(Stack *s, size_t bytes)
 {
     StackBlock *last = s->current, *b = last ? last->next : s->first;

@@ -37,7 +37,7 @@ static const Option options[] = {
 
 static const Program program = {
     .name = "vlrm-doctor",
-    .summary = "is this build right on this machine, with these weights?",
+    .summary = "check that this build is right on this machine, with these weights",
     .operands = "",
     .description =
         "Sends small bundled models (captioner, ITM, CLIP) through every set of kernels that this machine can run (plain C, AVX2, AVX-512, "

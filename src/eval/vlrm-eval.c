@@ -62,8 +62,7 @@ static const Option options[] = {
     OPT_LIST("max-drop", 0, &opt.max_drop, NULL, "X,..",
              "exit 7 if mrr or an R@K is more than X below the baseline's; NAME=X: that metric"),
     OPT_GROUP("Machine"),
-    OPT_INT("batch", 0, &opt.batch, "8", 1, 4096, "N",
-            "captions that go through the models together, which on a CPU changes no number"),
+    OPT_INT("batch", 0, &opt.batch, "8", 1, 4096, "N", "score so many captions together; on a CPU this changes no number"),
     MACHINE_OPTIONS(opt.machine),
     OPT_END,
 };
@@ -137,7 +136,7 @@ static void check_options(Eval *e, int n)
     if (opt.compare && n < 2)
         usage_error("--compare needs two streams at least");
     if (opt.compare && (opt.per_image || opt.baseline))
-        usage_error("--compare goes with neither --per-image nor --baseline: they are of one run");
+        usage_error("--compare cannot be used with --per-image or --baseline, which are for one run");
     if (opt.max_drop.count > 0 && !opt.baseline)
         usage_error("--max-drop needs a --baseline");
     for (int k = 0; k < 3; k++)

@@ -174,7 +174,7 @@ Writer *append_open(const OutputSettings *s, const Journal *j, const Heading *he
     if (holds && s->resume)
         return resume(s, j, heading, t);
     if (holds)
-        usage_error("%s exists already: --resume goes on with it", s->append);
+        usage_error("%s exists already: --resume continues it", s->append);
     Writer *w = writer_new(fd, s->append, (int)s->zstd);
     if (!heading_write(heading, w))
         die("%s", writer_error(w)->text);

@@ -155,7 +155,7 @@ Journal *journal_open(const OutputSettings *s, bool with_phashes, Error *err)
         ok = error_set_status(err, STATUS_USAGE, "%s has %zu hashes for %lld frames: it was not written with --dedup-all",
                               s->journal, n_phashes, (long long)journal_vouched(j).frames);
     if (ok && !s->resume && lseek(j->fd, 0, SEEK_END) > 0)
-        ok = error_set_status(err, STATUS_USAGE, "%s exists already: --resume goes on with it", s->journal);
+        ok = error_set_status(err, STATUS_USAGE, "%s exists already: --resume continues it", s->journal);
     if (ok)
         return j;
     journal_close(j);

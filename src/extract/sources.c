@@ -229,13 +229,13 @@ static bool is_media(Sources *s, Source *source, bool *ended)
     return media;
 }
 
-/* Counts what is passed over, each file in one shard. */
+/* Counts what is skipped, each file in one shard. */
 static void pass_over(Sources *s, Source *source)
 {
     if (s->s->shards == 1 || s->passed_in_all % s->s->shards == s->s->shard_index) {
         if (s->passed++ == 0)
             s->first_passed = xstrdup(source->label);
-        note("%s: passed over: neither its name nor its bytes are those of a picture or video", source->label);
+        note("%s: skipped: neither its name nor its bytes are those of a picture or video", source->label);
     }
     s->passed_in_all++;
     source_release(source);

@@ -22,7 +22,7 @@ bool sources_excepts(const Sources *s, const char *id);
 /* How many sources of this shard are done already (--without, --except) and were skipped. */
 int64_t sources_skipped(const Sources *s);
 
-/* How many files of this shard were no media, by name and content, and were passed over; *first: the first of them (borrowed). */
+/* How many files of this shard were no media, by name and content, and were skipped; *first: the first of them (borrowed). */
 int64_t sources_passed(const Sources *s, const char **first);
 
 /* Opens it (source->opened or source->data), or sets source->problem. False when asked to end. */

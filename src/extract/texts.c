@@ -9,7 +9,7 @@
 
 #include "base/utf8.h"
 
-/* Pictures that FFmpeg's build may lack a decoder for are named too: such a file is told, not passed over. */
+/* Pictures that FFmpeg's build may lack a decoder for are named too: such a file is told, not skipped. */
 static const char *const media_ends[] = {
     "jpg", "jpeg", "jpe", "jfif", "png",  "apng", "webp",  "gif",  "bmp",  "dib", "tif", "tiff", "heic", "heif", "avif", "jxl",
     "jp2", "j2k",  "jpx", "ppm",  "pgm",  "pbm",  "pnm",   "pam",  "tga",  "dds", "exr", "hdr",  "psd",  "ico",  "svg",  "qoi",

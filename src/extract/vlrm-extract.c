@@ -33,20 +33,20 @@ static const Option options[] = {
     OPT_STRING("list", 0, &o.sources.list, NULL, "FILE",
                "read the names of files and folders from FILE, one a line; - for stdin"),
     OPT_STRING("coco", 0, &o.sources.coco, NULL, "FILE",
-               "the images of COCO's own captions_*.json, or of a dataset_coco.json with Karpathy's splits; what people wrote of "
+               "take the images of COCO's own captions_*.json, or of a dataset_coco.json with Karpathy's splits; what people wrote of "
                "them goes into the records as references"),
-    OPT_LIST("split", 0, &o.sources.split, NULL, "NAME", "of --coco only the images of this split; may be repeated"),
+    OPT_LIST("split", 0, &o.sources.split, NULL, "NAME", "take only the images of this split of --coco; may be repeated"),
     OPT_STRING("root", 0, &o.sources.root, ".", "DIR", "folder below which --coco's images lie, and the sources of --again"),
     OPT_STRING("again", 0, &o.again, NULL, "FILE",
-               "the frames of the records in FILE once more, each from what its record says; - for stdin"),
-    OPT_STRING("name", 0, &o.sources.name, "stdin", "TEXT", "what the source on stdin is called in ids and journal"),
-    OPT_STRING("shard", 0, &o.shard, "0/1", "I/N", "only every Nth source, beginning with number I (from 0)"),
+               "extract the frames of the records in FILE once more, each from what its record says; - for stdin"),
+    OPT_STRING("name", 0, &o.sources.name, "stdin", "TEXT", "call the source on stdin so, in ids and journal"),
+    OPT_STRING("shard", 0, &o.shard, "0/1", "I/N", "take only every Nth source, beginning with number I (from 0)"),
     OPT_STRING("without", 0, &o.sources.without, NULL, "ENDING",
-               "only sources beside which no file NAME.ENDING stands; shards are counted before"),
+               "take only sources beside which no file NAME.ENDING stands; shards are counted before"),
     OPT_STRING("except", 0, &o.sources.except, NULL, "FILE",
-               "no frames whose ids are in FILE: lines of JSON with an \"id\", as vlrm caption prints"),
+               "leave out frames whose ids are in FILE: lines of JSON with an \"id\", as vlrm caption prints"),
     OPT_STRING("shuffle", 0, &o.shuffle, NULL, "SEED",
-               "sources in random order; keeps all their names in memory; tar shards must be plain files, not compressed"),
+               "take sources in random order; keeps all their names in memory; tar shards must be plain files, not compressed"),
     OPT_FLAG("loop", 0, &o.sources.loop, "begin again after the last source, for ever; ids end in @PASS, from 1"),
     OPT_INT("limit", 0, &o.limit, "0", 0, 9e15, "N", "end after N frames; 0 for no limit"),
     OPT_REAL("deadline", 0, &o.limits.deadline, "0", 0, 1e9, "SEC", "give a source up after so many seconds; 0 for never"),
@@ -59,15 +59,15 @@ static const Option options[] = {
     SANDBOX_OPTION(o.sandbox),
     OPT_FLAG_ON(
         "texts", 0, &o.sources.texts,
-        "read what stands beside a picture or video: NAME.txt becomes frame.references, a text a line, NAME.json frame.meta"),
+        "read the files beside a picture or video: NAME.txt becomes frame.references, a text a line, NAME.json frame.meta"),
     OPT_GROUP("Which frames of a video"),
     OPT_REAL("every", 0, &o.frames.every, "0", 0, 1e9, "SEC",
-             "a frame every SEC seconds instead of keyframes; decodes everything", .first = true),
+             "take a frame every SEC seconds instead of keyframes; decodes everything", .first = true),
     OPT_REAL("scene", 0, &o.frames.scene, "0", 0, 1, "T",
-             "the first frame of each scene: change score above T; decodes everything"),
-    OPT_INT("max", 0, &o.frames.max, "0", 0, 9e15, "N", "at most N frames of a source; 0 for all", .first = true),
-    OPT_ENUM("pick", 0, &o.frames.pick, "first", "first|spread|random", "which frames --max keeps"),
-    OPT_INT("seed", 0, &o.frames.seed, "1", 0, 9e15, "N", "of --pick random; each pass of --loop draws anew"),
+             "take the first frame of each scene: change score above T; decodes everything"),
+    OPT_INT("max", 0, &o.frames.max, "0", 0, 9e15, "N", "take at most N frames of a source; 0 for all", .first = true),
+    OPT_ENUM("pick", 0, &o.frames.pick, "first", "first|spread|random", "choose which frames --max keeps"),
+    OPT_INT("seed", 0, &o.frames.seed, "1", 0, 9e15, "N", "of --pick random; each pass of --loop draws again"),
     OPT_GROUP("Pictures"),
     OPT_STRING("size", 0, &o.size, NULL, "PX|WxH", "resize, as Pillow's bicubic: shorter side PX, or exactly W x H",
                .first = true),
@@ -75,26 +75,26 @@ static const Option options[] = {
              "how frames are stored; a still that needs no change keeps its own bytes unless this is given"),
     OPT_INT("quality", 0, &o.frames.quality, "90", 1, 100, "Q", "of JPEG"),
     OPT_GROUP("Frames to drop (each is counted as filtered)"),
-    OPT_FLAG("drop-black", 0, &o.frames.drop_black, "black frames"),
+    OPT_FLAG("drop-black", 0, &o.frames.drop_black, "leave out black frames"),
     OPT_REAL("black-share", 0, &o.frames.black_share, "0.98", 0, 1, "S",
              "a frame is black when this share of its pixels is dark"),
-    OPT_FLAG("drop-blur", 0, &o.frames.drop_blur, "blurred frames"),
+    OPT_FLAG("drop-blur", 0, &o.frames.drop_blur, "leave out blurred frames"),
     OPT_REAL("blur-threshold", 0, &o.frames.blur_threshold, "20", 0, 1e6, "V",
              "a frame is blurred when the variance of its Laplacian, at 256 pixels, is below V"),
-    OPT_FLAG("drop-duplicates", 0, &o.frames.drop_duplicates, "frames that look like an earlier one of their source"),
+    OPT_FLAG("drop-duplicates", 0, &o.frames.drop_duplicates, "leave out frames that look like an earlier one of their source"),
     OPT_FLAG(
         "dedup-all", 0, &o.frames.dedup_all,
-        "frames that look like any earlier one of the stream; with --resume also of the runs before, by hashes in the journal"),
+        "leave out frames that look like any earlier one of the stream; with --resume also of the runs before, by hashes in the journal"),
     OPT_INT("duplicate-distance", 0, &o.frames.duplicate_distance, "6", 0, 64, "BITS",
             "frames look alike when at most BITS of 64 of their perceptual hashes differ"),
     OPT_GROUP("Long runs"),
-    OPT_INT("jobs", 'j', &o.jobs, "1", 1, 1024, "N", "files worked on at a time; the order of the output stays", .first = true),
+    OPT_INT("jobs", 'j', &o.jobs, "1", 1, 1024, "N", "work on so many files at a time; the order of the output stays", .first = true),
     OPT_STRING("journal", 0, &o.output.journal, NULL, "FILE", "a JSON line for each source that is done: its verdict",
                .first = true),
     OPT_FLAG("resume", 0, &o.output.resume, "skip the sources that the journal lists"),
     OPT_ENUM("retry", 0, &o.output.retry, "none", "none|failed", "with --resume: do those again that are not complete"),
     OPT_STRING("append", 0, &o.output.append, NULL, "FILE",
-               "write to FILE; with --resume what a killed run left there is kept as far as the journal vouches for it"),
+               "write to FILE; with --resume what a killed run left there is kept as far as the journal confirms it"),
     OPT_FLAG("dry-run", 0, &o.sources.names_only,
              "extract nothing: print the options in force and each source as JSON lines, named as the journal names it; with "
              "--resume those that are others than when they were done are marked as changed"),
@@ -106,14 +106,14 @@ static const Option options[] = {
 
 static const Program program = {
     .name = "vlrm-extract",
-    .summary = "keyframes of videos, and still images, as a stream of records",
+    .summary = "extract keyframes of videos, and still images, as a stream of records",
     .operands = "[file|folder|-]...",
     .output = "frame",
     .description =
         "Each operand is a video of any kind that FFmpeg knows, an image (JPEG, PNG, WebP), a folder (walked recursively in byte "
-        "order of the paths; names that begin with a dot are passed over, and so are FIFOs, devices and sockets, with a line on "
+        "order of the paths; names that begin with a dot are skipped, and so are FIFOs, devices and sockets, with a line on "
         "stderr), a tar shard in WebDataset layout, or - for the bytes of one file on stdin. What a folder or a shard has that is "
-        "no picture or video, neither by its name nor by its bytes, is passed over and counted; what is one by either, and cannot "
+        "no picture or video, neither by its name nor by its bytes, is skipped and counted; what is one by either, and cannot "
         "be read, is a failure.\n\n"
         "What stands beside a picture or video goes with its frames: each line of NAME.txt into frame.references, the object in "
         "NAME.json as frame.meta, as img2dataset and WebDataset lay them out (--no-texts).\n\n"
@@ -213,7 +213,7 @@ static void check_again(int n)
                                          "duplicate-distance"};
     for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
         if (option_given(&program, others[i]))
-            usage_error("--again takes all from the records: --%s says nothing to it", others[i]);
+            usage_error("--%s cannot be used with --again, which takes everything from the records", others[i]);
     if (n > 0)
         usage_error("--again takes its sources from the records, not from operands");
 }
@@ -231,7 +231,7 @@ static void check_options(char **operands, int n)
     if (dashes + list_stdin > 1)
         usage_error("stdin can be read only once");
     if (o.frames.every > 0 && o.frames.scene > 0)
-        usage_error("--every and --scene exclude each other");
+        usage_error("give --every or --scene, not both");
     if (o.sources.loop && (dashes || o.sources.list))
         usage_error("--loop cannot read stdin or a list again");
     if ((o.output.resume || o.output.append) && !o.output.journal)
@@ -239,9 +239,9 @@ static void check_options(char **operands, int n)
     if (o.output.retry == RETRY_FAILED && !o.output.resume)
         usage_error("--retry needs --resume");
     if (o.sources.names_only && o.sources.loop)
-        usage_error("--dry-run has no end with --loop");
+        usage_error("--dry-run cannot be used with --loop: it would not end");
     if (o.sources.except && (o.output.journal || o.sources.loop))
-        usage_error("--except has ids of a run without --journal and --loop");
+        usage_error("--except cannot be used with --journal or --loop");
     if (o.output.resume && o.sources.loop)
         usage_error("--resume cannot be combined with --loop");
     if (o.sources.split.count > 0 && !o.sources.coco)
@@ -272,7 +272,7 @@ static void say_passed(const Sources *sources)
     const char *first;
     int64_t passed = sources_passed(sources, &first);
     if (passed > 0)
-        warn("passed over %lld file%s that %s no picture or video, by name and content: %s%s", (long long)passed,
+        warn("skipped %lld file%s that %s no picture or video, by name and content: %s%s", (long long)passed,
              passed == 1 ? "" : "s", passed == 1 ? "is" : "are", first, passed == 1 ? "" : " and others (-v names each)");
 }
 

@@ -201,7 +201,7 @@ static bool is_text_of_neighbour(const Walk *w, const char *path)
     return false;
 }
 
-/* A path becomes a source, or opens what holds sources, or is passed over (then false). */
+/* A path becomes a source, or opens what holds sources, or is skipped (then false). */
 static bool take_path(Walk *w, const char *path, bool scanned, Source *out)
 {
     struct stat st;
@@ -210,7 +210,7 @@ static bool take_path(Walk *w, const char *path, bool scanned, Source *out)
     if (S_ISDIR(st.st_mode))
         return folder_push(w, path, &st, out);
     if (scanned && !S_ISREG(st.st_mode)) {
-        warn("%s: passed over: it is %s; of a folder only files are read", path, kind_name(st.st_mode));
+        warn("%s: skipped: it is %s; only the files of a folder are read", path, kind_name(st.st_mode));
         return false;
     }
     if (scanned && w->s->texts && text_named(path) && is_text_of_neighbour(w, path))

@@ -1,6 +1,7 @@
 /*
  * Where the videos and images come from, by name: operands, the lines of a list, folders, a Karpathy file. Folders give regular
- * files and links to them; a FIFO, device or socket in one is passed over, and said. Nothing but folders and lists is read here.
+ * files and links to them; a FIFO, device or socket in one is skipped, with a message. Nothing but folders and lists is read
+ * here.
  */
 #ifndef EXTRACT_WALK_H
 #define EXTRACT_WALK_H

@@ -26,7 +26,7 @@ json_t *shown_number(double value);
 /* Adds every number in a JSON value (truth values as 0 and 1) to `numbers` by its path: path, then the keys down to it. */
 void shown_flatten(json_t *numbers, const char *path, const json_t *value);
 
-/* Adds every number of the record, of whatever group and depth, to `numbers` by its path ("reward.sim"); arrays are passed over.
+/* Adds every number of the record, of whatever group and depth, to `numbers` by its path ("reward.sim"); arrays are skipped.
  */
 void shown_numbers(json_t *numbers, const Record *r);
 

@@ -49,7 +49,7 @@ static const Program program = {
     .input = "caption, frame; or JSON lines",
     .description =
         "Makes a page that asks of each frame which of two captions says more details, is truer, is better language, and which one the "
-        "voter prefers. Which stream stands left is drawn anew for each frame; which was which is said at the end. The page needs no "
+        "voter prefers. Which stream stands left is drawn again for each frame; which was which is said at the end. The page needs no "
         "network; votes are kept in the browser and saved as a file. Frames on which both say the same are left out.\n\n"
         "With --count: for each question the share of A among the votes for one of both, with Wilson's interval (95 %), and how far "
         "voters agree, as Krippendorff's alpha. Votes on other captions are refused (exit status 6), and so is a second file of one voter.",
@@ -107,7 +107,7 @@ static void read_whole(const char *path, RecordEach *each, void *context)
 static void side_read(Side *side, const char *path)
 {
     if (strcmp(path, "-") == 0)
-        usage_error("a stream is read twice, which stdin cannot be: give a file");
+        usage_error("a stream is read twice, and stdin can be read only once: give a file");
     *side = (Side){path, json_object(), XXH3_createState()};
     XXH3_64bits_reset(side->hash);
     read_whole(path, take_text, side);
@@ -257,14 +257,14 @@ static int count_votes(char **operands, int n)
 {
     Votes v = {0};
     if (n == 0)
-        usage_error("--count: which votes? Give the files that the page has saved");
+        usage_error("--count needs files of votes, as the page saves them");
     for (int i = 0; i < n; i++) {
         Error err = {0};
         if (!votes_read(&v, operands[i], &err))
             die_status(err.status ? err.status : STATUS_FAILURE, "%s", err.text);
     }
     if (v.frames == 0)
-        die_status(STATUS_EMPTY, "nobody has voted: the files hold no votes");
+        die_status(STATUS_EMPTY, "the files hold no votes");
     if (opt.json) {
         json_t *all = votes_json(&v);
         json_dumpf(all, stdout, JSON_COMPACT | JSON_REAL_PRECISION(9));

@@ -25,7 +25,7 @@ static struct {
 
 static const Option options[] = {
     OPT_STRING("output", 'o', &opt.output, NULL, "FILE", "the page (default: stdout)"),
-    OPT_STRING("model", 'm', &opt.model, NULL, "DIR", "the captioner, whose tokenizer says the tokens of rewards"),
+    OPT_STRING("model", 'm', &opt.model, NULL, "DIR", "the captioner, whose tokenizer shows the tokens of rewards"),
     OPT_INT("limit", 'n', &opt.limit, "10000", 1, 1000000, "N", "show the first N records; what follows is not read"),
     OPT_INT("size", 0, &opt.size, "160", 16, 1024, "PX", "longest side of a picture"),
     OPT_ENUM("from", 0, &opt.from, "stream", "stream|json", "what stdin holds (of a file its first byte tells)"),
@@ -35,7 +35,7 @@ static const Option options[] = {
 
 static const Program program = {
     .name = "vlrm-gallery",
-    .summary = "the records of any stream as one page: pictures, captions, scores, filters",
+    .summary = "show the records of any stream as one page: pictures, captions, scores, filters",
     .operands = "[file|-]...",
     .input = "any groups; or JSON lines, those of vlrm-eval --per-image among them",
     .description =

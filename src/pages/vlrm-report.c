@@ -31,10 +31,10 @@ static const Option options[] = {
                "the frames that were evaluated (default: the pictures in the evaluation's captions)"),
     OPT_LIST("captions", 0, &opt.captions, NULL, "NAME=FILE",
              "rewarded captions of a run, as vlrm-update --record or vlrm-reward writes them (without NAME: of the first run)"),
-    OPT_STRING("model", 0, &opt.model, NULL, "DIR", "the captioner, whose tokenizer says the tokens (default: the run's)"),
+    OPT_STRING("model", 0, &opt.model, NULL, "DIR", "the captioner, whose tokenizer shows the tokens (default: the run's)"),
     OPT_FLAG("compare", 0, &opt.compare,
              "begin with all runs side by side: in one plot each, their captions beside each other (else with the first alone)"),
-    OPT_INT("images", 0, &opt.images, "24", 0, 10000, "N", "frames shown of each kind: evaluated, rewarded"),
+    OPT_INT("images", 0, &opt.images, "24", 0, 10000, "N", "show so many frames of each kind: evaluated, rewarded"),
     OPT_INT("size", 0, &opt.size, "160", 16, 1024, "PX", "longest side of a picture"),
     SANDBOX_OPTION(opt.sandbox),
     OPT_END,
@@ -42,7 +42,7 @@ static const Option options[] = {
 
 static const Program program = {
     .name = "vlrm-report",
-    .summary = "a training run, or several, as one page: options, curves, captions by step, rewards token by token",
+    .summary = "show a training run, or several, as one page: options, curves, captions by step, rewards token by token",
     .operands = "[NAME=]RUN...",
     .description =
         "The page is one HTML file that needs no network. It shows what was trained on what with which options, curves of the metrics "
@@ -299,7 +299,7 @@ int main(int argc, char **argv)
     int n;
     char **operands = options_parse(&program, argc, argv, &n);
     if (n == 0)
-        usage_error("which run? Give the folder of vlrm train --run");
+        usage_error("a run is required: the folder of vlrm train --run");
     page_check_output(opt.output);
     sandbox_enclose(opt.sandbox, &(SandboxFiles){.write = &opt.output, .n_write = opt.output != NULL});
     page.json = json_array();

@@ -21,7 +21,7 @@ typedef struct Counts {
 /* The bounds of Wilson's score interval for k of n (level 95 %); 0 and 1 for none. */
 void wilson_interval(double *low, double *high, size_t k, size_t n);
 
-/* Krippendorff's alpha for nominal values: counts[unit][value], units of fewer than two values are passed over. */
+/* Krippendorff's alpha for nominal values: counts[unit][value], units of fewer than two values are skipped. */
 double krippendorff_alpha(const size_t (*counts)[VALUES], size_t units);
 
 typedef struct Votes {

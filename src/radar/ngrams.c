@@ -235,7 +235,7 @@ static Gram *strongest(Grams *counted, const GramLimits *limits)
     return longest;
 }
 
-/* Captions that say it are passed over from now on. */
+/* Captions that say it are skipped from now on. */
 static void explain(Sample *s, const char *phrase)
 {
     for (size_t i = 0; i < s->count; i++) {

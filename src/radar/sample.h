@@ -25,10 +25,10 @@ typedef struct Sample {
     uint64_t seen, without; /* captions read; of them without a step or a reward */
 } Sample;
 
-/* Adds a record's caption. Records without a caption, a step or a reward are counted and passed over. */
+/* Adds a record's caption. Records without a caption, a step or a reward are counted and skipped. */
 void sample_add(Sample *s, const Record *r);
 
-/* Gives the captions of an id the cosine that vlrm-eval --per-image measured; unknown ids are passed over. sample_sort comes
+/* Gives the captions of an id the cosine that vlrm-eval --per-image measured; unknown ids are skipped. sample_sort comes
  * first. */
 void sample_judge(Sample *s, const Record *r);
 

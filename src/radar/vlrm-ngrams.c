@@ -32,7 +32,7 @@ static const Option options[] = {
                "the list that findings are held against (default: the one installed)"),
     OPT_INT("most", 0, &opt.most, "200000", 100, 1e8, "N", "captions kept in memory: of more, a sample by the hash of their ids"),
     OPT_GROUP("What is a finding"),
-    OPT_INT("captions", 0, &opt.limits.captions, "20", 2, 1e9, "N", "at least so many captions say it"),
+    OPT_INT("captions", 0, &opt.limits.captions, "20", 2, 1e9, "N", "report what at least N captions say"),
     OPT_REAL("rise", 0, &opt.limits.rise, "2", -100, 100, "Z",
              "the share in the last two fifths of the steps is above that in the first two by Z standard errors"),
     OPT_REAL("gain", 0, &opt.limits.z_reward, "2", -100, 100, "Z",
@@ -51,7 +51,7 @@ static const Option options[] = {
 
 static const Program program = {
     .name = "vlrm-ngrams",
-    .summary = "phrases that captions came to say for the reward alone",
+    .summary = "find phrases that captions came to say for the reward alone",
     .operands = "[file|-]...",
     .input = "caption, reward",
     .description =
@@ -113,7 +113,7 @@ static void check_sample(void)
                    "%s: none of the %zu captions is in it: it is of other captions, or was written without --per-image",
                    opt.judged, unjudged);
     if (unjudged > 0)
-        warn("%zu captions are not in %s and count for nothing", unjudged, opt.judged);
+        warn("%zu captions are not in %s and are not counted", unjudged, opt.judged);
 }
 
 /* ---- telling ---- */

@@ -67,14 +67,13 @@ static const Option options[] = {
         "each part less its mean, over its deviation, over the batch or the captions of an image, before it is weighed (GDPO)"),
     OPT_REAL("gamma", 0, &opt.weights.gamma, "1", 0, 1, "G", "discount of penalties further on (paper: 1)"),
     OPT_FLAG("recombine", 0, &opt.recombine,
-             "the input has rewards: combine their parts anew with these weights and lists, without a model", .first = true),
+             "the input has rewards: combine their parts again with these weights and lists, without a model", .first = true),
     OPT_GROUP("Batches and machine"),
     OPT_INT(
         "batch", 0, &opt.batch, "0", 0, 1e9, "N",
         "records over which Phi is computed, or more where a group of captions would be split; 0: as the input's batch records say"),
-    OPT_INT(
-        "score-batch", 0, &opt.score_batch, "0", 0, 4096, "N",
-        "captions that go through the models together, which on a CPU changes no byte of a record; 0: 8, on a CUDA device 64"),
+    OPT_INT("score-batch", 0, &opt.score_batch, "0", 0, 4096, "N",
+            "score so many captions together; on a CPU this changes no byte of a record; 0: 8, on a CUDA device 64"),
     OPT_STRING("spool", 0, &opt.spool, "/tmp", "DIR",
                "where records wait that do not fit --spool-memory (--clip and --standardise need whole batches)"),
     OPT_INT("spool-memory", 0, &opt.spool_memory, "1024", 1, 1e9, "MIB", "for records that wait for their batch"),

@@ -41,7 +41,7 @@ static const Option options[] = {
         .first = true),
     OPT_INT("max-lag", 0, &opt.max_lag, "0", 0, 1e6, "N", "batch k is sampled by the policy of step k - N"),
     OPT_INT("patience", 0, &opt.patience, "300", 0, 1e9, "SECONDS",
-            "give up waiting for a policy after so long without a vlrm-update at work on its run; 0: never"),
+            "stop waiting for a policy after so long without a vlrm-update at work on its run; 0: never"),
     OPT_INT(
         "batch", 0, &opt.batch, "0", 0, 1e9, "N",
         "records of a batch, closed by a batch record, or more: a frame's captions are not split; 0: as the input's batch records say"),
@@ -54,8 +54,8 @@ static const Option options[] = {
              "as what features are stored, and used here too; auto: bf16 with 16-bit weights, else f32"),
     OPT_GROUP("Decoding (default: beams, the paper's Table 2)"),
     OPT_FLAG("sample", 0, &opt.generate.sample, "sample, as in training", .first = true),
-    OPT_FLAG("greedy", 0, &opt.greedy, "always the likeliest token"),
-    OPT_INT("top-k", 0, &opt.generate.top_k, "6", 0, 1e6, "K", "sampling: among the K likeliest tokens; 0: all"),
+    OPT_FLAG("greedy", 0, &opt.greedy, "always take the most likely token"),
+    OPT_INT("top-k", 0, &opt.generate.top_k, "6", 0, 1e6, "K", "sampling: draw from the K most likely tokens; 0: all"),
     OPT_REAL("temperature", 0, &opt.generate.temperature, "2", 0.001, 1000, "T", "sampling: logits are divided by it"),
     OPT_INT("seed", 0, &opt.generate.seed, "1", 0, 9e15, "N",
             "sampling: of the random numbers; a caption depends on it, the step and the record's id alone"),
@@ -74,7 +74,7 @@ static const Option options[] = {
     OPT_REAL("length-penalty", 0, &opt.generate.length_penalty, "1", -10, 10, "P", "beams: scores are divided by length^P"),
     OPT_GROUP("Machine"),
     OPT_INT("decode-batch", 0, &opt.decode_batch, "0", 0, 4096, "N",
-            "frames that are decoded together, which on a CPU changes no byte of a record; 0: 8, on a CUDA device 64"),
+            "decode so many frames together; on a CPU this changes no byte of a record; 0: 8, on a CUDA device 64"),
     MACHINE_OPTIONS(opt.machine),
     FILTER_OPTION_ZSTD(opt.zstd),
     OPT_END,
@@ -149,9 +149,9 @@ static void check_options(void)
     if (opt.deal && opt.batch == 0)
         usage_error("--deal needs --batch: parts are of so many records");
     if (opt.generate.sample && opt.greedy)
-        usage_error("--sample and --greedy exclude one another");
+        usage_error("give --sample or --greedy, not both");
     if (opt.generate.greedy_last && !opt.generate.sample)
-        usage_error("--greedy-baseline is for captions that are sampled: --sample");
+        usage_error("--greedy-baseline needs --sample");
     if (opt.num_return > 1 && opt.greedy)
         usage_error("--greedy has one caption a frame, --num-return asks for %lld", (long long)opt.num_return);
     if (!opt.generate.sample && !opt.greedy && opt.num_return > opt.generate.num_beams)

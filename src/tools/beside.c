@@ -102,7 +102,7 @@ static bool write_sample(Beside *b, Slice source, Error *err)
         b->kept++;
         b->written--;
     } else if (there && !b->append && !b->overwrite) {
-        ok = error_set(err, "%s is there already: --skip-existing leaves it, --append adds to it, --overwrite replaces it", path);
+        ok = error_set(err, "%s exists already: --skip-existing leaves it, --append adds to it, --overwrite replaces it", path);
     } else {
         if (there && b->append)
             ok = (before = file_read_regular(path, FILE_MOST, NULL, err)) != NULL;
@@ -131,7 +131,7 @@ static bool flush(Beside *b)
     sample_reset(&b->sample);
     if (b->in_row < FAILURES_MOST)
         return true;
-    warn("%lld files one after the other could not be written: nothing more is", (long long)b->in_row);
+    warn("%lld files in a row could not be written: writing no more", (long long)b->in_row);
     return false;
 }
 

@@ -321,9 +321,9 @@ size_t coco_join_end(CocoJoin *c, bool whole)
     size_t left = 0;
     json_object_foreach (c->captions, id, caption)
         if (whole && !json_object_get(c->used, id) && left++ < NAMED_MOST)
-            warn("the list has a caption of image %s, and no record is of it", id);
+            warn("the list has a caption of image %s, but there is no such record", id);
     if (left > NAMED_MOST)
-        warn("so it is with %zu more", left - NAMED_MOST);
+        warn("and %zu more", left - NAMED_MOST);
     json_decref(c->captions);
     json_decref(c->used);
     pack_release(&c->record);

@@ -57,7 +57,7 @@ static bool find_end(Shards *s, bool resume, Error *err)
         char *stats = shard_path(s, s->number, "_stats.json"), *tar = shard_path(s, s->number, ".tar");
         bool whole = is_there(stats), any = whole || is_there(tar), ok = true;
         if (any && !resume)
-            ok = error_set_status(err, STATUS_USAGE, "%s is there already: --resume goes on behind the shards of %s",
+            ok = error_set_status(err, STATUS_USAGE, "%s exists already: --resume continues after the shards of %s",
                                   whole ? stats : tar, s->folder);
         else if (whole)
             ok = take_stats(s, stats, err);

@@ -36,7 +36,7 @@ static const Option options[] = {
              "what is read: a stream, JSON lines as this program prints, or COCO result lists", .first = true),
     OPT_ENUM(
         "to", 0, &opt.out.to, "auto", "auto|stream|json|coco|csv",
-        "what is written; auto: a stream from what is none and with --zstd, else JSON lines; coco: a result list; csv: --fields as a table"),
+        "what is written; auto: a stream where the input is none, or with --zstd, else JSON lines; coco: a result list; csv: --fields as a table"),
     FILTER_OPTION_ZSTD(opt.zstd),
     OPT_ENUM("bin", 0, &opt.bin, "size", "base64|size|omit",
              "binary in JSON lines: {\"$bin\": base64}, \"<N bytes>\", or left out; only base64 can be read back"),
@@ -71,7 +71,7 @@ static const Option options[] = {
                "write pictures and captions to DIR as tar shards: 00000.tar and 00000_stats.json, and so on"),
     OPT_INT("shard-samples", 0, &opt.out.shards.samples_most, "10000", 1, 999999, "N", "a shard is closed at N samples"),
     OPT_INT("shard-bytes", 0, &opt.out.shards.bytes_most, "1000000000", 1, 9e15, "N", ".. or at N bytes of pictures and texts"),
-    OPT_FLAG("resume", 0, &opt.out.resume, "go on behind the shards that are in DIR, without the records that they have"),
+    OPT_FLAG("resume", 0, &opt.out.resume, "continue after the shards in DIR; records that they have are left out"),
     OPT_GROUP("General"),
     SANDBOX_OPTION(opt.sandbox),
     OPT_END,
@@ -88,7 +88,7 @@ static const Program program = {
         "as it goes; the end line then has the status 5, which is also the exit status. The status of an end record becomes the "
         "exit status.\n\n"
         "With --from=json, lines without a header get one, and an end; after a header line the end line is required: its status "
-        "is kept, count and digest are made anew. \"<N bytes>\" is refused, it has nothing to restore.",
+        "is kept, count and digest are computed again. \"<N bytes>\" is refused, it has nothing to restore.",
     .examples = "vlrm-extract photos | vlrm-cat --fields frame.width,frame.height\n"
                 "# Captions by hand become a stream:\n"
                 "echo '{\"id\": \"1\", \"caption\": {\"text\": \"a red bus\"}}' | vlrm-cat --from=json | vlrm-cat\n"
@@ -413,7 +413,7 @@ static void check_options(void)
     if ((out->beside.append || out->beside.overwrite || out->beside.skip_existing) && out->beside.kind == BESIDE_NONE)
         usage_error("--append, --overwrite and --skip-existing are for --write");
     if (out->beside.append + out->beside.overwrite + out->beside.skip_existing > 1)
-        usage_error("--append, --overwrite and --skip-existing exclude one another");
+        usage_error("give one of --append, --overwrite and --skip-existing");
     if (out->resume && !out->shard_folder)
         usage_error("--resume is for --webdataset");
     out->fields = opt.fields;

@@ -163,7 +163,7 @@ int main(int argc, char **argv)
     Comparison c;
     char **operands = options_parse(&program, argc, argv, &n);
     if (n != 2)
-        usage_error("which two streams?");
+        usage_error("two streams are required");
     comparison_init(&c, &opt.tolerances, &opt.ignore, opt.show);
     signals_init();
     sandbox_enclose(opt.sandbox, &(SandboxFiles){.read = (const char *const *)operands, .n_read = 2});

@@ -32,7 +32,7 @@ static struct {
 } opt;
 
 static const Option options[] = {
-    OPT_STRING("model", 'm', &opt.model, NULL, "MODEL", "the captioner: its tokenizer says the tokens"),
+    OPT_STRING("model", 'm', &opt.model, NULL, "MODEL", "the captioner, whose tokenizer shows the tokens"),
     OPT_LIST("id", 0, &opt.ids, NULL, "IDS", "only these records (default: all)"),
     OPT_INT("digits", 0, &opt.digits, "3", 0, 17, "N", "digits after the point"),
     OPT_FLAG_ON("fired", 0, &opt.fired, "say below the table which rules fired, and where"),
@@ -42,7 +42,7 @@ static const Option options[] = {
 
 static const Program program = {
     .name = "vlrm-explain",
-    .summary = "a recorded caption as a table: every token, what it was punished for, its return",
+    .summary = "show a recorded caption as a table: every token, what it was punished for, its return",
     .operands = "[file|-]...",
     .input = "caption, reward (and value)",
     .description =
@@ -324,7 +324,7 @@ int main(int argc, char **argv)
     char **operands = options_parse(&program, argc, argv, &n);
     hub_take(&opt.model);
     if (!opt.model)
-        usage_error("--model is required: its tokenizer says the tokens");
+        usage_error("--model is required: its tokenizer shows the tokens");
     if (!setlocale(LC_CTYPE, "C.UTF-8"))
         note("no locale C.UTF-8: characters that are not ASCII are written as bytes");
     sandbox_enclose(opt.sandbox, &(SandboxFiles){.read = NULL});

@@ -37,7 +37,7 @@ static const Option options[] = {
 
 static const Program program = {
     .name = "vlrm-tokenize",
-    .summary = "text to token ids and back, with the tokenizer of a model folder",
+    .summary = "turn text into token ids and back, with the tokenizer of a model folder",
     .operands = "DIR [file|-]...",
     .input = "a JSON string a line; with --decode an array of ids, or an object with \"ids\"",
     .output = "a JSON object a line: \"ids\", \"pieces\", \"offsets\"; with --decode a JSON string",
@@ -174,7 +174,7 @@ int main(int argc, char **argv)
     Error err = {0};
     char **operands = options_parse(&program, argc, argv, &n);
     if (n == 0)
-        usage_error("which model folder?");
+        usage_error("a model folder is required: DIR [file|-]...");
     signals_init();
     sandbox_enclose(sandbox, &(SandboxFiles){.read = NULL});
     progress_begin("texts");

@@ -28,15 +28,16 @@ static struct {
 } opt;
 
 static const Option options[] = {
-    OPT_FLAG("once", '1', &opt.once, "as it is now, and end"),
+    OPT_FLAG("once", '1', &opt.once, "show how it is now, and end"),
     OPT_ENUM(
         "show", 0, &opt.show, "auto", "auto|frame|rows|line|collapses",
         "a frame drawn again and again; a row for each step, and warnings; one line; collapses alone. auto: a frame on a terminal, else "
         "rows"),
     OPT_REAL("stall", 0, &opt.stall, "60", 0, 1e9, "SEC", "name a stage in which nothing has moved for so long; 0: none"),
-    OPT_REAL("interval", 0, &opt.interval, "1", 0.05, 3600, "SEC", "look so often"),
-    OPT_FLAG("follow", 'f', &opt.follow, "what is new from now on, before the run begins and after it has ended, until stopped"),
-    OPT_INT("columns", 0, &opt.columns, "0", 0, 1000, "N", "draw so wide; 0: as the terminal, or 80"),
+    OPT_REAL("interval", 0, &opt.interval, "1", 0.05, 3600, "SEC", "look every SEC seconds"),
+    OPT_FLAG("follow", 'f', &opt.follow,
+             "show what is new from now on, before the run begins and after it has ended, until stopped"),
+    OPT_INT("columns", 0, &opt.columns, "0", 0, 1000, "N", "draw N columns wide; 0: as the terminal, or 80"),
     SANDBOX_OPTION(opt.sandbox),
     OPT_END,
 };
@@ -235,7 +236,7 @@ int main(int argc, char **argv)
     int n;
     char **operands = options_parse(&program, argc, argv, &n);
     if (n != 1)
-        usage_error("which run folder?");
+        usage_error("a run folder is required");
     signals_init();
     sandbox_enclose(opt.sandbox, &(SandboxFiles){.read = NULL});
     Run run = {.folder = operands[0]};

@@ -32,7 +32,7 @@ typedef struct CollapseLimits {
     OPT_REAL("collapse-entropy-rise", 0, &(limits).entropy_rise, "1.5", 0, 1e6, "TIMES", \
              "warn when the entropy (median of 10 steps) rises above so many times that of the first 10; 0: off"), \
     OPT_REAL("collapse-entropy-fall", 0, &(limits).entropy_fall, "0.25", 0, 1, "TIMES", \
-             "the same, when it falls below; 0: off"), \
+             "warn when that entropy falls below so many times the first; 0: off"), \
     OPT_REAL("collapse-value-loss-rise", 0, &(limits).value_loss_rise, "4", 0, 1e6, "TIMES", \
              "warn when the value loss (median of 10 steps) rises above so many times the lowest before; 0: off")
 /* clang-format on */

@@ -94,7 +94,7 @@ static bool is_dumps_own(const char *name)
     return strncmp(name, "grad.", 5) == 0;
 }
 
-/* A whole state dict may be given: what of it trains nothing here is passed over. */
+/* A whole state dict may be given: what of it trains nothing here is skipped. */
 static void say_passed_over(const Learner *l, const Checkpoint *c)
 {
     const char *first = NULL;
@@ -107,7 +107,7 @@ static void say_passed_over(const Learner *l, const Checkpoint *c)
         n++;
     }
     if (n > 0)
-        warn("%s: %zu of its %zu tensors are of no trained part and are passed over: %s%s", checkpoint_path(c), n,
+        warn("%s: %zu of its %zu tensors belong to no trained part and are skipped: %s%s", checkpoint_path(c), n,
              checkpoint_count(c), first, n > 1 ? ", .." : "");
 }
 

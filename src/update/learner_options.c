@@ -11,7 +11,7 @@ static void check_parts(const LearnerOptions *o)
         for (size_t k = 0; k < sizeof parts / sizeof parts[0]; k++)
             known = known || strcmp(o->train.items[i], parts[k]) == 0;
         if (!known)
-            usage_error("--train: '%s' is none of query, qformer, projection, lora-vision, lora-llm", o->train.items[i]);
+            usage_error("--train: '%s' is not one of query, qformer, projection, lora-vision, lora-llm", o->train.items[i]);
     }
 }
 
@@ -20,9 +20,9 @@ void learner_options_check(const LearnerOptions *o)
     check_parts(o);
     const bool critic = o->critic_warmup > 0 || o->value_updates > 1 || o->value_normalise;
     if (critic && (o->objective == OBJECTIVE_XE || o->baseline != BASELINE_VALUE))
-        usage_error("--critic-warmup, --value-updates and --value-normalise are of the value head: --baseline value");
+        usage_error("--critic-warmup, --value-updates and --value-normalise need --baseline value");
     if (o->block > 0 && o->gradient_parts > 1)
         usage_error("--gradient-parts compares gradients in floating point: --block 0");
     if (o->objective == OBJECTIVE_XE && (o->entropy_weight != 0 || o->kl_weight > 0 || o->report_kl))
-        usage_error("--objective xe has no --entropy-weight, --kl-weight or --report-kl");
+        usage_error("--entropy-weight, --kl-weight and --report-kl cannot be used with --objective xe");
 }

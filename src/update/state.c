@@ -220,7 +220,7 @@ static bool state_take(Run *run, Learner *l, const State *s, const char *folder,
         const size_t n = strnlen(s->consumed, sizeof run->settled_digest.text - 1); /* none before the first step */
         memcpy(run->settled_digest.text, s->consumed, n);
         run->settled_digest.text[n] = '\0';
-        note("%s: going on after step %lld, batch %lld", o->folder, (long long)s->step, (long long)s->next_batch);
+        note("%s: continuing after step %lld, batch %lld", o->folder, (long long)s->step, (long long)s->next_batch);
     }
     return ok;
 }

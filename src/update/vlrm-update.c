@@ -28,7 +28,7 @@ static const Option options[] = {
     OPT_GROUP("Model and run"),
     OPT_STRING("model", 'm', &opt.learner.model, NULL, "MODEL", "the base captioner, BLIP-2 OPT in Hugging Face layout",
                .first = true),
-    OPT_STRING("run", 'r', &opt.run, NULL, "DIR", "the run folder: policy, checkpoints, metrics; taken up where it ended",
+    OPT_STRING("run", 'r', &opt.run, NULL, "DIR", "the run folder: policy, checkpoints, metrics; an existing run is continued",
                .first = true),
     OPT_STRING("init", 0, &opt.init, NULL, "FILE",
                "safetensors that trained parts start from, named as --dump names them; what it lacks starts as usual"),
@@ -37,7 +37,7 @@ static const Option options[] = {
                "take the step of a kept batch (RUN/batches/step-K) again, into --dump and --record; touches no run"),
     OPT_FLAG("count", 0, &opt.learner.count_only, "only say how many parameters each part trains; needs no --run"),
     OPT_FLAG("change-options", 0, &opt.change_options,
-             "go on with a run although options, models or lists differ from its own; config.json and metrics then say which"),
+             "continue a run although options, models or lists differ from its own; config.json and metrics then say which"),
     LEARNER_OPTIONS(opt.learner),
     OPT_GROUP("Batches"),
     OPT_INT("batch", 0, &opt.batch, "0", 0, 1e9, "N",
@@ -50,7 +50,7 @@ static const Option options[] = {
              .numbers = true),
     OPT_GROUP("Checkpoints and reports"),
     OPT_INT("keep", 0, &opt.keep, "3", 1, 1e9, "N", "keep the last N checkpoints and policies"),
-    OPT_INT("keep-every", 0, &opt.keep_every, "0", 0, 1e15, "M", "and those of every Mth step; 0: none"),
+    OPT_INT("keep-every", 0, &opt.keep_every, "0", 0, 1e15, "M", "also keep those of every Mth step; 0: none"),
     OPT_INT("keep-batches", 0, &opt.keep_batches, "0", 0, 1e9, "N",
             "keep the last N batches with the state each met, for vlrm replay; a state is 12 bytes a trained parameter"),
     OPT_INT("checkpoint-every", 0, &opt.checkpoint_every, "1", 1, 1e9, "N",
@@ -84,7 +84,7 @@ static const Program program = {
         "and a value head, advantages normalised over the whole batch, the policy loss -mean(p M) through the frozen language "
         "model to projection, Q-Former and query tokens.\n\n"
         "Everything a run needs is in its folder. Killed at any moment and started again with the same command and input, it "
-        "goes on to the same parameters, bit for bit: batches it has consumed are skipped, and a record id is consumed once.\n\n"
+        "continues to the same parameters, bit for bit: batches it has consumed are skipped, and a record id is consumed once.\n\n"
         "After each step the new policy is published in RUN/policy, which vlrm-rollout follows. A caption sampled by another "
         "step than --max-lag allows is refused (exit 6).\n\n"
         "Under mpirun or srun all that are started are one learner: each reads its part of every batch (vlrm-rollout --deal), all "
@@ -99,7 +99,7 @@ static void check_options(int operands)
     if (!opt.learner.model || (!opt.run && !opt.learner.count_only && !opt.replay))
         usage_error("--model and --run are required");
     if (opt.replay && (!opt.dump || opt.prepare || opt.init || operands > 0))
-        usage_error("--replay needs --dump, and goes with neither --prepare, --init nor operands");
+        usage_error("--replay needs --dump, and cannot be used with --prepare, --init or operands");
     if (opt.learner.objective == OBJECTIVE_XE) /* its entropy is meant to fall */
         opt.limits.entropy_fall = opt.limits.entropy_rise = 0;
     learner_options_check(&opt.learner);

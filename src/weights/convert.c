@@ -152,7 +152,7 @@ static void say_passed_over(const Checkpoint *base, const Checkpoint *delta, siz
         free(names);
         names = longer;
     }
-    warn("%s: %zu of its %zu tensors are not in %s and are passed over: %s%s", checkpoint_path(delta), n, checkpoint_count(delta),
+    warn("%s: %zu of its %zu tensors are not in %s and are skipped: %s%s", checkpoint_path(delta), n, checkpoint_count(delta),
          checkpoint_path(base), names, n > shown ? ", .." : "");
     free(names);
 }

@@ -60,7 +60,7 @@ static const Program program = {
         "convert PATH --out FILE: all tensors into one safetensors file, as --dtype.\n\n"
         "merge --base DIR --delta FILE --out DIR: a whole model folder with the delta's tensors in place of its own, such as the "
         "published VLRM deltas over BLIP-2. As with load_state_dict(strict=False) the delta may be a whole state dict: what the "
-        "base has not (a tied lm_head, buffers, a value head) is passed over, and said.\n\n"
+        "base has not (a tied lm_head, buffers, a value head) is skipped, with a message.\n\n"
         "export --base DIR --policy STEP --out DIR: a policy that vlrm-update published, as a whole model folder that Hugging "
         "Face's from_pretrained loads; its adapters, if it has any, are merged into the weights. With --delta-only what was "
         "trained alone.\n\n"
@@ -171,7 +171,7 @@ int main(int argc, char **argv)
     hub_take(&base);
     hub_take(&tokenizer);
     if (n == 0)
-        usage_error("which command? list, digest, compare, convert, merge, export or random");
+        usage_error("a command is required: list, digest, compare, convert, merge, export or random");
     sandbox_enclose(sandbox, &(SandboxFiles){.write = (const char *const[]){out}, .n_write = out != NULL});
     pool_init((int)threads);
     int status = run(operands[0], operands + 1, n - 1);

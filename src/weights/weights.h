@@ -57,7 +57,7 @@ void weights_folder(const char *folder);
 void weights_write_folder(const char *folder, const TensorSource *sources, size_t n);
 
 /* Dies unless every tensor of the delta can replace one of the base; returns how many can. With pass_over, as
- * load_state_dict(strict=False): what the base has not is said and passed over, unless it makes a model of another kind. */
+ * load_state_dict(strict=False): what the base has not is said and skipped, unless it makes a model of another kind. */
 size_t weights_check_delta(const Checkpoint *base, const Checkpoint *delta, bool pass_over);
 
 /* Copies one file, or dies. */

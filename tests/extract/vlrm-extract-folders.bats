@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
 # bats file_tags=asan
-# Folders and shards as they are: what is no media is passed over and counted, texts beside pictures go with them.
+# Folders and shards as they are: what is no media is skipped and counted, texts beside pictures go with them.
 load ../programs/common
 load extract
 
@@ -13,7 +13,7 @@ setup_file() {
 # end_of STREAM: "records failed no_media status" of its end record
 end_of() { vlrm-cat "$1" | jq -c 'select(.end) | .end | [.records, .failed, .no_media, .status]'; }
 
-@test "what is no media by name and content is passed over and counted; what is media by either is told when broken" {
+@test "what is no media by name and content is skipped and counted; what is media by either is told when broken" {
     mkdir -p d/sub
     cp "$M/photo.jpg" d/a.jpg
     cp "$M/photo.jpg" d/without-an-ending
@@ -24,11 +24,11 @@ end_of() { vlrm-cat "$1" | jq -c 'select(.end) | .end | [.records, .failed, .no_
     head -c 3000 /dev/urandom >d/sub/weights.npy
     vlrm-cat --from=json --to=stream <<<'{"id": "1"}' >d/sub/frames.vlrm
     exits 0 bash -c 'vlrm-extract d 2>&1 >out.vlrm'
-    says 'passed over 5 files that are no picture or video, by name and content: d/00000_stats.json and others'
+    says 'skipped 5 files that are no picture or video, by name and content: d/00000_stats.json and others'
     [ "$(frames out.vlrm source | uniq | tr '\n' ' ')" = '"d/a.jpg" "d/film.bin" "d/without-an-ending" ' ]
     [ "$(end_of out.vlrm)" = '[4,0,5,0]' ]
     exits 0 bash -c 'vlrm-extract -v d 2>&1 >out.vlrm'
-    says 'd/readme.txt: passed over: neither its name nor its bytes are those of a picture or video'
+    says 'd/readme.txt: skipped: neither its name nor its bytes are those of a picture or video'
     # a name that promises a picture, bytes that do: both are told
     echo 'no picture' >d/b.jpg
     : >d/c.mp4
@@ -41,7 +41,7 @@ end_of() { vlrm-cat "$1" | jq -c 'select(.end) | .end | [.records, .failed, .no_
     exits 3 bash -c 'vlrm-extract d/empty >out.vlrm'
     mkdir only && echo x >only/readme.txt
     exits 4 bash -c 'vlrm-extract only 2>&1 >out.vlrm'
-    says 'passed over 1 file that is no picture or video, by name and content: only/readme.txt'
+    says 'skipped 1 file that is no picture or video, by name and content: only/readme.txt'
 }
 
 @test "shards count media only, and each file that is none once" {
@@ -86,7 +86,7 @@ sample() {
     [ "$(vlrm-extract two.tar | vlrm-cat | jq -c 'select(.id) | .frame.references | length' | tr '\n' ' ')" = '2 2 ' ]
     # without them a text is a file like any other
     exits 0 bash -c 'vlrm-extract --no-texts d 2>&1 >out.vlrm'
-    says 'passed over 4 files'
+    says 'skipped 4 files'
     [ "$(vlrm-cat out.vlrm | jq -c 'select(.frame.references or .frame.meta) | .id')" = '' ]
     # --again keeps them
     vlrm-extract d 2>/dev/null | vlrm-cat --bin=omit | vlrm-cat --from=json | vlrm-extract --again - | vlrm-cat | jq -es 'map(select(.frame.meta.url)) | length == 2'

@@ -259,7 +259,7 @@ P
     exits 3 timeout 120 bash -c "ulimit -v $limit; PATH=$PWD/bin:\$PATH vlrm-extract --jobs 2 --journal j corpus >out"
     [ ! -e pwned ]
     for name in fifo.mp4 fifo-link.mp4 zero.mp4 socket; do
-        says "corpus/$name: passed over: it is a"
+        says "corpus/$name: skipped: it is a"
     done
     vlrm-cat --fields id out | jq -r 'select(.id) | .id' >ids
     diff ids - <<'I'
@@ -276,7 +276,7 @@ I
     for name in dangling.jpg loop/ cut.mp4 empty.mp4 text.mp4 lrzip.tar lzop.tar grzip.tar concat.mp4 sdp.mp4 member.tar/huge.mp4; do
         [ "$(verdict "$name")" = unreadable ] || { echo "$name: $(verdict "$name")"; return 1; }
     done
-    # every name that is there was done, passed over or good
+    # every name that is there was done, skipped or good
     [ "$(jq -s 'map(select(.verdict == "complete")) | length' j)" = 4 ]
     grep -q '"corpus/member.tar/huge.mp4".*3221225472 bytes' j
 }

@@ -21,7 +21,7 @@ setup() {
     exits 0 "${caption[@]}" --write txt --skip-existing in
     [ -z "$output" ]
     exits 3 "${caption[@]}" --write txt --limit 1 in
-    says 'in/0000.txt is there already: --skip-existing leaves it'
+    says 'in/0000.txt exists already: --skip-existing leaves it'
     exits 0 "${caption[@]}" --write txt --overwrite --limit 1 in
     exits 2 "${caption[@]}" --skip-existing in
     exits 2 "${caption[@]}" --write pdf in
@@ -32,7 +32,7 @@ setup() {
     "${caption[@]}" --output out in
     cmp want out
     exits 2 "${caption[@]}" --output out in
-    says 'out is there already: --resume goes on with it'
+    says 'out exists already: --resume continues it'
     head -c -20 want >out
     "${caption[@]}" --output out --resume in
     cmp want out
@@ -56,13 +56,13 @@ setup() {
     [ "$(jq -r .id many | sort -u | wc -l)" = 57 ] && [ "$(wc -l <many)" = 57 ]
 }
 
-@test "unreadable pictures are told and counted, other files passed over, duplicates captioned once" {
+@test "unreadable pictures are told and counted, other files skipped, duplicates captioned once" {
     echo 'no picture' >in/0002a.png
     echo 'read me' >in/readme.txt
     cp in/0003.png in/copy.png
     exits 3 bash -c '"$@" >lines' - "${caption[@]}" --dedup --duplicate-distance 0 in
     says 'in/0002a.png: unreadable'
-    says 'passed over 1 file that is no picture or video, by name and content: in/readme.txt'
+    says 'skipped 1 file that is no picture or video, by name and content: in/readme.txt'
     says 'done 6, failed 1, filtered 1'
     [ "$(jq -r .id lines | tr '\n' ' ')" = 'in/0000.png in/0001.png in/0002.png in/0003.png in/0004.png in/0005.png ' ]
     # stopped before the copy: it is known for one all the same

@@ -90,7 +90,7 @@ nobody_writes() {
     kill -TERM "$recipe"
     wait "$recipe" || status=$?
     [ "$status" = 75 ] || { cat out err; false; }
-    grep -q 'interrupted; the same command goes on' err
+    grep -q 'interrupted; the same command continues' err
     nobody_writes "$PWD/run"
     [ ! -e run/reproduction.md ]
     exits 0 "$vlrm" reproduce "$PWD/run"

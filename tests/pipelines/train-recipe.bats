@@ -52,7 +52,7 @@ train() {
     }
     refused '{"lerning-rate": 1}' 'bad.json: no stage has an option "lerning-rate"'
     refused '{"learning_rate": 1}' 'bad.json: no stage has an option "learning_rate"; did you mean "learning-rate"?'
-    refused '{"policy": "x"}' 'bad.json: "policy" has no use in training'
+    refused '{"policy": "x"}' 'bad.json: "policy" cannot be used in training'
     refused '{"loop": "yes"}' 'bad.json: "loop" is "yes", expected true or false'
     refused '[1]' 'bad.json: expected a JSON object of options by name'
     refused '{"a": ' 'bad.json: expected a JSON object of options by name'

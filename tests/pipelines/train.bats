@@ -65,7 +65,7 @@ measured() {
     jq -c 'del(.seconds, .images_per_second, .peak_memory_mib, .activations_mib)' "$1/metrics.jsonl"
 }
 
-@test "any stage killed: it is named, the others stop, the same command goes on to the same parameters" {
+@test "any stage killed: it is named, the others stop, the same command continues to the same parameters" {
     long=("${train[@]}" --batch 5 --max-new-tokens 12 --max-steps 120 "$ORACLE/f64/images")
     "${long[@]}" --run "$TMP/whole" > "$TMP/whole.out"
     [ "$(wc -l < "$TMP/whole.out")" = 120 ]

@@ -181,7 +181,7 @@ EOF
     cmp image before
     echo '{"source": "a"}' >journal
     exits 2 "$ROOT/bin/vlrm" youtube --journal journal ftp://x
-    says 'journal exists already: --resume goes on with it'
+    says 'journal exists already: --resume continues it'
     [ "$(cat journal)" = '{"source": "a"}' ]
     exits 1 "$ROOT/bin/vlrm" youtube --journal nowhere/journal ftp://x
     [ "$output" = 'vlrm youtube: cannot write nowhere/journal' ]

@@ -21,7 +21,7 @@ captioned() {
     [ "$output" = 3 ]
     [ "$(cat photos/0001.txt)" = 'a "red" thing, 1 0' ]
     exits 3 bash -c 'vlrm-cat --write txt --count' < <(captioned)
-    says 'photos/0000.png: photos/0000.txt is there already: --skip-existing leaves it, --append adds to it, --overwrite replaces it'
+    says 'photos/0000.png: photos/0000.txt exists already: --skip-existing leaves it, --append adds to it, --overwrite replaces it'
     exits 0 bash -c 'vlrm-cat --write txt --skip-existing --count' < <(captioned)
     says 'wrote 0 files beside their pictures, 3 were there and were left, 0 could not be written'
     printf mine >photos/0001.txt
@@ -53,7 +53,7 @@ captioned() {
     ulimit -f 0 # as a full disk: no file can grow
     exits 1 bash -c 'trap "" XFSZ; vlrm-cat --write caption --to=csv --fields caption.text many 2>&1 >/dev/null'
     says 'photos/0004.caption: '
-    says '5 files one after the other could not be written: nothing more is'
+    says '5 files in a row could not be written: writing no more'
     [ -z "$(find photos -name '*.caption')" ]
 }
 
@@ -129,7 +129,7 @@ members() { /usr/bin/python3 -c 'import sys, tarfile; [print(m.name, m.size) for
     vlrm-cat --webdataset again --shard-samples 2 --prefix 'sks, ' --count two
     cmp out/00000.tar again/00000.tar
     exits 2 vlrm-cat --webdataset out --count two
-    says 'out/00000_stats.json is there already: --resume goes on behind the shards of out'
+    says 'out/00000_stats.json exists already: --resume continues after the shards of out'
     # killed between a shard and its stats: the shard is written again, and nothing twice
     rm out/00001_stats.json
     exits 0 vlrm-cat --webdataset out --shard-samples 2 --prefix 'sks, ' --resume --count two

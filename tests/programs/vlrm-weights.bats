@@ -235,12 +235,12 @@ EOF
     [ -z "$(find made -name '*.writing-*')" ]
 }
 
-@test "a whole state dict merges as load_state_dict(strict=False) takes it, and what is passed over is said" {
+@test "a whole state dict merges as load_state_dict(strict=False) takes it, and what is skipped is said" {
     mkdir base
     vlrm-weights convert "$ROOT/tests/golden/models/torch/module.safetensors" --dtype bf16 --out base/model.safetensors
     echo '{}' >base/config.json
     exits 0 vlrm-weights merge --base base --delta "$ROOT/tests/golden/models/torch/tied.pt" --dtype f32 --out merged
-    says "tied.pt: 3 of its 5 tensors are not in base and are passed over: lm_head.weight, position_ids, value_head.bias"
+    says "tied.pt: 3 of its 5 tensors are not in base and are skipped: lm_head.weight, position_ids, value_head.bias"
     vlrm-weights compare merged "$ROOT/tests/golden/models/torch/module.safetensors"
     # Nothing to take, and a tensor of another shape, are refused as ever.
     exits 6 vlrm-weights merge --base base --delta "$ROOT/tests/golden/models/torch/buffers.pt" --out other

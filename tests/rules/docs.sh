@@ -5,7 +5,7 @@
 # reader would have: videos/, photos/, clip.mp4, photo.jpg, and the model folders blip2/, itm/, clip/ (the miniature's). A block that cannot be run so has before it a line
 #     <!-- run by tests/FOLDER/NAME.bats: TITLE -->
 # and that test must exist. A ```text block right behind one that is run is what it prints on stdout, line for line; a line "..." stands
-# for any lines, so that what differs between machines can be left out. Commands hidden in other blocks (```, ```text) are refused: a line "$ ..." or "vlrm...".
+# for any lines, and "..." within one for any text, so that what differs between machines can be left out. Commands hidden in other blocks (```, ```text) are refused: a line "$ ..." or "vlrm...".
 #
 # In a program: each line of --help-all's Examples is a command (but "# ..."), run in the same kind of sandbox. Those that cannot be run so are listed in examples.elsewhere: "tests/FOLDER/NAME.bats: COMMAND".
 . "$(dirname "$0")/common.bash"
@@ -81,14 +81,26 @@ split_document() {
         NF {mark = ""; ran = 0}' "$1"
 }
 
-# same_lines EXPECTED FOUND: line for line; "..." in EXPECTED stands for any lines.
+# same_lines EXPECTED FOUND: line for line; "..." in EXPECTED stands for any lines, within a line for any text.
 same_lines() {
-    awk 'NR == FNR {want[++n] = $0; next} {found[++m] = $0}
+    awk '
+        function fits(want, found,    parts, n, k, at) {
+            n = split(want, parts, "[.][.][.]")
+            if (n < 2) return found == want
+            if (substr(found, 1, length(parts[1])) != parts[1]) return 0
+            found = substr(found, length(parts[1]) + 1)
+            for (k = 2; k < n; k++) {
+                if (!(at = index(found, parts[k]))) return 0
+                found = substr(found, at + length(parts[k]))
+            }
+            return length(found) >= length(parts[n]) && substr(found, length(found) - length(parts[n]) + 1) == parts[n]
+        }
+        NR == FNR {want[++n] = $0; next} {found[++m] = $0}
         END {
             for (i = 1; i <= n; i++) {
                 if (want[i] == "...") {any = 1; continue}
-                for (j++; any && j <= m && found[j] != want[i]; j++) {}
-                if (j > m || found[j] != want[i]) {print "expected: " want[i]; print "found: " (j > m ? "the end" : found[j]); exit 1}
+                for (j++; any && j <= m && !fits(want[i], found[j]); j++) {}
+                if (j > m || !fits(want[i], found[j])) {print "expected: " want[i]; print "found: " (j > m ? "the end" : found[j]); exit 1}
                 any = 0
             }
             if (j < m && !any) {print "more than expected: " found[j + 1]; exit 1}

@@ -89,7 +89,7 @@ scheme() {
     "${update[@]}" --batch 4 --baseline rloo --run "$TMP/b" "$TMP/unsaid.vlrm" > "$TMP/m"
     jq -es 'map(.captions) == [6, 6, 6]' "$TMP/m"
     cmp "$TMP/a/state/step-000003/policy.safetensors" "$TMP/b/state/step-000003/policy.safetensors"
-    # What was consumed is passed over in the same batches.
+    # What was consumed is skipped in the same batches.
     exits 0 "${update[@]}" --batch 4 --baseline rloo --run "$TMP/b" "$TMP/unsaid.vlrm"
     [ -z "$output" ]
 }

@@ -423,9 +423,9 @@ killed_at_some_moment() (
     vlrm-weights convert "$ORACLE/blip2" --out "$TMP/whole.safetensors"
     exits 0 vlrm-update "${common[@]}" --run "$TMP/run" --init "$TMP/whole.safetensors" --prepare
     says "whole.safetensors: "
-    says "of no trained part and are passed over: language_model."
+    says "belong to no trained part and are skipped: language_model."
     exits 0 vlrm-update "${common[@]}" --run "$TMP/plain" --prepare
     cmp "$TMP/run/policy/step-000000/model.safetensors" "$TMP/plain/policy/step-000000/model.safetensors"
     exits 0 vlrm-update "${common[@]}" --run "$TMP/dumped" --init init.safetensors --prepare
-    [ -z "$output" ] # what --dump writes of trained parts is not passed over
+    [ -z "$output" ] # what --dump writes of trained parts is not skipped
 }

@@ -28,7 +28,7 @@ typedef struct TeachOptions {
     double opening;   /* caption: chance that one has a meaningless opening */
     bool neat;        /* caption: detailed ones have nothing that the paper's rules punish */
     double ground;    /* caption: chance that a short one says the background */
-    bool go_on;       /* caption, match: from what the model is, rather than anew */
+    bool go_on;       /* caption, match: continue from the weights that the model has */
     uint64_t seed;
 } TeachOptions;
 
