@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <xxhash.h>
 
 #include "base/hash.h"
 #include "base/hashmap.h"
@@ -19,7 +20,17 @@
 
 enum { ELEMENT_MAX = 16 << 20 };
 
+enum { SPLITS = 4, SPLIT_NAME = 16 };
+
 struct Captions;
+
+/* What of each of Karpathy's splits was asked for and found: told at the end, so that two evaluations can be held beside each
+ * other. */
+typedef struct Tally {
+    char split[SPLIT_NAME];
+    int64_t count;
+    XXH3_state_t *ids; /* owned: the ids, each with a newline */
+} Tally;
 
 struct Coco {
     const SourceSettings *s;
@@ -30,6 +41,7 @@ struct Coco {
     bool inside, ended;
     const char *list;          /* the key of the list that is read: "images" or "annotations" */
     struct Captions *captions; /* owned: of COCO's own file, once an image has shown that it is one */
+    Tally tallies[SPLITS];
 };
 
 /* The captions of COCO's own file by image. */
@@ -66,6 +78,8 @@ void coco_free(Coco *c)
     if (!c)
         return;
     fclose(c->file);
+    for (size_t i = 0; i < SPLITS; i++)
+        XXH3_freeState(c->tallies[i].ids);
     buffer_release(&c->text);
     captions_free(c->captions);
     free(c);
@@ -283,18 +297,70 @@ static void take_image(Coco *c, Source *out, json_t *e)
         texts_copy(out, of);
 }
 
+static void tally_add(Coco *c, const char *split, const char *id)
+{
+    size_t i = 0;
+    while (i < SPLITS && c->tallies[i].ids && strcmp(c->tallies[i].split, split) != 0)
+        i++;
+    if (i == SPLITS || strlen(split) >= SPLIT_NAME) /* not Karpathy's */
+        return;
+    Tally *t = &c->tallies[i];
+    if (!t->ids) {
+        strcpy(t->split, split);
+        XXH3_64bits_reset(t->ids = XXH3_createState());
+    }
+    t->count++;
+    XXH3_64bits_update(t->ids, id, strlen(id));
+    XXH3_64bits_update(t->ids, "\n", 1);
+}
+
+/* How many images a split of Karpathy's own dataset_coco.json has; 0: none is known by that name. */
+static int64_t split_size(const char *split)
+{
+    static const struct {
+        const char *name;
+        int64_t images;
+    } known[SPLITS] = {{"train", 82783}, {"restval", 30504}, {"val", 5000}, {"test", 5000}};
+    for (size_t i = 0; i < SPLITS; i++)
+        if (strcmp(known[i].name, split) == 0)
+            return known[i].images;
+    return 0;
+}
+
+static void tallies_tell(const Coco *c)
+{
+    static bool told; /* once, however often the file is read */
+    if (told)
+        return;
+    told = true;
+    const char *slash = strrchr(c->s->coco, '/');
+    const bool original = strcmp(slash ? slash + 1 : c->s->coco, "dataset_coco.json") == 0;
+    for (size_t i = 0; i < SPLITS && c->tallies[i].ids; i++) {
+        const Tally *t = &c->tallies[i];
+        const int64_t size = original ? split_size(t->split) : 0;
+        warn("%s: split %s: %lld images, ids %s", c->s->coco, t->split, (long long)t->count,
+             digest_text(XXH3_64bits_digest(t->ids)).text);
+        if (size > 0 && size != t->count)
+            warn("%s: Karpathy's split %s has %lld images: figures will not be those of others", c->s->coco, t->split,
+                 (long long)size);
+    }
+}
+
 /* A source from one element, or one that says what is wrong with it. False: another split. */
 static bool take_element(Coco *c, Source *out, json_t *e)
 {
     const char *file = json_string_value(json_object_get(e, "filename")),
-               *folder = json_string_value(json_object_get(e, "filepath"));
-    if (!split_wanted(c->s, json_string_value(json_object_get(e, "split"))))
+               *folder = json_string_value(json_object_get(e, "filepath")),
+               *split = json_string_value(json_object_get(e, "split"));
+    if (!split_wanted(c->s, split))
         return false;
     json_t *id = json_object_get(e, "cocoid");
     char *below = xasprintf("%s%s%s", folder ? folder : "", folder && *folder ? "/" : "", file ? file : "");
     out->name = json_is_integer(id)  ? xasprintf("%lld", (long long)json_integer_value(id))
                 : json_is_string(id) ? xstrdup(json_string_value(id))
                                      : xstrdup(below);
+    if (split)
+        tally_add(c, split, out->name);
     out->label = path_join(c->s->root, below);
     if (!file || !*file)
         out->problem = xasprintf("images[%lld] has no filename", (long long)c->index);
@@ -330,5 +396,7 @@ bool coco_next(Coco *c, Source *out)
     if (wanted || c->ended)
         return wanted;
     c->ended = true;
+    if (!what)
+        tallies_tell(c);
     return what && problem(c, out, what);
 }

@@ -12,7 +12,8 @@ typedef struct Coco Coco;
 /* Opens --coco; dies when that fails. */
 Coco *coco_new(const SourceSettings *s);
 
-/* The next image of the splits that are wanted, not opened; false at the end. */
+/* The next image of the splits that are wanted, not opened; false at the end, where each split's count and the digest of its ids
+ * are told once, and whether a file named dataset_coco.json has as many as Karpathy's. */
 bool coco_next(Coco *c, Source *out);
 void coco_free(Coco *c); /* NULL-safe */
 

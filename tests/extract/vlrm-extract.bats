@@ -257,6 +257,11 @@ print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)' "$@"
     [ "$shuffled" -lt $((plain + 60000)) ]
 }
 
+# xxh3: the digest of stdin, as streams have it.
+xxh3() {
+    /usr/bin/python3 -c 'import sys, xxhash; print(xxhash.xxh3_64_hexdigest(sys.stdin.buffer.read()))'
+}
+
 @test "Karpathy's COCO file: splits, references, paths that climb out" {
     mkdir -p root/val2014
     ffmpeg -nostdin -v error -i "$M/h264.mp4" -frames:v 1 root/val2014/a.jpg
@@ -269,7 +274,15 @@ print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)' "$@"
 J
     exits 3 bash -c "vlrm-extract --coco d.json --split test --root root >out.vlrm"
     says "leads out of root"
+    says "d.json: split test: 2 images, ids $(printf '42\n44\n' | xxh3)"
+    no says "Karpathy's split"
     [ "$(frames out.vlrm id)" = 42 ]
+    # ids as text are ids too; a file of the original's name has the original's splits
+    sed 's/"cocoid": 42/"cocoid": "forty-two"/' d.json >dataset_coco.json
+    exits 3 bash -c "vlrm-extract --coco dataset_coco.json --split test --root root >out.vlrm"
+    [ "$(frames out.vlrm id)" = forty-two ]
+    says "dataset_coco.json: split test: 2 images, ids $(printf 'forty-two\n44\n' | xxh3)"
+    says "dataset_coco.json: Karpathy's split test has 5000 images: figures will not be those of others"
     [ "$(frames out.vlrm references | jq -r '.[1]')" = "ä box" ]
     frames out.vlrm --save s
     cmp root/val2014/a.jpg s0.jpeg
