@@ -131,9 +131,9 @@ END
     says 'no record: nothing to extract again'
     exits 5 bash -c 'head -c -100 frames.vlrm | vlrm-extract --again - >again.vlrm'
     exits 2 vlrm-extract --again frames.vlrm --size 20
-    says '--again takes all from the records: --size says nothing to it'
+    says '--size cannot be used with --again, which takes everything from the records'
     exits 2 vlrm-extract --again frames.vlrm --dry-run
-    says '--again takes all from the records: --dry-run says nothing to it'
+    says '--dry-run cannot be used with --again, which takes everything from the records'
     exits 2 vlrm-extract --again frames.vlrm a.mp4
     exits 1 vlrm-extract --again nowhere.vlrm
     says 'nowhere.vlrm'

@@ -101,6 +101,6 @@ setup() {
     says 'record 7: no caption'
     exits 3 "$vlrm" evaluate --clip "$ORACLE/clip" --coco "$TMP/c.json" --root "$TMP/photos" --results "$TMP/other.json" --allow-failed
     says 'record 7: no caption of it in'
-    says 'the list has a caption of image 99, and no record is of it'
+    says 'the list has a caption of image 99, but there is no such record'
     exits 2 "$vlrm" evaluate "${models[@]}" --coco "$TMP/c.json" --root "$TMP/photos" --results "$TMP/results.json"
 }

@@ -106,7 +106,7 @@ C
     jq -c '.[1:] + [{image_id: 7, caption: "x"}]' list.json >other.json
     exits 3 bash -c 'vlrm-cat --captions other.json --to=stream frames >joined'
     says 'record photos/0000.png: no caption of it in other.json'
-    says 'the list has a caption of image 7, and no record is of it'
+    says 'the list has a caption of image 7, but there is no such record'
 }
 
 # members TAR: "name size" of each, by Python's own tarfile

@@ -58,6 +58,6 @@ same_parts() {
 @test "without a value head there is none to be trained otherwise" {
     for option in --critic-warmup=1 --value-updates=2 --value-normalise; do
         exits 2 "${update[@]}" --run "$TMP/run" --baseline rloo "$option" "$TMP/in.vlrm"
-        says "are of the value head: --baseline value"
+        says "need --baseline value"
     done
 }
