@@ -13,6 +13,7 @@ typedef enum PolicyPlace {
     POLICY_NONE,      /* err says what was found and what was meant */
 } PolicyPlace;
 
+/* Looks at what is there; err is set for POLICY_NONE alone. */
 PolicyPlace policy_place(const char *path, Error *err);
 
 /* RUN of RUN/policy; the caller frees it. */

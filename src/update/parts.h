@@ -9,7 +9,10 @@
 
 #include "stream/stream.h"
 
-enum { PARTS_MOST = 32, PART_NAME = 48 }; /* names in metrics, and their bytes with a 0; others are left out, which is said once */
+enum {
+    PARTS_MOST = 32,
+    PART_NAME = 48
+}; /* names in metrics, and their bytes with a 0; others are left out, which is said once */
 
 /* One number of one caption: bytes that ranks can exchange. */
 typedef struct PartValue {
@@ -23,6 +26,7 @@ typedef struct RewardParts {
     size_t n, capacity;
 } RewardParts;
 
+/* Empty again. */
 void reward_parts_release(RewardParts *p);
 
 /* Takes what the record's reward has; entry: where its caption stands. */

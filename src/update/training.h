@@ -48,7 +48,7 @@ typedef struct Training {
     Changes changes;               /* of options since the steps before */
     Pace pace;
     const char *collapsing; /* the metric outside its limits in the step before; NULL for none */
-    bool stopped, closed; /* closed: nobody reads the metrics any more */
+    bool stopped, closed;   /* closed: nobody reads the metrics any more */
 } Training;
 
 /* Takes steps on the batches of the filter until there are none, or enough; all of it is open. */
