@@ -68,7 +68,8 @@ same() {
 
 @test "all that a loss may have, groups and their greedy captions are the same on three ranks and on one" {
     # Ten images, three captions each, the last of them the greedy one.
-    jq -c -n '[inputs] | to_entries[] | .value.caption += {group: "g\(.key / 3 | floor)", group_size: 3} | if .key % 3 == 2 then .value.caption.baseline = true else . end | .value' \
+    jq -c -n '[inputs] | to_entries[] | .value.caption += {group: "g\(.key / 3 | floor)", group_size: 3} | if .key % 3 == 2 then .value.caption.baseline = true else . end
+        | .value.reward.parts = ({mine: (.key * 0.3)} + if .key % 4 == 0 then {rare: (.key / 7)} else {} end) | .value' \
         "$TMP/lines" > "$TMP/grouped"
     mv "$TMP/grouped" "$TMP/lines"
     for losses in "--baseline greedy --group-scale both --entropy-weight 0.1" "--baseline rloo --kl-weight 0.1 --policy-loss logp" \
@@ -81,8 +82,20 @@ same() {
         for set in policy value; do cmp "$TMP/one/state/step-000003/$set.safetensors" "$TMP/three/state/step-000003/$set.safetensors"; done
         diff <(jq -c 'del(.seconds, .ranks, .images_per_second, .peak_memory_mib, .activations_mib)' "$TMP/one/metrics.jsonl") \
             <(jq -c 'del(.seconds, .ranks, .images_per_second, .peak_memory_mib, .activations_mib)' "$TMP/three/metrics.jsonl")
+        jq -es 'all(.parts | keys == ["mine", "rare"])' "$TMP/one/metrics.jsonl"
         rm -r "$TMP/one" "$TMP/three"
     done
+}
+
+@test "metrics that nobody reads any more end all ranks after the step, with status 141" {
+    deal 2
+    mkfifo "$TMP/gone"
+    # shellcheck disable=SC2016 # the rank expands it
+    exits 141 mpirun --oversubscribe -n 2 bash -o pipefail -c '
+        if [ "$OMPI_COMM_WORLD_RANK" = 1 ]; then exec "${@:3}" "$1.1"; fi
+        { read -r < "$2"; "${@:3}" "$1.0"; } | { exec 0<&-; echo closed > "$2"; }' _ "$TMP/part" "$TMP/gone" "${update[@]}" --run "$TMP/run"
+    [ "$(wc -l < "$TMP/run/metrics.jsonl")" = 1 ]
+    no says "write <stdout>"
 }
 
 # apart STATUS SCRIPT: two ranks, of which the second runs it, with its input as $2.1 and the command behind that; they end with STATUS.
