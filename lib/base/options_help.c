@@ -123,10 +123,12 @@ static void print_paragraphs(const char *text)
 
 static void print_usage(const Program *p)
 {
-    printf("usage: %s [options] %s\n\n%s.\n", p->name, p->operands, p->summary);
+    char flow[1024];
+    printf("usage: %s [options] %s\n\n", p->name, p->operands);
+    snprintf(flow, sizeof flow, "%s.", p->summary);
+    print_wrapped(flow, 0, 0);
     if (!p->input && !p->output)
         return;
-    char flow[1024];
     snprintf(flow, sizeof flow, "stdin: %s  stdout: %s", p->input ? p->input : "-", p->output ? p->output : "-");
     putchar('\n');
     print_wrapped(flow, 0, 0);
