@@ -32,9 +32,10 @@ static const Option options[] = {
     OPT_GROUP("Sources"),
     OPT_STRING("list", 0, &o.sources.list, NULL, "FILE",
                "read the names of files and folders from FILE, one a line; - for stdin"),
-    OPT_STRING("coco", 0, &o.sources.coco, NULL, "FILE",
-               "take the images of COCO's own captions_*.json, or of a dataset_coco.json with Karpathy's splits; what people wrote of "
-               "them goes into the records as references"),
+    OPT_STRING(
+        "coco", 0, &o.sources.coco, NULL, "FILE",
+        "take the images of COCO's own captions_*.json, or of a dataset_coco.json with Karpathy's splits; what people wrote of "
+        "them goes into the records as references"),
     OPT_LIST("split", 0, &o.sources.split, NULL, "NAME", "take only the images of this split of --coco; may be repeated"),
     OPT_STRING("root", 0, &o.sources.root, ".", "DIR", "folder below which --coco's images lie, and the sources of --again"),
     OPT_STRING("again", 0, &o.again, NULL, "FILE",
@@ -88,7 +89,8 @@ static const Option options[] = {
     OPT_INT("duplicate-distance", 0, &o.frames.duplicate_distance, "6", 0, 64, "BITS",
             "frames look alike when at most BITS of 64 of their perceptual hashes differ"),
     OPT_GROUP("Long runs"),
-    OPT_INT("jobs", 'j', &o.jobs, "1", 1, 1024, "N", "work on so many files at a time; the order of the output stays", .first = true),
+    OPT_INT("jobs", 'j', &o.jobs, "1", 1, 1024, "N", "work on so many files at a time; the order of the output stays",
+            .first = true),
     OPT_STRING("journal", 0, &o.output.journal, NULL, "FILE", "a JSON line for each source that is done: its verdict",
                .first = true),
     OPT_FLAG("resume", 0, &o.output.resume, "skip the sources that the journal lists"),
