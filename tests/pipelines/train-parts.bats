@@ -69,7 +69,7 @@ trains() {
     "${train[@]}" --run "$TMP/a" --train qformer --train lora-llm --batch 15 "$ORACLE/f64/images" > /dev/null
     jq -e '.train == ["qformer", "lora-llm"]' "$TMP/a/config.json"
     exits 2 "${train[@]}" --run "$TMP/b" --train qformer,head "$ORACLE/f64/images"
-    says "'head' is none of"
+    says "'head' is not one of"
 }
 
 # Clips of a few seconds, drawn by the miniature: H.264 with hard cuts, decoded, sampled, scored and learned from.

@@ -161,7 +161,7 @@ refused() {
     [ "$(ls -A out)" = old.bin ]
     [ "$(cat out/old.bin)" = kept ]
     exits 1 vlrm-cat --save-images s.vlrm --count s.vlrm
-    says 'create folder s.vlrm: what stands there is none'
+    says 'create folder s.vlrm: what is there is not a folder'
 }
 
 @test "rgb images become PPM" {
