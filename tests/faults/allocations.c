@@ -28,7 +28,7 @@ void *memalign(size_t alignment, size_t size);
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static _Thread_local bool inside;
 static long count, fail_at;
-static int places = -1;
+static int places = -1, hit_file = -1;
 static bool every;
 static uint64_t seen[SLOTS]; /* hashes of places; 0: none */
 
@@ -38,10 +38,12 @@ static void begin(void)
     if (begun || !environ) /* libc is not there yet */
         return;
     begun = true;
-    const char *file = getenv("ALLOC_PLACES"), *n = getenv("ALLOC_FAIL");
+    const char *file = getenv("ALLOC_PLACES"), *n = getenv("ALLOC_FAIL"), *where = getenv("ALLOC_HIT");
     every = getenv("ALLOC_EVERY") != NULL;
     if (file)
         places = open(file, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+    if (where) /* now: once the program has gone into its sandbox it is too late */
+        hit_file = open(where, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
     if (n)
         fail_at = strtol(n, NULL, 10);
     void *caller[1];
@@ -78,12 +80,8 @@ static void note_place(void)
 static void note_hit(void)
 {
     void *callers[2 * DEPTH];
-    const char *file = getenv("ALLOC_HIT");
-    int fd = file ? open(file, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666) : -1;
-    if (fd < 0)
-        return;
-    backtrace_symbols_fd(callers, backtrace(callers, 2 * DEPTH), fd);
-    close(fd);
+    if (hit_file >= 0)
+        backtrace_symbols_fd(callers, backtrace(callers, 2 * DEPTH), hit_file);
 }
 
 /* Counts an allocation; whether it is the one to fail. */

@@ -48,7 +48,7 @@ class Job:
         hit = os.path.join(self.workplace.folder, name + ".hit")
         work = self.workplace.fresh(self.job, name)
         o = self.workplace.run(self.job, work, LD_PRELOAD=MALLOC, ALLOC_FAIL=str(n), ALLOC_HIT=hit)
-        if not os.path.exists(hit):
+        if not os.path.exists(hit) or os.path.getsize(hit) == 0:
             self.workplace.remove(name)
             return "unreached", ""
         wrong = jobs.judge(self.job, self.clean, self.before, o)
@@ -110,6 +110,8 @@ def main(words):
                 kinds[kind] += 1
                 if kind == "broken":
                     broken.append(f"# --place {job.name} {n}: {text}")
+            if places and kinds["unreached"] == len(places):
+                broken.append("# none of them failed: nothing was tried")
             failed += bool(broken)
             print(f"{'not ' if broken else ''}ok {i} - {job.name}: {len(places)} of {len(j.places)} places", *broken, sep="\n", flush=True)
             rows.append((job.name, len(places), kinds))
