@@ -208,6 +208,7 @@ build-all: build-test
 bench: all benches
 	for b in $(BENCHES); do echo "== $$b"; $$b || exit 1; done
 	tests/bench/extract.sh
+	tests/bench/overlap.sh
 	if [ -n "$(VLRM_ORACLE)" ] && [ -n "$(CHECKPOINTS)" ]; then \
 	    for c in $(CHECKPOINTS); do VLRM_ORACLE=$(VLRM_ORACLE) tests/bench/step.sh $$c || exit 1; done; \
 	else echo "bench: SKIPPED the comparison with torch: it needs VLRM_ORACLE=PYTHON CHECKPOINTS='DIR...' (tests/bench/step.sh)"; fi
@@ -257,7 +258,7 @@ FUZZ_SECONDS ?= 60
 CHECK_FUZZ_SECONDS ?= 12
 FUZZERS      := $(patsubst tests/fuzz/%.c,build/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_PARTS   := build/fuzz/libparts.a
-$(FUZZ_PARTS): $(patsubst %,build/fuzz/%.o,$(addprefix src/extract/,tar coco input journal sources opener walk texts content work still filters digest) src/reward/caption src/update/batch src/update/parts src/update/objective tests/fuzz/given)
+$(FUZZ_PARTS): $(patsubst %,build/fuzz/%.o,$(addprefix src/extract/,tar coco input journal sources opener walk texts content work still filters digest) src/reward/caption src/update/batch src/update/parts src/update/objective $(addprefix src/eval/,references image_names places frequencies grams chair) tests/fuzz/given)
 	rm -f $@
 	ar rcs $@ $^
 $(FUZZERS): build/fuzz/%: build/fuzz/tests/fuzz/%.o $(FUZZ_PARTS) $(LIBRARY)

@@ -80,6 +80,11 @@ history() {
     sqlite3 -bail -cmd '.timeout 60000' "$out/history.sqlite" "$@"
 }
 history <"$recipes/cron-eval.sql" || recipe_die "cannot write $out/history.sqlite"
+# Where a step has a clipscore and no cosine, the history is of before the cosine was called so.
+renamed=$(history "UPDATE eval SET metric = 'cosine' WHERE metric = 'clipscore' AND NOT EXISTS
+    (SELECT 1 FROM eval AS other WHERE other.run = eval.run AND other.step = eval.step AND other.metric = 'cosine'); SELECT changes()") ||
+    recipe_die "cannot write $out/history.sqlite"
+[ "$renamed" = 0 ] || echo "vlrm cron-eval: $out/history.sqlite is of before cosine had its name: clipscore of $renamed steps is cosine now" >&2
 
 # record NAME STEP REPORT SAID: all metrics of one report, and that one fell unless SAID is empty, in one transaction.
 record() {
@@ -132,7 +137,7 @@ evaluate_run() {
 plot() {
     local name lines=() metric
     for name in "${names[@]}"; do
-        for metric in mrr r@1 clipscore; do
+        for metric in mrr r@1 cosine; do
             history -separator ' ' "SELECT step, mean, low, high FROM eval WHERE run = '$name' AND metric = '$metric' ORDER BY step" >"$out/$name/$metric.dat"
             [ ! -s "$out/$name/$metric.dat" ] || lines+=("'$name/$metric.dat' using 1:2:3:4 with yerrorlines title '$name $metric' noenhanced")
         done

@@ -25,7 +25,7 @@ def recall_table($set): [rows($set)[] | [.[0].row, (map(.mean.mrr) | cell), (map
     (map(.mean["r@10"]) | cell), (map(.truth.detail_recall) | cell), (map(.truth.hallucination) | cell), (map(.truth.grammar) | cell),
     (map(.mean.bad) | cell), length]] | table(["captions", "MRR", "R@1", "R@5", "R@10", "details said", "not true", "grammar", "bad phrases", "seeds"]);
 def words_table($set): [rows($set)[] | select(.[0].row as $row | ["REF", "REF-short", "base", "VLRM", "VLRM-RS"] | index([$row])) | [.[0].row, (map(.mean.words) | cell), (map(.mean.colours) | cell),
-    (map(.mean.clipscore) | cell), (map(.mean.itm) | cell), (map(.truth.colour_coverage) | cell)]] |
+    (map(.mean | .cosine // .clipscore) | cell), (map(.mean.itm) | cell), (map(.truth.colour_coverage) | cell)]] |
     table(["captions", "words", "colour words", "CLIP cosine", "ITM logit", "colours of the scene named"]);
 def step_table: [.steps[] | select(.run != "base") | .row = .run] | in_order[] | sort_by(.step) | "", "**\(.[0].run)**", "",
     (map([.step, (.mean.mrr | figure(3)), (.mean["r@1"] | figure(3)), (.mean.itm | figure(2)), (.truth.detail_recall | figure(3)),

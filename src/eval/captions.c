@@ -6,27 +6,20 @@
 #include <string.h>
 
 #include "base/hash.h"
+#include "eval/derived.h"
 #include "eval/recall.h"
+#include "text/ptb.h"
 
 /* ---- metrics ---- */
 
-enum { PLAIN = 8 }; /* metrics beside recall */
-static const char *const plain_names[PLAIN] = {"clipscore", "itm", "words", "tokens", "colours", "bad", "repeats", "noeos"};
-
-static void plain_values(double out[PLAIN], const CaptionRow *c)
-{
-    const double values[PLAIN] = {c->cosine, c->itm, c->words, c->tokens, c->colours, c->bad, c->repeats, c->noeos};
-    memcpy(out, values, sizeof values);
-}
-
-/* mrr, r@K.., rank of one rank; returns how many. */
+/* mrr, r@K.., rank of one rank, NAN for 0; returns how many. */
 static size_t rank_values(double *out, size_t rank, const int64_t *ks, size_t n_ks)
 {
     size_t n = 0;
-    out[n++] = 1 / (double)rank;
+    out[n++] = rank > 0 ? 1 / (double)rank : NAN;
     for (size_t i = 0; i < n_ks; i++)
-        out[n++] = rank <= (size_t)ks[i];
-    out[n++] = (double)rank;
+        out[n++] = rank > 0 ? rank <= (size_t)ks[i] : NAN;
+    out[n++] = rank > 0 ? (double)rank : NAN;
     return n;
 }
 
@@ -64,21 +57,21 @@ static void drop_unknown(Metrics *m)
 void captions_metrics(Metrics *out, const CaptionRow *captions, size_t n, char *const *ids, size_t units, const int64_t *ks,
                       size_t n_ks)
 {
-    size_t columns = 2 * (n_ks + 2) + PLAIN, at;
+    size_t columns = 2 * (n_ks + 2) + VALUES, at;
     size_t *count = xcalloc(units + 1, sizeof *count);
     double *row = xmalloc(columns * sizeof *row);
     metrics_init(out, units, columns);
     at = rank_names(out->names, "", ks, n_ks);
     at += rank_names(out->names + at, "i2t.", ks, n_ks);
-    for (size_t i = 0; i < PLAIN; i++)
-        out->names[at++] = xstrdup(plain_names[i]);
+    for (size_t i = 0; i < VALUES; i++)
+        out->names[at++] = xstrdup(value_name(i));
     for (size_t i = 0; i < n; i++)
         count[captions[i].image]++;
     for (size_t i = 0; i < n; i++) {
         const CaptionRow *c = &captions[i];
         at = rank_values(row, c->rank, ks, n_ks);
         at += rank_values(row + at, c->image_rank, ks, n_ks);
-        plain_values(row + at, c);
+        memcpy(row + at, c->values, sizeof c->values);
         for (size_t k = 0; k < columns; k++)
             out->values[c->image * columns + k] += row[k] / (double)count[c->image];
     }
@@ -89,20 +82,12 @@ void captions_metrics(Metrics *out, const CaptionRow *captions, size_t n, char *
     free(row);
 }
 
-CaptionRow entry_caption(const Run *run, const Entry *e)
+static CaptionRow entry_row(const Run *run, const Entry *e)
 {
-    return (CaptionRow){.id = e->id,
-                        .image = e->image,
-                        .rank = e->rank,
-                        .image_rank = run->image_ranks[e->image],
-                        .cosine = e->cosine,
-                        .itm = e->itm,
-                        .words = (double)e->counts.words,
-                        .tokens = e->tokens,
-                        .colours = (double)e->counts.colours,
-                        .bad = e->counts.bad > 0,
-                        .repeats = e->counts.repeats > 0,
-                        .noeos = e->noeos};
+    CaptionRow row = {
+        .id = e->id, .image = e->image, .rank = e->rank, .image_rank = run->image_ranks ? run->image_ranks[e->image] : 0};
+    memcpy(row.values, e->values, sizeof row.values);
+    return row;
 }
 
 /* ---- ranks of a run ---- */
@@ -115,25 +100,69 @@ static const real **image_rows(const Run *run, const Images *images)
     return rows;
 }
 
-void run_rank(Metrics *out, Run *run, const Images *images, const int64_t *ks, size_t n_ks)
+static void rank_captions(Run *run, const Images *images)
 {
     const real **rows = image_rows(run, images);
     size_t *ranks = xmalloc((run->n + 1) * sizeof *ranks);
     double *cosines = xmalloc((run->n + 1) * sizeof *cosines);
-    CaptionRow *captions = xmalloc((run->n + 1) * sizeof *captions);
     run->image_ranks = xcalloc(run->n_images + 1, sizeof *run->image_ranks);
     recall_ranks(ranks, run->image_ranks, cosines, run->captions.rows, run->n, rows, run->n_images, run->captions.image,
                  images->cols);
     for (size_t i = 0; i < run->n; i++) {
         run->entries[i].rank = ranks[i];
-        run->entries[i].cosine = cosines[i];
-        captions[i] = entry_caption(run, &run->entries[i]);
+        run->entries[i].values[VALUE_COSINE] = cosines[i];
     }
-    captions_metrics(out, captions, run->n, run->image_ids, run->n_images, ks, n_ks);
     free(rows);
     free(ranks);
     free(cosines);
+}
+
+/*
+ * CLIPScore and RefCLIPScore of Hessel et al. 2021 (arXiv 2104.08718), as the authors compute them: w max(cos(image, caption), 0)
+ * with w = 2.5; the harmonic mean of that and max(0, the greatest cosine of the caption and a reference). All texts are prompted.
+ */
+static void score_captions(Run *run, const Images *images)
+{
+    const size_t cols = images->cols;
+    for (size_t i = 0; i < run->n; i++) {
+        Entry *e = &run->entries[i];
+        const real *caption = run->prompted.rows + i * cols;
+        double score = 2.5 * fmax(row_dot(caption, images_row(images, run->images[e->image]), cols), 0), best = 0;
+        e->values[VALUE_CLIPSCORE] = score;
+        if (!run->n_references || run->n_references[e->image] == 0)
+            continue;
+        const real *reference = run->prompted_references.rows + run->first_reference[e->image] * cols;
+        for (size_t r = 0; r < run->n_references[e->image]; r++)
+            best = fmax(best, row_dot(caption, reference + r * cols, cols));
+        e->values[VALUE_REFCLIPSCORE] = score > 0 && best > 0 ? 2 * score * best / (score + best) : 0;
+    }
+}
+
+void run_rank(Metrics *out, Run *run, const Images *images, const int64_t *ks, size_t n_ks)
+{
+    CaptionRow *captions = xmalloc((run->n + 1) * sizeof *captions);
+    if (images->cols > 0) {
+        rank_captions(run, images);
+        score_captions(run, images);
+    }
+    for (size_t i = 0; i < run->n; i++)
+        captions[i] = entry_row(run, &run->entries[i]);
+    captions_metrics(out, captions, run->n, run->image_ids, run->n_images, ks, n_ks);
     free(captions);
+}
+
+void run_compare(Run *run, const Frequencies *frequencies)
+{
+    const Compared *c = &run->compared;
+    Arena scratch = {0};
+    for (size_t i = 0; i < run->n; i++) {
+        Entry *e = &run->entries[i];
+        const Words words = words_of(ptb_tokenize((Slice){e->text, e->size}, &scratch), &scratch);
+        const Overlap o = overlap_measure(&words, c->words + c->first[e->image], c->count[e->image], frequencies, &scratch);
+        values_overlap(e->values, &o);
+        arena_reset(&scratch);
+    }
+    arena_release(&scratch);
 }
 
 /* References ask among all images of the run, as captions do; only the images that have some count. */
@@ -152,18 +181,11 @@ void run_rank_references(Metrics *out, Run *run, const Images *images, const int
         ids[units] = run->image_ids[i];
         units += image_ranks[i] > 0;
     }
-    for (size_t i = 0; i < t->n; i++)
-        captions[i] = (CaptionRow){.image = number[t->image[i]],
-                                   .rank = ranks[i],
-                                   .image_rank = image_ranks[t->image[i]],
-                                   .cosine = cosines[i],
-                                   .itm = NAN,
-                                   .words = NAN,
-                                   .tokens = NAN,
-                                   .colours = NAN,
-                                   .bad = NAN,
-                                   .repeats = NAN,
-                                   .noeos = NAN};
+    for (size_t i = 0; i < t->n; i++) {
+        captions[i] = (CaptionRow){.image = number[t->image[i]], .rank = ranks[i], .image_rank = image_ranks[t->image[i]]};
+        values_clear(captions[i].values);
+        captions[i].values[VALUE_COSINE] = cosines[i];
+    }
     captions_metrics(out, captions, t->n, ids, units, ks, n_ks);
     free(rows);
     free(ranks);
@@ -176,22 +198,19 @@ void run_rank_references(Metrics *out, Run *run, const Images *images, const int
 
 /* ---- the file ---- */
 
-static void set_known(json_t *o, const char *key, double value)
-{
-    if (!isnan(value))
-        json_object_set_new(o, key, json_real(value));
-}
-
+/* Ranks and values that are known; what is of the set alone is left to its parts. */
 static json_t *caption_json(const Run *run, const Entry *e)
 {
-    CaptionRow c = entry_caption(run, e);
-    double plain[PLAIN];
+    const CaptionRow c = entry_row(run, e);
     const Digest image = digest_text(run->image_keys[e->image]);
-    json_t *o = json_pack("{s:s, s:s, s:s%, s:I, s:I}", "id", e->id, "image", image.text, "text", e->text, e->size, "rank",
-                          (json_int_t)c.rank, "i2t_rank", (json_int_t)c.image_rank);
-    plain_values(plain, &c);
-    for (size_t i = 0; o && i < PLAIN; i++)
-        set_known(o, plain_names[i], plain[i]);
+    json_t *o = json_pack("{s:s, s:s, s:s%}", "id", e->id, "image", image.text, "text", e->text, e->size);
+    if (o && c.rank > 0) {
+        json_object_set_new(o, "rank", json_integer((json_int_t)c.rank));
+        json_object_set_new(o, "i2t_rank", json_integer((json_int_t)c.image_rank));
+    }
+    for (size_t i = 0; o && i < VALUES; i++)
+        if (!isnan(c.values[i]) && derived_find(value_name(i)) == SIZE_MAX)
+            json_object_set_new(o, value_name(i), json_real(c.values[i]));
     return o;
 }
 
@@ -217,17 +236,24 @@ static double number_of(const json_t *o, const char *key)
     return json_is_number(v) ? json_number_value(v) : NAN;
 }
 
-static bool caption_of_json(CaptionRow *c, const json_t *o, Error *err)
+/* *before: the line is of before cosine had its name. */
+static bool caption_of_json(CaptionRow *c, bool *before, const json_t *o, Error *err)
 {
     const json_t *id = json_object_get(o, "id"), *rank = json_object_get(o, "rank"), *back = json_object_get(o, "i2t_rank");
-    if (!json_is_string(id) || !json_is_string(json_object_get(o, "image")) || json_integer_value(rank) < 1 ||
-        json_integer_value(back) < 1)
-        return error_set(err, "expected id, image, rank and i2t_rank, as --per-image writes them");
+    if (!json_is_string(id) || !json_is_string(json_object_get(o, "image")) ||
+        ((rank || back) && (json_integer_value(rank) < 1 || json_integer_value(back) < 1)))
+        return error_set(err,
+                         "expected id, image, rank and i2t_rank (both, or without a CLIP neither), as --per-image writes them");
     *c = (CaptionRow){
         .id = json_string_value(id), .rank = (size_t)json_integer_value(rank), .image_rank = (size_t)json_integer_value(back)};
-    double *const out[PLAIN] = {&c->cosine, &c->itm, &c->words, &c->tokens, &c->colours, &c->bad, &c->repeats, &c->noeos};
-    for (size_t i = 0; i < PLAIN; i++)
-        *out[i] = number_of(o, plain_names[i]);
+    for (size_t i = 0; i < VALUES; i++)
+        c->values[i] = number_of(o, value_name(i));
+    values_of_set(c->values);
+    if (isnan(c->values[VALUE_COSINE]) && json_object_get(o, "clipscore")) {
+        c->values[VALUE_COSINE] = c->values[VALUE_CLIPSCORE];
+        c->values[VALUE_CLIPSCORE] = NAN;
+        *before = true;
+    }
     return true;
 }
 
@@ -235,6 +261,7 @@ typedef struct Lines {
     CaptionRow *captions;
     char **ids; /* of images; in the arena */
     size_t n, capacity, units, id_capacity;
+    bool before;
     Places images;
     Arena arena;
 } Lines;
@@ -244,7 +271,7 @@ static bool add_line(Lines *l, const char *line, Error *err)
     json_error_t why;
     CaptionRow c;
     json_t *o = json_loads(line, JSON_ALLOW_NUL, &why);
-    bool ok = o ? caption_of_json(&c, o, err) : error_set(err, "no JSON: %s", why.text);
+    bool ok = o ? caption_of_json(&c, &l->before, o, err) : error_set(err, "no JSON: %s", why.text);
     if (ok) {
         const char *image = json_string_value(json_object_get(o, "image"));
         uint64_t key = hash_id(image, strlen(image));
@@ -281,6 +308,8 @@ bool per_image_read(Metrics *out, const char *path, const int64_t *ks, size_t n_
     }
     if (ok && l.n == 0)
         ok = error_set_status(err, STATUS_EMPTY, "%s: no captions in it", path);
+    if (ok && l.before)
+        warn("%s: written before cosine had its name: its clipscore is read as cosine", path);
     if (ok)
         captions_metrics(out, l.captions, l.n, l.ids, l.units, ks, n_ks);
     free(text);

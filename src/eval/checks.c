@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "eval/derived.h"
+
 bool check_parse(Check *out, CheckKind kind, const char *text, Error *err)
 {
     static const char *const options[] = {"fail-below", "fail-above", "max-drop"};
@@ -50,7 +52,7 @@ bool check_apply(char **said, const Check *c, const Metrics *m, const Interval *
 {
     if (c->name[0]) {
         size_t i = metrics_find(m, c->name);
-        if (i == SIZE_MAX)
+        if (i == SIZE_MAX || column_is_part(c->name))
             return error_set_status(err, STATUS_USAGE, "no metric is named %s here (or not every caption has it)", c->name);
         check_one(said, c, c->name, values[i]);
         return true;

@@ -7,6 +7,7 @@
 #include "base/hash.h"
 #include "base/progress.h"
 #include "base/random.h"
+#include "eval/derived.h"
 
 void metrics_init(Metrics *m, size_t units, size_t n)
 {
@@ -56,6 +57,11 @@ static double quantile(const double *sorted, size_t n, double p)
     return i + 1 < n ? sorted[i] + (at - (double)i) * (sorted[i + 1] - sorted[i]) : sorted[n - 1];
 }
 
+static double value_of_sums(const double *sums, const Metrics *m, size_t column, size_t derived)
+{
+    return derived == SIZE_MAX ? sums[column] / (double)m->units : derived_value(derived, m, sums);
+}
+
 void bootstrap(Interval *out, const Metrics *m, uint64_t seed, size_t resamples, double level)
 {
     double *means = xcalloc((resamples + 1) * m->n + 1, sizeof *means), *column = xmalloc((resamples + 1) * sizeof *column);
@@ -69,10 +75,11 @@ void bootstrap(Interval *out, const Metrics *m, uint64_t seed, size_t resamples,
     }
     progress_phase_end();
     for (size_t c = 0; c < m->n; c++) {
-        double mean = means[resamples * m->n + c] / (double)m->units;
+        size_t derived = derived_find(m->names[c]);
+        double mean = value_of_sums(means + resamples * m->n, m, c, derived);
         out[c] = (Interval){mean, mean, mean};
         for (size_t b = 0; b < resamples; b++)
-            column[b] = means[b * m->n + c] / (double)m->units;
+            column[b] = value_of_sums(means + b * m->n, m, c, derived);
         if (resamples == 0)
             continue;
         qsort(column, resamples, sizeof *column, compare_reals);
@@ -103,26 +110,40 @@ static bool pair_ids(size_t *pairs, const Metrics *a, const Metrics *b, Error *e
     return ok;
 }
 
+/* A column of the difference: a's values, or minus b's, or b's alone. */
+static void add_difference(Metrics *out, char *name, const Metrics *a, size_t of_a, const Metrics *b, size_t of_b,
+                           const size_t *pairs)
+{
+    size_t width = 2 * a->n, at = out->n++;
+    out->names[at] = name;
+    for (size_t i = 0; i < a->units; i++) {
+        double value = of_a == SIZE_MAX ? 0 : a->values[i * a->n + of_a];
+        double base = of_b == SIZE_MAX ? 0 : b->values[pairs[i] * b->n + of_b];
+        out->values[i * width + at] = of_a == SIZE_MAX ? base : value - base;
+    }
+}
+
 bool metrics_difference(Metrics *out, const Metrics *a, const Metrics *b, Error *err)
 {
-    size_t *pairs = xmalloc((a->units + 1) * sizeof *pairs), n = 0;
+    size_t *pairs = xmalloc((a->units + 1) * sizeof *pairs), width = 2 * a->n;
     bool ok = pair_ids(pairs, a, b, err);
     *out = (Metrics){0};
     if (ok) {
-        metrics_init(out, a->units, a->n);
+        metrics_init(out, a->units, width);
+        out->n = 0;
         for (size_t c = 0; c < a->n; c++) {
             size_t other = metrics_find(b, a->names[c]);
             if (other == SIZE_MAX)
                 continue;
-            for (size_t i = 0; i < a->units; i++)
-                out->values[i * a->n + n] = a->values[i * a->n + c] - b->values[pairs[i] * b->n + other];
-            out->names[n++] = xstrdup(a->names[c]);
+            bool part = column_is_part(a->names[c]);
+            add_difference(out, xstrdup(a->names[c]), a, c, b, part ? SIZE_MAX : other, pairs);
+            if (part)
+                add_difference(out, xasprintf("~%s", a->names[c]), a, SIZE_MAX, b, other, pairs);
         }
         for (size_t i = 0; i < a->units; i++) {
             out->ids[i] = xstrdup(a->ids[i]);
-            memmove(out->values + i * n, out->values + i * a->n, n * sizeof *out->values);
+            memmove(out->values + i * out->n, out->values + i * width, out->n * sizeof *out->values);
         }
-        out->n = n;
     }
     free(pairs);
     return ok;

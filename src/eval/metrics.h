@@ -8,7 +8,7 @@
 #include "eval/places.h"
 
 typedef struct Metrics {
-    char **names;   /* owned: [n], "mrr", "r@1", "i2t.r@1", "clipscore", "words", .. */
+    char **names;   /* owned: [n], "mrr", "r@1", "i2t.r@1", "cosine", "words", .. */
     char **ids;     /* owned: [units], the id of the image's first record; what two tables are paired by */
     double *values; /* owned: [units, n] */
     size_t n, units;
@@ -32,8 +32,8 @@ size_t metrics_find(const Metrics *m, const char *name);
 void bootstrap(Interval *out, const Metrics *m, uint64_t seed, size_t resamples, double level);
 
 /*
- * out = a - b, image by image, over the columns that both have, paired by id whatever the order. STATUS_MISMATCH if an id of one
- * is not in the other.
+ * out = a - b, image by image, over the columns that both have, paired by id whatever the order; parts (derived.h) of both.
+ * STATUS_MISMATCH if an id of one is not in the other.
  */
 MUST_USE bool metrics_difference(Metrics *out, const Metrics *a, const Metrics *b, Error *err);
 

@@ -2,13 +2,14 @@
 #include "eval/models.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "eval/statistics.h"
 
 bool models_open(Models *m, const char *clip, const char *itm, size_t itm_max_tokens, const Kernels *kernels, Error *err)
 {
     *m = (Models){.kernels = kernels, .tape = tape_new(kernels)};
-    if (!clip_scorer_open(&m->clip, clip, kernels, err))
+    if (clip && !clip_scorer_open(&m->clip, clip, kernels, err))
         return false;
     if (!itm)
         return true;
@@ -28,6 +29,11 @@ void models_release(Models *m)
     *m = (Models){0};
 }
 
+bool models_look(const Models *m)
+{
+    return m->clip.model || m->itm.model;
+}
+
 void models_inputs(const Models *m, json_t *inputs)
 {
     clip_scorer_inputs(&m->clip, inputs);
@@ -39,14 +45,40 @@ void models_clip_image(Models *m, real *row, const float *pixels)
     clip_scorer_images(&m->clip, m->tape, row, pixels, 1);
 }
 
-bool models_clip_texts(Models *m, real *rows, const Slice *texts, size_t n, Error *err)
+/* The text as it is to be read, in the arena. */
+static Slice text_used(Models *m, Slice text, TextUse use)
 {
-    ClipText *cut = arena_alloc(&m->arena, (n + 1) * sizeof *cut);
+    const Slice prompt = SLICE("A photo depicts ");
+    if (use == TEXT_IC3)
+        return text_cut(text, IC3_CHARACTERS);
+    if (use == TEXT_FULL)
+        return text;
+    char *both = arena_alloc(&m->arena, prompt.size + text.size);
+    memcpy(both, prompt.data, prompt.size);
+    memcpy(both + prompt.size, text.data, text.size);
+    return (Slice){both, prompt.size + text.size};
+}
+
+bool models_clip_cuts(Models *m, Slice text, TextUse use)
+{
+    Tokens all;
+    Error ignored = {0};
+    const Slice used = text_used(m, text, use);
+    bool cut = (use == TEXT_IC3 && used.size < text.size) ||
+               (tokenizer_encode(&all, &m->arena, m->clip.tokenizer, used, ENCODE_SPECIAL, 0, &ignored) &&
+                all.count > m->clip.max_tokens);
+    arena_reset(&m->arena);
+    return cut;
+}
+
+bool models_clip_texts(Models *m, real *rows, const Slice *texts, size_t n, TextUse use, Error *err)
+{
+    ClipText *ids = arena_alloc(&m->arena, (n + 1) * sizeof *ids);
     bool ok = true;
     for (size_t i = 0; i < n && ok; i++)
-        ok = clip_scorer_text(&m->clip, &cut[i], text_cut(texts[i], IC3_CHARACTERS), &m->arena, err);
+        ok = clip_scorer_text(&m->clip, &ids[i], text_used(m, texts[i], use), &m->arena, err);
     if (ok && n > 0)
-        clip_scorer_texts(&m->clip, m->tape, rows, cut, n);
+        clip_scorer_texts(&m->clip, m->tape, rows, ids, n);
     arena_reset(&m->arena);
     return ok;
 }

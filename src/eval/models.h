@@ -20,10 +20,13 @@ typedef struct Models {
     real *features;       /* owned: [rows, hidden] of ITM's encoder */
 } Models;
 
-/* itm NULL: no ITM. */
+/* clip NULL, itm NULL: without it. */
 MUST_USE bool models_open(Models *m, const char *clip, const char *itm, size_t itm_max_tokens, const Kernels *kernels,
                           Error *err);
 void models_release(Models *m);
+
+/* Whether any of them looks at images. */
+bool models_look(const Models *m);
 
 /* Names them, and their tokenizers, among a report's inputs: clip, clip-tokenizer, itm, itm-tokenizer. */
 void models_inputs(const Models *m, json_t *inputs);
@@ -31,8 +34,15 @@ void models_inputs(const Models *m, json_t *inputs);
 /* Pixels [3, S, S] of clip_images to a unit row [projection]. */
 void models_clip_image(Models *m, real *row, const float *pixels);
 
-/* Texts, cut as IC3 cuts them, to unit rows [n, projection]. False, naming its number, for one that is not UTF-8. */
-MUST_USE bool models_clip_texts(Models *m, real *rows, const Slice *texts, size_t n, Error *err);
+/* What of a text CLIP reads: its first 300 characters, as IC3; all of it; all of it behind "A photo depicts ", as CLIPScore. Of
+ * each, what CLIP's positions hold. */
+typedef enum TextUse { TEXT_IC3, TEXT_FULL, TEXT_PROMPTED } TextUse;
+
+/* Texts to unit rows [n, projection]. False for one that is not UTF-8. */
+MUST_USE bool models_clip_texts(Models *m, real *rows, const Slice *texts, size_t n, TextUse use, Error *err);
+
+/* Whether something of a text is not read. */
+bool models_clip_cuts(Models *m, Slice text, TextUse use);
 
 /* ITM's positive logit of a text about a record's image (key: image_key). */
 MUST_USE bool models_itm(Models *m, double *logit, const Record *r, uint64_t key, Slice text, Error *err);

@@ -4,9 +4,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "eval/derived.h"
+#include "text/ptb.h"
+
 void row_release(Row *row)
 {
     metrics_release(&row->metrics);
+    json_decref(row->overlap);
+    row->overlap = NULL;
     free(row->intervals);
     row->intervals = NULL;
 }
@@ -15,7 +20,9 @@ json_t *intervals_json(const Metrics *m, const Interval *v)
 {
     json_t *o = json_object();
     for (size_t i = 0; i < m->n; i++)
-        json_object_set_new(o, m->names[i], json_pack("{s:f, s:f, s:f}", "mean", v[i].mean, "low", v[i].low, "high", v[i].high));
+        if (!column_is_part(m->names[i]))
+            json_object_set_new(o, m->names[i],
+                                json_pack("{s:f, s:f, s:f}", "mean", v[i].mean, "low", v[i].low, "high", v[i].high));
     return o;
 }
 
@@ -36,6 +43,25 @@ static json_t *text_json(const TextTotals *t)
                      "empty", (json_int_t)t->empty, "distinct", distinct);
 }
 
+static const char overlap_note[] = "BLEU, ROUGE-L and CIDEr fall when captions say more than their references do, true or not";
+
+json_t *overlap_json(const Compared *c, const char *df, const Frequencies *f, const ReferenceSet *set)
+{
+    json_t *references = set ? reference_set_json(set)
+                             : json_pack("{s:s, s:I, s:I}", "name", "frame.references", "images", (json_int_t)c->images, "texts",
+                                         (json_int_t)c->n);
+    return json_pack("{s:s, s:{s:s, s:I, s:s}, s:o, s:s}", "tokenizer", PTB_NAME, "frequencies", "name",
+                     df ? df : "these references", "images", (json_int_t)f->images, "digest", frequencies_digest(f).text,
+                     "references", references, "note", overlap_note);
+}
+
+/* Two conventions go by the one name. */
+static json_t *clipscore_json(const Row *row, double cosine)
+{
+    double hessel = row->intervals[metrics_find(&row->metrics, "clipscore")].mean;
+    return json_pack("{s:f, s:f}", "hessel", hessel, "torchmetrics", cosine > 0 ? 100 * cosine : 0.0);
+}
+
 json_t *row_json(const Row *row)
 {
     const Run *run = row->run;
@@ -48,6 +74,11 @@ json_t *row_json(const Row *row)
     json_object_set_new(o, "metrics", intervals_json(&row->metrics, row->intervals));
     if (run)
         json_object_set_new(o, "text", text_json(row->references ? &run->reference_totals : &run->totals));
+    size_t cosine = metrics_find(&row->metrics, "cosine");
+    if (run && cosine != SIZE_MAX && metrics_find(&row->metrics, "clipscore") != SIZE_MAX)
+        json_object_set_new(o, "clipscore", clipscore_json(row, row->intervals[cosine].mean));
+    if (row->overlap)
+        json_object_set(o, "overlap", row->overlap);
     if (run && run->upstream && !row->references)
         json_object_set(o, "upstream", run->upstream);
     return o;
@@ -67,7 +98,7 @@ static void columns_collect(Columns *c, const Row *rows, size_t n)
             bool there = false;
             for (size_t k = 0; k < c->n; k++)
                 there = there || strcmp(c->names[k], rows[r].metrics.names[i]) == 0;
-            if (!there && c->n < sizeof c->names / sizeof c->names[0])
+            if (!there && !column_is_part(rows[r].metrics.names[i]) && c->n < sizeof c->names / sizeof c->names[0])
                 c->names[c->n++] = rows[r].metrics.names[i];
         }
 }
@@ -97,4 +128,6 @@ void table_print(FILE *out, const Row *rows, size_t n)
         }
     }
     fprintf(out, "\n");
+    if (n > 0 && rows[0].overlap)
+        fprintf(out, "%s.\n", overlap_note);
 }

@@ -9,18 +9,19 @@
 #include <jansson.h>
 
 #include "base/options.h"
+#include "eval/compared.h"
 #include "eval/metrics.h"
 #include "eval/models.h"
+#include "eval/references.h"
 #include "eval/statistics.h"
+#include "eval/values.h"
 
 typedef struct Entry { /* one caption */
     char *id, *text;   /* in the run's arena */
     size_t size;       /* of text */
     size_t image;      /* number of its image in the run */
-    size_t rank;
-    double cosine, itm;   /* itm: NAN without */
-    double tokens, noeos; /* NAN where the record does not say */
-    TextCounts counts;
+    size_t rank;       /* 0 without a CLIP */
+    double values[VALUES];
 } Entry;
 
 /* Texts with a CLIP row each and the image they belong to. */
@@ -42,8 +43,11 @@ typedef struct Run {
     size_t n_images, image_capacity, id_capacity, key_capacity;
     Places by_key, by_id;
     Texts captions, references;
+    Texts prompted, prompted_references;    /* the same texts as CLIPScore reads them */
+    size_t *first_reference, *n_references; /* owned: [n_images], places in references */
+    size_t first_capacity, count_capacity;
+    Compared compared; /* empty unless asked for */
     TextTotals totals, reference_totals;
-    size_t reference_words;
     json_t *upstream; /* owned: the header of the stream */
     int64_t failed;
     Arena arena;
@@ -53,6 +57,12 @@ typedef struct RunOptions {
     const Program *program;
     size_t batch;
     bool references, allow_failed, crop, crop_given;
+    bool full;                  /* captions are not cut as IC3 cuts them */
+    bool compare;               /* word by word with references: every record must have some */
+    Images *text_rows, *logits; /* what CLIP made of texts, and ITM of pairs, before; NULL: not kept */
+    size_t shard, shards;       /* only records whose number, from 0, is shard modulo shards; 1: all */
+    const Chair *chair;         /* NULL: not asked for */
+    ReferenceSet *set;          /* theirs, not the frames'; NULL: the frames' */
     const WordRules *rules;
     const WordList *colours;
 } RunOptions;
@@ -62,12 +72,15 @@ MUST_USE bool run_read(Run *run, char **paths, int n, Models *models, Images *im
 void run_release(Run *run);
 
 /*
- * Ranks, and the metrics of every image: mrr, r@K, rank, i2t.mrr, i2t.r@K, clipscore, and, where every caption has them, itm,
- * words, tokens, colours, bad (share of captions with a bad phrase), repeats (share with a repeated word), noeos.
+ * The metrics of every image. With a CLIP: ranks, mrr, r@K, rank, i2t.mrr, i2t.r@K, cosine; and, where every caption has them,
+ * the others of values.h.
  */
 void run_rank(Metrics *out, Run *run, const Images *images, const int64_t *ks, size_t n_ks);
 
-/* The same, recall alone, of the references as if they were captions; over the images that have some. */
+/* Compares captions with references word by word: values_overlap of every entry. frequencies: of run->compared, or others. */
+void run_compare(Run *run, const Frequencies *frequencies);
+
+/* As run_rank, recall alone, of the references as if they were captions; over the images that have some. */
 void run_rank_references(Metrics *out, Run *run, const Images *images, const int64_t *ks, size_t n_ks);
 
 #endif

@@ -22,12 +22,16 @@
 
 static struct {
     const char *clip, *itm, *cache, *per_image, *baseline, *output, *bad_phrases, *exempt_words, *colour_words;
+    const char *references, *split, *df, *write_df, *chair, *synonyms, *sharded;
     Machine machine;
     int64_t batch, itm_max_tokens, bootstrap, seed;
     double level;
     StringList recall_k, fail_below, fail_above, max_drop;
     bool compare, no_references, allow_failed, table, crop;
+    int protocol;
 } opt;
+
+static size_t shard, shards = 1; /* of --sharded */
 
 static const Option options[] = {
     OPT_GROUP("Models"),
@@ -37,9 +41,22 @@ static const Option options[] = {
     OPT_INT("itm-max-tokens", 0, &opt.itm_max_tokens, "32", 3, 512, "N",
             "ITM sees N word pieces of a caption, [CLS] and [SEP] among them"),
     OPT_FLAG("crop", 0, &opt.crop, "ITM sees the centre crop (default: as the rollout in the input's header)"),
-    OPT_STRING("cache", 0, &opt.cache, NULL, "DIR", "keep CLIP's view of images here, for the next time"),
+    OPT_STRING("cache", 0, &opt.cache, NULL, "DIR", "keep what the models made of images and texts here, for the next time"),
+    OPT_STRING("sharded", 0, &opt.sharded, NULL, "I/N",
+               "score every N-th record from the I-th on into --cache, report nothing: N processes, then one without it reports"),
     OPT_GROUP("What is measured"),
     OPT_LIST("recall-k", 0, &opt.recall_k, "1,5,10", "K,..", "R@K for these K"),
+    OPT_ENUM("protocol", 0, &opt.protocol, "ic3", "ic3|full",
+             "recall and cosine are of a caption's first 300 characters, as IC3, or of all that CLIP's positions hold"),
+    OPT_STRING("references", 0, &opt.references, NULL, "[FILE=frames]",
+               "BLEU, ROUGE-L and CIDEr against references: frame.references, or those of COCO's captions json or Karpathy's"),
+    OPT_STRING("split", 0, &opt.split, NULL, "NAME[=HEX]",
+               "exactly the images of this split of Karpathy's file; HEX: the digest that the report gives of its ids"),
+    OPT_STRING("df", 0, &opt.df, NULL, "FILE", "document frequencies for CIDEr (default: of the references themselves)"),
+    OPT_STRING("write-df", 0, &opt.write_df, NULL, "FILE", "write the references' document frequencies there"),
+    OPT_STRING("chair", 0, &opt.chair, NULL, "FILE", "objects that are named but not there: COCO's instances json"),
+    OPT_STRING("synonyms", 0, &opt.synonyms, NULL, "FILE",
+               "CHAIR's list: a line for each category, its name and other words, by commas"),
     OPT_FLAG("no-references", 0, &opt.no_references, "do not measure frame.references (they give the row REF)"),
     OPT_STRING("bad-phrases", 0, &opt.bad_phrases, NULL, "FILE", "phrases to count (default: the paper's Table 6)"),
     OPT_STRING("exempt-words", 0, &opt.exempt_words, NULL, "FILE",
@@ -69,17 +86,26 @@ static const Option options[] = {
 
 static const Program program = {
     .name = "vlrm-eval",
-    .summary = "measure captions: CLIP recall, ITM, CLIPScore, words",
+    .summary = "measure captions: CLIP recall, CLIPScore, ITM, BLEU, CIDEr, CHAIR, words",
     .operands = "[file|-]...",
     .input = "frame, caption",
     .output = NULL,
     .description =
         "CLIP recall as IC3 computes it (arXiv 2302.01328): each caption, cut to 300 characters, asks for its image among all "
         "images of the stream; its rank is 1 + the number of images strictly more similar than its own. mrr is the mean of 1 / "
-        "rank, r@K the share of ranks up to K, i2t.* the other direction. clipscore is the raw cosine, itm the positive logit "
-        "before softmax. words, tokens and colours are means a caption; bad, repeats and noeos the shares of captions with a bad "
+        "rank, r@K the share of ranks up to K, i2t.* the other direction. cosine is that of caption and image (the papers' CLIP column), clipscore 2.5 max(cos, 0) "
+        "with \"A photo depicts \" before the caption and refclipscore its harmonic mean with the closest reference (Hessel et al., arXiv "
+        "2104.08718; torchmetrics' CLIPScore is 100 max(cosine, 0), which the report gives too), itm the positive logit "
+        "before softmax. words, tokens and colours are means a caption; cut is the share of captions of which CLIP has not read all; bad, repeats and noeos the shares of captions with a bad "
         "phrase, with a repeated word, without an end. Where an image has several captions their mean counts; the same bytes are "
         "the same image. Intervals are percentile bootstraps over images.\n\n"
+        "--references compares word by word, without a model: BLEU-1 to 4, ROUGE-L and CIDEr on Penn Treebank tokens, as pycocoevalcap "
+        "1.2 computes them (what it calls CIDEr is CIDEr-D, so cider and cider_d are one number). METEOR is left out: its matcher needs "
+        "WordNet and tables of paraphrases that are not ours to ship. They fall when captions say more than their references do, true "
+        "or not.\n\n"
+        "--chair counts COCO's objects that captions name: chair_s is the share of captions that name one that is not in the image, chair_i "
+        "the share of such mentions, chair_recall the share of the images' objects that are named (Rohrbach et al., arXiv 1809.02156). "
+        "In an image is what is annotated, and with --references what they name.\n\n"
         "frame.references give the row REF: each is a query, averaged inside its image first. Captions of any origin are "
         "measured the same way: {\"id\", \"frame\": {\"path\"}, \"caption\": {\"text\"}} is enough.\n\n"
         "Input that is cut, whose upstream failed, in which an id comes twice or a record cannot be scored is refused: a mean "
@@ -87,6 +113,8 @@ static const Program program = {
         "With --fail-below, --fail-above or --max-drop it says nothing on stderr when all is well, and else one line, exit "
         "status 7.",
     .examples =
+        "# BLEU, ROUGE-L and CIDEr against frame.references:\n"
+        "jq -c '.frame.references = [\"a red square\", \"a square\"]' captions.jsonl | vlrm-cat --from=json | vlrm-eval --references\n"
         "# Captions by hand, as a table:\n"
         "vlrm-cat --from=json captions.jsonl | vlrm-eval --clip clip --itm itm --table\n"
         "# Keep what each caption got, and compare a later run with it, image by image:\n"
@@ -99,7 +127,10 @@ enum { MAX_K = 16 };
 
 typedef struct Eval {
     Models models;
-    Images images;
+    Images images, text_rows, logits; /* the last two only with --cache */
+    Chair *chair;                     /* NULL: not asked for */
+    ReferenceSet *set;                /* NULL: the frames' own */
+    Frequencies frequencies;          /* of --df */
     WordRules *rules;
     WordList colours;
     int64_t ks[MAX_K];
@@ -131,8 +162,30 @@ static void check_options(Eval *e, int n)
     static const StringList *const lists[] = {&opt.fail_below, &opt.fail_above, &opt.max_drop};
     Error err = {0};
     Check c;
-    if (!opt.clip)
-        usage_error("--clip is required");
+    if (!opt.clip && !opt.references && !opt.chair)
+        usage_error("--clip is required, or --references for BLEU, ROUGE-L and CIDEr alone, or --chair");
+    if (!opt.chair != !opt.synonyms)
+        usage_error("--chair and --synonyms go together");
+    if (opt.split && !(opt.references && strcmp(opt.references, "frames") != 0))
+        usage_error("--split needs --references=FILE: Karpathy's file");
+    if ((opt.df || opt.write_df) && !opt.references)
+        usage_error("--df and --write-df need --references");
+    if (opt.sharded) {
+        int64_t i, count;
+        char *text = xstrdup(opt.sharded), *slash = strchr(text, '/');
+        if (slash)
+            *slash = 0;
+        if (!slash || !parse_int(slash + 1, 1, 1000000, &count) || !parse_int(text, 1, count, &i))
+            usage_error("--sharded %s: expected I/N, I from 1 to N", opt.sharded);
+        shard = (size_t)i - 1;
+        shards = (size_t)count;
+        free(text);
+        if (!opt.cache || opt.compare || opt.per_image || opt.baseline || opt.output || opt.write_df)
+            usage_error(
+                "--sharded needs --cache, and reports nothing: no --compare, --per-image, --baseline, --output, --write-df");
+    }
+    if (opt.cache && !opt.clip)
+        usage_error("--cache keeps what a --clip sees: give one");
     if (opt.compare && n < 2)
         usage_error("--compare needs two streams at least");
     if (opt.compare && (opt.per_image || opt.baseline))
@@ -161,6 +214,21 @@ static bool open_lists(Eval *e, Error *err)
     return ok;
 }
 
+/* What the models made of texts: a file of the cache for each model, as for images. */
+static bool open_kept(Eval *e, const char *clip, Error *err)
+{
+    char name[64];
+    snprintf(name, sizeof name, "%s-texts", clip);
+    if (!images_init(&e->text_rows, clip_scorer_cols(&e->models.clip), opt.cache, name, err))
+        return false;
+    if (!e->models.itm.model)
+        return true;
+    const Digest itm = digest_text(checkpoint_digest(e->models.itm.model->checkpoint, NULL, 0));
+    snprintf(name, sizeof name, "%s-%s-%lld-itm", itm.text, e->models.kernels->compute == COMPUTE_BF16 ? "bf16" : "f32",
+             (long long)opt.itm_max_tokens);
+    return images_init(&e->logits, 1, opt.cache, name, err);
+}
+
 static void open_all(Eval *e)
 {
     Error err = {0};
@@ -171,9 +239,16 @@ static void open_all(Eval *e)
     if (ok && opt.cache) {
         const Digest digest = digest_text(checkpoint_digest(e->models.clip.model->checkpoint, NULL, 0));
         snprintf(name, sizeof name, "%s-%s-each", digest.text, kernels->compute == COMPUTE_BF16 ? "bf16" : "f32");
+        ok = open_kept(e, name, &err);
     }
-    if (!ok || !images_init(&e->images, e->models.clip.model->config.projection, opt.cache, name, &err))
-        die_status(err.status, "%s", err.text);
+    if (ok && opt.references && strcmp(opt.references, "frames") != 0)
+        ok = (e->set = reference_set_open(opt.references, opt.split, &err)) != NULL;
+    if (ok && opt.chair)
+        ok = (e->chair = chair_open(opt.chair, opt.synonyms, &err)) != NULL;
+    if (ok && opt.df)
+        ok = frequencies_read(&e->frequencies, opt.df, &err);
+    if (!ok || !images_init(&e->images, clip_scorer_cols(&e->models.clip), opt.cache, name, &err))
+        die_status(err.status ? err.status : STATUS_FAILURE, "%s", err.text);
 }
 
 static void close_all(Eval *e)
@@ -187,6 +262,11 @@ static void close_all(Eval *e)
     free(e->fall);
     metrics_release(&e->difference);
     images_release(&e->images);
+    images_release(&e->text_rows);
+    images_release(&e->logits);
+    chair_free(e->chair);
+    reference_set_free(e->set);
+    frequencies_release(&e->frequencies);
     models_release(&e->models);
     word_rules_free(e->rules);
     word_list_release(&e->colours);
@@ -201,6 +281,16 @@ static Interval *intervals_of(const Metrics *m)
     return v;
 }
 
+static const Frequencies *frequencies_of(const Eval *e, const Run *run)
+{
+    return opt.df ? &e->frequencies : &run->compared.frequencies;
+}
+
+static bool save_kept(Eval *e, Error *err)
+{
+    return images_save(&e->images, err) && images_save(&e->text_rows, err) && images_save(&e->logits, err);
+}
+
 /* Reads streams one after the other into one run; dies where the input is not fit to be measured. */
 static void read_run(Eval *e, Run *run, char **paths, int n)
 {
@@ -208,15 +298,25 @@ static void read_run(Eval *e, Run *run, char **paths, int n)
     RunOptions o = {.program = &program,
                     .batch = (size_t)opt.batch,
                     .references = !opt.no_references,
+                    .full = opt.protocol == 1,
+                    .compare = opt.references != NULL,
+                    .text_rows = opt.cache ? &e->text_rows : NULL,
+                    .logits = opt.cache && e->models.itm.model ? &e->logits : NULL,
+                    .shard = shard,
+                    .shards = shards,
+                    .chair = e->chair,
+                    .set = e->set,
                     .allow_failed = opt.allow_failed,
                     .crop = opt.crop,
                     .crop_given = option_given(&program, "crop"),
                     .rules = e->rules,
                     .colours = &e->colours};
-    if (!run_read(run, paths, n, &e->models, &e->images, &o, &err) || !images_save(&e->images, &err))
+    if (!run_read(run, paths, n, &e->models, &e->images, &o, &err) || !save_kept(e, &err))
         die_status(err.status ? err.status : STATUS_FAILURE, "%s", err.text);
     if (run->failed > 0)
         e->status = STATUS_SOME_FAILED;
+    if (opt.references)
+        run_compare(run, frequencies_of(e, run));
 }
 
 static Row *add_row(Eval *e, const char *name, const Run *run, bool references)
@@ -233,8 +333,12 @@ static void measure(Eval *e, char **operands, int n)
     e->rows = xcalloc(e->n_runs + 1, sizeof *e->rows);
     for (size_t i = 0; i < e->n_runs; i++) {
         read_run(e, &e->runs[i], operands + i, opt.compare ? 1 : n);
+        if (opt.sharded)
+            return;
         Row *row = add_row(e, e->runs[i].name, &e->runs[i], false);
         run_rank(&row->metrics, &e->runs[i], &e->images, e->ks, e->n_ks);
+        if (opt.references)
+            row->overlap = overlap_json(&e->runs[i].compared, opt.df, frequencies_of(e, &e->runs[i]), e->set);
         row->intervals = intervals_of(&row->metrics);
     }
     for (size_t i = 0; i < e->n_runs; i++)
@@ -306,6 +410,8 @@ static json_t *report_json(const Eval *e, const char *said)
         json_array_append_new(runs, row_json(&e->rows[i]));
     json_t *o = json_pack("{s:i, s:s, s:s, s:o, s:o, s:s, s:o}", "vlrm", 1, "stage", "eval", "version", VLRM_VERSION, "params",
                           options_json(&program), "inputs", inputs_json(e), "kernels", e->models.kernels->name, "runs", runs);
+    if (e->chair)
+        json_object_set_new(o, "chair", chair_json(e->chair));
     if (opt.baseline)
         json_object_set_new(o, "baseline",
                             json_pack("{s:s, s:o}", "name", opt.baseline, "difference", intervals_json(&e->difference, e->fall)));
@@ -341,7 +447,7 @@ int main(int argc, char **argv)
     hub_take(&opt.itm);
     check_options(&e, n);
     signals_init();
-    machine_enclose(&opt.machine, (const char *const[]){opt.cache, opt.per_image, opt.output}, 3);
+    machine_enclose(&opt.machine, (const char *const[]){opt.cache, opt.per_image, opt.output, opt.write_df}, 4);
     pool_init((int)opt.machine.threads);
     open_all(&e);
     measure(&e, n > 0 ? operands : standard_input, n > 0 ? n : 1);
@@ -349,10 +455,17 @@ int main(int argc, char **argv)
         measure_baseline(&e);
     if (opt.per_image && !per_image_write(opt.per_image, &e.runs[0], &err))
         die_status(err.status ? err.status : STATUS_FAILURE, "%s", err.text);
-    note("%llu images encoded, %llu from the cache", (unsigned long long)e.images.computed,
-         (unsigned long long)e.images.from_cache);
-    char *said = checks_run(&e);
-    print_report(&e, said);
+    if (opt.write_df) {
+        const Compared *c = &e.runs[0].compared;
+        if (!frequencies_write(opt.write_df, &c->frequencies, c->texts, c->n, &err))
+            die_status(err.status ? err.status : STATUS_FAILURE, "%s", err.text);
+    }
+    note("%llu images encoded, %llu from the cache; %llu texts and %llu pairs computed into it",
+         (unsigned long long)e.images.computed, (unsigned long long)e.images.from_cache, (unsigned long long)e.text_rows.computed,
+         (unsigned long long)e.logits.computed);
+    char *said = opt.sharded ? NULL : checks_run(&e);
+    if (!opt.sharded)
+        print_report(&e, said);
     if (said) {
         warn("%s", said);
         e.status = STATUS_CHECK;

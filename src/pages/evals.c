@@ -257,7 +257,9 @@ static bool take_whole(void *context, json_t *line)
 {
     Whole *w = context;
     const char *id = json_string_value(json_object_get(line, "id")), *text = json_string_value(json_object_get(line, "text"));
-    json_t *cosine = json_object_get(line, "clipscore");
+    json_t *cosine = json_object_get(line, "cosine");
+    if (!cosine) /* a line of before the cosine had its name */
+        cosine = json_object_get(line, "clipscore");
     if (!id || !text)
         return true;
     word_shares_add(&w->words, text);

@@ -26,7 +26,7 @@ void evals_release(Evals *e);
 json_t *evals_reports(const Evals *e, Notes *notes);
 
 /*
- * What changed from the first step to the last: {"from", "to", "words": words_changed, "frames": [[place, clipscore before,
+ * What changed from the first step to the last: {"from", "to", "words": words_changed, "frames": [[place, cosine before,
  * after]]} (a new reference); NULL where there are not two. The first `most` frames, and those whose cosine moved most, are added
  * to the set.
  */

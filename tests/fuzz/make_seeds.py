@@ -204,6 +204,16 @@ def shards():
     seed("tar", "zstd", run("zstd", "-q", "-c", given=tar(tarfile.USTAR_FORMAT, ("a.jpg",))))
 
 
+def references():
+    captions = {"images": [{"id": 7, "file_name": "a.jpg"}], "annotations": [{"image_id": 7, "id": 1, "caption": "A cat's (3 1/2) U.S. flag."}]}
+    seed("references", "captions", "==== json\n" + json.dumps(captions) + "\n==== text\nDon't http://x.org/a-b <b> \u2019s &amp; 555-1234 \u00bd")
+    karpathy = {"images": [{"filename": "a.jpg", "cocoid": 7, "split": "test", "sentences": [{"raw": "a cat"}]}]}
+    instances = {"images": [{"id": 7, "file_name": "a.jpg"}], "annotations": [{"image_id": 7, "category_id": 3}], "categories": [{"id": 3, "name": "dog"}]}
+    seed("references", "instances", "==== json\n" + json.dumps(instances) + "\n==== synonyms\ndog, puppy, hot dog\n")
+    df = '{"vlrm": 1, "tokenizer": "PTB: Stanford CoreNLP 3.4.1 as pycocoevalcap 1.2 calls it", "images": 2, "grams": 2}\n1\ta\n2\ta cat\n'
+    seed("references", "karpathy", "==== json\n" + json.dumps(karpathy) + "\n==== df\n" + df)
+
+
 def coco():
     image = {"filepath": "val2014", "filename": "a.jpg", "cocoid": 7, "split": "test", "sentences": [{"raw": "a cat"}, {"raw": "\u00e9\"}"}]}
     seed("coco", "two", json.dumps({"dataset": {"a": [1, {"b": "]}"}]}, "n": 1, "images": [image, dict(image, split="val", cocoid=None)], "more": 1}))
@@ -229,4 +239,5 @@ tokenizers()
 videos()
 shards()
 coco()
+references()
 stages(images())

@@ -48,6 +48,12 @@ setup() {
     sed -n '/id="data"/{n;p}' "$out/index.html" | jq -e '.missing as $m | (.runs | map(.name)) == ["VLRM"] and ([.runs[0].evals[].step]) == [-1, 0, 1, 2] and
         (.sets[0] | (.frames | length) >= 5 and all(.frames[]; .picture != null) and ([.entries[][2]] | unique) == [-1, 0, 1, 2])'
     cp "$out/history.sqlite" "$TMP/before"
+    # A history of before the cosine had its name becomes one of now, and that is said.
+    sqlite3 "$out/history.sqlite" "DELETE FROM eval WHERE metric = 'clipscore'; UPDATE eval SET metric = 'clipscore' WHERE metric = 'cosine'"
+    exits 0 "${cron[@]}"
+    says "clipscore of 4 steps is cosine now"
+    [ "$(sqlite3 "$out/history.sqlite" "SELECT count(*) FROM eval WHERE metric = 'cosine'")" = 4 ]
+    cp "$out/history.sqlite" "$TMP/before"
     exits 0 "${cron[@]}"
     cmp "$out/history.sqlite" "$TMP/before"
     # Two at a time: the second leaves at once.

@@ -112,8 +112,11 @@ columns() {
 @test "report.md names every key of vlrm-eval's report and of vlrm-world-score's, and no other" {
     local oracle=$ROOT/tests/golden/oracle/tiny
     jq -c --arg at "$oracle/f64/" '.frame |= {path: ($at + .path), references: ["a red circle"]}' "$oracle/f64/captions.jsonl" | vlrm-cat --from=json >in
-    vlrm-eval --clip "$oracle/clip" --itm "$oracle/itm" --per-image each.jsonl -o base.json in
-    vlrm-eval --clip "$oracle/clip" --itm "$oracle/itm" --baseline each.jsonl -o report.json in
+    jq -c '{images: [range(30) | {id: .}], annotations: [], categories: [{id: 1, name: "kite"}]}' -n >instances.json
+    echo kite >synonyms.txt
+    local measure=(vlrm-eval --clip "$oracle/clip" --itm "$oracle/itm" --references --chair instances.json --synonyms synonyms.txt)
+    "${measure[@]}" --per-image each.jsonl -o base.json in
+    "${measure[@]}" --baseline each.jsonl -o report.json in
     jq -r 'keys[], (.runs[] | keys[]), (.runs[].metrics | keys[])' report.json | sed -E 's/r@[0-9]+/r@K/' | sort -u >found
     diff found <(columns "$ROOT/formats/report.md" vlrm-eval)
     jq -e '[.runs[].metrics[], .baseline.difference[] | keys == ["high", "low", "mean"]] | all' report.json

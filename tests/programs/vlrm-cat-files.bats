@@ -164,3 +164,17 @@ assert json.loads(samples[1]["json"])["id"] == "photos/0001.png"
 assert samples[1]["png"] == open("photos/0001.png", "rb").read()
 P
 }
+
+@test "the stats beside shards are read by img2dataset" {
+    /usr/bin/env python3 -c 'import fsspec, img2dataset, wandb' || skip 'no Python package img2dataset here: pip install img2dataset'
+    captioned | vlrm-cat --webdataset out --shard-samples 2 --count
+    /usr/bin/env python3 - >figures <<'P'
+import img2dataset.logger
+reader = img2dataset.logger.LoggerProcess("out", False, "", {})
+reader.q.put("stop")
+reader.run()
+P
+    cat figures
+    grep -qE '^total +- success: 1\.000 - failed to download: 0\.000 - failed to resize: 0\.000 - .*count: 3$' figures
+    ! grep -q 'failed to parse' figures
+}

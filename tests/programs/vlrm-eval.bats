@@ -61,7 +61,7 @@ against() {
     jq -c 'select(.id < "0003") | ., (.id += "~2" | .caption.text = "a red square")' captions.jsonl | vlrm-cat --from=json |
         vlrm-eval "${clip[@]}" --per-image "$TMP/each.jsonl" > "$TMP/report.json"
     jq -e '.runs[0] | .images == 3 and .captions == 6' "$TMP/report.json"
-    paste -d' ' <(mean "$TMP/report.json" clipscore) <(jq -s 'map(.clipscore) | add / length' "$TMP/each.jsonl") | near 1e-12
+    paste -d' ' <(mean "$TMP/report.json" cosine) <(jq -s 'map(.cosine) | add / length' "$TMP/each.jsonl") | near 1e-12
     jq -es 'all(.rank <= 3)' "$TMP/each.jsonl"
 }
 
@@ -69,7 +69,7 @@ against() {
     long=$(printf 'é%.0s' {1..300})
     head -3 captions.jsonl | jq -c --arg t "$long" '.caption = {text: ($t + "a red circle")}' | vlrm-cat --from=json | vlrm-eval "${clip[@]}" --per-image "$TMP/a" > "$TMP/ra"
     head -3 captions.jsonl | jq -c --arg t "$long" '.caption = {text: $t}' | vlrm-cat --from=json | vlrm-eval "${clip[@]}" --per-image "$TMP/b" > "$TMP/rb"
-    cmp <(jq .clipscore "$TMP/a") <(jq .clipscore "$TMP/b")
+    cmp <(jq .cosine "$TMP/a") <(jq .cosine "$TMP/b")
 }
 
 @test "what the texts are like" {
@@ -103,10 +103,10 @@ against() {
     vlrm-eval "${clip[@]}" --baseline "$TMP/base.vlrm" -o "$TMP/stream.json" "$TMP/worse.vlrm"
     vlrm-eval "${clip[@]}" --baseline "$TMP/base.jsonl" -o "$TMP/file.json" "$TMP/worse.vlrm"
     cmp <(jq .baseline.difference "$TMP/stream.json") <(jq .baseline.difference "$TMP/file.json")
-    exits 7 vlrm-eval "${clip[@]}" --baseline "$TMP/base.jsonl" --fail-above clipscore=-1 --max-drop clipscore=-1 -o "$TMP/report.json" "$TMP/worse.vlrm"
+    exits 7 vlrm-eval "${clip[@]}" --baseline "$TMP/base.jsonl" --fail-above cosine=-1 --max-drop cosine=-1 -o "$TMP/report.json" "$TMP/worse.vlrm"
     [ "${#lines[@]}" = 1 ]
-    says "clipscore is "
-    says "; clipscore fell by"
+    says "cosine is "
+    says "; cosine fell by"
     exits 7 vlrm-eval "${clip[@]}" --fail-below r@1=0.9 -o "$TMP/report.json" "$TMP/base.vlrm"
     says "r@1 is 0.0667, expected at least 0.9"
     jq -e '.failed_checks | contains("r@1")' "$TMP/report.json"
@@ -135,6 +135,15 @@ against() {
     echo '{"id": "x"}' > "$TMP/other.jsonl"
     exits 5 vlrm-eval "${clip[@]}" --baseline "$TMP/other.jsonl" "$TMP/base.vlrm"
     says "line 1: expected id, image, rank"
+}
+
+@test "a baseline of before cosine had its name is read as it was meant, with a note" {
+    captions > "$TMP/in.vlrm"
+    vlrm-eval "${clip[@]}" --per-image "$TMP/new.jsonl" -o "$TMP/report.json" "$TMP/in.vlrm"
+    jq -c '.clipscore = .cosine | del(.cosine)' "$TMP/new.jsonl" > "$TMP/old.jsonl"
+    exits 0 vlrm-eval "${clip[@]}" --baseline "$TMP/old.jsonl" --max-drop cosine=0 -o "$TMP/report.json" "$TMP/in.vlrm"
+    says "its clipscore is read as cosine"
+    jq -e '.baseline.difference.cosine.mean == 0' "$TMP/report.json"
 }
 
 @test "runs side by side, and the table" {
@@ -185,7 +194,7 @@ against() {
     exits 0 vlrm-eval -v "${clip[@]}" --cache "$TMP/cache" -o "$TMP/b.json" --per-image "$TMP/b" "$TMP/in.vlrm"
     says "0 images encoded, 30 from the cache"
     cmp "$TMP/a" "$TMP/b"
-    file=$(echo "$TMP"/cache/*)
+    file=$(echo "$TMP"/cache/*-each-[0-9]*)
     printf 'x' | dd of="$file" bs=1 seek=40 conv=notrunc status=none
     head -c -7 "$file" > "$TMP/cut" && cp "$TMP/cut" "$file"
     exits 0 vlrm-eval -v "${clip[@]}" --cache "$TMP/cache" -o "$TMP/b.json" --per-image "$TMP/b" "$TMP/in.vlrm"
@@ -197,6 +206,28 @@ against() {
     cmp "$TMP/a" "$TMP/b"
 }
 
+@test "parts of several processes join to the bytes that one gives" {
+    jq -c '.frame.references = ["a red square", .caption.text]' captions.jsonl | vlrm-cat --from=json > "$TMP/in.vlrm"
+    one=(vlrm-eval "${clip[@]}" --itm "$ORACLE/itm" --cache "$TMP/cache" --references "$TMP/in.vlrm")
+    "${one[@]}" --per-image "$TMP/a" > "$TMP/a.json"
+    rm -r "$TMP/cache"
+    for i in 1 2 3; do
+        "${one[@]}" --sharded "$i/3" > "$TMP/said-$i" &
+    done
+    wait
+    [ ! -s "$TMP/said-1" ]
+    exits 0 "${one[@]}" -v --per-image "$TMP/b" -o "$TMP/b.json"
+    says "0 images encoded, 30 from the cache"
+    says "0 texts and 0 pairs computed"
+    cmp "$TMP/a" "$TMP/b"
+    cmp <(jq -c 'del(.params)' "$TMP/a.json") <(jq -c 'del(.params)' "$TMP/b.json")
+    "${one[@]}" --per-image "$TMP/a" > "$TMP/c.json"
+    cmp "$TMP/a.json" "$TMP/c.json"
+    exits 0 "${one[@]}" --sharded 40/40
+    exits 2 "${one[@]}" --sharded 4/3
+    exits 2 vlrm-eval "${clip[@]}" --sharded 1/2 "$TMP/in.vlrm"
+}
+
 @test "a full disk is said" {
     captions > "$TMP/in.vlrm"
     [ -c /dev/full ] || skip "no /dev/full"
@@ -206,7 +237,7 @@ against() {
 
 @test "wrong options are said before any work" {
     exits 2 vlrm-eval
-    says "--clip is required"
+    says "--clip is required, or --references"
     exits 2 vlrm-eval "${clip[@]}" --max-drop 0.1 /dev/null
     says "--max-drop needs a --baseline"
     exits 2 vlrm-eval "${clip[@]}" --fail-below 0.9 /dev/null
