@@ -234,7 +234,8 @@ static bool take_annotation(Chair *c, const json_t *e, Error *err)
     if (k == c->n_names)
         return error_set_status(err, STATUS_CORRUPT, "%s: an annotation of category %lld, which is none", c->instances,
                                 (long long)json_integer_value(category));
-    c->images[image_place(c, json_integer_value(image), NULL)].bits[k / 64] |= UINT64_C(1) << (k % 64);
+    const size_t i = image_place(c, json_integer_value(image), NULL); /* may move c->images */
+    c->images[i].bits[k / 64] |= UINT64_C(1) << (k % 64);
     return true;
 }
 
