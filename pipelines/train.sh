@@ -29,6 +29,9 @@
 # --filter 'COMMAND' puts a program of your own between reward and update: a shell's command that reads the rewarded records and
 # writes them on, each batch at once (formats/reward.md has one in jq). It is stage "filter" in logs/ and messages.
 #
+# --dry-run (vlrm plan) says what it would do and take, and does nothing: options and where they come from, parameters, memory of each
+# stage, disk; with --json in JSON (formats/plan.md).
+#
 # The run folder: config.json (every option of vlrm-update, the models, the stages before it), train.json (what was given here),
 # logs/STAGE.log, metrics.jsonl, policy/, state/. The metrics are also printed, a line for each step. Killed or interrupted at any
 # moment, the same command goes on from the last complete step, to the same parameters; with an option that changes numbers, another
@@ -37,6 +40,7 @@
 set -u
 . "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/stages.sh" || exit 1
 . "$stages_folder/settings.sh" || exit 1
+. "$stages_folder/dry-run.sh" || exit 1
 recipe_name=train
 programs=(vlrm-extract vlrm-rollout vlrm-reward vlrm-update)
 
@@ -48,7 +52,7 @@ usage() {
 
 # settings_refused NAME: whether an option of a stage cannot be used here.
 settings_refused() {
-    case $1 in deal | resume | append | status-file | prepare | replay | count | recombine | policy) true ;; *) false ;; esac
+    case $1 in deal | resume | append | status-file | prepare | plan | replay | count | recombine | policy) true ;; *) false ;; esac
 }
 
 # Reads the command line into entries, given and sources.
@@ -65,6 +69,8 @@ parse() {
         --config=*) config_file=${1#*=}; shift; continue ;;
         --recipe=*) preset=${1#*=}; shift; continue ;;
         --print-config) print_config=yes; shift; continue ;;
+        --dry-run) dry_run=yes; shift; continue ;;
+        --json) plan_json=yes; shift; continue ;;
         --verbose | -v) verbose=(-v); shift; continue ;;
         --) shift; sources+=("$@"); return ;;
         --*) name=${1#--} ;;
@@ -200,7 +206,7 @@ case ${1-} in --help | -h) recipe_help "${BASH_SOURCE[0]}"; exit ;; esac
 options_read "${programs[@]}"
 # shellcheck disable=SC2034 # parse reads it
 takes[score]=1 takes[score-weight]=1 takes[filter]=1
-config_file='' preset='' print_config=''
+config_file='' preset='' print_config='' dry_run='' plan_json=''
 parse "$@"
 [ -z "$config_file" ] || settings_file "$config_file" "$config_file"
 [ -z "$preset" ] || settings_recipe "$preset"
@@ -217,6 +223,15 @@ if [ -n "$print_config" ]; then
     settings_print "${verbose[*]}"
     exit
 fi
+features=--features
+value_of train
+case ${given[train]-$value} in *lora-vision*) features=--no-features ;; esac
+if [ -n "$dry_run" ]; then
+    has model || usage "--model is required"
+    dry_run
+    exit
+fi
+[ -z "$plan_json" ] || usage "--json goes with --dry-run"
 has run || usage "--run is required"
 run=$value
 as_path run
@@ -229,9 +244,6 @@ fi
 find_streams
 own=$run # what is this rank's alone
 [ "$rank" = 0 ] || own=$run/ranks/$rank
-features=--features
-value_of train
-case ${given[train]-$value} in *lora-vision*) features=--no-features ;; esac
 
 who=train
 [ "$ranks" = 1 ] || who="train, rank $rank on $(uname -n)"

@@ -7,8 +7,8 @@ enum { ALIGNMENT = 64, FIRST_BLOCK = 1 << 18, LARGEST_STEP = 1 << 28 };
 
 struct StackBlock {
     StackBlock *next;
-    unsigned char *data; /* of memory_new: maybe not the host's */
-    size_t size;
+    unsigned char *data;  /* of memory_new: maybe not the host's */
+    size_t size, reached; /* bytes; how many of them were ever in use */
 };
 
 void stack_init(Stack *s, void *(*memory_new)(size_t), void (*memory_free)(void *))
@@ -36,6 +36,7 @@ static StackBlock *block_insert(Stack *s, StackBlock *before, size_t bytes)
         size = LARGEST_STEP;
     StackBlock *b = xmalloc(sizeof *b);
     b->size = size > bytes ? size : bytes;
+    b->reached = 0;
     b->data = s->memory_new(b->size);
     b->next = before ? before->next : s->first;
     *(before ? &before->next : &s->first) = b;
@@ -64,9 +65,19 @@ void *stack_push(Stack *s, size_t bytes)
     void *p = s->current->data + s->used;
     s->used += bytes;
     s->total += bytes;
+    if (s->used > s->current->reached)
+        s->current->reached = s->used;
     if (s->total > s->peak)
         s->peak = s->total;
     return p;
+}
+
+size_t stack_reached(const Stack *s)
+{
+    size_t bytes = 0;
+    for (const StackBlock *b = s->first; b; b = b->next)
+        bytes += b->reached;
+    return bytes;
 }
 
 StackMark stack_mark(const Stack *s)

@@ -29,6 +29,9 @@ void stack_release(Stack *s); /* frees the memory */
 /* bytes aligned to 64, not cleared. */
 void *stack_push(Stack *s, size_t bytes);
 
+/* Bytes of all blocks that were ever in use: no less than the peak, for what is asked for decides which block it goes to. */
+size_t stack_reached(const Stack *s);
+
 StackMark stack_mark(const Stack *s);
 void stack_pop(Stack *s, StackMark mark); /* to the mark; {0} for everything */
 

@@ -121,6 +121,11 @@ size_t tape_peak(const Tape *t)
     return t->device.peak + t->host.peak;
 }
 
+size_t tape_reached(const Tape *t)
+{
+    return stack_reached(&t->device) + stack_reached(&t->host);
+}
+
 static size_t matrix_bytes(size_t rows, size_t cols)
 {
     size_t n;

@@ -76,4 +76,7 @@ void tape_checkpointing(Tape *t, bool on); /* on in a new tape */
 void tape_forbid_growth(Tape *t, bool forbid);
 size_t tape_peak(const Tape *t); /* bytes, the most the stack ever held */
 
+size_t tape_reached(const Tape *t); /* bytes of the stack that were ever in use: what it takes of a machine that gives memory when
+                                       it is touched */
+
 #endif

@@ -15,6 +15,7 @@
 #include "base/progress.h"
 #include "base/signals.h"
 #include "checkpoint/hub.h"
+#include "reward/plan.h"
 #include "reward/returns.h"
 #include "reward/scorers.h"
 #include "reward/standardise.h"
@@ -25,7 +26,7 @@
 static struct {
     const char *model, *itm, *ref, *clip, *bad_phrases, *exempt_words, *good_phrases, *spool;
     Machine machine;
-    int64_t batch, score_batch, itm_max_tokens, spool_memory, zstd;
+    int64_t batch, score_batch, itm_max_tokens, spool_memory, zstd, plan;
     Weights weights;
     Standardise standardise;
     bool no_itm, no_ref, recombine, crop;
@@ -79,6 +80,7 @@ static const Option options[] = {
     OPT_INT("spool-memory", 0, &opt.spool_memory, "1024", 1, 1e9, "MIB", "for records that wait for their batch"),
     MACHINE_OPTIONS(opt.machine),
     FILTER_OPTION_ZSTD(opt.zstd),
+    PLAN_OPTION(opt.plan),
     OPT_END,
 };
 
@@ -410,20 +412,32 @@ static void name_inputs(Loop *l)
     filter_header_set(&l->filter, "inputs", inputs);
 }
 
+static ScorerOptions scorer_options(void)
+{
+    const char *itm = opt.no_itm ? NULL : opt.itm, *ref = opt.ref ? opt.ref : opt.model;
+    return (ScorerOptions){itm, opt.no_ref ? NULL : ref, opt.clip, (size_t)opt.itm_max_tokens, opt.crop, NULL};
+}
+
+/* --plan: what it takes, from shapes alone. */
+static int print_plan(void)
+{
+    Error err = {0};
+    const Kernels *kernels;
+    Plan plan;
+    ScorerOptions so = scorer_options();
+    if (!machine_kernels(&opt.machine, &kernels, &err) ||
+        !scorers_plan(&plan, &so, kernels, (size_t)machine_batch(opt.score_batch, kernels), (size_t)opt.plan, &err))
+        die_status(err.status, "%s", err.text);
+    return plan_finish(&plan, &program);
+}
+
 static void open_all(Loop *l, char **operands, int n)
 {
     Error err = {0};
     const Kernels *kernels = NULL;
     char *bad = opt.bad_phrases ? xstrdup(opt.bad_phrases) : share_path("bad-phrases.txt");
     char *exempt = opt.exempt_words ? xstrdup(opt.exempt_words) : share_path("exempt-words.txt");
-    ScorerOptions so = {opt.no_itm ? NULL : opt.itm,
-                        opt.no_ref ? NULL
-                        : opt.ref  ? opt.ref
-                                   : opt.model,
-                        opt.clip,
-                        (size_t)opt.itm_max_tokens,
-                        opt.crop,
-                        NULL};
+    ScorerOptions so = scorer_options();
     if (!(l->rules = word_rules_open(bad, exempt, &err)) ||
         (opt.good_phrases && !(l->gains = word_rules_open(opt.good_phrases, NULL, &err))) ||
         !caption_reader_init(&l->captions, opt.model ? opt.model : opt.ref, &err))
@@ -473,6 +487,8 @@ int main(int argc, char **argv)
     signals_init();
     machine_enclose(&opt.machine, &opt.spool, 1);
     pool_init((int)opt.machine.threads);
+    if (opt.plan > 0)
+        return print_plan();
     open_all(&l, operands, n);
     run_loop(&l);
     int status = filter_finish(&l.filter);

@@ -54,8 +54,10 @@ bool captioning_init(Captioning *c, const CaptioningOptions *options, const Kern
         return error_set(err, "--max-new-tokens %lld: the model has %zu positions", (long long)options->generate.max_new_tokens,
                          c->captioner->config.text.positions);
     c->options.generate.eos = c->captioner->eos;
-    c->base = digest_text(checkpoint_digest(c->captioner->checkpoint, NULL, 0));
-    c->encoder = digest_text(vit_digest(c->captioner->checkpoint));
+    if (!options->plan) {
+        c->base = digest_text(checkpoint_digest(c->captioner->checkpoint, NULL, 0));
+        c->encoder = digest_text(vit_digest(c->captioner->checkpoint));
+    }
     c->preprocess = frame_preprocess(&c->captioner->config.vision, options->crop);
     c->dtype = features_type(c);
     c->frames = xcalloc(options->most + FAILED_MOST, sizeof *c->frames);
@@ -256,6 +258,26 @@ size_t captioning_run(Captioning *c, Filter *f, const CaptionSource *source)
     arena_reset(&c->arena);
     c->n = c->n_good = 0;
     return written;
+}
+
+void captioning_plan(Captioning *c, Plan *p, const Kernels *kernels)
+{
+    const GenerateOptions *o = &c->options.generate;
+    const size_t queries = c->captioner->config.queries, image = c->captioner->config.vision.image, most = c->options.most;
+    real *features = NULL;
+    uint64_t *keys = xcalloc(most * c->options.n_return, sizeof *keys);
+    c->n_good = most;
+    Tensor *x = vit_norm(c->tape, &c->captioner->vit, encode(c, &features));
+    double values = features ? (double)tensor_size(x) : 0;
+    free(features);
+    decoder_run(c->decoder, c->tape, blip2_prefix(c->tape, c->captioner, x, most), most, keys, 0);
+    free(keys);
+    plan_model(p, "model", c->captioner->checkpoint);
+    plan_memory(p, "keys and values", (double)decoder_bytes(&c->captioner->lm, o, queries, most, c->options.n_return));
+    plan_memory(p, "images", (double)(most * 3 * image * image * sizeof *c->pixels));
+    plan_memory(p, "features", values * ((double)sizeof(real) + (double)dtype_size(c->dtype)));
+    plan_activations(p, c->tape, kernels);
+    c->n_good = 0;
 }
 
 double captioning_tokens_per_second(const Captioning *c)

@@ -8,6 +8,7 @@
 #include "models/blip2.h"
 #include "decode/decode.h"
 #include "stage/frame.h"
+#include "stage/plan.h"
 #include "stream/filter.h"
 #include "text/tokenizer.h"
 
@@ -17,6 +18,7 @@ typedef struct CaptioningOptions {
     size_t n_return, most;    /* captions per frame, a greedy one among them; frames decoded together */
     bool crop, features;
     int features_dtype; /* 0: by the weights; else 1 + DType: F32, F16 or BF16 */
+    bool plan;          /* only captioning_plan will be called: nothing is digested */
 } CaptioningOptions;
 
 /* A frame gathered; one without a readable image waits in its place. */
@@ -63,6 +65,12 @@ size_t captioning_run(Captioning *c, Filter *f, const CaptionSource *source);
 
 /* Of all runs so far, for progress. */
 double captioning_tokens_per_second(const Captioning *c);
+
+/*
+ * Adds what a full batch of captions that end at --max-new-tokens takes to the plan; kernels: those that will compute. The
+ * captioning was opened over an idle table (tensor/kernels_idle.h).
+ */
+void captioning_plan(Captioning *c, Plan *p, const Kernels *kernels);
 
 /* With -v: memory and speed. */
 void captioning_report(const Captioning *c);

@@ -17,13 +17,15 @@
 #include "rollout/follow.h"
 #include "stage/inputs.h"
 #include "stage/machine.h"
+#include "stage/plan.h"
 #include "stream/filter.h"
+#include "tensor/kernels_idle.h"
 
 static struct {
     const char *model, *policy, *deal;
     Machine machine;
     GenerateOptions generate;
-    int64_t max_lag, patience, batch, decode_batch, num_return, zstd;
+    int64_t max_lag, patience, batch, decode_batch, num_return, zstd, plan;
     bool greedy, crop, features;
     int64_t rank, ranks; /* of --deal */
     int features_dtype;
@@ -77,6 +79,7 @@ static const Option options[] = {
             "decode so many frames together; on a CPU this changes no byte of a record; 0: 8, on a CUDA device 64"),
     MACHINE_OPTIONS(opt.machine),
     FILTER_OPTION_ZSTD(opt.zstd),
+    PLAN_OPTION(opt.plan),
     OPT_END,
 };
 
@@ -261,20 +264,44 @@ static void name_inputs(Loop *l)
     filter_header_set(&l->filter, "inputs", inputs);
 }
 
+/* As the options say, with the kernels that they name. */
+static CaptioningOptions captioning_options(const Kernels **kernels)
+{
+    Error err = {0};
+    if (!machine_kernels(&opt.machine, kernels, &err))
+        die_status(err.status, "%s", err.text);
+    return (CaptioningOptions){.model = opt.model,
+                               .generate = generate_options(),
+                               .most = (size_t)machine_batch(opt.decode_batch, *kernels),
+                               .n_return = (size_t)captions_a_frame(),
+                               .crop = opt.crop,
+                               .features = opt.features,
+                               .features_dtype = opt.features_dtype};
+}
+
+/* --plan: what it takes, by running over kernels that compute nothing. */
+static int print_plan(void)
+{
+    Error err = {0};
+    const Kernels *kernels;
+    Plan plan;
+    Captioning c;
+    CaptioningOptions co = captioning_options(&kernels);
+    co.plan = true;
+    co.generate.max_new_tokens = opt.plan < opt.generate.max_new_tokens ? opt.plan : opt.generate.max_new_tokens;
+    if (!captioning_init(&c, &co, kernels_idle(), &err))
+        die_status(err.status, "%s", err.text);
+    plan_init(&plan);
+    captioning_plan(&c, &plan, kernels);
+    captioning_release(&c);
+    return plan_finish(&plan, &program);
+}
+
 static void open_all(Loop *l, char **operands, int n)
 {
     Error err = {0};
     const Kernels *kernels;
-    CaptioningOptions co = {.model = opt.model,
-                            .generate = generate_options(),
-                            .n_return = (size_t)captions_a_frame(),
-                            .crop = opt.crop,
-                            .features = opt.features,
-                            .features_dtype = opt.features_dtype};
-    if (!machine_kernels(&opt.machine, &kernels, &err))
-        die_status(err.status, "%s", err.text);
-    opt.decode_batch = machine_batch(opt.decode_batch, kernels);
-    co.most = (size_t)opt.decode_batch;
+    CaptioningOptions co = captioning_options(&kernels);
     if (!captioning_init(&l->captioning, &co, kernels, &err))
         die_status(err.status, "%s", err.text);
     l->follow = (Follow){.dir = opt.policy, .lag = opt.max_lag, .patience = opt.patience, .base = l->captioning.base};
@@ -297,6 +324,8 @@ int main(int argc, char **argv)
     signals_init();
     machine_enclose(&opt.machine, NULL, 0);
     pool_init((int)opt.machine.threads);
+    if (opt.plan > 0)
+        return print_plan();
     open_all(&l, operands, n);
     run_loop(&l);
     int status = filter_finish(&l.filter);

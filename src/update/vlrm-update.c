@@ -16,13 +16,17 @@
 #include "checkpoint/hub.h"
 #include "stage/frame.h"
 #include "stage/inputs.h"
+#include "stage/plan.h"
+#include "tensor/kernels_idle.h"
 #include "update/dump.h"
 #include "update/kept.h"
 #include "update/learner_options.h"
+#include "update/plan_step.h"
 #include "update/settings.h"
 #include "update/training.h"
 
 static UpdateOptions opt;
+static int64_t plan_tokens;
 
 static const Option options[] = {
     OPT_GROUP("Model and run"),
@@ -70,6 +74,7 @@ static const Option options[] = {
     OPT_INT("spool-memory", 0, &opt.spool_memory, "1024", 1, 1e9, "MIB",
             "records of a batch beyond this wait on disk, in the run folder"),
     MACHINE_OPTIONS(opt.machine),
+    PLAN_OPTION(plan_tokens),
     OPT_END,
 };
 
@@ -96,7 +101,7 @@ static const Program program = {
 
 static void check_options(int operands)
 {
-    if (!opt.learner.model || (!opt.run && !opt.learner.count_only && !opt.replay))
+    if (!opt.learner.model || (!opt.run && !opt.learner.count_only && !opt.replay && !plan_tokens))
         usage_error("--model and --run are required");
     if (opt.replay && (!opt.dump || opt.prepare || opt.init || operands > 0))
         usage_error("--replay needs --dump, and cannot be used with --prepare, --init or operands");
@@ -184,6 +189,47 @@ static int count_parts(void)
     return finish_stdout(STATUS_CLEAN);
 }
 
+/* Parameters, gradients and both moments; with a divergence from the base its copy of the policy. */
+static void plan_parameters(Plan *p, const Learner *l)
+{
+    size_t policy = parameters_count(&l->policy, NULL), value = parameters_count(&l->value, NULL);
+    for (size_t i = 0; i < LEARNER_GROUPS; i++) {
+        size_t n = parameters_count(&l->policy, learner_groups[i]) + parameters_count(&l->value, learner_groups[i]);
+        if (n > 0)
+            plan_trained(p, learner_groups[i], n);
+    }
+    plan_memory(p, "parameters, gradients, moments", (double)(policy + value) * 4 * sizeof(real));
+    if (reference_wanted(&opt.learner))
+        plan_memory(p, "base of the policy", (double)policy * sizeof(real));
+}
+
+/* --plan: what a step takes, from shapes alone. */
+static int print_plan(void)
+{
+    Error err = {0};
+    Plan plan;
+    const Kernels *kernels;
+    if (!machine_kernels(&opt.machine, &kernels, &err))
+        die_status(err.status, "%s", err.text);
+    opt.learner.count_only = true;
+    plan_init(&plan); /* before parameters, which are counted */
+    Learner *l = learner_new(&opt.learner, kernels_idle(), &err);
+    if (!l)
+        die_status(err.status, "%s", err.text);
+    const size_t n = opt.batch > 0 ? (size_t)opt.batch : 1, rows = vit_rows(&l->captioner->vit);
+    plan_model(&plan, "model", l->captioner->checkpoint);
+    plan_parameters(&plan, l);
+    if (!plan_step(l, &plan, kernels, n, (size_t)plan_tokens, &err))
+        die_status(err.status, "%s", err.text);
+    plan_spool(&plan,
+               l->train_vision ? 0
+                               : (double)(n * rows * l->captioner->config.vision.hidden) *
+                                     (l->captioner->vit.blocks[0].fc1.weight.type == DTYPE_F32 ? 4 : 2),
+               (double)opt.spool_memory * (1 << 20));
+    learner_free(l);
+    return plan_finish(&plan, &program);
+}
+
 static int close_all(Training *loop)
 {
     Error err = {0};
@@ -232,11 +278,13 @@ int main(int argc, char **argv)
     hub_take(&opt.learner.model);
     check_options(n);
     signals_init();
-    if (!opt.replay && !opt.learner.count_only)
+    if (!opt.replay && !opt.learner.count_only && !plan_tokens)
         join(&loop.team);
     if (!loop.team.ranks) /* messages need the network, and files of their own */
         machine_enclose(&opt.machine, (const char *const[]){opt.run, opt.dump, opt.record, opt.tensorboard}, 4);
     pool_init((int)opt.machine.threads);
+    if (plan_tokens > 0)
+        return print_plan();
     if (opt.learner.count_only)
         return count_parts();
     open_all(&loop, operands, n);

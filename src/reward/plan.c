@@ -1,0 +1,111 @@
+/* Memory of the scorers; see plan.h. Each model runs as scorers.c runs it, over kernels that compute nothing. */
+#include "reward/plan.h"
+
+#include <stdlib.h>
+
+#include "tensor/kernels_idle.h"
+
+typedef struct Models {
+    Itm *itm;
+    Clip *clip;
+    LanguageModel *ref;
+    Tokenizer *captions, *itm_tokenizer, *clip_tokenizer;
+} Models;
+
+static bool models_open(Models *m, const ScorerOptions *o, Error *err)
+{
+    const Kernels *idle = kernels_idle();
+    return (!o->itm || ((m->itm = itm_open(o->itm, idle, err)) && (m->itm_tokenizer = tokenizer_open(o->itm, err)))) &&
+           (!o->clip || ((m->clip = clip_open(o->clip, idle, err)) && (m->clip_tokenizer = tokenizer_open(o->clip, err)))) &&
+           (!o->ref || ((m->ref = language_model_open(o->ref, idle, err)) && (m->captions = tokenizer_open(o->ref, err))));
+}
+
+static void models_release(Models *m)
+{
+    itm_free(m->itm);
+    clip_free(m->clip);
+    language_model_free(m->ref);
+    tokenizer_free(m->captions);
+    tokenizer_free(m->itm_tokenizer);
+    tokenizer_free(m->clip_tokenizer);
+}
+
+/* One image at a time through the encoder, then all their features. */
+static void plan_itm(Plan *p, Tape *t, const Itm *m, size_t n, size_t n_tokens)
+{
+    const Vit *v = &m->vit;
+    size_t image = v->config.image, values = vit_rows(v) * v->config.hidden;
+    float *pixels = xcalloc(3 * image * image, sizeof *pixels);
+    real *features = xcalloc(n * values, sizeof *features);
+    int32_t *ids = xcalloc(n_tokens, sizeof *ids);
+    QformerText *texts = xcalloc(n, sizeof *texts);
+    for (size_t i = 0; i < n; i++)
+        texts[i] = (QformerText){.image = i, .ids = ids, .n = n_tokens};
+    vit_blocks(t, v, pixels, 1);
+    tape_reset(t);
+    Tensor *x = tape_input(t, n * vit_rows(v), v->config.hidden, features, false);
+    QformerMemory memory = qformer_memory(t, &m->qformer, vit_norm(t, v, x), n);
+    itm_logits(t, m, &memory, texts, n);
+    tape_reset(t);
+    plan_model(p, "itm", m->checkpoint);
+    plan_memory(p, "features", (double)(n * values * sizeof *features));
+    free(pixels);
+    free(features);
+    free(ids);
+    free(texts);
+}
+
+/* No two captions begin alike. */
+static void plan_ref(Plan *p, Tape *t, const LanguageModel *m, size_t n, size_t n_tokens)
+{
+    int32_t *ids = xcalloc(n * n_tokens, sizeof *ids);
+    LmSequence *sequences = xcalloc(n, sizeof *sequences);
+    for (size_t i = 0; i < n; i++) {
+        ids[i * n_tokens] = (int32_t)(i % m->lm.config.vocabulary);
+        sequences[i] = (LmSequence){.tokens = ids + i * n_tokens, .n = n_tokens};
+    }
+    lm_logp(t, &m->lm, lm_hidden(t, &m->lm, NULL, sequences, n), ids, NULL);
+    tape_reset(t);
+    plan_model(p, "ref", m->checkpoint);
+    free(ids);
+    free(sequences);
+}
+
+static void plan_clip(Plan *p, Tape *t, const Clip *m, size_t n)
+{
+    size_t image = m->config.vision.image, positions = m->config.text.positions;
+    float *pixels = xcalloc(n * 3 * image * image, sizeof *pixels);
+    int32_t *ids = xcalloc(positions, sizeof *ids);
+    ClipText *texts = xcalloc(n, sizeof *texts);
+    for (size_t i = 0; i < n; i++)
+        texts[i] = (ClipText){ids, positions};
+    clip_images(t, m, pixels, n);
+    tape_reset(t);
+    clip_texts(t, m, texts, n);
+    tape_reset(t);
+    plan_model(p, "clip", m->checkpoint);
+    plan_memory(p, "images", (double)(n * 3 * image * image * sizeof *pixels));
+    free(pixels);
+    free(ids);
+    free(texts);
+}
+
+bool scorers_plan(Plan *p, const ScorerOptions *options, const Kernels *kernels, size_t n, size_t n_tokens, Error *err)
+{
+    Models m = {0};
+    bool ok = models_open(&m, options, err);
+    if (ok) {
+        Tape *t = tape_new(kernels_idle());
+        plan_init(p);
+        if (m.clip)
+            plan_clip(p, t, m.clip, n);
+        if (m.itm)
+            plan_itm(p, t, m.itm, n, n_tokens + 2 < options->itm_max_tokens ? n_tokens + 2 : options->itm_max_tokens);
+        if (m.ref)
+            plan_ref(p, t, m.ref, n, n_tokens);
+        plan_activations(p, t, kernels);
+        tape_free(t);
+    }
+    models_release(&m);
+    return ok;
+}
