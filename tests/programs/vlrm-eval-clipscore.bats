@@ -8,9 +8,14 @@ setup() {
     GOLDEN=$ROOT/tests/golden/metrics/clip.json
 }
 
-@test "CLIPScore, RefCLIPScore and torchmetrics' CLIPScore" {
+# referenced [JQ]: the captions, each with those of two others as references; JQ changes them after that.
+referenced() {
     jq -cs '. as $all | to_entries[] | .key as $i | .value | .frame.references = [$all[$i - 1].caption.text, $all[$i - 2].caption.text]' captions.jsonl |
-        vlrm-cat --from=json | vlrm-eval --compute f32 --clip "$ROOT/share/tiny/clip" --per-image "$TMP/each.jsonl" > "$TMP/report.json"
+        jq -cs "${1-.} | .[]" | vlrm-cat --from=json
+}
+
+@test "CLIPScore, RefCLIPScore and torchmetrics' CLIPScore" {
+    referenced | vlrm-eval --compute f32 --clip "$ROOT/share/tiny/clip" --per-image "$TMP/each.jsonl" > "$TMP/report.json"
     for name in cosine clipscore refclipscore; do
         paste -d' ' <(jq ".$name" "$TMP/each.jsonl") <(jq ".${name}[]" "$GOLDEN") | near 1e-3 # transformers resizes pictures with other roundings
     done
@@ -18,6 +23,20 @@ setup() {
         <(jq '.torchmetrics, (.clipscore | add / length)' "$GOLDEN") | near 1e-3
     jq -e '.runs[1].clipscore == null and .runs[1].metrics.clipscore == null' "$TMP/report.json"
     captions | vlrm-eval --compute f32 --clip "$ROOT/share/tiny/clip" | jq -e '.runs[0].metrics | .refclipscore == null and .clipscore.low <= .clipscore.high'
+}
+
+@test "CLIPScore and RefCLIPScore against a baseline, and by several processes" {
+    scored=(vlrm-eval --clip "$ROOT/share/tiny/clip" --references)
+    referenced > "$TMP/base.vlrm"
+    referenced 'map(.caption.text) as $texts | [to_entries[] | .value + {caption: {text: $texts[.key - 3]}}]' > "$TMP/worse.vlrm"
+    "${scored[@]}" --per-image "$TMP/base.jsonl" "$TMP/base.vlrm" > "$TMP/one.json"
+    exits 7 "${scored[@]}" --baseline "$TMP/base.jsonl" --max-drop clipscore=0.001,refclipscore=0.001 -o "$TMP/report.json" "$TMP/worse.vlrm"
+    says 'clipscore'
+    says 'refclipscore'
+    exits 0 "${scored[@]}" --baseline "$TMP/base.jsonl" --max-drop clipscore=0,refclipscore=0 -o "$TMP/report.json" "$TMP/base.vlrm"
+    for i in 1 2 3; do "${scored[@]}" --cache "$TMP/cache" --sharded $i/3 "$TMP/base.vlrm"; done
+    "${scored[@]}" --cache "$TMP/cache" "$TMP/base.vlrm" > "$TMP/joined.json"
+    cmp <(jq -c 'del(.params)' "$TMP/one.json") <(jq -c 'del(.params)' "$TMP/joined.json")
 }
 
 @test "the protocol, and the share of captions that CLIP has not read whole" {
