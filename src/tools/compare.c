@@ -57,6 +57,8 @@ static bool covers(const char *field, const char *path)
 
 static bool ignored(const Comparison *c, const char *path)
 {
+    if (strcmp(path, "batch.digest") == 0) /* of the segment's bytes, which may differ where values do not */
+        return true;
     for (size_t i = 0; i < c->ignore->count; i++)
         if (covers(c->ignore->items[i], path))
             return true;

@@ -40,8 +40,8 @@ static const Program program = {
     .input = "any groups, twice",
     .output = "a line for each difference: record, field, both values",
     .description =
-        "The streams are the same when they have the same records in the same order, the same batch records, and end records "
-        "with the same counts and status. Whether a number is packed as an integer or a real, and the order of keys, is the "
+        "The streams are the same when they have the same records in the same order, the same batch records but for their "
+        "digests, and end records with the same counts and status. Whether a number is packed as an integer or a real, and the order of keys, is the "
         "same; how the segments are compressed too. Headers are not compared unless asked for.\n\n"
         "Exit status 0: the same. 7: not. 5: one of them is cut short or corrupt.",
     .examples = "echo '{\"id\": \"1\", \"reward\": {\"sim\": 4.88}}' | vlrm-cat --from=json >a.vlrm; vlrm-cmp --tolerance "
