@@ -1,5 +1,5 @@
 #!/bin/bash
-# plan: what a training would do and take, before anything is loaded: options and where they come from, parameters, memory, disk
+# plan: say what a training would do and take, before anything is loaded: options and where they come from, parameters, memory, disk
 #
 # usage: vlrm plan --model MODEL --itm MODEL [options of vlrm train] [--json] [-v]
 #
