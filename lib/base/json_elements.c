@@ -15,6 +15,8 @@ struct JsonElements {
     int ahead;               /* a byte that was read too far; EOF: none */
     const char *const *keys; /* borrowed */
     const char *inside;      /* the key of the array being read; NULL outside */
+    const char *last;        /* .. of the last one, or NULL */
+    char *problem;           /* owned: what is wrong with the file; NULL: nothing */
     bool begun, ended;
 };
 
@@ -37,6 +39,7 @@ void json_elements_close(JsonElements *e)
     fclose(e->file);
     free(e->path);
     free(e->text);
+    free(e->problem);
     free(e);
 }
 
@@ -136,7 +139,7 @@ static bool next_array(JsonElements *e)
         const char *key = wanted(e);
         c = get_solid(e);
         if (key && c == '[') {
-            e->inside = key;
+            e->inside = e->last = key;
             return true;
         }
         if (!read_value(e, c, false) || ((c = get_solid(e)) != ',' && c != '}'))
@@ -148,36 +151,50 @@ static bool next_array(JsonElements *e)
     return false;
 }
 
+static const char *broken(const JsonElements *e)
+{
+    return feof(e->file) ? "the file ends" : "unexpected text";
+}
+
 static json_t *fail(JsonElements *e, const char *what, Error *err)
 {
-    if (ferror(e->file))
+    if (ferror(e->file)) {
         error_set(err, "read %s:", e->path);
-    else
-        error_set_status(err, STATUS_CORRUPT, "%s: %s before byte %lld, expected {\"KEY\": [{..}, ..], ..}", e->path, what,
-                         (long long)e->at);
+    } else {
+        e->problem =
+            xasprintf("%s at byte %lld, expected {\"%s\": [{..}, ..]}", what, (long long)e->at, e->last ? e->last : e->keys[0]);
+        error_set_status(err, STATUS_CORRUPT, "%s: %s", e->path, e->problem);
+    }
     return NULL;
+}
+
+const char *json_elements_problem(const JsonElements *e)
+{
+    return e->problem;
 }
 
 json_t *json_elements_next(JsonElements *e, const char **key, Error *err)
 {
+    json_error_t why;
     while (!e->ended) {
         if (!e->inside && !next_array(e)) {
-            if (e->ended)
+            if (e->ended && (e->last || e->keys[1]))
                 return NULL;
-            return fail(e, "no JSON object, or a cut one", err);
+            return fail(e, e->ended ? "no such list" : broken(e), err);
         }
         int c = get_solid(e);
         if (c == ',')
             c = get_solid(e);
         if (c == ']') {
             e->inside = NULL;
+            e->ended = !e->keys[1]; /* nothing else is wanted */
             continue;
         }
-        if (!read_value(e, c, true))
-            return fail(e, "an element is cut short, or has more than 16 MB", err);
-        json_t *value = json_loadb(e->text, e->size, JSON_DECODE_ANY, NULL);
+        if (c != '{' || !read_value(e, c, true))
+            return fail(e, e->size >= ELEMENT_MAX ? "an element of more than 16 MB" : broken(e), err);
+        json_t *value = json_loadb(e->text, e->size, 0, &why);
         if (!value)
-            return fail(e, "an element is no JSON", err);
+            return fail(e, why.text, err);
         *key = e->inside;
         return value;
     }

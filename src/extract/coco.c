@@ -15,10 +15,9 @@
 
 #include "base/hash.h"
 #include "base/hashmap.h"
+#include "base/json_elements.h"
 #include "extract/texts.h"
 #include "media/image.h"
-
-enum { ELEMENT_MAX = 16 << 20 };
 
 enum { SPLITS = 4, SPLIT_NAME = 16 };
 
@@ -34,12 +33,9 @@ typedef struct Tally {
 
 struct Coco {
     const SourceSettings *s;
-    FILE *file;
-    int64_t at;    /* bytes read */
-    int64_t index; /* of the next element of images */
-    Buffer text;   /* the element, or string, being read */
-    bool inside, ended;
-    const char *list;          /* the key of the list that is read: "images" or "annotations" */
+    JsonElements *file; /* its "images" */
+    int64_t index;      /* of the next of them */
+    bool ended;
     struct Captions *captions; /* owned: of COCO's own file, once an image has shown that it is one */
     Tally tallies[SPLITS];
 };
@@ -51,14 +47,21 @@ typedef struct Captions {
     size_t count, capacity;
 } Captions;
 
+static JsonElements *elements_open(const char *path, const char *const *keys)
+{
+    Error err = {0};
+    JsonElements *file = json_elements_open(path, keys, &err);
+    if (!file)
+        die("%s", err.text);
+    return file;
+}
+
 Coco *coco_new(const SourceSettings *s)
 {
+    static const char *const keys[] = {"images", NULL};
     Coco *c = xcalloc(1, sizeof *c);
     c->s = s;
-    c->list = "images";
-    c->file = fopen(s->coco, "rb");
-    if (!c->file)
-        die("open %s:", s->coco);
+    c->file = elements_open(s->coco, keys);
     return c;
 }
 
@@ -77,106 +80,20 @@ void coco_free(Coco *c)
 {
     if (!c)
         return;
-    fclose(c->file);
+    json_elements_close(c->file);
     for (size_t i = 0; i < SPLITS; i++)
         XXH3_freeState(c->tallies[i].ids);
-    buffer_release(&c->text);
     captions_free(c->captions);
     free(c);
 }
 
-static int get(Coco *c)
+/* A source that says what is wrong with the file, at the element of that number. */
+static bool problem(Coco *c, Source *out, const JsonElements *file, int64_t index, const Error *err)
 {
-    int ch = getc_unlocked(c->file);
-    c->at += ch != EOF;
-    return ch;
-}
-
-static int get_solid(Coco *c)
-{
-    int ch;
-    do
-        ch = get(c);
-    while (ch == ' ' || ch == '\t' || ch == '\n' || ch == '\r');
-    return ch;
-}
-
-/* Reads the rest of a string after its opening quote into c->text, escapes as they are. */
-static bool read_string(Coco *c)
-{
-    uint8_t b;
-    int ch;
-    while ((ch = get(c)) != EOF && ch != '"') {
-        b = (uint8_t)ch;
-        buffer_add(&c->text, &b, 1);
-        if (ch == '\\') {
-            if ((ch = get(c)) == EOF)
-                return false;
-            b = (uint8_t)ch;
-            buffer_add(&c->text, &b, 1);
-        }
-        if (c->text.size > ELEMENT_MAX)
-            return false;
-    }
-    return ch == '"';
-}
-
-/* Reads one value that begins with `ch` into c->text when keep, else past it. *next: the byte after a number or word. */
-static bool read_value(Coco *c, int ch, bool keep, int *next)
-{
-    int depth = 0;
-    *next = 0;
-    c->text.size = 0;
-    for (; ch != EOF; ch = get(c)) {
-        uint8_t b = (uint8_t)ch;
-        if (!keep)
-            c->text.size = 0;
-        if (depth == 0 && (ch == ',' || ch == '}' || ch == ']')) { /* after a number or a word */
-            *next = ch;
-            return true;
-        }
-        buffer_add(&c->text, &b, 1);
-        if (ch == '"') {
-            if (!read_string(c))
-                return false;
-            buffer_add(&c->text, &b, 1);
-        }
-        depth += (ch == '{' || ch == '[') - (ch == '}' || ch == ']');
-        if (c->text.size > ELEMENT_MAX)
-            return false;
-        if (depth == 0 && (ch == '"' || ch == '}' || ch == ']'))
-            return true;
-    }
-    return false;
-}
-
-/* Goes to the first element of the list; false where there is none. */
-static bool find_list(Coco *c)
-{
-    int ch = get_solid(c), next;
-    if (ch != '{')
-        return false;
-    while ((ch = get_solid(c)) == '"' || ch == ',') {
-        if (ch == ',')
-            continue;
-        c->text.size = 0;
-        if (!read_string(c) || get_solid(c) != ':')
-            return false;
-        bool found = c->text.size == strlen(c->list) && memcmp(c->text.data, c->list, c->text.size) == 0;
-        ch = get_solid(c);
-        if (found)
-            return c->inside = ch == '[';
-        if (!read_value(c, ch, false, &next) || next == '}')
-            return false;
-    }
-    return false;
-}
-
-static bool problem(Coco *c, Source *out, const char *what)
-{
-    out->name = xasprintf("%s[%lld]", c->s->coco, (long long)c->index);
+    const char *what = json_elements_problem(file);
+    out->name = xasprintf("%s[%lld]", c->s->coco, (long long)index);
     out->label = xstrdup(out->name);
-    out->problem = xasprintf("%s at byte %lld, expected {\"%s\": [{..}, ..]}", what, (long long)c->at, c->list);
+    out->problem = xstrdup(what ? what : err->text);
     c->ended = true;
     return true;
 }
@@ -215,28 +132,6 @@ static void take_references(Source *out, json_t *sentences)
     }
 }
 
-/* The next element of the list; NULL at its end, and where it is broken: *what then says how. */
-static json_t *next_element(Coco *c, json_error_t *why, const char **what)
-{
-    int next;
-    *what = NULL;
-    if (!c->inside && !find_list(c)) {
-        *what = "no such list";
-        return NULL;
-    }
-    int ch = get_solid(c);
-    if (ch == ',' && c->index > 0)
-        ch = get_solid(c);
-    if (ch == ']')
-        return NULL;
-    json_t *element = NULL;
-    if (ch != '{' || !read_value(c, ch, true, &next))
-        *what = ch == EOF || feof(c->file) ? "the file ends" : "unexpected text";
-    else if (!(element = json_loadb((const char *)c->text.data, c->text.size, 0, why)))
-        *what = why->text;
-    return element;
-}
-
 static Source *captions_of(Captions *all, int64_t image, bool make)
 {
     const uint64_t key = hash_id(&image, sizeof image);
@@ -252,13 +147,13 @@ static Source *captions_of(Captions *all, int64_t image, bool make)
 /* Reads all annotations of the file; false where they are broken: then out says how. */
 static bool read_captions(Coco *c, Source *out)
 {
-    Coco *second = coco_new(c->s);
-    json_error_t why;
-    const char *what;
-    json_t *element;
-    second->list = "annotations";
+    static const char *const keys[] = {"annotations", NULL};
+    JsonElements *file = elements_open(c->s->coco, keys);
+    Error err = {0};
+    const char *key;
+    int64_t index = 0;
     c->captions = xcalloc(1, sizeof *c->captions);
-    while ((element = next_element(second, &why, &what))) {
+    for (json_t *element; (element = json_elements_next(file, &key, &err)); json_decref(element), index++) {
         json_t *image = json_object_get(element, "image_id");
         const char *caption = json_string_value(json_object_get(element, "caption"));
         if (json_is_integer(image) && caption) {
@@ -266,14 +161,9 @@ static bool read_captions(Coco *c, Source *out)
             of->references = xrealloc(of->references, of->n_references + 1, sizeof *of->references);
             of->references[of->n_references++] = xstrdup(caption);
         }
-        json_decref(element);
-        second->index++;
     }
-    bool ok = !what;
-    if (what)
-        problem(second, out, what);
-    c->ended |= !ok;
-    coco_free(second);
+    bool ok = !err.text[0] || !problem(c, out, file, index, &err);
+    json_elements_close(file);
     return ok;
 }
 
@@ -376,12 +266,12 @@ static bool take_element(Coco *c, Source *out, json_t *e)
 
 bool coco_next(Coco *c, Source *out)
 {
-    json_error_t why;
-    const char *what;
+    Error err = {0};
+    const char *key;
     json_t *element;
     bool wanted = false;
     *out = (Source){0};
-    while (!wanted && !c->ended && (element = next_element(c, &why, &what))) {
+    while (!wanted && !c->ended && (element = json_elements_next(c->file, &key, &err))) {
         bool own = json_is_string(json_object_get(element, "file_name"));
         if (own && !c->captions && !read_captions(c, out))
             wanted = true; /* it says what is wrong */
@@ -396,7 +286,8 @@ bool coco_next(Coco *c, Source *out)
     if (wanted || c->ended)
         return wanted;
     c->ended = true;
-    if (!what)
-        tallies_tell(c);
-    return what && problem(c, out, what);
+    if (err.text[0])
+        return problem(c, out, c->file, c->index, &err);
+    tallies_tell(c);
+    return false;
 }
