@@ -113,3 +113,13 @@ char *json_line(const json_t *value, size_t *size)
     add(&t, "", 1);
     return t.data;
 }
+
+void json_line_put(FILE *out, json_t *value)
+{
+    size_t n;
+    char *line = json_line(value, &n);
+    line[n] = '\n';
+    fwrite(line, 1, n + 1, out);
+    free(line);
+    json_decref(value);
+}

@@ -11,6 +11,7 @@
 #define STREAM_STREAM_H
 
 #include <jansson.h>
+#include <stdio.h>
 
 #include "base/base.h"
 #include "base/slice.h"
@@ -88,6 +89,9 @@ json_t *slice_json_as(Slice value, BinStyle style);
 
 /* One line of JSON: compact, keys in order, numbers with as few digits as give the same number back. The caller frees it. */
 char *json_line(const json_t *value, size_t *size);
+
+/* Writes it as a line, and takes it; a failure sticks to the stream. */
+void json_line_put(FILE *out, json_t *value);
 
 /* ---- reading ---- */
 

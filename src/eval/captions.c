@@ -219,14 +219,8 @@ bool per_image_write(const char *path, const Run *run, Error *err)
     AtomicFile f;
     if (!atomic_open(&f, path, err))
         return false;
-    for (size_t i = 0; i < run->n; i++) {
-        json_t *o = caption_json(run, &run->entries[i]);
-        size_t size;
-        char *line = json_line(o, &size);
-        fprintf(f.stream, "%.*s\n", (int)size, line);
-        free(line);
-        json_decref(o);
-    }
+    for (size_t i = 0; i < run->n; i++)
+        json_line_put(f.stream, caption_json(run, &run->entries[i]));
     return atomic_commit(&f, err);
 }
 

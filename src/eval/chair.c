@@ -218,7 +218,7 @@ static bool take_image(Chair *c, const json_t *e, Error *err)
         return error_set_status(err, STATUS_CORRUPT, "%s: an image without an integer as id", c->instances);
     image_place(c, json_integer_value(id), file);
     if (!c->example)
-        c->example = xasprintf("%lld%s%s", (long long)json_integer_value(id), file ? " or " : "", file ? base_name(file) : "");
+        c->example = image_names_say(json_integer_value(id), file);
     return true;
 }
 

@@ -68,3 +68,8 @@ void image_names_release(ImageNames *s)
     places_release(&s->by_id);
     places_release(&s->by_name);
 }
+
+char *image_names_say(int64_t id, const char *file)
+{
+    return file && *file ? xasprintf("%lld or %s", (long long)id, base_name(file)) : xasprintf("%lld", (long long)id);
+}

@@ -19,6 +19,9 @@ size_t image_names_id(const ImageNames *s, int64_t id);
 /* The place of a record by its id and frame.path ({NULL, 0}: none); SIZE_MAX when there is none. */
 size_t image_names_find(const ImageNames *s, Slice id, Slice path);
 
+/* What a record may call such an image, for messages: "42 or a.jpg"; file: NULL or "" for none. The caller frees it. */
+char *image_names_say(int64_t id, const char *file);
+
 /* The part of a path behind its last slash. */
 const char *base_name(const char *path);
 

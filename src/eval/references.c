@@ -140,7 +140,7 @@ ReferenceSet *reference_set_open(const char *path, const char *split, Error *err
         reference_set_free(s);
         return NULL;
     }
-    s->example = xasprintf("%lld%s%s", (long long)s->images[0].id, *s->images[0].file ? " or " : "", s->images[0].file);
+    s->example = image_names_say(s->images[0].id, s->images[0].file);
     return s;
 }
 

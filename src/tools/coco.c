@@ -169,35 +169,25 @@ static json_t *entry_record(const json_t *entry, const json_t *names, const char
     return record;
 }
 
-static void put_line(FILE *out, json_t *value)
-{
-    size_t n;
-    char *line = json_line(value, &n);
-    line[n] = '\n';
-    fwrite(line, 1, n + 1, out);
-    free(line);
-    json_decref(value);
-}
-
 /* The records of a list, between a header and an end that counts those that failed. */
 static void put_records(FILE *out, const char *path, const json_t *list, const json_t *names, const char *images)
 {
     json_t *seen = json_object(), *entry, *record;
     long long failed = 0;
     size_t i;
-    put_line(out, json_pack("{s:i, s:s, s:s, s:{s:s}}", "vlrm", 1, "stage", "json", "version", VLRM_VERSION, "params", "from",
-                            "coco"));
+    json_line_put(out, json_pack("{s:i, s:s, s:s, s:{s:s}}", "vlrm", 1, "stage", "json", "version", VLRM_VERSION, "params",
+                                 "from", "coco"));
     json_array_foreach (list, i, entry) {
         Error why = {0};
         if ((record = entry_record(entry, names, images, seen, &why))) {
-            put_line(out, record);
+            json_line_put(out, record);
         } else {
             warn("%s, entry %zu: %s", path, i, why.text);
             failed++;
         }
     }
-    put_line(out, json_pack("{s:{s:I, s:i}}", "end", "failed", (json_int_t)failed, "status",
-                            failed ? STATUS_SOME_FAILED : STATUS_CLEAN));
+    json_line_put(out, json_pack("{s:{s:I, s:i}}", "end", "failed", (json_int_t)failed, "status",
+                                 failed ? STATUS_SOME_FAILED : STATUS_CLEAN));
     json_decref(seen);
 }
 

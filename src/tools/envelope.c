@@ -6,13 +6,7 @@
 
 void line_put(Slice value, BinStyle bin)
 {
-    json_t *j = slice_json_as(value, bin);
-    size_t n;
-    char *line = json_line(j, &n);
-    line[n] = '\n';
-    fwrite(line, 1, n + 1, stdout);
-    free(line);
-    json_decref(j);
+    json_line_put(stdout, slice_json_as(value, bin));
 }
 
 void line_put_batch(const Record *r, int64_t records)
@@ -41,10 +35,7 @@ void line_put_end(const Record *r, StreamEnd end, int64_t records, bool whole)
     json_object_set_new(e, "status", json_integer(end.status));
     if (!whole)
         json_object_del(e, "digest");
-    char *line = json_line(all, NULL);
-    puts(line);
-    free(line);
-    json_decref(all);
+    json_line_put(stdout, all);
 }
 
 json_t *end_extra(const Record *r)

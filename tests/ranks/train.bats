@@ -70,15 +70,20 @@ processes_of() {
 # So slow that somebody can meddle: ten steps.
 slowly=(--batch 3 --value-updates 50)
 
+# meddled RANKS SIGNAL: a run of so many ranks whose rank 1 gets the signal in its update, after the first step; its status in $status.
+meddled() {
+    ranks "$1" run "${slowly[@]}" > "$TMP/out" 2> "$TMP/err" &
+    job=$!
+    eventually 60 steps_taken 1
+    kill "$2" "$(pgrep -f -- "vlrm-update .*--config=$TMP/run/ranks/1/train.json" | head -1)"
+    status=0
+    wait $job || status=$?
+}
+
 @test "a rank killed by kill -9 ends the job and leaves nothing; the same command on another number of ranks goes on to the same bits" {
     shards
     ranks 2 whole "${slowly[@]}" > /dev/null
-    ranks 3 run "${slowly[@]}" > "$TMP/out" 2> "$TMP/err" &
-    job=$!
-    eventually 60 steps_taken 1
-    kill -9 "$(pgrep -f -- "vlrm-update .*--config=$TMP/run/ranks/1/train.json" | head -1)"
-    status=0
-    wait $job || status=$?
+    meddled 3 -9
     [ "$status" != 0 ]
     grep -q "^vlrm train, rank 1 on $(uname -n): update ended with status 137 (killed by SIGKILL)" "$TMP/err" || { cat "$TMP/err"; false; }
     eventually 30 no processes_of run > /dev/null
@@ -90,12 +95,7 @@ slowly=(--batch 3 --value-updates 50)
 @test "a rank that is asked to end ends all after the same step, as interrupted" {
     shards
     ranks 2 whole "${slowly[@]}" > /dev/null
-    ranks 2 run "${slowly[@]}" > "$TMP/out" 2> "$TMP/err" &
-    job=$!
-    eventually 60 steps_taken 1
-    kill -TERM "$(pgrep -f -- "vlrm-update .*--config=$TMP/run/ranks/1/train.json" | head -1)"
-    status=0
-    wait $job || status=$?
+    meddled 2 -TERM
     [ "$status" = 75 ] || { cat "$TMP/err"; false; }
     no steps_taken 10
     ranks 2 run "${slowly[@]}" > /dev/null
