@@ -1,7 +1,7 @@
 /*
  * Any text as a Karpathy file: images below the root, or a problem that says why; never one that leads out.
  *
- * About: src/extract/coco.c
+ * About: src/extract/coco.c lib/base/json_elements.c
  */
 #include <stdlib.h>
 #include <string.h>
