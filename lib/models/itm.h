@@ -4,7 +4,7 @@
 #ifndef MODELS_ITM_H
 #define MODELS_ITM_H
 
-#include "models/qformer.h"
+#include "models/families/blip2/qformer.h"
 #include "models/vit.h"
 
 typedef struct Itm {

@@ -4,7 +4,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-#include "models/blip2.h"
+#include "models/families/blip2/blip2.h"
 #include "models/clip.h"
 #include "models/itm.h"
 

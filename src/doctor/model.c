@@ -7,7 +7,7 @@
 
 #include "base/hash.h"
 #include "base/json_file.h"
-#include "models/blip2.h"
+#include "models/families/blip2/blip2.h"
 #include "models/clip.h"
 #include "models/itm.h"
 #include "text/tokenizer.h"

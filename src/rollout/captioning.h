@@ -5,7 +5,7 @@
 #define ROLLOUT_CAPTIONING_H
 
 #include "base/hash.h"
-#include "models/blip2.h"
+#include "models/families/blip2/blip2.h"
 #include "decode/decode.h"
 #include "stage/frame.h"
 #include "stage/plan.h"

@@ -15,7 +15,7 @@
 #include "base/hash.h"
 #include "base/pool.h"
 #include "base/random.h"
-#include "models/blip2.h"
+#include "models/families/blip2/blip2.h"
 #include "models/clip.h"
 #include "models/itm.h"
 #include "models/language.h"

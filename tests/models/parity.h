@@ -19,7 +19,7 @@
 #include <unistd.h>
 
 #include "base/pool.h"
-#include "models/blip2.h"
+#include "models/families/blip2/blip2.h"
 #include "models/clip.h"
 #include "models/itm.h"
 #include "learn/lora.h"

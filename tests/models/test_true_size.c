@@ -14,7 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "models/blip2.h"
+#include "models/families/blip2/blip2.h"
 #include "learn/lora.h"
 
 static const char config_text[] =

@@ -5,7 +5,7 @@
 #ifndef WORLD_LESSONS_MATCH_TEXTS_H
 #define WORLD_LESSONS_MATCH_TEXTS_H
 
-#include "models/qformer.h"
+#include "models/families/blip2/qformer.h"
 #include "text/tokenizer.h"
 #include "world/lessons/gallery.h"
 #include "world/language.h"

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "models/blip2.h"
+#include "models/families/blip2/blip2.h"
 #include "text/tokenizer.h"
 #include "world/lessons/teach.h"
 

@@ -8,7 +8,7 @@
 
 #include "base/json_file.h"
 
-#include "models/blip2.h"
+#include "models/families/blip2/blip2.h"
 #include "models/clip.h"
 #include "world/draw.h"
 #include "world/lessons/teach.h"

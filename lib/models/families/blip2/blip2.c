@@ -1,5 +1,5 @@
 /* The captioner; see blip2.h. */
-#include "models/blip2.h"
+#include "models/families/blip2/blip2.h"
 
 #include <stdlib.h>
 

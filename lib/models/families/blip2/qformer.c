@@ -1,5 +1,5 @@
 /* The Q-Former; see qformer.h. Rows of a pair: its queries, then its text. */
-#include "models/qformer.h"
+#include "models/families/blip2/qformer.h"
 
 #include <stdlib.h>
 

@@ -7,7 +7,7 @@
 #define MODELS_BLIP2_H
 
 #include "models/lm.h"
-#include "models/qformer.h"
+#include "models/families/blip2/qformer.h"
 #include "models/vit.h"
 
 typedef struct Captioner {
