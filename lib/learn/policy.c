@@ -115,9 +115,8 @@ static bool info_write(const char *folder, const PolicyInfo *info, Error *err)
 static bool files_write(const char *folder, PolicyInfo *info, const Parameters *parameters, const LoraSet *adapter, Error *err)
 {
     TensorSources sources = {0};
-    static const char *const groups[] = {"query", "qformer", "projection"};
-    for (size_t i = 0; i < 3; i++)
-        parameters_sources(parameters, groups[i], PARAMETER_VALUE, "", &sources);
+    for (const char *const *part = captioner_part_names; *part; part++)
+        parameters_sources(parameters, *part, PARAMETER_VALUE, "", &sources);
     char *model = path_join(folder, "model.safetensors"), *peft = path_join(folder, "adapter");
     bool ok = folder_make(folder, err) && safetensors_write(model, sources.items, sources.count, NULL, err);
     if (ok && adapter)

@@ -9,7 +9,7 @@
 
 #include "base/hash.h"
 #include "base/steps.h"
-#include "models/families/blip2/blip2.h"
+#include "models/captioner.h"
 #include "learn/lora.h"
 
 /* What config.json of a policy folder says. */

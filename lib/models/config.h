@@ -5,6 +5,8 @@
 #ifndef MODELS_CONFIG_H
 #define MODELS_CONFIG_H
 
+#include <jansson.h>
+
 #include "models/block.h"
 
 typedef struct VisionConfig { /* of the EVA encoder in BLIP-2, or of CLIP's */
@@ -13,13 +15,6 @@ typedef struct VisionConfig { /* of the EVA encoder in BLIP-2, or of CLIP's */
     bool qkv_bias;
     Activation activation;
 } VisionConfig;
-
-typedef struct QformerConfig {
-    size_t hidden, layers, heads, mlp, encoder_hidden, cross_frequency;
-    double eps;
-    size_t vocabulary, positions; /* of the text branch */
-    bool text_input;
-} QformerConfig;
 
 /* How rotary positions turn: pair i of a head by position * theta^(-2i / head_dim), scaled once. */
 typedef struct RopeConfig {
@@ -49,16 +44,6 @@ typedef struct ClipTextConfig {
     Activation activation;
 } ClipTextConfig;
 
-typedef struct Blip2Config { /* Blip2ForConditionalGeneration, Blip2ForImageTextRetrieval */
-    VisionConfig vision;
-    QformerConfig qformer;
-    LmConfig text; /* for the retrieval model: unused */
-    size_t queries;
-    size_t image_text_hidden;
-    int32_t image_token; /* id of <image>; -1 in checkpoints from before it existed */
-    int32_t eos;         /* ends a caption: generation_config.json, else the text configuration */
-} Blip2Config;
-
 typedef struct ClipConfig {
     VisionConfig vision;
     ClipTextConfig text;
@@ -66,8 +51,6 @@ typedef struct ClipConfig {
     double mean[3], std[3]; /* of pixels; std 0: the folder does not say */
 } ClipConfig;
 
-/* FOLDER/config.json (and generation_config.json). */
-MUST_USE bool blip2_config_read(Blip2Config *out, const char *folder, Error *err);
 /*
  * CLIP: FOLDER/config.json and, for mean and std, preprocessor_config.json; or open_clip's own layout, where
  * open_clip_config.json says both. A field of open_clip's that makes another network (a timm or Hugging Face tower, pooling by
@@ -77,5 +60,10 @@ MUST_USE bool clip_config_read(ClipConfig *out, const char *folder, Error *err);
 MUST_USE bool open_clip_config_read(ClipConfig *out, const char *folder, Error *err);
 /* Of a language model's own folder or of the one inside another model's (*inside). */
 MUST_USE bool lm_config_read(LmConfig *out, bool *inside, const char *folder, Error *err);
+
+/* FOLDER/config.json, and its path for messages (the caller's, also where there is no such file). NULL with err set. */
+json_t *config_json(const char *folder, char **path, Error *err);
+/* What ends a caption: eos_token_id of FOLDER/generation_config.json (*eos), which stays what it is where there is none. */
+MUST_USE bool config_eos(int32_t *eos, const char *folder, Error *err);
 
 #endif

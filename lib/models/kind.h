@@ -8,10 +8,9 @@
 #include "base/base.h"
 
 typedef enum ModelKind {
-    MODEL_CAPTIONER, /* Blip2ForConditionalGeneration */
-    MODEL_ITM,       /* Blip2ForImageTextRetrieval */
-    MODEL_CLIP,      /* CLIPModel */
-    MODEL_LANGUAGE,  /* OPTForCausalLM; a captioner has one inside */
+    MODEL_ITM,      /* Blip2ForImageTextRetrieval */
+    MODEL_CLIP,     /* CLIPModel */
+    MODEL_LANGUAGE, /* OPTForCausalLM; a captioner (captioner.h) has one inside */
 } ModelKind;
 
 /*
@@ -19,5 +18,8 @@ typedef enum ModelKind {
  * names no architecture, or cannot be read: whoever reads the rest of it says so.
  */
 MUST_USE bool model_kind_check(const char *folder, ModelKind expected, Error *err);
+
+/* What a model of this architecture or, where that says nothing, type is called: "a CLIP"; NULL for what nobody here knows. */
+const char *model_kind_said(const char *architecture, const char *type);
 
 #endif

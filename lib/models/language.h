@@ -14,7 +14,8 @@ typedef struct LanguageFamily {
     void (*read)(LmConfig *out, ConfigFields *f, const char *model_type);
     /* Binds embedding (and a tied head), positions, blocks and last norm below `body`; config and room for blocks are there. */
     void (*bind)(Lm *m, Binder *b, const char *body);
-    const char *const *bodies; /* where its body may lie in a folder of its own ("model", ""), the last NULL */
+    const char *const *targets; /* its blocks' linear layers, which adapters go to; the last NULL */
+    const char *const *bodies;  /* where its body may lie in a folder of its own ("model", ""), the last NULL */
 } LanguageFamily;
 
 /* The configuration of a language model of any family, by its model_type; without one it is OPT. False with f.err set. */

@@ -149,7 +149,11 @@ Tensor *vit_norm(Tape *t, const Vit *v, const Tensor *x)
     return op_norm(t, x, &v->after);
 }
 
-uint64_t vit_digest(const Checkpoint *c)
+uint64_t vit_digest(const Checkpoint *c, const char *prefix)
 {
-    return checkpoint_digest(c, (const char *const[]){"vision_model.embeddings.", "vision_model.encoder."}, 2);
+    char *embeddings = xasprintf("%s.embeddings.", prefix), *encoder = xasprintf("%s.encoder.", prefix);
+    uint64_t digest = checkpoint_digest(c, (const char *const[]){embeddings, encoder}, 2);
+    free(embeddings);
+    free(encoder);
+    return digest;
 }

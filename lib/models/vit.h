@@ -39,8 +39,8 @@ Tensor *vit_blocks(Tape *t, const Vit *v, const float *pixels, size_t n);
 /* The final norm, row by row: [rows, hidden]. */
 Tensor *vit_norm(Tape *t, const Vit *v, const Tensor *x);
 
-/* Digest of patch embedding, class row, positions and blocks, without the final norm: equal for models that can share features.
- */
-uint64_t vit_digest(const Checkpoint *c);
+/* Digest of patch embedding, class row, positions and blocks below `prefix`, without the final norm: equal for models that can
+ * share features. */
+uint64_t vit_digest(const Checkpoint *c, const char *prefix);
 
 #endif

@@ -13,6 +13,15 @@ Preprocess frame_preprocess(const VisionConfig *config, bool crop)
     return p;
 }
 
+Preprocess captioner_preprocess(const Captioner *c, bool crop)
+{
+    const ImageInput *in = &c->images;
+    Preprocess p = {.size = (int)in->side, .crop = crop};
+    memcpy(p.mean, in->mean, sizeof p.mean);
+    memcpy(p.std, in->std, sizeof p.std);
+    return p;
+}
+
 static bool image_from_path(Image *out, Slice path, Error *err)
 {
     char *name = xstrndup(path.data, path.size);

@@ -7,11 +7,13 @@
 #define STAGE_FRAME_H
 
 #include "media/preprocess.h"
-#include "models/vit.h"
+#include "models/captioner.h"
 #include "stream/stream.h"
 
-/* How a captioner or scorer takes its images: squeezed to the square (the processors' way), or the centre (`crop`). */
+/* How a scorer takes its images: squeezed to the square (the processors' way), or the centre (`crop`). */
 Preprocess frame_preprocess(const VisionConfig *config, bool crop);
+/* The same of a captioner. */
+Preprocess captioner_preprocess(const Captioner *c, bool crop);
 
 /* The image of a record: frame.image in frame.encoding, or else the file named by frame.path. */
 MUST_USE bool frame_image(Image *out, const Record *r, Error *err);

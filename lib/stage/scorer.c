@@ -14,7 +14,7 @@ bool itm_scorer_open(ItmScorer *s, const char *folder, size_t max_tokens, bool c
     *s = (ItmScorer){.folder = folder, .max_tokens = max_tokens};
     if (!(s->model = itm_open(folder, kernels, err)) || !(s->tokenizer = tokenizer_open_kind(folder, TOKENIZER_BERT, err)))
         return false;
-    s->encoder = digest_text(vit_digest(s->model->checkpoint));
+    s->encoder = digest_text(vit_digest(s->model->checkpoint, "vision_model"));
     s->images = frame_preprocess(&s->model->config.vision, crop);
     return true;
 }

@@ -4,7 +4,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-#include "models/families/blip2/blip2.h"
+#include "models/captioner.h"
 #include "models/clip.h"
 #include "models/itm.h"
 
@@ -71,7 +71,7 @@ static Tensor *features(const Golden *g, const Vit *v)
 static Tensor *logp(const Golden *g, Tensor *prefixes, const int32_t *tokens, const size_t *counts)
 {
     LmSequence *s = xcalloc(g->items, sizeof *s);
-    size_t first = 0, queries = prefixes ? g->captioner->config.queries : 0;
+    size_t first = 0, queries = prefixes ? g->captioner->n_prefix : 0;
     for (size_t i = 0; i < g->items; i++) {
         s[i] = (LmSequence){.prefix = i * queries, .n_prefix = queries, .tokens = tokens + first, .n = counts[i]};
         first += counts[i];
@@ -85,9 +85,9 @@ static void check_captioner(Golden *g)
 {
     size_t *counts;
     int32_t *tokens = ids_of(g, "tokens", &counts);
-    Tensor *seen = features(g, &g->captioner->vit);
-    compare(g, "vision encoder", "vision", seen);
-    Tensor *prefixes = blip2_prefix(g->tape, g->captioner, seen, g->items);
+    const Tensor *seen = captioner_features(g->tape, g->captioner, expected(g, "pixels")->data, g->items);
+    compare(g, "vision encoder", "vision", vit_norm(g->tape, &g->captioner->vit, seen));
+    Tensor *prefixes = captioner_prefix(g->tape, g->captioner, seen, g->items);
     compare(g, "Q-Former", "prefix", prefixes);
     compare(g, "language model, captions", "logp", logp(g, prefixes, tokens, counts));
     compare(g, "language model, text alone", "ref_logp", logp(g, NULL, tokens, counts));

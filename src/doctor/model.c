@@ -7,7 +7,7 @@
 
 #include "base/hash.h"
 #include "base/json_file.h"
-#include "models/families/blip2/blip2.h"
+#include "models/captioner.h"
 #include "models/clip.h"
 #include "models/itm.h"
 #include "text/tokenizer.h"
@@ -42,10 +42,10 @@ static bool open_model(Found *f, const char *folder, const Kernels *kernels, Err
         if (f->itm)
             f->checkpoint = f->itm->checkpoint, f->vocabulary = f->itm->config.qformer.vocabulary;
     } else {
-        f->what = "a BLIP-2 captioner";
         f->captioner = captioner_open(folder, kernels, err);
         if (f->captioner)
-            f->checkpoint = f->captioner->checkpoint, f->vocabulary = f->captioner->config.text.vocabulary;
+            f->what = f->captioner->family->said, f->checkpoint = f->captioner->checkpoint,
+            f->vocabulary = f->captioner->lm.config.vocabulary;
     }
     json_decref(config);
     return f->checkpoint;

@@ -10,19 +10,6 @@
 
 enum { FAILED_MOST = 1024 }; /* frames that wait because they failed behind the batch's first */
 
-/* The ids that generate() takes to stand before the caption: since transformers 4.47 the <image> ids and BOS, before nothing. */
-static size_t history_make(Captioning *c)
-{
-    const Blip2Config *config = &c->captioner->config;
-    if (config->image_token < 0)
-        return 0;
-    c->history = xcalloc(config->queries + 1, sizeof *c->history);
-    for (size_t i = 0; i < config->queries; i++)
-        c->history[i] = config->image_token;
-    c->history[config->queries] = c->captioner->bos;
-    return config->queries + 1;
-}
-
 static DType features_type(const Captioning *c)
 {
     if (c->options.features_dtype > 0)
@@ -33,9 +20,9 @@ static DType features_type(const Captioning *c)
 static bool tokenizer_agrees(const Captioning *c, Error *err)
 {
     TokenizerIds ids = tokenizer_ids(c->tokenizer);
-    if ((size_t)tokenizer_size(c->tokenizer) > c->captioner->config.text.vocabulary)
+    if ((size_t)tokenizer_size(c->tokenizer) > c->captioner->lm.config.vocabulary)
         return error_set_status(err, STATUS_MISMATCH, "%s: the tokenizer has %d ids, the model %zu rows", c->options.model,
-                                tokenizer_size(c->tokenizer), c->captioner->config.text.vocabulary);
+                                tokenizer_size(c->tokenizer), c->captioner->lm.config.vocabulary);
     if (ids.eos != c->captioner->eos)
         warn("%s: the model ends captions with id %d, the tokenizer's newline is %d", c->options.model, c->captioner->eos,
              ids.eos);
@@ -49,24 +36,23 @@ bool captioning_init(Captioning *c, const CaptioningOptions *options, const Kern
     c->tokenizer = c->captioner ? tokenizer_open_kind(options->model, TOKENIZER_OPT, err) : NULL;
     if (!c->tokenizer || !tokenizer_agrees(c, err))
         return false;
-    size_t queries = c->captioner->config.queries, image = c->captioner->config.vision.image;
-    if (!lm_fits(&c->captioner->lm, queries + 1, (size_t)options->generate.max_new_tokens))
+    const size_t n_prefix = c->captioner->n_prefix, side = c->captioner->images.side;
+    if (!lm_fits(&c->captioner->lm, n_prefix + 1, (size_t)options->generate.max_new_tokens))
         return error_set(err, "--max-new-tokens %lld: the model has %zu positions", (long long)options->generate.max_new_tokens,
-                         c->captioner->config.text.positions);
+                         c->captioner->lm.config.positions);
     c->options.generate.eos = c->captioner->eos;
     if (!options->plan) {
         c->base = digest_text(checkpoint_digest(c->captioner->checkpoint, NULL, 0));
-        c->encoder = digest_text(vit_digest(c->captioner->checkpoint));
+        c->encoder = digest_text(captioner_encoder_digest(c->captioner));
     }
-    c->preprocess = frame_preprocess(&c->captioner->config.vision, options->crop);
+    c->preprocess = captioner_preprocess(c->captioner, options->crop);
     c->dtype = features_type(c);
     c->frames = xcalloc(options->most + FAILED_MOST, sizeof *c->frames);
-    c->pixels = xcalloc(options->most * 3 * image * image, sizeof *c->pixels);
-    size_t n_history = history_make(c);
+    c->pixels = xcalloc(options->most * 3 * side * side, sizeof *c->pixels);
     c->tape = tape_new(kernels);
     tape_adapter(c->tape, ADAPTER_POLICY); /* the policy's own adapters, where it has any */
-    c->decoder = decoder_new(kernels, &c->captioner->lm, &c->options.generate, queries, options->most, options->n_return,
-                             c->history, n_history);
+    c->decoder = decoder_new(kernels, &c->captioner->lm, &c->options.generate, n_prefix, options->most, options->n_return,
+                             c->captioner->prompt, c->captioner->n_prompt);
     return true;
 }
 
@@ -79,7 +65,6 @@ void captioning_release(Captioning *c)
     arena_release(&c->arena);
     free(c->frames);
     free(c->pixels);
-    free(c->history);
     *c = (Captioning){0};
 }
 
@@ -91,12 +76,12 @@ bool captioning_full(const Captioning *c)
 void captioning_add(Captioning *c, const Record *r)
 {
     Error err = {0};
-    size_t image = c->captioner->config.vision.image;
+    const size_t side = c->captioner->images.side;
     GatheredFrame *frame = &c->frames[c->n++];
     void *copy = memcpy(arena_alloc(&c->arena, r->raw.size), r->raw.data, r->raw.size);
     if (!record_parse((Slice){copy, r->raw.size}, &frame->record, &c->arena, &err))
         bug("record %.*s cannot be parsed again: %s", (int)r->id.size, (const char *)r->id.data, err.text);
-    bool ok = frame_pixels(c->pixels + c->n_good * 3 * image * image, &frame->record, &c->preprocess, &err);
+    bool ok = frame_pixels(c->pixels + c->n_good * 3 * side * side, &frame->record, &c->preprocess, &err);
     frame->why = ok ? NULL : arena_strndup(&c->arena, err.text, strlen(err.text));
     c->n_good += ok;
 }
@@ -104,8 +89,7 @@ void captioning_add(Captioning *c, const Record *r)
 /* Features of the gathered frames; those that are attached are rounded first, so that later stages see what was used here. */
 static Tensor *encode(Captioning *c, real **host)
 {
-    const Vit *vit = &c->captioner->vit;
-    Tensor *x = vit_blocks(c->tape, vit, c->pixels, c->n_good);
+    Tensor *x = captioner_features(c->tape, c->captioner, c->pixels, c->n_good);
     if (!c->options.features)
         return x;
     size_t values = tensor_size(x);
@@ -196,7 +180,7 @@ static void caption_pack(Captioning *c, Packer *p, Slice frame, size_t k, const 
 static void write_frame(Captioning *c, Filter *f, const Record *r, size_t i, const CaptionSource *source, const real *features)
 {
     Packer caption = {0}, attached = {0};
-    size_t rows = vit_rows(&c->captioner->vit), cols = c->captioner->config.vision.hidden;
+    size_t rows = vit_rows(&c->captioner->vit), cols = c->captioner->vit.config.hidden;
     if (features)
         features_pack(&attached, c->encoder.text, c->dtype, features + i * rows * cols, rows, cols);
     for (size_t k = 0; k < c->options.n_return; k++) {
@@ -239,10 +223,10 @@ static real *caption_frames(Captioning *c, const CaptionSource *source)
 {
     real *features = NULL;
     double start = seconds_now();
-    Tensor *x = vit_norm(c->tape, &c->captioner->vit, encode(c, &features));
+    Tensor *x = encode(c, &features);
     kernels_wait(c->kernels, x->data);
     double encoded = seconds_now();
-    Tensor *prefix = blip2_prefix(c->tape, c->captioner, x, c->n_good);
+    Tensor *prefix = captioner_prefix(c->tape, c->captioner, x, c->n_good);
     decoder_run(c->decoder, c->tape, prefix, c->n_good, caption_keys(c), source->step > 0 ? (uint32_t)source->step : 0);
     c->seconds_encode += encoded - start;
     c->seconds_decode += seconds_now() - encoded;
@@ -263,18 +247,18 @@ size_t captioning_run(Captioning *c, Filter *f, const CaptionSource *source)
 void captioning_plan(Captioning *c, Plan *p, const Kernels *kernels)
 {
     const GenerateOptions *o = &c->options.generate;
-    const size_t queries = c->captioner->config.queries, image = c->captioner->config.vision.image, most = c->options.most;
+    const size_t n_prefix = c->captioner->n_prefix, side = c->captioner->images.side, most = c->options.most;
     real *features = NULL;
     uint64_t *keys = xcalloc(most * c->options.n_return, sizeof *keys);
     c->n_good = most;
-    Tensor *x = vit_norm(c->tape, &c->captioner->vit, encode(c, &features));
+    Tensor *x = encode(c, &features);
     double values = features ? (double)tensor_size(x) : 0;
     free(features);
-    decoder_run(c->decoder, c->tape, blip2_prefix(c->tape, c->captioner, x, most), most, keys, 0);
+    decoder_run(c->decoder, c->tape, captioner_prefix(c->tape, c->captioner, x, most), most, keys, 0);
     free(keys);
     plan_model(p, "model", c->captioner->checkpoint);
-    plan_memory(p, "keys and values", (double)decoder_bytes(&c->captioner->lm, o, queries, most, c->options.n_return));
-    plan_memory(p, "images", (double)(most * 3 * image * image * sizeof *c->pixels));
+    plan_memory(p, "keys and values", (double)decoder_bytes(&c->captioner->lm, o, n_prefix, most, c->options.n_return));
+    plan_memory(p, "images", (double)(most * 3 * side * side * sizeof *c->pixels));
     plan_memory(p, "features", values * ((double)sizeof(real) + (double)dtype_size(c->dtype)));
     plan_activations(p, c->tape, kernels);
     c->n_good = 0;

@@ -5,7 +5,7 @@
 #define ROLLOUT_CAPTIONING_H
 
 #include "base/hash.h"
-#include "models/families/blip2/blip2.h"
+#include "models/captioner.h"
 #include "decode/decode.h"
 #include "stage/frame.h"
 #include "stage/plan.h"
@@ -38,8 +38,7 @@ typedef struct Captioning {
     Preprocess preprocess;
     DType dtype;           /* of features */
     GatheredFrame *frames; /* in the order of the input: at most `most` to be captioned, and some that failed */
-    float *pixels;         /* [most, 3, image, image] */
-    int32_t *history;      /* the ids before the caption */
+    float *pixels;         /* [most, 3, side, side] */
     size_t n, n_good;      /* frames gathered; those to be captioned */
     Arena arena;           /* of the batch in hand */
     double seconds_encode, seconds_decode;

@@ -25,13 +25,9 @@ static bool trains(const LearnerOptions *o, const char *part)
 /* The parts of the policy that are tensors of the captioner. */
 static bool train_parts(Learner *l, Error *err)
 {
-    static const struct {
-        const char *part, *prefix;
-    } parts[] = {{"query", "query_tokens"}, {"qformer", "qformer"}, {"projection", "language_projection"}};
-    for (size_t i = 0; i < 3; i++)
-        if (trains(&l->options, parts[i].part) &&
-            parameters_train(&l->policy, parts[i].part, &l->captioner->binder, parts[i].prefix) == 0)
-            return error_set(err, "%s has no tensors %s to train", l->options.model, parts[i].prefix);
+    for (const CaptionerPart *part = l->captioner->family->parts; part->name; part++)
+        if (trains(&l->options, part->name) && parameters_train(&l->policy, part->name, &l->captioner->binder, part->prefix) == 0)
+            return error_set(err, "%s has no tensors %s to train", l->options.model, part->prefix);
     return true;
 }
 
@@ -39,14 +35,15 @@ static bool train_parts(Learner *l, Error *err)
 static bool train_policy_adapters(Learner *l, Error *err)
 {
     const LearnerOptions *o = &l->options;
+    const CaptionerFamily *family = l->captioner->family;
     bool vision = trains(o, "lora-vision"), llm = trains(o, "lora-llm");
     if (!vision && !llm)
         return true;
     l->train_vision = vision;
     l->policy_lora = lora_new(&l->captioner->binder, ADAPTER_POLICY);
-    return (!vision || lora_train(l->policy_lora, &l->policy, "lora-vision", "vision_model", o->vision_targets.items,
+    return (!vision || lora_train(l->policy_lora, &l->policy, "lora-vision", family->vision, o->vision_targets.items,
                                   o->vision_targets.count, (size_t)o->lora_rank, o->lora_alpha, (uint64_t)o->seed, err)) &&
-           (!llm || lora_train(l->policy_lora, &l->policy, "lora-llm", "language_model", o->lora_targets.items,
+           (!llm || lora_train(l->policy_lora, &l->policy, "lora-llm", family->language, o->lora_targets.items,
                                o->lora_targets.count, (size_t)o->lora_rank, o->lora_alpha, (uint64_t)o->seed, err));
 }
 
@@ -57,8 +54,8 @@ static bool train_value(Learner *l, Error *err)
     if (o->objective == OBJECTIVE_XE || o->baseline != BASELINE_VALUE)
         return true;
     l->value_lora = lora_new(&l->captioner->binder, ADAPTER_VALUE);
-    l->head = value_head_new(o->value_head, l->captioner->config.text.hidden, &l->value, (uint64_t)o->seed, err);
-    return l->head && lora_train(l->value_lora, &l->value, "value-lora", "language_model", o->lora_targets.items,
+    l->head = value_head_new(o->value_head, l->captioner->lm.config.hidden, &l->value, (uint64_t)o->seed, err);
+    return l->head && lora_train(l->value_lora, &l->value, "value-lora", l->captioner->family->language, o->lora_targets.items,
                                  o->lora_targets.count, (size_t)o->lora_rank, o->lora_alpha, (uint64_t)o->seed, err);
 }
 
@@ -80,7 +77,7 @@ Learner *learner_new(const LearnerOptions *options, const Kernels *kernels, Erro
     parameters_init(&l->value, kernels);
     if (!options->count_only) {
         l->base = digest_text(checkpoint_digest(l->captioner->checkpoint, NULL, 0));
-        l->encoder = digest_text(vit_digest(l->captioner->checkpoint));
+        l->encoder = digest_text(captioner_encoder_digest(l->captioner));
     }
     bool ok = train_parts(l, err);
     if (ok && reference_wanted(options))

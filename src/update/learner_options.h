@@ -25,8 +25,8 @@
              "the policy's loss and W times its divergence from the base captioner, by token (k3); another pass, without gradients", \
              .numbers = true), \
     OPT_FLAG("report-kl", 0, &(learner).report_kl, "metrics have that divergence though --kl-weight is 0"), \
-    OPT_LIST("train", 0, &(learner).train, "query,qformer,projection", "PARTS", \
-             "query, qformer, projection, lora-vision, lora-llm (paper: section 4.1)", .numbers = true), \
+    OPT_LIST("train", 0, &(learner).train, NULL, "PARTS", \
+             "query, qformer, projection, lora-vision, lora-llm (paper: section 4.1); default: of the first three what the model has", .numbers = true), \
     OPT_STRING("value-head", 0, &(learner).value_head, "residual:blocks=5,width=4", "SPEC", \
                "residual:blocks=N,width=W, linear, or mlp:layers=N,width=W", .numbers = true), \
     OPT_INT("critic-warmup", 0, &(learner).critic_warmup, "0", 0, 1e9, "N", \
@@ -38,9 +38,9 @@
     OPT_INT("lora-rank", 0, &(learner).lora_rank, "4", 1, 1024, "R", "rank of the adapters", .numbers = true), \
     OPT_REAL("lora-alpha", 0, &(learner).lora_alpha, "8", 1e-6, 1e6, "A", "the adapters are scaled by alpha / rank", \
              .numbers = true), \
-    OPT_LIST("lora-targets", 0, &(learner).lora_targets, "q_proj,k_proj,v_proj,out_proj,fc1,fc2", "NAMES", \
-             "linear layers of the language model that have adapters", .numbers = true), \
-    OPT_LIST("vision-targets", 0, &(learner).vision_targets, "qkv,projection,fc1,fc2", "NAMES", \
+    OPT_LIST("lora-targets", 0, &(learner).lora_targets, NULL, "NAMES", \
+             "linear layers of the language model that have adapters; default: all in its blocks", .numbers = true), \
+    OPT_LIST("vision-targets", 0, &(learner).vision_targets, NULL, "NAMES", \
              "the same of the vision encoder, for lora-vision", .numbers = true), \
     OPT_GROUP("Optimizer"), \
     OPT_REAL("learning-rate", 0, &(learner).learning_rate, "1e-5", 0, 10, "LR", "of the policy, after warm-up", \
@@ -64,6 +64,10 @@
             .numbers = true), \
     OPT_INT("seed", 0, &(learner).seed, "1", 0, 9e15, "N", "of the initial value head and adapters", .numbers = true)
 /* clang-format on */
+
+/* Fills in what is left to the model, by its configuration: parts and adapters' layers. False with err set where it cannot be
+ * read; STATUS_MISMATCH for a part that it has not. */
+MUST_USE bool learner_options_complete(LearnerOptions *o, Error *err);
 
 /* Ends the program, as wrong usage, where they do not go together. */
 void learner_options_check(const LearnerOptions *o);

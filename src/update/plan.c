@@ -4,49 +4,27 @@
 #include <math.h>
 
 #include "base/progress.h"
+#include "models/reals.h"
 
 /* Rows per product from which kernels are efficient: below it, computing layers twice is cheaper than smaller products. */
 enum { ROWS_WANTED = 256 };
 
-/* Values of one recorded transformer block, per row: norms, q k v, attention, sums (d each), the inner layer: with gelu twice. */
-static double block_reals(double d, double inner)
-{
-    return 8.1 * d + inner;
-}
-
-/* Of a stack of blocks, per row: each one's values and its result's gradient, one block's gradients; or only results. */
-static double stack_reals(double d, double inner, double layers, bool checkpointing)
-{
-    double block = block_reals(d, inner);
-    return checkpointing ? 2 * d * layers + 2 * block : (block + d) * layers + block;
-}
-
 /* The encoder is recorded only when it is trained; else its features alone are there, as they are and normed. */
 static double vision_reals(const Learner *l, bool checkpointing)
 {
-    const VisionConfig *v = &l->captioner->config.vision;
-    double rows = (double)vit_rows(&l->captioner->vit), d = (double)v->hidden, inner = 2 * (double)v->mlp;
+    const VisionConfig *v = &l->captioner->vit.config;
+    double rows = (double)vit_rows(&l->captioner->vit), d = (double)v->hidden, inner = feed_reals(v->activation, (double)v->mlp);
     return rows * (2 * d + (l->train_vision ? stack_reals(d, inner, (double)v->layers, checkpointing) : 0));
-}
-
-/* Of the image's keys and values there are as many as it has rows, and gradients of them. */
-static double qformer_reals(const Learner *l, bool checkpointing)
-{
-    const QformerConfig *q = &l->captioner->config.qformer;
-    double h = (double)q->hidden, layers = (double)q->layers, queries = (double)l->captioner->config.queries;
-    double crosses = ceil(layers / (double)q->cross_frequency);
-    return queries * (stack_reals(h, 2 * (double)q->mlp, layers, checkpointing) + (checkpointing ? 2 : crosses + 1) * 4 * h) +
-           (double)vit_rows(&l->captioner->vit) * crosses * 4 * h;
 }
 
 /* The language model's activations, and on top of them those of a pass, value or policy, of which one is there at a time. */
 static size_t caption_bytes(const Learner *l, size_t n_tokens, bool shared, bool checkpointing, bool images_kept)
 {
-    const LmConfig *o = &l->captioner->config.text;
+    const LmConfig *o = &l->captioner->lm.config;
     double d = (double)o->hidden, tokens = (double)n_tokens;
-    double rows = (shared ? 0 : (double)l->captioner->config.queries) + tokens;
-    double opt = rows * (4 * d + stack_reals(d, (double)o->ffn, (double)o->layers, checkpointing));
-    double images = shared ? 0 : vision_reals(l, checkpointing) + qformer_reals(l, checkpointing);
+    double rows = (shared ? 0 : (double)l->captioner->n_prefix) + tokens;
+    double opt = rows * (4 * d + stack_reals(d, feed_reals(o->activation, (double)o->ffn), (double)o->layers, checkpointing));
+    double images = shared ? 0 : vision_reals(l, checkpointing) + l->captioner->family->reals(l->captioner, checkpointing);
     double values = l->head ? tokens * (double)value_head_reals(l->head) * d + (images_kept ? images : 0) : 0;
     double policy = images + tokens * (double)o->vocabulary;
     return (size_t)((opt + fmax(values, policy)) * sizeof(real));
@@ -89,7 +67,7 @@ static size_t longest(const Batch *b)
 /* Layers are computed again only where keeping them would leave too few rows to a product. */
 static bool wants_checkpointing(const Learner *l, const Batch *b)
 {
-    size_t tokens = longest(b), rows = l->captioner->config.queries + tokens, whole = plan_bytes(l, tokens, false, false);
+    size_t tokens = longest(b), rows = l->captioner->n_prefix + tokens, whole = plan_bytes(l, tokens, false, false);
     return whole * b->n > l->memory && l->memory / whole * rows < ROWS_WANTED;
 }
 

@@ -12,7 +12,7 @@ enum { CAPTIONS_SEEN = 256 };
 /* n captions, whose features are all the same blob of the spool. */
 static bool captions_make(Batch *b, const Learner *l, size_t n, size_t n_tokens, Error *err)
 {
-    size_t values = vit_rows(&l->captioner->vit) * l->captioner->config.vision.hidden;
+    size_t values = vit_rows(&l->captioner->vit) * l->captioner->vit.config.hidden;
     real *features = xcalloc(values, sizeof *features);
     int32_t *tokens = xcalloc(n_tokens, sizeof *tokens);
     double *returns = xcalloc(n_tokens, sizeof *returns);

@@ -72,15 +72,15 @@ static bool begins_image(const Step *s, size_t first, size_t i)
  * failure. */
 static Tensor *encode(Step *s, size_t first, size_t n)
 {
-    const Vit *vit = &s->l->captioner->vit;
-    Preprocess p = frame_preprocess(&vit->config, s->l->options.crop);
-    size_t one = 3 * vit->config.image * vit->config.image, images = 0;
+    const Captioner *c = s->l->captioner;
+    Preprocess p = captioner_preprocess(c, s->l->options.crop);
+    size_t one = 3 * c->images.side * c->images.side, images = 0;
     float *pixels = xmalloc(batch_images(s->batch, first, n) * one * sizeof *pixels);
     bool ok = true;
     for (size_t i = first; i < first + n && ok; i++)
         if (begins_image(s, first, i))
             ok = pixels_read(s, i, &p, pixels + images++ * one);
-    Tensor *x = ok ? vit_blocks(s->l->tape, vit, pixels, images) : NULL;
+    Tensor *x = ok ? captioner_features(s->l->tape, c, pixels, images) : NULL;
     free(pixels);
     return x;
 }
@@ -124,7 +124,7 @@ static void use_policy(const Step *s)
     tape_adapter(s->l->tape, s->l->policy_lora && !s->base ? ADAPTER_POLICY : ADAPTER_NONE);
 }
 
-/* The language model's image prefixes: [images * queries, hidden]. Recorded if the tape records. */
+/* The language model's image prefixes: [images * n_prefix, hidden]. Recorded if the tape records. */
 static Tensor *prefixes(Step *s, size_t first, size_t n)
 {
     Learner *l = s->l;
@@ -133,17 +133,17 @@ static Tensor *prefixes(Step *s, size_t first, size_t n)
     Tensor *x = l->train_vision ? encode(s, first, n) : features_constant(s, first, n);
     s->report->seconds.encode += seconds_now() - start;
     const size_t images = batch_images(s->batch, first, n);
-    return x ? blip2_prefix(l->tape, l->captioner, vit_norm(l->tape, &l->captioner->vit, x), images) : NULL;
+    return x ? captioner_prefix(l->tape, l->captioner, x, images) : NULL;
 }
 
 static Tensor *hidden(Step *s, const Tensor *prefix, size_t first, size_t n)
 {
-    size_t queries = s->l->captioner->config.queries, images = 0;
+    size_t rows = s->l->captioner->n_prefix, images = 0;
     LmSequence *sequences = tape_alloc(s->l->tape, n * sizeof *sequences);
     for (size_t i = 0; i < n; i++) {
         const Episode *e = &s->batch->episodes[first + i];
         images += begins_image(s, first, first + i);
-        sequences[i] = (LmSequence){(images - 1) * queries, queries, s->batch->tokens + e->first, e->n};
+        sequences[i] = (LmSequence){(images - 1) * rows, rows, s->batch->tokens + e->first, e->n};
     }
     return lm_hidden(s->l->tape, &s->l->captioner->lm, prefix, sequences, n);
 }
@@ -227,8 +227,8 @@ static void learn_values(Step *s, const real *prefixes, size_t first, size_t n)
     const TapeMark mark = tape_mark(l->tape);
     tape_record(l->tape, true);
     tape_adapter(l->tape, ADAPTER_VALUE);
-    const size_t rows = batch_images(s->batch, first, n) * l->captioner->config.queries;
-    const Tensor *prefix = tape_input(l->tape, rows, l->captioner->config.text.hidden, prefixes, false);
+    const size_t rows = batch_images(s->batch, first, n) * l->captioner->n_prefix;
+    const Tensor *prefix = tape_input(l->tape, rows, l->captioner->lm.config.hidden, prefixes, false);
     Tensor *v = value_head_forward(l->tape, l->head, hidden(s, prefix, first, n));
     to_host(l, values, v);
     for (size_t k = 0; k < tokens; k++)
@@ -248,7 +248,7 @@ static void learn_values(Step *s, const real *prefixes, size_t first, size_t n)
 static bool value_pass(void *context, size_t first, size_t n)
 {
     Step *s = context;
-    real *host = xmalloc(n * s->l->captioner->config.queries * s->l->captioner->config.text.hidden * sizeof *host);
+    real *host = xmalloc(n * s->l->captioner->n_prefix * s->l->captioner->lm.config.hidden * sizeof *host);
     const bool ok = prefixes_read(s, host, first, n);
     if (ok)
         learn_values(s, host, first, n);

@@ -39,9 +39,9 @@ static void refuse_phi(const Training *loop, const Record *r)
 
 static void take_record(Training *loop, const Record *r)
 {
-    const LmConfig *text = &loop->learner->captioner->config.text;
+    const LmConfig *text = &loop->learner->captioner->lm.config;
     BatchNeeds needs = {loop->options->learner.objective == OBJECTIVE_VLRM, text->vocabulary,
-                        text->positions - loop->learner->captioner->config.queries - 1};
+                        text->positions - loop->learner->captioner->n_prefix - 1};
     Error err = {0};
     if (loop->index < loop->run.next_batch) {
         check_consumed(loop, r);

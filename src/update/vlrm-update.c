@@ -110,6 +110,14 @@ static void check_options(int operands)
     learner_options_check(&opt.learner);
 }
 
+/* What options leave to the model. */
+static void complete_options(void)
+{
+    Error err = {0};
+    if (!learner_options_complete(&opt.learner, &err))
+        die_status(err.status, "%s", err.text);
+}
+
 /* The run, or the state that a kept batch met. */
 static bool open_run(Training *loop, Error *err)
 {
@@ -223,7 +231,7 @@ static int print_plan(void)
         die_status(err.status, "%s", err.text);
     plan_spool(&plan,
                l->train_vision ? 0
-                               : (double)(n * rows * l->captioner->config.vision.hidden) *
+                               : (double)(n * rows * l->captioner->vit.config.hidden) *
                                      (l->captioner->vit.blocks[0].fc1.weight.type == DTYPE_F32 ? 4 : 2),
                (double)opt.spool_memory * (1 << 20));
     learner_free(l);
@@ -277,6 +285,7 @@ int main(int argc, char **argv)
     char **operands = options_parse(&program, argc, argv, &n);
     hub_take(&opt.learner.model);
     check_options(n);
+    complete_options();
     signals_init();
     if (!opt.replay && !opt.learner.count_only && !plan_tokens)
         join(&loop.team);

@@ -15,7 +15,7 @@
 #include "base/hash.h"
 #include "base/pool.h"
 #include "base/random.h"
-#include "models/families/blip2/blip2.h"
+#include "models/captioner.h"
 #include "models/clip.h"
 #include "models/itm.h"
 #include "models/language.h"
@@ -242,7 +242,9 @@ int weights_random(const char *name, const char *dtype, const uint64_t *seed, co
         write_tensors(&m->binder, &shape, dtype, seed, out);
         language_model_free(m);
     } else {
-        Captioner *c = captioner_new(&shape.blip2, kernels);
+        Captioner *c = captioner_layout(out, kernels, &err);
+        if (!c)
+            weights_die(&err);
         write_tensors(&c->binder, &shape, dtype, seed, out);
         captioner_free(c);
     }

@@ -3,7 +3,7 @@
 #define WEIGHTS_SHAPES_H
 
 #include "base/json_file.h"
-#include "models/config.h"
+#include "models/families/blip2/blip2_config.h"
 
 typedef struct ModelShape {
     const char *family; /* "blip2", "itm", "clip", "language" */

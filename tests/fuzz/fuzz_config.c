@@ -2,13 +2,14 @@
  * Any text as the config.json of each model family, and as PEFT's folder for a model of one layer: an error, or numbers that a
  * model can be made of.
  *
- * About: lib/models/config.c lib/models/clip_config.c lib/learn/lora.c lib/base/json_file.c
+ * About: lib/models/config.c lib/models/families/blip2/blip2_config.c lib/models/clip_config.c lib/learn/lora.c
+ * lib/base/json_file.c
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "learn/lora.h"
-#include "models/config.h"
+#include "models/families/blip2/blip2_config.h"
 #include "tests/fuzz/given.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

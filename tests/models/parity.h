@@ -19,7 +19,7 @@
 #include <unistd.h>
 
 #include "base/pool.h"
-#include "models/families/blip2/blip2.h"
+#include "models/captioner.h"
 #include "models/clip.h"
 #include "models/itm.h"
 #include "learn/lora.h"
@@ -143,14 +143,15 @@ static inline Tensor *features(const Case *c, const Vit *v)
 
 static inline Tensor *prefixes(const Case *c)
 {
-    return blip2_prefix(c->tape, c->captioner, features(c, &c->captioner->vit), c->items);
+    return captioner_prefix(c->tape, c->captioner, captioner_features(c->tape, c->captioner, golden(c, "pixels")->data, c->items),
+                            c->items);
 }
 
 /* The captions as sequences behind their images; the caller frees them. */
 static inline LmSequence *sequences(const Case *c, bool with_images)
 {
     LmSequence *s = xcalloc(c->items, sizeof *s);
-    const size_t q = c->captioner->config.queries;
+    const size_t q = c->captioner->n_prefix;
     size_t first = 0;
     for (size_t i = 0; i < c->items; i++) {
         s[i] = (LmSequence){.prefix = with_images ? i * q : 0, .n_prefix = with_images ? q : 0, .tokens = c->tokens + first};

@@ -1,6 +1,8 @@
 /* Every model against the reference, decoding with a cache against teacher forcing, and deltas over a checkpoint. */
 #include "parity.h"
 
+#include "models/families/blip2/blip2.h"
+
 /* ---- values ---- */
 
 static void test_captioner(void **state)
@@ -19,7 +21,7 @@ static void test_scorer(void **state)
     compare(c, "itm_logits", itm_scores(c));
     tape_reset(c->tape);
     /* The published checkpoints share the encoder's blocks; so do these. */
-    assert_int_equal(vit_digest(c->captioner->checkpoint), vit_digest(c->itm->checkpoint));
+    assert_int_equal(captioner_encoder_digest(c->captioner), vit_digest(c->itm->checkpoint, "vision_model"));
 }
 
 static void test_clip(void **state)
@@ -41,7 +43,7 @@ static void test_values(void **state)
     static const char *const targets[] = {"q_proj", "k_proj", "v_proj", "out_proj", "fc1", "fc2"};
     if (!lora_train(lora, &p, "lora", "language_model", targets, 6, 2, 6.0, 1, &err))
         fail_msg("%s", err.text);
-    ValueHead *head = value_head_new("residual:blocks=2,width=2", c->captioner->config.text.hidden, &p, 1, &err);
+    ValueHead *head = value_head_new("residual:blocks=2,width=2", c->captioner->lm.config.hidden, &p, 1, &err);
     if (!head || !parameters_load(&p, NULL, PARAMETER_VALUE, "", c->golden, false, &err))
         fail_msg("%s", err.text);
     tape_adapter(c->tape, ADAPTER_VALUE);
@@ -56,7 +58,7 @@ static void test_values(void **state)
     lora = lora_new(&c->captioner->binder, ADAPTER_POLICY);
     if (!lora_open(lora, peft, &err))
         fail_msg("%s", err.text);
-    assert_int_equal(lora_count(lora), 6 * c->captioner->config.text.layers);
+    assert_int_equal(lora_count(lora), 6 * c->captioner->lm.config.layers);
     tape_adapter(c->tape, ADAPTER_POLICY);
     compare(c, "values", value_head_forward(c->tape, head, hidden(c, true)));
     tape_adapter(c->tape, ADAPTER_NONE);
@@ -86,7 +88,7 @@ static double log_softmax_at(const real *logits, size_t n, int32_t target)
  */
 static real *hidden_and_gradients(Case *c, const LmSequence *s, size_t n, const real *prefix, size_t rows, size_t *size)
 {
-    const size_t d = c->captioner->config.text.hidden;
+    const size_t d = c->captioner->lm.config.hidden;
     tape_record(c->tape, true);
     const Tensor *p = tape_input(c->tape, rows, d, prefix, true);
     const Tensor *h = lm_hidden(c->tape, &c->captioner->lm, p, s, n);
@@ -104,7 +106,7 @@ static real *hidden_and_gradients(Case *c, const LmSequence *s, size_t n, const 
 /* Laid side by side, sequences share what neighbours begin with; their rows are those of each alone, gradients the sums. */
 static void assert_together_as_alone(Case *c, const LmSequence *s, size_t n)
 {
-    const size_t rows = c->items * c->captioner->config.queries, d = c->captioner->config.text.hidden;
+    const size_t rows = c->items * c->captioner->n_prefix, d = c->captioner->lm.config.hidden;
     real *prefix = xcalloc(rows * d, sizeof *prefix);
     memcpy(prefix, prefixes(c)->data, rows * d * sizeof *prefix);
     tape_reset(c->tape);
@@ -140,7 +142,7 @@ static void test_shared_prefix(void **state)
 static void test_shared_beginnings(void **state)
 {
     Case *c = *state;
-    const size_t q = c->captioner->config.queries;
+    const size_t q = c->captioner->n_prefix;
     LmSequence *given = sequences(c, true), a = given[0];
     int32_t other[8] = {5, 6, 7, 8, 9, 10, 11, 12};
     assert_true(a.n >= 4);
@@ -170,7 +172,7 @@ static void test_cache(void **state)
 {
     Case *c = *state;
     const Lm *o = &c->captioner->lm;
-    const size_t q = c->captioner->config.queries, prompt = q + 1, n = c->items, vocabulary = o->config.vocabulary;
+    const size_t q = c->captioner->n_prefix, prompt = q + 1, n = c->items, vocabulary = o->config.vocabulary;
     size_t longest = 0, *first = xcalloc(n + 1, sizeof *first);
     for (size_t i = 0; i < n; i++) {
         longest = c->token_counts[i] > longest ? c->token_counts[i] : longest;
@@ -233,6 +235,12 @@ static void test_cache(void **state)
 
 /* ---- a delta over the checkpoint, and back ---- */
 
+static double projection_bias(const Case *c)
+{
+    const Blip2 *own = c->captioner->own;
+    return tensor_data(&own->projection.bias)[0];
+}
+
 static void test_overlay(void **state)
 {
     Case *c = *state;
@@ -248,13 +256,13 @@ static void test_overlay(void **state)
     assert_true(safetensors_write(path, &bias, 1, NULL, &err));
     Checkpoint *delta = checkpoint_open(path, &err);
     assert_non_null(delta);
-    double before = tensor_data(&c->captioner->projection.bias)[0];
+    double before = projection_bias(c);
     assert_true(before != 0);
     assert_true(binder_overlay(&c->captioner->binder, delta, &err));
-    assert_true(tensor_data(&c->captioner->projection.bias)[0] == 0);
+    assert_true(projection_bias(c) == 0);
     binder_restore(&c->captioner->binder);
     checkpoint_free(delta);
-    assert_true(tensor_data(&c->captioner->projection.bias)[0] == before);
+    assert_true(projection_bias(c) == before);
     compare(c, "prefix", prefixes(c));
     tape_reset(c->tape);
     unlink(path);

@@ -23,11 +23,9 @@ vlrm-reward  repeat-weight        1                               section 3.4, T
 vlrm-reward  clip-weight          0.3                             equation 5, VLRM-RS
 vlrm-reward  itm-max-tokens       32                              ours, MODEL.md: as LAVIS
 vlrm-update  objective            vlrm                            equations 2 to 4
-vlrm-update  train                query,qformer,projection        section 3.5
 vlrm-update  value-head           residual:blocks=5,width=4       ours, MODEL.md: the 275M of Figure 2
 vlrm-update  lora-rank            4                               ours, MODEL.md: the 6M of section 3.5
 vlrm-update  lora-alpha           8                               ours, MODEL.md
-vlrm-update  lora-targets         q_proj,k_proj,v_proj,out_proj,fc1,fc2 ours, MODEL.md
 vlrm-update  learning-rate        1e-5                            section 3.5
 vlrm-update  value-learning-rate  0                               ours, MODEL.md: one rate for all
 vlrm-update  warmup-steps         20                              section 3.5
@@ -59,7 +57,15 @@ help_of() {
         }
         n=$((n + 1))
     done < <(table)
-    [ "$n" = 33 ]
+    [ "$n" = 31 ]
+}
+
+@test "what the model's family decides is for BLIP-2 as in the paper" {
+    vlrm-update --model "$ROOT/tests/golden/oracle/tiny/blip2" --run "$BATS_TEST_TMPDIR/run" --prepare
+    jq -e '.train == ["query", "qformer", "projection"]                                # section 3.5
+        and .["lora-targets"] == ["q_proj", "k_proj", "v_proj", "out_proj", "fc1", "fc2"] # ours, MODEL.md
+        and .["vision-targets"] == ["qkv", "projection", "fc1", "fc2"]' "$BATS_TEST_TMPDIR/run/config.json"
+    exits 6 vlrm-update --model "$ROOT/tests/golden/oracle/tiny/itm" --run "$BATS_TEST_TMPDIR/other" --prepare
 }
 
 @test "flags of the paper's variants are off by default" {
@@ -106,6 +112,6 @@ EOF
     vlrm-update --help-options | jq -e '.options | map({(.name): .}) | add
         | (.objective | .type == "enum" and .default == "vlrm" and .choices == ["vlrm", "xe"] and .group == "What is trained" and .numbers)
         and (.["learning-rate"] | .type == "real" and .default == 1e-5 and .min == 0 and .max == 10)
-        and (.train | .type == "list" and .default == ["query", "qformer", "projection"]) and (.keep | .default == 3 and (.numbers | not))'
+        and (.train | .type == "list" and .default == []) and (.keep | .default == 3 and (.numbers | not))'
     vlrm-extract --help-options | jq -e '.options[] | select(.name == "zstd") | .value == "LEVEL" and .implied == "3" and .default == 0'
 }

@@ -23,9 +23,9 @@ refused() {
     refused vlrm-reward --model "$small" --itm "$ORACLE/itm" --ref "$ORACLE/clip"
     says "found a CLIP (CLIPModel), expected a language model (OPTForCausalLM)"
     refused vlrm-rollout --model "$ORACLE/clip"
-    says "found a CLIP (CLIPModel), expected a BLIP-2 captioner (Blip2ForConditionalGeneration)"
+    says "found a CLIP (CLIPModel), expected a captioner (Blip2ForConditionalGeneration"
     refused vlrm-update --run "$TMP/run" --model "$ORACLE/itm"
-    says "expected a BLIP-2 captioner"
+    says "expected a captioner (Blip2ForConditionalGeneration"
     refused vlrm-eval --clip "$small"
     says "expected a CLIP (CLIPModel)"
 }
@@ -34,7 +34,7 @@ refused() {
     mkdir "$TMP/bert" "$TMP/plain"
     echo '{"architectures": ["BertModel"], "model_type": "bert"}' > "$TMP/bert/config.json"
     refused vlrm-rollout --model "$TMP/bert"
-    says "$TMP/bert/config.json: found another kind of model (BertModel), expected a BLIP-2 captioner"
+    says "$TMP/bert/config.json: found another kind of model (BertModel), expected a captioner (Blip2ForConditionalGeneration"
     cp -r "$small/." "$TMP/plain"
     jq 'del(.architectures, .model_type)' "$small/config.json" > "$TMP/plain/config.json"
     captions | vlrm-rollout --model "$TMP/plain" --greedy | cmp <(vlrm-cat --fields caption | tail -n +2) \

@@ -39,7 +39,7 @@ MUST_USE Teach teach_see, teach_caption, teach_match, teach_contrast;
 /* Writes the tokenizers of captioner, scorer and CLIP, learnt from captions, to FOLDER/opt, FOLDER/bert and FOLDER/clip. */
 MUST_USE bool teach_words(const char *folder, uint64_t seed, Error *err);
 
-/* Encoder output of all sights after the final norm, computed once: [n * rows, hidden] in host memory; the caller frees it. */
+/* Encoder output of all sights before the final norm, computed once: [n * rows, hidden] in host memory; the caller frees it. */
 real *sights_encode(const Gallery *g, const Vit *vit, Tape *t);
 /* Those of some sights, as a constant on the tape. */
 Tensor *sights_features(Tape *t, const Vit *vit, const real *all, const size_t *numbers, size_t n);

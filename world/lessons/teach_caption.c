@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "models/families/blip2/blip2.h"
+#include "models/captioner.h"
 #include "text/tokenizer.h"
 #include "world/lessons/teach.h"
 
@@ -60,7 +60,7 @@ static double likely(Class *c, const Tensor *prefix, const LmSequence *sequences
 static void caption_step(Class *c, Arena *arena)
 {
     Tape *t = c->lesson.tape;
-    const size_t n = (size_t)c->options->batch, queries = c->captioner->config.queries;
+    const size_t n = (size_t)c->options->batch, queries = c->captioner->n_prefix;
     size_t *numbers = tape_alloc(t, n * sizeof *numbers);
     LmSequence *seen = tape_alloc(t, n * CAPTIONS * sizeof *seen), *alone = tape_alloc(t, n * sizeof *alone);
     size_t n_alone = 0;
@@ -76,7 +76,7 @@ static void caption_step(Class *c, Arena *arena)
             alone[n_alone++] = draw_caption(c, c->g->sights[numbers[i]].scene, &d, arena);
     }
     const Tensor *features = sights_features(t, &c->captioner->vit, c->features, numbers, n);
-    double loss = likely(c, blip2_prefix(t, c->captioner, features, n), seen, n * CAPTIONS, 1);
+    double loss = likely(c, captioner_prefix(t, c->captioner, features, n), seen, n * CAPTIONS, 1);
     likely(c, NULL, alone, n_alone, 0.2);
     lesson_learn(&c->lesson, loss);
     arena_reset(arena);

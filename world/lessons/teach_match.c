@@ -272,7 +272,7 @@ static void match_step(Class *c, Arena *arena)
 {
     Tape *t = c->lesson.tape;
     const Sheet s = sheet_draw(c, arena);
-    const Tensor *features = sights_features(t, &c->itm->vit, c->features, s.numbers, s.n);
+    const Tensor *features = vit_norm(t, &c->itm->vit, sights_features(t, &c->itm->vit, c->features, s.numbers, s.n));
     QformerMemory memory = qformer_memory(t, &c->itm->qformer, features, s.n);
     Tensor *words;
     const Tensor *rows = qformer_pairs(t, &c->itm->qformer, &memory, s.texts, s.n * MATCH_TEXTS, &words);

@@ -8,7 +8,7 @@
 
 #include "base/json_file.h"
 
-#include "models/families/blip2/blip2.h"
+#include "models/captioner.h"
 #include "models/clip.h"
 #include "world/draw.h"
 #include "world/lessons/teach.h"
@@ -223,7 +223,7 @@ real *sights_encode(const Gallery *g, const Vit *vit, Tape *t)
         for (size_t i = 0; i < n; i++)
             numbers[i] = first + i;
         gallery_pixels(g, pixels, numbers, n);
-        Tensor *x = vit_norm(t, vit, vit_blocks(t, vit, pixels, n));
+        const Tensor *x = vit_blocks(t, vit, pixels, n);
         tape_kernels(t)->download(all + first * values, x->data, n * values * sizeof *all);
         tape_reset(t);
     }

@@ -6,7 +6,7 @@
 #define MODELS_QFORMER_H
 
 #include "models/bind.h"
-#include "models/config.h"
+#include "models/families/blip2/blip2_config.h"
 
 typedef struct QformerAttention {
     Linear query, key, value, dense;

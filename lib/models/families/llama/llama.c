@@ -111,6 +111,8 @@ static void bind(Lm *m, Binder *b, const char *body)
 }
 
 static const char *const types[] = {"llama", "mistral", "qwen2", NULL};
+static const char *const targets[] = {"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj", NULL};
 static const char *const bodies[] = {"model", "", NULL};
 
-const LanguageFamily llama_family = {.model_types = types, .read = read_config, .bind = bind, .bodies = bodies};
+const LanguageFamily llama_family = {
+    .model_types = types, .read = read_config, .bind = bind, .targets = targets, .bodies = bodies};

@@ -75,6 +75,7 @@ static void bind(Lm *m, Binder *b, const char *body)
 }
 
 static const char *const types[] = {"opt", NULL};
+static const char *const targets[] = {"q_proj", "k_proj", "v_proj", "out_proj", "fc1", "fc2", NULL};
 static const char *const bodies[] = {"model.decoder", "decoder", NULL}; /* the second: OPTModel, without a head */
 
-const LanguageFamily opt_family = {.model_types = types, .read = read_config, .bind = bind, .bodies = bodies};
+const LanguageFamily opt_family = {.model_types = types, .read = read_config, .bind = bind, .targets = targets, .bodies = bodies};

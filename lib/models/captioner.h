@@ -1,0 +1,108 @@
+/*
+ * Captioners of any family: an image encoder, what turns its rows into input rows of a language model, and that language model.
+ *
+ *   features = captioner_features(pixels);  prefix = captioner_prefix(features);  then lm.h
+ *
+ * What lm.h calls BOS is here the last token of the prompt, lm.config.bos: before a caption stand the n_prefix rows of
+ * captioner_prefix (the image's, and those of the prompt's other tokens), then this token.
+ *
+ * What families differ in is a CaptionerFamily, a folder of families/; nobody else asks which one a captioner is of.
+ */
+#ifndef MODELS_CAPTIONER_H
+#define MODELS_CAPTIONER_H
+
+#include "models/lm.h"
+#include "models/vit.h"
+
+/* Images as a captioner wants them: pixels [3, side, side], (value / 255 - mean) / std. */
+typedef struct ImageInput {
+    size_t side;
+    double mean[3], std[3];
+    bool lanczos;   /* the filter of resizing; else bicubic */
+    size_t longest; /* first resized so that the longer edge has so many pixels; 0: at once */
+} ImageInput;
+
+/* Tensors of a captioner that are trained together, by a name of --train. */
+typedef struct CaptionerPart {
+    const char *name;   /* "projection"; one of captioner_part_names */
+    const char *prefix; /* of its tensors' names (name_within) */
+} CaptionerPart;
+
+/* Every name that a part has in some family; the last is NULL. */
+extern const char *const captioner_part_names[];
+
+typedef struct Captioner Captioner;
+
+typedef struct CaptionerFamily {
+    const char *const *architectures; /* that config.json names, the last NULL */
+    const char *type, *said;          /* its model_type; "a BLIP-2 captioner" */
+
+    /* Reads the folder's configuration into c->own (made here), c->eos and c->images. False with err set. */
+    bool (*read)(Captioner *c, const char *folder, Error *err);
+    /* Binds encoder, connector and language model (vit, own, lm); sets image_rows. Faults stick in the binder. */
+    void (*bind)(Captioner *c);
+    /* Frees what own has, and own. */
+    void (*release)(Captioner *c);
+
+    /* The text around a caption's image and request, <image> written for each of its rows; the caller frees it. NULL: none. */
+    char *(*prompt)(const Captioner *c, const char *request);
+    const char *request; /* the usual one */
+
+    /* features [n * vit_rows, hidden], before the encoder's final norm, to rows of the language model [n * image_rows, ..]. */
+    Tensor *(*rows)(Tape *t, const Captioner *c, const Tensor *features, size_t n);
+    /* About how many values `rows` leaves on a tape that records, for one image, gradients included: for plans. */
+    double (*reals)(const Captioner *c, bool checkpointing);
+
+    const CaptionerPart *parts;        /* from features to rows, in order; the last name is NULL */
+    const char *vision, *language;     /* names below which the encoder and the language model lie */
+    const char *const *vision_targets; /* linear layers of the encoder that adapters go to; the last NULL */
+} CaptionerFamily;
+
+struct Captioner {
+    const CaptionerFamily *family;
+    Checkpoint *checkpoint; /* owned; NULL: a layout without values */
+    Binder binder;
+    Vit vit;
+    Lm lm; /* its config.bos: the prompt's last token */
+    ImageInput images;
+    size_t image_rows;   /* of an image, as the language model reads it */
+    size_t n_prefix;     /* rows before the prompt's last token; 0: no prompt yet */
+    int32_t *prompt;     /* owned: the prompt's ids, which the n-gram rule takes to stand before a caption; [n_prompt] */
+    size_t n_prompt;     /* 0: none are told */
+    int32_t image_token; /* id of <image>; -1 where there is none */
+    int32_t eos;         /* ends a caption */
+    void *own;           /* the family's */
+};
+
+/* A Hugging Face folder of a family that is known; another is STATUS_MISMATCH, naming both. NULL with err set. */
+Captioner *captioner_open(const char *folder, const Kernels *kernels, Error *err);
+/* The same of a folder's configuration alone, without values (bind.h): a layout, or a model to be trained from nothing. */
+Captioner *captioner_layout(const char *folder, const Kernels *kernels, Error *err);
+void captioner_free(Captioner *c); /* NULL is fine */
+
+/* The family of a folder by its configuration; NULL with err set (STATUS_MISMATCH) for one that nobody here knows. */
+const CaptionerFamily *captioner_family(const char *folder, Error *err);
+/* What a captioner of this architecture is called: "a BLIP-2 captioner"; NULL where none has it. */
+const char *captioner_said(const char *architecture);
+/* "A, B, C": the architectures that captioner_open knows; the caller frees it. */
+char *captioner_known(void);
+
+/*
+ * The prompt from now on, as ids of the captioner's tokenizer: what CaptionerFamily.prompt says, image_rows times <image> side by
+ * side in it. False with err set where they are not. For families that have no prompt nobody needs to call it.
+ */
+MUST_USE bool captioner_prompt(Captioner *c, const int32_t *ids, size_t n, Error *err);
+
+/* pixels: host [n, 3, side, side]. [n * vit_rows, hidden], before the final norm: what the `features` group carries. */
+Tensor *captioner_features(Tape *t, const Captioner *c, const float *pixels, size_t n);
+
+/* Features of n images to the input rows before the prompt's last token: [n * n_prefix, hidden of the language model]. */
+Tensor *captioner_prefix(Tape *t, const Captioner *c, const Tensor *features, size_t n);
+
+/* Digest of the encoder but for its final norm: equal for models that can share features (vit_digest). */
+uint64_t captioner_encoder_digest(const Captioner *c);
+
+/* The families: families/NAME/. */
+extern const CaptionerFamily blip2_family;
+
+#endif
