@@ -1,6 +1,30 @@
 /* The pre-norm transformer block; see block.h. */
 #include "models/block.h"
 
+void block_bind(Block *x, Binder *b, size_t hidden, size_t mlp, double eps, const char *name)
+{
+    bind_norm(b, &x->norm1, hidden, eps, "%s.layer_norm1", name);
+    bind_linear(b, &x->q, hidden, hidden, true, "%s.self_attn.q_proj", name);
+    bind_linear(b, &x->k, hidden, hidden, true, "%s.self_attn.k_proj", name);
+    bind_linear(b, &x->v, hidden, hidden, true, "%s.self_attn.v_proj", name);
+    bind_linear(b, &x->out, hidden, hidden, true, "%s.self_attn.out_proj", name);
+    bind_norm(b, &x->norm2, hidden, eps, "%s.layer_norm2", name);
+    bind_linear(b, &x->fc1, mlp, hidden, true, "%s.mlp.fc1", name);
+    bind_linear(b, &x->fc2, hidden, mlp, true, "%s.mlp.fc2", name);
+}
+
+Tensor *activate_inplace(Tape *t, Activation activation, Tensor *x)
+{
+    switch (activation) {
+    case ACTIVATION_GELU: return op_gelu_inplace(t, x);
+    case ACTIVATION_RELU: return op_relu_inplace(t, x);
+    case ACTIVATION_QUICK_GELU: return op_quick_gelu_inplace(t, x);
+    case ACTIVATION_GELU_TANH: return op_gelu_tanh_inplace(t, x);
+    case ACTIVATION_SWIGLU: break;
+    }
+    bug("activation %d is not one of a single layer", activation);
+}
+
 /* What goes into fc2, of the normed rows x. */
 static Tensor *feed(Tape *t, const Block *b, Activation activation, const Tensor *x)
 {
@@ -8,10 +32,7 @@ static Tensor *feed(Tape *t, const Block *b, Activation activation, const Tensor
         Tensor *gate = op_linear(t, x, &b->gate);
         return op_swiglu_inplace(t, gate, op_linear(t, x, &b->fc1));
     }
-    Tensor *h = op_linear(t, x, &b->fc1);
-    return activation == ACTIVATION_RELU         ? op_relu_inplace(t, h)
-           : activation == ACTIVATION_QUICK_GELU ? op_quick_gelu_inplace(t, h)
-                                                 : op_gelu_inplace(t, h);
+    return activate_inplace(t, activation, op_linear(t, x, &b->fc1));
 }
 
 /* x + out(a), then the feed-forward half. a: [rows, d], the attention's result; mark: behind x, before what led to a. */

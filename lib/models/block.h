@@ -8,14 +8,20 @@
 #ifndef MODELS_BLOCK_H
 #define MODELS_BLOCK_H
 
-#include "tensor/ops.h"
+#include "models/bind.h"
 
-typedef enum Activation { ACTIVATION_GELU, ACTIVATION_RELU, ACTIVATION_SWIGLU, ACTIVATION_QUICK_GELU } Activation;
+typedef enum Activation { ACTIVATION_GELU, ACTIVATION_RELU, ACTIVATION_SWIGLU, ACTIVATION_QUICK_GELU, ACTIVATION_GELU_TANH } Activation;
 
 typedef struct Block {
     Norm norm1, norm2;
     Linear q, k, v, out, fc1, fc2, gate; /* gate: with SwiGLU alone */
 } Block;
+
+/* Binds a block under the names of CLIP and SigLIP: NAME.layer_norm1, NAME.self_attn.q_proj, .., NAME.mlp.fc2. */
+void block_bind(Block *x, Binder *b, size_t hidden, size_t mlp, double eps, const char *name);
+
+/* The activation of one layer up (all but SwiGLU, which has two). Nobody else reads x later: as op_gelu_inplace. */
+Tensor *activate_inplace(Tape *t, Activation activation, Tensor *x);
 
 /* What is the same for every block of one forward pass. Lives on the tape while it records. */
 typedef struct BlockPass {

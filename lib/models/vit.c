@@ -5,35 +5,43 @@
 
 #include "base/pool.h"
 
-static void bind_block(Vit *v, Binder *b, Block *x, size_t i, const char *prefix)
+/* EVA's block: q, k and v in one matrix. */
+static void bind_fused_block(Block *x, Binder *b, const VisionConfig *c, const char *name)
 {
-    const VisionConfig *c = &v->config;
-    char *name = xasprintf("%s.encoder.layers.%zu", prefix, i);
     bind_norm(b, &x->norm1, c->hidden, c->eps, "%s.layer_norm1", name);
-    if (v->flavour == VIT_EVA) {
-        bind_fused(b, (Linear *const[]){&x->q, &x->k, &x->v}, 3, c->hidden, c->hidden, c->qkv_bias, "%s.self_attn.qkv", name);
-        bind_linear(b, &x->out, c->hidden, c->hidden, true, "%s.self_attn.projection", name);
-    } else {
-        bind_linear(b, &x->q, c->hidden, c->hidden, true, "%s.self_attn.q_proj", name);
-        bind_linear(b, &x->k, c->hidden, c->hidden, true, "%s.self_attn.k_proj", name);
-        bind_linear(b, &x->v, c->hidden, c->hidden, true, "%s.self_attn.v_proj", name);
-        bind_linear(b, &x->out, c->hidden, c->hidden, true, "%s.self_attn.out_proj", name);
-    }
+    bind_fused(b, (Linear *const[]){&x->q, &x->k, &x->v}, 3, c->hidden, c->hidden, c->qkv_bias, "%s.self_attn.qkv", name);
+    bind_linear(b, &x->out, c->hidden, c->hidden, true, "%s.self_attn.projection", name);
     bind_norm(b, &x->norm2, c->hidden, c->eps, "%s.layer_norm2", name);
     bind_linear(b, &x->fc1, c->mlp, c->hidden, true, "%s.mlp.fc1", name);
     bind_linear(b, &x->fc2, c->hidden, c->mlp, true, "%s.mlp.fc2", name);
+}
+
+static void bind_block(Vit *v, Binder *b, size_t i, const char *prefix)
+{
+    const VisionConfig *c = &v->config;
+    char *name = xasprintf("%s.encoder.layers.%zu", prefix, i);
+    if (v->flavour == VIT_EVA)
+        bind_fused_block(&v->blocks[i], b, c, name);
+    else
+        block_bind(&v->blocks[i], b, c->hidden, c->mlp, c->eps, name);
     free(name);
+}
+
+static bool has_class(const Vit *v)
+{
+    return v->flavour != VIT_SIGLIP;
 }
 
 static void bind_embeddings(Vit *v, Binder *b, const char *prefix)
 {
-    const size_t d = v->config.hidden, p = v->config.patch, rows = v->patches + 1;
+    const size_t d = v->config.hidden, p = v->config.patch, rows = vit_rows(v);
     bool eva = v->flavour == VIT_EVA;
     v->patch = (Linear){0};
     bind_matrix(b, &v->patch.weight, d, 3 * p * p, SHAPE(d, 3, p, p), "%s.embeddings.patch_embedding.weight", prefix);
-    if (eva)
+    if (v->flavour != VIT_CLIP)
         bind_vector(b, &v->patch.bias, 1, d, SHAPE(d), "%s.embeddings.patch_embedding.bias", prefix);
-    bind_vector(b, &v->class_row, 1, d, eva ? SHAPE(1, 1, d) : SHAPE(d), "%s.embeddings.class_embedding", prefix);
+    if (has_class(v))
+        bind_vector(b, &v->class_row, 1, d, eva ? SHAPE(1, 1, d) : SHAPE(d), "%s.embeddings.class_embedding", prefix);
     if (eva)
         bind_matrix(b, &v->positions, rows, d, SHAPE(1, rows, d), "%s.embeddings.position_embedding", prefix);
     else
@@ -49,7 +57,7 @@ void vit_bind(Vit *v, Binder *b, const VisionConfig *config, VitFlavour flavour,
     if (flavour == VIT_CLIP)
         bind_norm(b, &v->before, config->hidden, config->eps, "%s.pre_layrnorm", prefix);
     for (size_t i = 0; i < config->layers; i++)
-        bind_block(v, b, &v->blocks[i], i, prefix);
+        bind_block(v, b, i, prefix);
     bind_norm(b, &v->after, config->hidden, config->eps, "%s.post_layernorm", prefix);
 }
 
@@ -61,7 +69,7 @@ void vit_release(Vit *v)
 
 size_t vit_rows(const Vit *v)
 {
-    return v->patches + 1;
+    return v->patches + has_class(v);
 }
 
 /* ---- forward ---- */
@@ -98,21 +106,32 @@ static Tensor *embed_patches(Tape *t, const Vit *v, const float *pixels, size_t 
     return op_linear(t, patches, &v->patch);
 }
 
-/* [class; patches] + positions: [n * (patches + 1), hidden]. No norm yet. */
-static Tensor *embed_images(Tape *t, const Vit *v, const float *pixels, size_t n)
+/* [class; patches] of each image: [n * (patches + 1), hidden]. */
+static Tensor *put_class_rows(Tape *t, const Vit *v, const Tensor *patches, size_t n)
 {
-    const size_t rows = vit_rows(v);
-    const Tensor *sources[] = {&v->class_row, embed_patches(t, v, pixels, n)};
+    const size_t rows = v->patches + 1;
+    const Tensor *sources[] = {&v->class_row, patches};
     RowRef *refs = xmalloc(n * rows * sizeof *refs);
-    int32_t *positions = xmalloc(n * rows * sizeof *positions);
     for (size_t i = 0; i < n * rows; i++) {
         size_t image = i / rows, row = i % rows;
         refs[i] = row == 0 ? (RowRef){0, 0} : (RowRef){1, (uint32_t)(image * v->patches + row - 1)};
-        positions[i] = (int32_t)row;
     }
     Tensor *x = op_gather(t, sources, 2, refs, n * rows);
-    x = op_add(t, x, op_embed(t, &v->positions, positions, n * rows));
     free(refs);
+    return x;
+}
+
+/* Patches, the class row if there is one, and positions: [n * vit_rows, hidden]. No norm yet. */
+static Tensor *embed_images(Tape *t, const Vit *v, const float *pixels, size_t n)
+{
+    const size_t rows = vit_rows(v);
+    Tensor *x = embed_patches(t, v, pixels, n);
+    if (has_class(v))
+        x = put_class_rows(t, v, x, n);
+    int32_t *positions = xmalloc(n * rows * sizeof *positions);
+    for (size_t i = 0; i < n * rows; i++)
+        positions[i] = (int32_t)(i % rows);
+    x = op_add(t, x, op_embed(t, &v->positions, positions, n * rows));
     free(positions);
     return x;
 }

@@ -102,6 +102,9 @@ typedef struct Kernels {
     /* quick_gelu(x) = x / (1 + exp(-1.702 x)), what OpenAI's CLIPs were trained with. y may be x. */
     void (*quick_gelu)(real *y, const real *x, size_t n);
     void (*quick_gelu_backward)(real *dx, const real *dy, const real *x, size_t n);
+    /* gelu_tanh(x) = x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))) (Hendrycks, Gimpel 2016): SigLIP's. y may be x. */
+    void (*gelu_tanh)(real *y, const real *x, size_t n);
+    void (*gelu_tanh_backward)(real *dx, const real *dy, const real *x, size_t n);
     void (*relu)(real *y, const real *x, size_t n);
     void (*relu_backward)(real *dy, const real *y, size_t n); /* in place: dy becomes dx; y: the output */
 

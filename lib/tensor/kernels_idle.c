@@ -263,6 +263,8 @@ const Kernels *kernels_idle(void)
         .gelu_backward = idle_map_backward,
         .quick_gelu = idle_map,
         .quick_gelu_backward = idle_map_backward,
+        .gelu_tanh = idle_map,
+        .gelu_tanh_backward = idle_map_backward,
         .relu = idle_map,
         .relu_backward = idle_map,
         .swiglu = idle_map_backward,

@@ -1,4 +1,4 @@
-/* Elementwise ops: gelu, quick_gelu, relu, add, SwiGLU, rotary positions. */
+/* Elementwise ops: gelu, quick_gelu, gelu_tanh, relu, add, SwiGLU, rotary positions. */
 #include "tensor/op.h"
 
 typedef struct ElementNode {
@@ -45,6 +45,17 @@ static void quick_gelu_backward(Tape *t, void *context)
 Tensor *op_quick_gelu_inplace(Tape *t, Tensor *x)
 {
     return activation_inplace(t, "quick_gelu", x, tape_kernels(t)->quick_gelu, quick_gelu_backward);
+}
+
+static void gelu_tanh_backward(Tape *t, void *context)
+{
+    const ElementNode *n = context;
+    tape_kernels(t)->gelu_tanh_backward(n->a->grad, n->y->grad, n->a->data, tensor_size(n->a));
+}
+
+Tensor *op_gelu_tanh_inplace(Tape *t, Tensor *x)
+{
+    return activation_inplace(t, "gelu_tanh", x, tape_kernels(t)->gelu_tanh, gelu_tanh_backward);
 }
 
 static void relu_backward(Tape *t, void *context)

@@ -59,6 +59,8 @@ Tensor *op_norm(Tape *t, const Tensor *x, const Norm *norm);
 Tensor *op_gelu_inplace(Tape *t, Tensor *x);
 /* x / (1 + exp(-1.702 x)); likewise. */
 Tensor *op_quick_gelu_inplace(Tape *t, Tensor *x);
+/* x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))); likewise. */
+Tensor *op_gelu_tanh_inplace(Tape *t, Tensor *x);
 /* In place: x is overwritten and returned, its gradient later as well. Nobody else may have read x. */
 Tensor *op_relu_inplace(Tape *t, Tensor *x);
 Tensor *op_add(Tape *t, const Tensor *a, const Tensor *b);

@@ -239,6 +239,11 @@ static Tensor *quick_gelu_odd(Tape *t, World *w)
     return op_quick_gelu_inplace(t, leaf(w, 3, 17));
 }
 
+static Tensor *gelu_tanh_odd(Tape *t, World *w)
+{
+    return op_gelu_tanh_inplace(t, leaf(w, 3, 17));
+}
+
 /* Of a copy: relu overwrites what it is given, and a leaf is used again. */
 static Tensor *relu_odd(Tape *t, World *w)
 {
@@ -389,6 +394,7 @@ static const Case cases[] = {
     {"normalise_rows", normalise_rows},
     {"gelu_odd", gelu_odd},
     {"quick_gelu_odd", quick_gelu_odd},
+    {"gelu_tanh_odd", gelu_tanh_odd},
     {"relu_odd", relu_odd},
     {"swiglu_odd", swiglu_odd},
     {"swiglu_up_frozen", swiglu_up_frozen},

@@ -193,6 +193,18 @@ static void mirror_quick_gelu_backward(real *dx, const real *dy, const real *x, 
     back();
 }
 
+static void mirror_gelu_tanh(real *y, const real *x, size_t n)
+{
+    device->gelu_tanh(out(y, n), in(x, n), n);
+    back();
+}
+
+static void mirror_gelu_tanh_backward(real *dx, const real *dy, const real *x, size_t n)
+{
+    device->gelu_tanh_backward(out(dx, n), in(dy, n), in(x, n), n);
+    back();
+}
+
 static void mirror_relu(real *y, const real *x, size_t n)
 {
     device->relu(out(y, n), in(x, n), n);
@@ -408,6 +420,8 @@ static const Kernels *mirror_of(const Kernels *under)
         .gelu_backward = mirror_gelu_backward,
         .quick_gelu = mirror_quick_gelu,
         .quick_gelu_backward = mirror_quick_gelu_backward,
+        .gelu_tanh = mirror_gelu_tanh,
+        .gelu_tanh_backward = mirror_gelu_tanh_backward,
         .relu = mirror_relu,
         .relu_backward = mirror_relu_backward,
         .add = mirror_add,

@@ -154,6 +154,8 @@ static void check_elements(size_t n)
     BOTH("swiglu_backward of one", tolerance_functions, k->swiglu_backward(dx[i], NULL, b, x, b, n));
     BOTH("quick_gelu", tolerance_functions, k->quick_gelu(y[i], x, n));
     BOTH("quick_gelu_backward", tolerance_functions, k->quick_gelu_backward(dx[i], b, x, n));
+    BOTH("gelu_tanh", tolerance_functions, k->gelu_tanh(y[i], x, n));
+    BOTH("gelu_tanh_backward", tolerance_functions, k->gelu_tanh_backward(dx[i], b, x, n));
     BOTH("relu", 0, k->relu(y[i], x, n));
     BOTH("relu_backward", 0, k->relu_backward(dx[i], x, n));
     BOTH("add", 0, k->add(y[i], x, b, n));

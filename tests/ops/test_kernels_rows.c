@@ -221,6 +221,11 @@ static void run_quick_gelu(const Work *w, real *y, const real *x, size_t rows)
     fast->quick_gelu(y, x, rows * w->in);
 }
 
+static void run_gelu_tanh(const Work *w, real *y, const real *x, size_t rows)
+{
+    fast->gelu_tanh(y, x, rows * w->in);
+}
+
 static void run_normalise(const Work *w, real *y, const real *x, size_t rows)
 {
     real norm[ROWS];
@@ -245,6 +250,8 @@ static void others(void)
     check_rows("gelu", &w);
     w.run = run_quick_gelu;
     check_rows("quick_gelu", &w);
+    w.run = run_gelu_tanh;
+    check_rows("gelu_tanh", &w);
     w.run = run_normalise;
     check_rows("normalise", &w);
     w.run = run_token_logp;

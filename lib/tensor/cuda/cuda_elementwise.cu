@@ -2,6 +2,7 @@
 #include "tensor/cuda/device.cuh"
 
 static const float sqrt_half = 0.70710678118654752440f, inv_sqrt_2pi = 0.39894228040143267794f, quick_factor = 1.702f;
+static const float tanh_factor = 1.5957691216057307117f, tanh_cubic = 0.044715f; /* 2 sqrt(2 / pi) */
 
 static __global__ void gelu_kernel(real *y, const real *x, size_t n)
 {
@@ -37,10 +38,10 @@ static void gelu_backward(real *dx, const real *dy, const real *x, size_t n)
     CHECK(cudaGetLastError());
 }
 
-/* The logistic function of 1.702 x by e = exp(-|1.702 x|), and its slope e / (1 + e)^2. */
-static __device__ real logistic(real x, real *slope)
+/* The logistic function of z by e = exp(-|z|), and its slope e / (1 + e)^2. */
+static __device__ real logistic(real z, real *slope)
 {
-    real z = quick_factor * x, e = expf(-fabsf(z)), whole = 1 + e;
+    real e = expf(-fabsf(z)), whole = 1 + e;
     *slope = e / (whole * whole);
     return (z < 0 ? e : 1) / whole;
 }
@@ -50,7 +51,7 @@ static __global__ void quick_gelu_kernel(real *y, const real *x, size_t n)
     size_t i = thread_index();
     real slope;
     if (i < n)
-        y[i] = x[i] * logistic(x[i], &slope);
+        y[i] = x[i] * logistic(quick_factor * x[i], &slope);
 }
 
 static void quick_gelu(real *y, const real *x, size_t n)
@@ -67,7 +68,7 @@ static __global__ void quick_gelu_backward_kernel(real *dx, const real *dy, cons
     size_t i = thread_index();
     if (i >= n)
         return;
-    real slope, s = logistic(x[i], &slope);
+    real slope, s = logistic(quick_factor * x[i], &slope);
     dx[i] += dy[i] * (s + (slope > 0 ? quick_factor * x[i] * slope : 0)); /* not inf * 0 */
 }
 
@@ -76,6 +77,47 @@ static void quick_gelu_backward(real *dx, const real *dy, const real *x, size_t 
     if (n == 0)
         return;
     quick_gelu_backward_kernel<<<blocks_for(n), THREADS>>>(dx, dy, x, n);
+    CHECK(cudaGetLastError());
+}
+
+/* (1 + tanh u) / 2 is the logistic function of 2 u. */
+static __device__ real tanh_argument(real x)
+{
+    return tanh_factor * x * (1 + tanh_cubic * x * x);
+}
+
+static __global__ void gelu_tanh_kernel(real *y, const real *x, size_t n)
+{
+    size_t i = thread_index();
+    real slope;
+    if (i < n)
+        y[i] = x[i] * logistic(tanh_argument(x[i]), &slope);
+}
+
+static void gelu_tanh(real *y, const real *x, size_t n)
+{
+    if (n == 0)
+        return;
+    gelu_tanh_kernel<<<blocks_for(n), THREADS>>>(y, x, n);
+    CHECK(cudaGetLastError());
+}
+
+/* In the forward pass this was y = x S(z), z = k (x + c x^3), so dx += dy (S + x S' k (1 + 3 c x^2)). */
+static __global__ void gelu_tanh_backward_kernel(real *dx, const real *dy, const real *x, size_t n)
+{
+    size_t i = thread_index();
+    if (i >= n)
+        return;
+    real slope, s = logistic(tanh_argument(x[i]), &slope);
+    real bend = tanh_factor * x[i] * (1 + 3 * tanh_cubic * x[i] * x[i]);
+    dx[i] += dy[i] * (s + (slope > 0 ? bend * slope : 0)); /* not inf * 0 */
+}
+
+static void gelu_tanh_backward(real *dx, const real *dy, const real *x, size_t n)
+{
+    if (n == 0)
+        return;
+    gelu_tanh_backward_kernel<<<blocks_for(n), THREADS>>>(dx, dy, x, n);
     CHECK(cudaGetLastError());
 }
 
@@ -160,6 +202,8 @@ void cuda_elementwise_fill(Kernels *k)
     k->gelu_backward = gelu_backward;
     k->quick_gelu = quick_gelu;
     k->quick_gelu_backward = quick_gelu_backward;
+    k->gelu_tanh = gelu_tanh;
+    k->gelu_tanh_backward = gelu_tanh_backward;
     k->relu = relu;
     k->relu_backward = relu_backward;
     k->add = add;

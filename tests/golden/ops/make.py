@@ -212,6 +212,7 @@ CASES = {
     "normalise_rows": lambda w: F.normalize(w.leaf(4, 11), dim=1, eps=0),
     "gelu_odd": lambda w: F.gelu(w.leaf(3, 17)),
     "quick_gelu_odd": lambda w: (lambda x: x * torch.sigmoid(1.702 * x))(w.leaf(3, 17)),
+    "gelu_tanh_odd": lambda w: F.gelu(w.leaf(3, 17), approximate="tanh"),
     "relu_odd": lambda w: F.relu(w.leaf(1, 33)),
     "swiglu_odd": lambda w: F.silu(w.leaf(3, 17)) * w.leaf(3, 17),
     "swiglu_up_frozen": lambda w: F.silu(w.leaf(1, 33)) * w.frozen(1, 33),

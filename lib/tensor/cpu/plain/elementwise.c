@@ -4,6 +4,7 @@
 #include <tgmath.h>
 
 static const double sqrt_half = 0.70710678118654752440, inv_sqrt_2pi = 0.39894228040143267794, quick_factor = 1.702;
+static const double tanh_factor = 1.5957691216057307117, tanh_cubic = 0.044715; /* 2 sqrt(2 / pi) */
 
 static void gelu_run(real *y, const real *x, const real *b, double c, size_t n)
 {
@@ -33,10 +34,10 @@ static void gelu_backward(real *dx, const real *dy, const real *x, size_t n)
     elements_run(gelu_backward_run, dx, dy, x, 0, n);
 }
 
-/* The logistic function of 1.702 x by e = exp(-|1.702 x|), which never overflows, and its slope e / (1 + e)^2. */
-static real logistic(real x, real *slope)
+/* The logistic function of z by e = exp(-|z|), which never overflows, and its slope e / (1 + e)^2. */
+static real logistic(real z, real *slope)
 {
-    real z = (real)quick_factor * x, e = exp(-fabs(z)), whole = 1 + e;
+    real e = exp(-fabs(z)), whole = 1 + e;
     *slope = e / (whole * whole);
     return (z < 0 ? e : 1) / whole;
 }
@@ -46,7 +47,7 @@ static void quick_gelu_run(real *y, const real *x, const real *b, double c, size
     (void)b, (void)c;
     real slope;
     for (size_t i = 0; i < n; i++)
-        y[i] = x[i] * logistic(x[i], &slope);
+        y[i] = x[i] * logistic((real)quick_factor * x[i], &slope);
 }
 
 static void quick_gelu(real *y, const real *x, size_t n)
@@ -59,7 +60,7 @@ static void quick_gelu_backward_run(real *dx, const real *dy, const real *x, dou
 {
     (void)c;
     for (size_t i = 0; i < n; i++) {
-        real slope, s = logistic(x[i], &slope);
+        real slope, s = logistic((real)quick_factor * x[i], &slope);
         dx[i] += dy[i] * (s + (slope > 0 ? (real)quick_factor * x[i] * slope : 0)); /* not inf * 0 */
     }
 }
@@ -67,6 +68,41 @@ static void quick_gelu_backward_run(real *dx, const real *dy, const real *x, dou
 static void quick_gelu_backward(real *dx, const real *dy, const real *x, size_t n)
 {
     elements_run(quick_gelu_backward_run, dx, dy, x, 0, n);
+}
+
+/* (1 + tanh u) / 2 is the logistic function of 2 u. */
+static real tanh_argument(real x)
+{
+    return (real)tanh_factor * x * (1 + (real)tanh_cubic * x * x);
+}
+
+static void gelu_tanh_run(real *y, const real *x, const real *b, double c, size_t n)
+{
+    (void)b, (void)c;
+    real slope;
+    for (size_t i = 0; i < n; i++)
+        y[i] = x[i] * logistic(tanh_argument(x[i]), &slope);
+}
+
+static void gelu_tanh(real *y, const real *x, size_t n)
+{
+    elements_run(gelu_tanh_run, y, x, NULL, 0, n);
+}
+
+/* In the forward pass this was y = x S(z), z = k (x + c x^3), so dx += dy (S + x S' k (1 + 3 c x^2)). */
+static void gelu_tanh_backward_run(real *dx, const real *dy, const real *x, double c, size_t n)
+{
+    (void)c;
+    for (size_t i = 0; i < n; i++) {
+        real slope, s = logistic(tanh_argument(x[i]), &slope);
+        real bend = (real)tanh_factor * x[i] * (1 + (real)(3 * tanh_cubic) * x[i] * x[i]);
+        dx[i] += dy[i] * (s + (slope > 0 ? bend * slope : 0)); /* not inf * 0 */
+    }
+}
+
+static void gelu_tanh_backward(real *dx, const real *dy, const real *x, size_t n)
+{
+    elements_run(gelu_tanh_backward_run, dx, dy, x, 0, n);
 }
 
 static void relu_run(real *y, const real *x, const real *b, double c, size_t n)
@@ -144,6 +180,8 @@ void plain_elementwise_fill(Kernels *k)
     k->gelu_backward = gelu_backward;
     k->quick_gelu = quick_gelu;
     k->quick_gelu_backward = quick_gelu_backward;
+    k->gelu_tanh = gelu_tanh;
+    k->gelu_tanh_backward = gelu_tanh_backward;
     k->relu = relu;
     k->relu_backward = relu_backward;
     k->add = add;

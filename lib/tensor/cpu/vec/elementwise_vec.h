@@ -1,4 +1,4 @@
-/* GELU, quick GELU, SwiGLU, rotary positions and Adam on vectors: what the compiler does not vectorise by itself in plain_*.c.
+/* GELU in its three forms, SwiGLU, rotary positions and Adam on vectors: what the compiler does not vectorise by itself in plain_*.c.
  * Included after vec_*.h. */
 #include <math.h>
 
@@ -142,10 +142,10 @@ static void rotate(real *x, const real *angles, bool back, size_t rows, size_t h
     rows_run(rotate_row, &(Rotate){x, angles, back ? -1 : 1, heads, dim}, rows, heads * dim);
 }
 
-/* The logistic function of 1.702 x by e = exp(-|1.702 x|), and its slope e / (1 + e)^2. */
-INLINE V logistic(V x, V *slope)
+/* The logistic function of z by e = exp(-|z|), and its slope e / (1 + e)^2. */
+INLINE V logistic(V z, V *slope)
 {
-    V z = v_mul(v_set(1.702f), x), e = v_exp(v_sub(v_zero(), v_abs(z))), whole = v_add(v_set(1), e);
+    V e = v_exp(v_sub(v_zero(), v_abs(z))), whole = v_add(v_set(1), e);
     *slope = v_div(e, v_mul(whole, whole));
     return v_div(v_less(z, v_zero(), e, v_set(1)), whole);
 }
@@ -157,7 +157,7 @@ static void quick_gelu_run(real *y, const real *x, const real *b, double c, size
     for (size_t i = 0; i < n; i += VL) {
         size_t width = size_min(VL, n - i);
         V v = v_load_n(x + i, width);
-        v_store_n(y + i, v_mul(v, logistic(v, &slope)), width);
+        v_store_n(y + i, v_mul(v, logistic(v_mul(v_set(1.702f), v), &slope)), width);
     }
 }
 
@@ -172,7 +172,7 @@ static void quick_gelu_backward_run(real *dx, const real *dy, const real *x, dou
     (void)c;
     for (size_t i = 0; i < n; i += VL) {
         size_t width = size_min(VL, n - i);
-        V v = v_load_n(x + i, width), slope, s = logistic(v, &slope);
+        V v = v_load_n(x + i, width), slope, s = logistic(v_mul(v_set(1.702f), v), &slope);
         V bend = v_less(v_zero(), slope, v_mul(v_mul(v_set(1.702f), v), slope), v_zero());
         v_store_n(dx + i, v_fma(v_load_n(dy + i, width), v_add(s, bend), v_load_n(dx + i, width)), width);
     }
@@ -181,6 +181,45 @@ static void quick_gelu_backward_run(real *dx, const real *dy, const real *x, dou
 static void quick_gelu_backward(real *dx, const real *dy, const real *x, size_t n)
 {
     elements_run(quick_gelu_backward_run, dx, dy, x, 0, n);
+}
+
+/* (1 + tanh u) / 2 is the logistic function of 2 u: 2 sqrt(2 / pi) x (1 + c x^2), with 3 c the slope's. */
+INLINE V tanh_argument(V x, float c)
+{
+    return v_mul(v_mul(v_set(1.59576912f), x), v_fma(v_mul(v_set(c), x), x, v_set(1)));
+}
+
+static void gelu_tanh_run(real *y, const real *x, const real *b, double c, size_t n)
+{
+    (void)b, (void)c;
+    V slope;
+    for (size_t i = 0; i < n; i += VL) {
+        size_t width = size_min(VL, n - i);
+        V v = v_load_n(x + i, width);
+        v_store_n(y + i, v_mul(v, logistic(tanh_argument(v, 0.044715f), &slope)), width);
+    }
+}
+
+static void gelu_tanh(real *y, const real *x, size_t n)
+{
+    elements_run(gelu_tanh_run, y, x, NULL, 0, n);
+}
+
+/* In the forward pass this was y = x S(z), z = k (x + c x^3), so dx += dy (S + x S' k (1 + 3 c x^2)); not inf * 0. */
+static void gelu_tanh_backward_run(real *dx, const real *dy, const real *x, double c, size_t n)
+{
+    (void)c;
+    for (size_t i = 0; i < n; i += VL) {
+        size_t width = size_min(VL, n - i);
+        V v = v_load_n(x + i, width), slope, s = logistic(tanh_argument(v, 0.044715f), &slope);
+        V bend = v_less(v_zero(), slope, v_mul(tanh_argument(v, 0.134145f), slope), v_zero());
+        v_store_n(dx + i, v_fma(v_load_n(dy + i, width), v_add(s, bend), v_load_n(dx + i, width)), width);
+    }
+}
+
+static void gelu_tanh_backward(real *dx, const real *dy, const real *x, size_t n)
+{
+    elements_run(gelu_tanh_backward_run, dx, dy, x, 0, n);
 }
 
 typedef struct Adam {
@@ -225,6 +264,8 @@ void VEC_NAME(elementwise)(Kernels *t)
     t->gelu_backward = gelu_backward;
     t->quick_gelu = quick_gelu;
     t->quick_gelu_backward = quick_gelu_backward;
+    t->gelu_tanh = gelu_tanh;
+    t->gelu_tanh_backward = gelu_tanh_backward;
     t->swiglu = swiglu;
     t->swiglu_backward = swiglu_backward;
     t->rotate = rotate;
