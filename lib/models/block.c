@@ -16,11 +16,16 @@ void block_bind(Block *x, Binder *b, size_t hidden, size_t mlp, double eps, cons
 Tensor *activate_inplace(Tape *t, Activation activation, Tensor *x)
 {
     switch (activation) {
-    case ACTIVATION_GELU: return op_gelu_inplace(t, x);
-    case ACTIVATION_RELU: return op_relu_inplace(t, x);
-    case ACTIVATION_QUICK_GELU: return op_quick_gelu_inplace(t, x);
-    case ACTIVATION_GELU_TANH: return op_gelu_tanh_inplace(t, x);
-    case ACTIVATION_SWIGLU: break;
+    case ACTIVATION_GELU:
+        return op_gelu_inplace(t, x);
+    case ACTIVATION_RELU:
+        return op_relu_inplace(t, x);
+    case ACTIVATION_QUICK_GELU:
+        return op_quick_gelu_inplace(t, x);
+    case ACTIVATION_GELU_TANH:
+        return op_gelu_tanh_inplace(t, x);
+    case ACTIVATION_SWIGLU:
+        break;
     }
     bug("activation %d is not one of a single layer", activation);
 }

@@ -10,7 +10,13 @@
 
 #include "models/bind.h"
 
-typedef enum Activation { ACTIVATION_GELU, ACTIVATION_RELU, ACTIVATION_SWIGLU, ACTIVATION_QUICK_GELU, ACTIVATION_GELU_TANH } Activation;
+typedef enum Activation {
+    ACTIVATION_GELU,
+    ACTIVATION_RELU,
+    ACTIVATION_SWIGLU,
+    ACTIVATION_QUICK_GELU,
+    ACTIVATION_GELU_TANH
+} Activation;
 
 typedef struct Block {
     Norm norm1, norm2;

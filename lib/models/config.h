@@ -9,7 +9,7 @@
 
 #include "models/block.h"
 
-typedef struct VisionConfig { /* of the EVA encoder in BLIP-2, or of CLIP's */
+typedef struct VisionConfig { /* of the EVA encoder in BLIP-2, of CLIP's or SigLIP's */
     size_t hidden, layers, heads, mlp, image, patch;
     double eps;
     bool qkv_bias;
@@ -37,27 +37,14 @@ typedef struct LmConfig {
     int32_t bos, eos, pad;
 } LmConfig;
 
-typedef struct ClipTextConfig {
+typedef struct TextTowerConfig { /* of CLIP's or SigLIP's texts (text_tower.h) */
     size_t hidden, layers, heads, mlp, vocabulary, positions;
     double eps;
-    int32_t bos, eos; /* eos: whose row speaks for a text; 2: that of the largest id (older files) */
+    int32_t bos, eos; /* CLIP. eos: whose row speaks for a text; 2: that of the largest id (older files) */
     Activation activation;
-} ClipTextConfig;
+    bool both_ways; /* no causal mask: SigLIP */
+} TextTowerConfig;
 
-typedef struct ClipConfig {
-    VisionConfig vision;
-    ClipTextConfig text;
-    size_t projection;
-    double mean[3], std[3]; /* of pixels; std 0: the folder does not say */
-} ClipConfig;
-
-/*
- * CLIP: FOLDER/config.json and, for mean and std, preprocessor_config.json; or open_clip's own layout, where
- * open_clip_config.json says both. A field of open_clip's that makes another network (a timm or Hugging Face tower, pooling by
- * attention, ...) is refused by name.
- */
-MUST_USE bool clip_config_read(ClipConfig *out, const char *folder, Error *err);
-MUST_USE bool open_clip_config_read(ClipConfig *out, const char *folder, Error *err);
 /* Of a language model's own folder or of the one inside another model's (*inside). */
 MUST_USE bool lm_config_read(LmConfig *out, bool *inside, const char *folder, Error *err);
 

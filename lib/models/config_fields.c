@@ -95,3 +95,27 @@ ConfigFields config_fields(const json_t *root, const char *name, Error *err)
     return (ConfigFields){
         .first = json_object_get(root, dict), .second = json_object_get(root, name), .what = name, .err = err, .ok = true};
 }
+
+void config_three(ConfigFields *f, const char *name, double least, double out[3])
+{
+    const json_t *list = config_field(f, name);
+    if (!list || json_is_null(list))
+        return;
+    for (size_t i = 0; i < 3; i++) {
+        const json_t *v = json_array_get(list, i);
+        if (json_array_size(list) != 3 || !json_is_number(v) || !(json_number_value(v) > least)) {
+            config_fail(f, name, least < 0 ? "three numbers" : "three numbers above 0");
+            return;
+        }
+        out[i] = json_number_value(v);
+    }
+}
+
+bool config_file(json_t **root, const char *folder, const char *name, bool needed, Error *err)
+{
+    char *path = path_join(folder, name);
+    bool there = true, ok = needed || path_exists(path, &there, err);
+    *root = ok && there ? json_file_read(path, err) : NULL;
+    free(path);
+    return ok && (*root || !there);
+}

@@ -31,6 +31,11 @@ bool config_flag(ConfigFields *f, const char *name, bool fallback);
 /* A field that must have one value; what the file leaves out has the value `fallback`. */
 void config_expect_text(ConfigFields *f, const char *name, const char *fallback, const char *expected);
 void config_expect_flag(ConfigFields *f, const char *name, bool fallback, bool expected);
+/* Three numbers, all above `least`, of a list, or none: out stays as it is. */
+void config_three(ConfigFields *f, const char *name, double least, double out[3]);
 void config_expect_multiple(ConfigFields *f, const char *what, size_t a, const char *by, size_t b);
+
+/* FOLDER/NAME into *root, the caller's to release; where it may be missing (not needed) and is, NULL. False with err set. */
+MUST_USE bool config_file(json_t **root, const char *folder, const char *name, bool needed, Error *err);
 
 #endif

@@ -9,7 +9,7 @@
 
 typedef enum ModelKind {
     MODEL_ITM,      /* Blip2ForImageTextRetrieval */
-    MODEL_CLIP,     /* CLIPModel */
+    MODEL_SCORER,   /* CLIPModel, SiglipModel (scorer.h) */
     MODEL_LANGUAGE, /* OPTForCausalLM; a captioner (captioner.h) has one inside */
 } ModelKind;
 

@@ -97,24 +97,28 @@ void itm_scorer_run(const ItmScorer *s, Tape *t, real *out, const real *features
 
 /* ---- CLIP ---- */
 
+static Preprocess preprocess_of(const ScorerPixels *pixels)
+{
+    Preprocess p = {.size = (int)pixels->side, .crop = pixels->fit == SCORER_CROP};
+    const bool said = pixels->std[0] > 0;
+    memcpy(p.mean, said ? pixels->mean : PREPROCESS_MEAN, sizeof p.mean);
+    memcpy(p.std, said ? pixels->std : PREPROCESS_STD, sizeof p.std);
+    return p;
+}
+
 bool clip_scorer_open(ClipScorer *s, const char *folder, const Kernels *kernels, Error *err)
 {
     *s = (ClipScorer){0};
-    if (!(s->model = clip_open(folder, kernels, err)) || !(s->tokenizer = tokenizer_open_kind(folder, TOKENIZER_CLIP, err)))
+    if (!(s->model = scorer_open(folder, kernels, err)) || !(s->tokenizer = tokenizer_open_kind(folder, TOKENIZER_CLIP, err)))
         return false;
-    const ClipConfig *config = &s->model->config;
-    s->max_tokens = config->text.positions;
-    s->images = frame_preprocess(&config->vision, true);
-    if (config->std[0] > 0) {
-        memcpy(s->images.mean, config->mean, sizeof s->images.mean);
-        memcpy(s->images.std, config->std, sizeof s->images.std);
-    }
+    s->max_tokens = s->model->traits.positions;
+    s->images = preprocess_of(&s->model->traits.pixels);
     return true;
 }
 
 void clip_scorer_release(ClipScorer *s)
 {
-    clip_free(s->model);
+    scorer_free(s->model);
     tokenizer_free(s->tokenizer);
     *s = (ClipScorer){0};
 }
@@ -129,7 +133,7 @@ void clip_scorer_inputs(const ClipScorer *s, json_t *inputs)
 
 size_t clip_scorer_cols(const ClipScorer *s)
 {
-    return s->model ? s->model->config.projection : 0;
+    return s->model ? s->model->traits.cols : 0;
 }
 
 /* What is on the tape, as numbers of the caller's. */
@@ -141,19 +145,19 @@ static void take(Tape *t, real *rows, const Tensor *x)
 
 void clip_scorer_images(const ClipScorer *s, Tape *t, real *rows, const float *pixels, size_t n)
 {
-    take(t, rows, clip_images(t, s->model, pixels, n));
+    take(t, rows, scorer_images(t, s->model, pixels, n));
 }
 
-bool clip_scorer_text(const ClipScorer *s, ClipText *out, Slice text, Arena *arena, Error *err)
+bool clip_scorer_text(const ClipScorer *s, ScorerText *out, Slice text, Arena *arena, Error *err)
 {
     Tokens tokens;
     if (!tokenizer_encode(&tokens, arena, s->tokenizer, text, ENCODE_SPECIAL | ENCODE_LITERAL, s->max_tokens, err))
         return false;
-    *out = (ClipText){tokens.ids, tokens.count};
+    *out = (ScorerText){tokens.ids, tokens.count};
     return true;
 }
 
-void clip_scorer_texts(const ClipScorer *s, Tape *t, real *rows, const ClipText *texts, size_t n)
+void clip_scorer_texts(const ClipScorer *s, Tape *t, real *rows, const ScorerText *texts, size_t n)
 {
-    take(t, rows, clip_texts(t, s->model, texts, n));
+    take(t, rows, scorer_texts(t, s->model, texts, n));
 }

@@ -1,6 +1,6 @@
 /*
- * The scorers of captions, each with its tokenizer and what its images want: ITM, a record's image and a text to a logit; CLIP,
- * images and texts to unit rows. One of each, for the reward and for the evaluation.
+ * The scorers of captions, each with its tokenizer and what its images want: ITM, a record's image and a text to a logit; CLIP or
+ * its like (models/scorer.h), images and texts to unit rows. One of each, for the reward and for the evaluation.
  *
  * Models compute on the caller's tape, which must not hold anything that is still wanted: the *_run functions leave it empty.
  */
@@ -8,8 +8,8 @@
 #define STAGE_SCORER_H
 
 #include "base/hash.h"
-#include "models/clip.h"
 #include "models/itm.h"
+#include "models/scorer.h"
 #include "stage/frame.h"
 #include "text/tokenizer.h"
 
@@ -50,33 +50,37 @@ MUST_USE bool itm_scorer_text(const ItmScorer *s, QformerText *out, size_t image
 void itm_scorer_run(const ItmScorer *s, Tape *t, real *out, const real *features, size_t n_images, const QformerText *texts,
                     size_t n);
 
-/* ---- CLIP ---- */
+/* ---- CLIP and its like ---- */
 
 /* `= {0}`: none, model NULL. */
 typedef struct ClipScorer {
-    Clip *model;          /* owned */
+    Scorer *model;        /* owned */
     Tokenizer *tokenizer; /* owned */
     Preprocess images;
     size_t max_tokens; /* of a text: the model's positions */
 } ClipScorer;
 
-/* Opens the model folder and its tokenizer. False with err set; STATUS_MISMATCH where the tokenizer is not CLIP's BPE. */
+/* Opens the model folder and its tokenizer. False with err set; STATUS_MISMATCH where the tokenizer is not of the model's kind.
+ */
 MUST_USE bool clip_scorer_open(ClipScorer *s, const char *folder, const Kernels *kernels, Error *err);
 void clip_scorer_release(ClipScorer *s); /* one that is none, or half open, is fine */
 
 /* Names model and tokenizer among a header's inputs: clip, clip-tokenizer. Nothing without a model. */
 void clip_scorer_inputs(const ClipScorer *s, json_t *inputs);
 
-/* Numbers in a row: the projection; 0 without a model. */
+/* Numbers in a row; 0 without a model. */
 size_t clip_scorer_cols(const ClipScorer *s);
 
 /* Pixels [n, 3, S, S], as `images` makes them, to unit rows [n, cols]; n > 0. Empties the tape. */
 void clip_scorer_images(const ClipScorer *s, Tape *t, real *rows, const float *pixels, size_t n);
 
-/* The text's ids, in the arena; "<|endoftext|>" in it is characters. False with err set for one that is not UTF-8. */
-MUST_USE bool clip_scorer_text(const ClipScorer *s, ClipText *out, Slice text, Arena *arena, Error *err);
+/*
+ * The text's ids, in the arena, with padding where the model looks at it; "<|endoftext|>" in it is characters. False with err set
+ * for one that is not UTF-8.
+ */
+MUST_USE bool clip_scorer_text(const ClipScorer *s, ScorerText *out, Slice text, Arena *arena, Error *err);
 
 /* Texts to unit rows [n, cols]; n > 0. Empties the tape. */
-void clip_scorer_texts(const ClipScorer *s, Tape *t, real *rows, const ClipText *texts, size_t n);
+void clip_scorer_texts(const ClipScorer *s, Tape *t, real *rows, const ScorerText *texts, size_t n);
 
 #endif

@@ -5,8 +5,8 @@
 #include <stdlib.h>
 
 #include "models/captioner.h"
-#include "models/clip.h"
 #include "models/itm.h"
+#include "models/scorer.h"
 
 /* Largest difference over a tensor, relative to its largest value. f32 has 24 bits and bf16 8, through some layers: on a Sapphire
  * Rapids 4e-7 and 1e-2 were found. */
@@ -20,7 +20,7 @@ typedef struct Golden {
     Checkpoint *expected;
     Captioner *captioner;
     Itm *itm;
-    Clip *clip;
+    Scorer *clip;
     size_t items;
 } Golden;
 
@@ -117,13 +117,13 @@ static void check_clip(Golden *g)
 {
     size_t *counts, first = 0;
     int32_t *ids = ids_of(g, "clip_ids", &counts);
-    ClipText *texts = xcalloc(g->items, sizeof *texts);
+    ScorerText *texts = xcalloc(g->items, sizeof *texts);
     for (size_t i = 0; i < g->items; i++) {
-        texts[i] = (ClipText){.ids = ids + first, .n = counts[i]};
+        texts[i] = (ScorerText){.ids = ids + first, .n = counts[i]};
         first += counts[i];
     }
-    compare(g, "CLIP, images", "clip_image", clip_images(g->tape, g->clip, expected(g, "clip_pixels")->data, g->items));
-    compare(g, "CLIP, texts", "clip_text", clip_texts(g->tape, g->clip, texts, g->items));
+    compare(g, "CLIP, images", "clip_image", scorer_images(g->tape, g->clip, expected(g, "clip_pixels")->data, g->items));
+    compare(g, "CLIP, texts", "clip_text", scorer_texts(g->tape, g->clip, texts, g->items));
     tape_reset(g->tape);
     free(texts);
     free(ids);
@@ -157,7 +157,7 @@ void golden_check(Checks *c, const char *folder, const Kernels *kernels, bool bf
     paths[2] = part_of(folder, "itm");
     paths[3] = part_of(folder, "clip");
     bool ok = (g.expected = checkpoint_open(paths[0], &err)) && (g.captioner = captioner_open(paths[1], kernels, &err)) &&
-              (g.itm = itm_open(paths[2], kernels, &err)) && (g.clip = clip_open(paths[3], kernels, &err)) && whole(&g, &err);
+              (g.itm = itm_open(paths[2], kernels, &err)) && (g.clip = scorer_open(paths[3], kernels, &err)) && whole(&g, &err);
     if (ok) {
         g.items = expected(&g, "pixels")->shape.dim[0];
         check_captioner(&g);
@@ -167,7 +167,7 @@ void golden_check(Checks *c, const char *folder, const Kernels *kernels, bool bf
         check_add(c, table, false, NAN, NAN, "%s", err.text);
     captioner_free(g.captioner);
     itm_free(g.itm);
-    clip_free(g.clip);
+    scorer_free(g.clip);
     checkpoint_free(g.expected);
     tape_free(g.tape);
     for (size_t i = 0; i < 4; i++)

@@ -8,8 +8,8 @@
 #include "base/hash.h"
 #include "base/json_file.h"
 #include "models/captioner.h"
-#include "models/clip.h"
 #include "models/itm.h"
+#include "models/scorer.h"
 #include "text/tokenizer.h"
 
 typedef struct Found {
@@ -18,7 +18,7 @@ typedef struct Found {
     size_t vocabulary; /* of its texts; 0 where it reads none */
     Captioner *captioner;
     Itm *itm;
-    Clip *clip;
+    Scorer *scorer;
 } Found;
 
 /* Opens the folder as what its config.json says that it is; binding checks every name and shape. */
@@ -31,11 +31,13 @@ static bool open_model(Found *f, const char *folder, const Kernels *kernels, Err
     free(path);
     if (!config)
         return false;
-    if (type && strcmp(type, "clip") == 0) {
-        f->what = "a CLIP";
-        f->clip = clip_open(folder, kernels, err);
-        if (f->clip)
-            f->checkpoint = f->clip->checkpoint, f->vocabulary = f->clip->config.text.vocabulary;
+    if (scorer_knows(type)) {
+        f->scorer = scorer_open(folder, kernels, err);
+        if (f->scorer) {
+            f->what = f->scorer->family->said;
+            f->checkpoint = f->scorer->checkpoint;
+            f->vocabulary = f->scorer->traits.vocabulary;
+        }
     } else if (name && strstr(name, "ImageTextRetrieval")) {
         f->what = "a BLIP2-ITM";
         f->itm = itm_open(folder, kernels, err);
@@ -98,5 +100,5 @@ void model_check(Checks *c, const char *folder, const Kernels *kernels)
     }
     captioner_free(f.captioner);
     itm_free(f.itm);
-    clip_free(f.clip);
+    scorer_free(f.scorer);
 }

@@ -73,7 +73,7 @@ bool models_clip_cuts(Models *m, Slice text, TextUse use)
 
 bool models_clip_texts(Models *m, real *rows, const Slice *texts, size_t n, TextUse use, Error *err)
 {
-    ClipText *ids = arena_alloc(&m->arena, (n + 1) * sizeof *ids);
+    ScorerText *ids = arena_alloc(&m->arena, (n + 1) * sizeof *ids);
     bool ok = true;
     for (size_t i = 0; i < n && ok; i++)
         ok = clip_scorer_text(&m->clip, &ids[i], text_used(m, texts[i], use), &m->arena, err);

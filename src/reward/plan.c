@@ -7,7 +7,7 @@
 
 typedef struct Models {
     Itm *itm;
-    Clip *clip;
+    Scorer *clip;
     LanguageModel *ref;
     Tokenizer *captions, *itm_tokenizer, *clip_tokenizer;
 } Models;
@@ -16,14 +16,14 @@ static bool models_open(Models *m, const ScorerOptions *o, Error *err)
 {
     const Kernels *idle = kernels_idle();
     return (!o->itm || ((m->itm = itm_open(o->itm, idle, err)) && (m->itm_tokenizer = tokenizer_open(o->itm, err)))) &&
-           (!o->clip || ((m->clip = clip_open(o->clip, idle, err)) && (m->clip_tokenizer = tokenizer_open(o->clip, err)))) &&
+           (!o->clip || ((m->clip = scorer_open(o->clip, idle, err)) && (m->clip_tokenizer = tokenizer_open(o->clip, err)))) &&
            (!o->ref || ((m->ref = language_model_open(o->ref, idle, err)) && (m->captions = tokenizer_open(o->ref, err))));
 }
 
 static void models_release(Models *m)
 {
     itm_free(m->itm);
-    clip_free(m->clip);
+    scorer_free(m->clip);
     language_model_free(m->ref);
     tokenizer_free(m->captions);
     tokenizer_free(m->itm_tokenizer);
@@ -71,17 +71,17 @@ static void plan_ref(Plan *p, Tape *t, const LanguageModel *m, size_t n, size_t 
     free(sequences);
 }
 
-static void plan_clip(Plan *p, Tape *t, const Clip *m, size_t n)
+static void plan_clip(Plan *p, Tape *t, const Scorer *m, size_t n)
 {
-    size_t image = m->config.vision.image, positions = m->config.text.positions;
+    size_t image = m->traits.pixels.side, positions = m->traits.positions;
     float *pixels = xcalloc(n * 3 * image * image, sizeof *pixels);
     int32_t *ids = xcalloc(positions, sizeof *ids);
-    ClipText *texts = xcalloc(n, sizeof *texts);
+    ScorerText *texts = xcalloc(n, sizeof *texts);
     for (size_t i = 0; i < n; i++)
-        texts[i] = (ClipText){ids, positions};
-    clip_images(t, m, pixels, n);
+        texts[i] = (ScorerText){ids, positions};
+    scorer_images(t, m, pixels, n);
     tape_reset(t);
-    clip_texts(t, m, texts, n);
+    scorer_texts(t, m, texts, n);
     tape_reset(t);
     plan_model(p, "clip", m->checkpoint);
     plan_memory(p, "images", (double)(n * 3 * image * image * sizeof *pixels));

@@ -207,9 +207,9 @@ static void score_ref(Scorers *s, ScoreItem *items, size_t n)
 static void score_clip(Scorers *s, ScoreItem *items, size_t n)
 {
     Arena arena = {0};
-    size_t image = s->clip.model->config.vision.image, one = 3 * image * image, cols = clip_scorer_cols(&s->clip), good = 0;
+    size_t image = s->clip.model->traits.pixels.side, one = 3 * image * image, cols = clip_scorer_cols(&s->clip), good = 0;
     float *pixels = arena_alloc(&arena, n * one * sizeof *pixels);
-    ClipText *texts = arena_calloc(&arena, n, sizeof *texts);
+    ScorerText *texts = arena_calloc(&arena, n, sizeof *texts);
     size_t *owner = arena_calloc(&arena, n, sizeof *owner);
     double start = seconds_now();
     for (size_t i = 0; i < n; i++) {

@@ -16,7 +16,7 @@
 #include "base/pool.h"
 #include "base/random.h"
 #include "models/captioner.h"
-#include "models/clip.h"
+#include "models/families/clip/clip.h"
 #include "models/itm.h"
 #include "models/language.h"
 #include "weights/weights.h"
@@ -231,8 +231,8 @@ int weights_random(const char *name, const char *dtype, const uint64_t *seed, co
         shape_copy_tokenizer(tokenizer, out);
     if (strcmp(shape.family, "clip") == 0) {
         Clip *c = clip_new(&shape.clip, kernels);
-        write_tensors(&c->binder, &shape, dtype, seed, out);
-        clip_free(c);
+        write_tensors(&c->base.binder, &shape, dtype, seed, out);
+        scorer_free(&c->base);
     } else if (strcmp(shape.family, "itm") == 0) {
         Itm *m = itm_new(&shape.blip2, kernels);
         write_tensors(&m->binder, &shape, dtype, seed, out);

@@ -132,15 +132,15 @@ static ModelShape shape_of(const SizeRow *r)
     s.blip2.text = opt_config(r->text[0], r->text[1], r->text[2], r->text[3], r->text[0] >= 768 ? 2048 : 256, 50304);
     s.blip2.text.eos = 50118;
     s.clip = (ClipConfig){.vision = vision_of(r, 1e-5), .projection = r->projection};
-    s.clip.text = (ClipTextConfig){.hidden = r->text[0],
-                                   .layers = r->text[1],
-                                   .heads = r->text[2],
-                                   .mlp = r->text[3],
-                                   .vocabulary = 49408,
-                                   .positions = 77,
-                                   .eps = 1e-5,
-                                   .bos = 49406,
-                                   .eos = 49407};
+    s.clip.text = (TextTowerConfig){.hidden = r->text[0],
+                                    .layers = r->text[1],
+                                    .heads = r->text[2],
+                                    .mlp = r->text[3],
+                                    .vocabulary = 49408,
+                                    .positions = 77,
+                                    .eps = 1e-5,
+                                    .bos = 49406,
+                                    .eos = 49407};
     return s;
 }
 
@@ -198,7 +198,7 @@ static json_t *opt_json(const LmConfig *o, int32_t eos)
 
 static json_t *clip_json(const ClipConfig *c)
 {
-    const ClipTextConfig *t = &c->text;
+    const TextTowerConfig *t = &c->text;
     json_t *text = json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:i, s:i, s:i, s:s, s:I, s:s}", "hidden_size",
                              (json_int_t)t->hidden, "num_hidden_layers", (json_int_t)t->layers, "num_attention_heads",
                              (json_int_t)t->heads, "intermediate_size", (json_int_t)t->mlp, "vocab_size",

@@ -4,6 +4,7 @@
 
 #include "base/json_file.h"
 #include "models/families/blip2/blip2_config.h"
+#include "models/families/clip/clip_config.h"
 
 typedef struct ModelShape {
     const char *family; /* "blip2", "itm", "clip", "language" */

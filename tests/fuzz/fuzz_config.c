@@ -2,7 +2,8 @@
  * Any text as the config.json of each model family, and as PEFT's folder for a model of one layer: an error, or numbers that a
  * model can be made of.
  *
- * About: lib/models/config.c lib/models/families/blip2/blip2_config.c lib/models/clip_config.c lib/learn/lora.c
+ * About: lib/models/config.c lib/models/families/blip2/blip2_config.c lib/models/families/clip/clip_config.c
+ * lib/models/families/siglip/siglip_config.c lib/learn/lora.c
  * lib/base/json_file.c
  */
 #include <stdlib.h>
@@ -10,6 +11,8 @@
 
 #include "learn/lora.h"
 #include "models/families/blip2/blip2_config.h"
+#include "models/families/clip/clip_config.h"
+#include "models/families/siglip/siglip.h"
 #include "tests/fuzz/given.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -22,12 +25,14 @@ static void check_vision(const VisionConfig *c)
 
 static void read_configs(const char *folder)
 {
-    Error e[4] = {0};
+    Error e[5] = {0};
     Blip2Config blip2;
     ClipConfig clip, open_clip;
+    SiglipConfig siglip;
     LmConfig opt;
-    bool inside, ok[4] = {blip2_config_read(&blip2, folder, &e[0]), clip_config_read(&clip, folder, &e[1]),
-                          lm_config_read(&opt, &inside, folder, &e[2]), open_clip_config_read(&open_clip, folder, &e[3])};
+    bool inside, ok[5] = {blip2_config_read(&blip2, folder, &e[0]), clip_config_read(&clip, folder, &e[1]),
+                          lm_config_read(&opt, &inside, folder, &e[2]), open_clip_config_read(&open_clip, folder, &e[3]),
+                          siglip_config_read(&siglip, folder, &e[4])};
     if (ok[0])
         check_vision(&blip2.vision);
     if (ok[1])
@@ -36,7 +41,9 @@ static void read_configs(const char *folder)
         check_vision(&open_clip.vision);
     if (ok[2] && (!opt.heads || opt.heads % opt.kv_heads || !opt.head_dim || (size_t)opt.bos >= opt.vocabulary))
         abort();
-    for (int i = 0; i < 4; i++)
+    if (ok[4] && siglip.vision.image < siglip.vision.patch)
+        abort();
+    for (int i = 0; i < 5; i++)
         if (ok[i] == (e[i].text[0] != 0))
             abort();
 }

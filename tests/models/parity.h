@@ -20,8 +20,8 @@
 
 #include "base/pool.h"
 #include "models/captioner.h"
-#include "models/clip.h"
 #include "models/itm.h"
+#include "models/scorer.h"
 #include "learn/lora.h"
 #include "learn/value_head.h"
 
@@ -34,7 +34,7 @@ typedef struct Case {
     Checkpoint *golden;
     Captioner *captioner;
     Itm *itm;
-    Clip *clip; /* NULL where the folder has none */
+    Scorer *clip; /* NULL where the folder has none */
     size_t items;
     int32_t *tokens, *itm_ids, *clip_ids;
     size_t *token_counts, *itm_counts, *clip_counts;
@@ -97,7 +97,7 @@ static inline int open_case(void **state)
     c.golden = checkpoint_open(parity, &err);
     c.captioner = captioner_open(blip2, c.kernels, &err);
     c.itm = itm_open(itm, c.kernels, &err);
-    c.clip = access(clip, F_OK) == 0 ? clip_open(clip, c.kernels, &err) : NULL;
+    c.clip = access(clip, F_OK) == 0 ? scorer_open(clip, c.kernels, &err) : NULL;
     free(blip2);
     free(itm);
     free(clip);
@@ -122,7 +122,7 @@ static inline int close_case(void **state)
     Case *c = *state;
     captioner_free(c->captioner);
     itm_free(c->itm);
-    clip_free(c->clip);
+    scorer_free(c->clip);
     checkpoint_free(c->golden);
     tape_free(c->tape);
     free(c->tokens);
@@ -185,13 +185,13 @@ static inline Tensor *itm_scores(const Case *c)
 
 static inline Tensor *clip_text_rows(const Case *c)
 {
-    ClipText *texts = xcalloc(c->items, sizeof *texts);
+    ScorerText *texts = xcalloc(c->items, sizeof *texts);
     size_t first = 0;
     for (size_t i = 0; i < c->items; i++) {
-        texts[i] = (ClipText){.ids = c->clip_ids + first, .n = c->clip_counts[i]};
+        texts[i] = (ScorerText){.ids = c->clip_ids + first, .n = c->clip_counts[i]};
         first += texts[i].n;
     }
-    Tensor *rows = clip_texts(c->tape, c->clip, texts, c->items);
+    Tensor *rows = scorer_texts(c->tape, c->clip, texts, c->items);
     free(texts);
     return rows;
 }

@@ -14,20 +14,20 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 [ $# -gt 0 ] || set -- 11 12
 failed=0
-# clips SEED: OpenAI's and Long-CLIP's layout.
-clips() {
+# scorers SEED FAMILY MAKE [ARGUMENT]: such a checkpoint in both sizes, by tests/models/MAKE.
+scorers() {
     for size in tiny odd; do
         rm -rf "$work/c"
-        if ! "$python" tests/models/pillow_only.py "$oracle/families.py" "$work/c" --family clip-openai --size "$size" --seed "$1" --dtype float64 >"$work/log" 2>&1 ||
-            ! "$python" tests/models/make_clip.py "$work/c" "$work/c" clip >"$work/log" 2>&1; then
+        if ! "$python" tests/models/pillow_only.py "$oracle/families.py" "$work/c" --family "$2" --size "$size" --seed "$1" --dtype float64 >"$work/log" 2>&1 ||
+            ! "$python" "tests/models/$3" "$work/c" "$work/c" made "${@:4}" >"$work/log" 2>&1; then
             cat "$work/log"
             exit 1
         fi
         for variant in release double; do
-            if VLRM_CLIP_PARITY=$work/c/clip "build/$variant/tests/models/test_clip" >"$work/log" 2>&1; then
-                echo "ok: $variant, seed $1, CLIP $size"
+            if VLRM_SCORER_PARITY=$work/c/made "build/$variant/tests/models/test_scorer" >"$work/log" 2>&1; then
+                echo "ok: $variant, seed $1, $2 $size"
             else
-                echo "FAILED: $variant, seed $1, CLIP $size"
+                echo "FAILED: $variant, seed $1, $2 $size"
                 cat "$work/log"
                 failed=1
             fi
@@ -35,7 +35,9 @@ clips() {
     done
 }
 for seed; do
-    clips "$seed"
+    scorers "$seed" clip-openai make_clip.py
+    scorers "$seed" siglip make_siglip.py tokenizer.json
+    scorers "$seed" siglip make_siglip.py spiece.model
     for layout in "tiny float32 --legacy" "odd float32" "odd bfloat16" "odd float16 --legacy"; do
         read -r size dtype legacy <<<"$layout"
         rm -rf "$work/c"

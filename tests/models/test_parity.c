@@ -27,7 +27,7 @@ static void test_scorer(void **state)
 static void test_clip(void **state)
 {
     Case *c = *state;
-    compare(c, "clip_image", clip_images(c->tape, c->clip, golden(c, "clip_pixels")->data, c->items));
+    compare(c, "clip_image", scorer_images(c->tape, c->clip, golden(c, "clip_pixels")->data, c->items));
     compare(c, "clip_text", clip_text_rows(c));
     tape_reset(c->tape);
 }

@@ -1,27 +1,27 @@
 /*
- * CLIPs of every kind against those who publish them: OpenAI's (quick_gelu, the row of the largest id), Long-CLIP's (248
- * positions) and open_clip's own layout. Fixtures: tests/golden/clip; VLRM_CLIP_PARITY names another folder that make_clip.py
- * wrote.
+ * Image-text scorers against those who publish them: CLIP, OpenAI's (quick_gelu, the row of the largest id), Long-CLIP's (248
+ * positions) and open_clip's own layout; SigLIP. Fixtures: tests/golden/clip and siglip; VLRM_SCORER_PARITY names another folder
+ * that make_clip.py or make_siglip.py wrote.
  */
 #include <jansson.h>
 
 #include "parity.h"
 #include "stage/scorer.h"
 
-typedef struct ClipCase {
+typedef struct ScorerCase {
     Tape *tape;
-    Clip *clip;
+    Scorer *scorer;
     Case golden; /* of which compare() needs the checkpoint alone */
-} ClipCase;
+} ScorerCase;
 
-static int open_clip_case(void **state)
+static int open_scorer_case(void **state)
 {
-    static ClipCase c;
+    static ScorerCase c;
     Error err = {0};
     char *path = path_join(folder, "parity.safetensors");
     const Kernels *kernels = kernels_cpu(COMPUTE_F32);
-    c = (ClipCase){.tape = tape_new(kernels), .clip = clip_open(folder, kernels, &err)};
-    c.golden.golden = c.clip ? checkpoint_open(path, &err) : NULL;
+    c = (ScorerCase){.tape = tape_new(kernels), .scorer = scorer_open(folder, kernels, &err)};
+    c.golden.golden = c.scorer ? checkpoint_open(path, &err) : NULL;
     free(path);
     if (err.text[0])
         print_error("%s\n", err.text);
@@ -29,10 +29,10 @@ static int open_clip_case(void **state)
     return c.golden.golden ? 0 : -1;
 }
 
-static int close_clip_case(void **state)
+static int close_scorer_case(void **state)
 {
-    ClipCase *c = *state;
-    clip_free(c->clip);
+    ScorerCase *c = *state;
+    scorer_free(c->scorer);
     checkpoint_free(c->golden.golden);
     tape_free(c->tape);
     return 0;
@@ -40,24 +40,24 @@ static int close_clip_case(void **state)
 
 static void test_images(void **state)
 {
-    ClipCase *c = *state;
+    ScorerCase *c = *state;
     const StoredTensor *pixels = golden(&c->golden, "pixels");
-    compare(&c->golden, "image", clip_images(c->tape, c->clip, pixels->data, pixels->shape.dim[0]));
+    compare(&c->golden, "image", scorer_images(c->tape, c->scorer, pixels->data, pixels->shape.dim[0]));
     tape_reset(c->tape);
 }
 
 static void test_texts(void **state)
 {
-    ClipCase *c = *state;
+    ScorerCase *c = *state;
     size_t n = golden(&c->golden, "ids.counts")->shape.dim[0], longest = 0, *counts = widen(&c->golden, "ids.counts", true);
     int32_t *ids = widen(&c->golden, "ids", false), *next = ids;
-    ClipText *texts = xcalloc(n, sizeof *texts);
+    ScorerText *texts = xcalloc(n, sizeof *texts);
     for (size_t i = 0; i < n; next += counts[i++]) {
-        texts[i] = (ClipText){next, counts[i]};
+        texts[i] = (ScorerText){next, counts[i]};
         longest = longest > counts[i] ? longest : counts[i];
     }
-    assert_int_equal(longest, c->clip->config.text.positions); /* the table's last row is looked at */
-    compare(&c->golden, "text", clip_texts(c->tape, c->clip, texts, n));
+    assert_int_equal(longest, c->scorer->traits.positions); /* the table's last row is looked at */
+    compare(&c->golden, "text", scorer_texts(c->tape, c->scorer, texts, n));
     tape_reset(c->tape);
     free(texts);
     free(counts);
@@ -67,7 +67,7 @@ static void test_texts(void **state)
 /* The texts to ids, cut where the model's table of positions ends. */
 static void test_tokens(void **state)
 {
-    ClipCase *c = *state;
+    ScorerCase *c = *state;
     Error err = {0};
     Arena arena = {0};
     ClipScorer scorer;
@@ -79,7 +79,7 @@ static void test_tokens(void **state)
     if (!clip_scorer_open(&scorer, folder, tape_kernels(c->tape), &err))
         fail_msg("%s", err.text);
     for (; fgets(line, sizeof line, captions); next += counts[i++]) {
-        ClipText text;
+        ScorerText text;
         json_t *record = json_loads(line, 0, NULL);
         const json_t *words = json_object_get(json_object_get(record, "caption"), "text");
         const Slice given = {json_string_value(words), json_string_length(words)};
@@ -100,16 +100,18 @@ static void test_tokens(void **state)
 
 int main(void)
 {
-    static const char *const kinds[] = {"openai", "long", "open-clip", "open-clip-text"};
+    static const char *const kinds[] = {"clip/openai",         "clip/long",   "clip/open-clip",
+                                        "clip/open-clip-text", "siglip/tiny", "siglip/odd"};
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_images), cmocka_unit_test(test_texts),
                                        cmocka_unit_test(test_tokens)};
-    const char *other = getenv("VLRM_CLIP_PARITY");
+    const char *other = getenv("VLRM_SCORER_PARITY");
     int failed = 0;
     pool_init(2);
-    for (size_t i = 0; i < (other ? 1 : 4); i++) {
-        char *path = other ? xstrdup(other) : path_join("tests/golden/clip", kinds[i]);
+    for (size_t i = 0; i < (other ? 1 : sizeof kinds / sizeof kinds[0]); i++) {
+        char *path = other ? xstrdup(other) : path_join("tests/golden", kinds[i]);
         folder = path;
-        failed += _cmocka_run_group_tests(path, tests, sizeof tests / sizeof tests[0], open_clip_case, close_clip_case);
+        size_t n = strncmp(kinds[i], "siglip", 6) == 0 && !other ? 2 : 3; /* whose texts are not read so far */
+        failed += _cmocka_run_group_tests(path, tests, n, open_scorer_case, close_scorer_case);
         free(path);
     }
     return failed;

@@ -15,7 +15,7 @@ static Tensor *captioner_output(const Case *c)
 
 static Tensor *clip_image_output(const Case *c)
 {
-    return clip_images(c->tape, c->clip, golden(c, "clip_pixels")->data, c->items);
+    return scorer_images(c->tape, c->clip, golden(c, "clip_pixels")->data, c->items);
 }
 
 /* Weights of the outputs in the loss: anything without symmetry. */
@@ -130,10 +130,10 @@ static void test_train_clip(void **state)
     Case *c = *state, own = *c;
     Error err = {0};
     for (int text = 0; text < 2; text++) {
-        own.clip = clip_open(checkpoint_path(c->clip->checkpoint), c->kernels, &err);
+        own.clip = scorer_open(checkpoint_path(c->clip->checkpoint), c->kernels, &err);
         assert_non_null(own.clip);
         check_gradients(&own, text ? clip_text_rows : clip_image_output, &own.clip->binder, text ? "clip text" : "clip image");
-        clip_free(own.clip);
+        scorer_free(own.clip);
     }
 }
 

@@ -17,5 +17,5 @@ git ls-files -z -- . ':!share/tiny' | xargs -0 -r -I{} find {} -maxdepth 0 -size
 models=$(git ls-files -z share/tiny | xargs -0 du -cb | awk 'END {print $1}')
 [ "$models" -le 16777216 ] || broken "share/tiny holds $models bytes, more than 16 MB"
 fixtures=$(git ls-files -z tests | xargs -0 du -cb | awk 'END {print $1}')
-[ "$fixtures" -le 10485760 ] || broken "tests/ holds $fixtures bytes, more than 10 MB"
+[ "$fixtures" -le 16777216 ] || broken "tests/ holds $fixtures bytes, more than 16 MB"
 rule_end

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "models/clip.h"
+#include "models/scorer.h"
 #include "text/tokenizer.h"
 #include "world/lessons/contrast.h"
 #include "world/lessons/teach.h"
@@ -15,20 +15,20 @@ enum { TEXTS = 2 };
 typedef struct Class {
     const Gallery *g;
     const TeachOptions *options;
-    Clip *clip;
+    Scorer *clip;
     Tokenizer *tokenizer;
     Lesson lesson;
     double right, asked; /* images whose caption came first, since the last line of the log */
 } Class;
 
-static ClipText encode(Class *c, const char *text, Arena *arena)
+static ScorerText encode(Class *c, const char *text, Arena *arena)
 {
-    const Tokens tokens = lesson_tokens(c->tokenizer, text, ENCODE_SPECIAL, c->clip->config.text.positions, arena);
-    return (ClipText){tokens.ids, tokens.count};
+    const Tokens tokens = lesson_tokens(c->tokenizer, text, ENCODE_SPECIAL, c->clip->traits.positions, arena);
+    return (ScorerText){tokens.ids, tokens.count};
 }
 
 /* Captions 0 .. n-1 are true, n .. 2n-1 the same with a detail changed. */
-static void draw_texts(Class *c, ClipText *out, const size_t *numbers, size_t n, Dice *d, Arena *arena)
+static void draw_texts(Class *c, ScorerText *out, const size_t *numbers, size_t n, Dice *d, Arena *arena)
 {
     char text[CAPTION_MAX], changed[CAPTION_MAX];
     for (size_t i = 0; i < n; i++) {
@@ -58,16 +58,16 @@ static void contrast_step(Class *c, Arena *arena)
     Tape *t = c->lesson.tape;
     const size_t n = (size_t)c->options->batch, side = (size_t)c->g->side;
     size_t *numbers = tape_alloc(t, n * sizeof *numbers);
-    ClipText *texts = tape_alloc(t, n * TEXTS * sizeof *texts);
+    ScorerText *texts = tape_alloc(t, n * TEXTS * sizeof *texts);
     float *pixels = xmalloc(n * 3 * side * side * sizeof *pixels);
     Dice d = dice_make(c->options->seed, (uint32_t)c->lesson.step, 4);
     gallery_draw(c->g, numbers, n, &d);
     gallery_pixels(c->g, pixels, numbers, n);
     draw_texts(c, texts, numbers, n, &d, arena);
-    Tensor *images = clip_images(t, c->clip, pixels, n);
+    Tensor *images = scorer_images(t, c->clip, pixels, n);
     free(pixels);
     Parameter *scale = parameters_find(&c->lesson.parameters, "logit_scale");
-    double loss = contrast(&c->lesson, images, clip_texts(t, c->clip, texts, n * TEXTS), &scale->value, &c->right);
+    double loss = contrast(&c->lesson, images, scorer_texts(t, c->clip, texts, n * TEXTS), &scale->value, &c->right);
     c->asked += (double)n;
     say(c);
     lesson_learn(&c->lesson, loss);
@@ -87,7 +87,7 @@ static void teach_class(Class *c)
 
 bool teach_contrast(const Gallery *g, const TeachOptions *o, const Kernels *kernels, Error *err)
 {
-    Class c = {.g = g, .options = o, .clip = clip_open(o->model, kernels, err)};
+    Class c = {.g = g, .options = o, .clip = scorer_open(o->model, kernels, err)};
     c.tokenizer = c.clip ? tokenizer_open(o->model, err) : NULL;
     bool ok = c.tokenizer != NULL;
     if (ok) {
@@ -97,6 +97,6 @@ bool teach_contrast(const Gallery *g, const TeachOptions *o, const Kernels *kern
         lesson_release(&c.lesson);
     }
     tokenizer_free(c.tokenizer);
-    clip_free(c.clip);
+    scorer_free(c.clip);
     return ok;
 }

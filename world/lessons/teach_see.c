@@ -9,7 +9,7 @@
 #include "base/json_file.h"
 
 #include "models/captioner.h"
-#include "models/clip.h"
+#include "models/families/clip/clip.h"
 #include "world/draw.h"
 #include "world/lessons/teach.h"
 
@@ -199,8 +199,8 @@ bool teach_see(const Gallery *g, const TeachOptions *o, const Kernels *kernels, 
     json_decref(json);
     if (clip) {
         Clip *c = clip_open(o->model, kernels, err);
-        ok = c && see(g, o, &c->binder, &c->vit, err);
-        clip_free(c);
+        ok = c && see(g, o, &c->base.binder, &c->vit, err);
+        scorer_free(c ? &c->base : NULL);
     } else {
         Captioner *c = captioner_open(o->model, kernels, err);
         ok = c && see(g, o, &c->binder, &c->vit, err);

@@ -1,5 +1,5 @@
 #!/bin/bash
-# Makes the fixtures of tests/models/test_clip.c: CLIPs of every kind that is read, and what those who publish them compute.
+# Makes the fixtures of tests/models/test_scorer.c: CLIPs of every kind that is read, and what those who publish them compute.
 #
 #   tests/golden/clip/make.sh PYTHON ORACLE
 #

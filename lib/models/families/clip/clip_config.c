@@ -1,42 +1,17 @@
 /*
- * Configurations of CLIP, Hugging Face's and open_clip's; see config.h. The defaults are those of transformers' and open_clip's
- * configuration classes.
+ * Configurations of CLIP, Hugging Face's and open_clip's; see clip_config.h. The defaults are those of transformers' and
+ * open_clip's configuration classes.
  */
+#include "models/families/clip/clip_config.h"
+
 #include <math.h>
 #include <string.h>
 
-#include "models/config.h"
 #include "models/config_fields.h"
 
 /* ---- what both have ---- */
 
-/* FOLDER/NAME; where it may be missing and is, *root is NULL. */
-static bool read_json(json_t **root, const char *folder, const char *name, bool needed, Error *err)
-{
-    char *path = path_join(folder, name);
-    bool there = true, ok = needed || path_exists(path, &there, err);
-    *root = ok && there ? json_file_read(path, err) : NULL;
-    free(path);
-    return ok && (*root || !there);
-}
-
-/* Three numbers, all above `least`, of a list, or none: out stays as it is. */
-static void read_three(ConfigFields *f, const char *name, double least, double out[3])
-{
-    const json_t *list = config_field(f, name);
-    if (!list || json_is_null(list))
-        return;
-    for (size_t i = 0; i < 3; i++) {
-        const json_t *v = json_array_get(list, i);
-        if (json_array_size(list) != 3 || !json_is_number(v) || !(json_number_value(v) > least)) {
-            config_fail(f, name, least < 0 ? "three numbers" : "three numbers above 0");
-            return;
-        }
-        out[i] = json_number_value(v);
-    }
-}
-
-static void check_sizes(ConfigFields *vision, const VisionConfig *v, ConfigFields *text, const ClipTextConfig *t,
+static void check_sizes(ConfigFields *vision, const VisionConfig *v, ConfigFields *text, const TextTowerConfig *t,
                         const char *width)
 {
     config_expect_multiple(vision, width, v->hidden, "heads", v->heads);
@@ -62,7 +37,7 @@ static bool read_clip(ClipConfig *c, const json_t *root, Error *err)
     ConfigFields top = {.first = root, .what = "config", .err = err, .ok = true};
     ConfigFields t = config_fields(root, "text_config", err), v = config_fields(root, "vision_config", err);
     *c = (ClipConfig){.projection = config_size(&top, "projection_dim", 512)};
-    c->text = (ClipTextConfig){
+    c->text = (TextTowerConfig){
         .hidden = config_size(&t, "hidden_size", 512),
         .layers = config_size(&t, "num_hidden_layers", 12),
         .heads = config_size(&t, "num_attention_heads", 8),
@@ -92,18 +67,18 @@ static bool read_clip(ClipConfig *c, const json_t *root, Error *err)
 static bool read_pixels(ClipConfig *c, const json_t *root, Error *err)
 {
     ConfigFields f = {.first = root, .what = "preprocessor_config", .err = err, .ok = true};
-    read_three(&f, "image_mean", -HUGE_VAL, c->mean);
-    read_three(&f, "image_std", 0, c->std);
+    config_three(&f, "image_mean", -HUGE_VAL, c->mean);
+    config_three(&f, "image_std", 0, c->std);
     return f.ok;
 }
 
 bool clip_config_read(ClipConfig *out, const char *folder, Error *err)
 {
     json_t *config = NULL, *pixels = NULL;
-    bool ok = read_json(&config, folder, "config.json", true, err);
+    bool ok = config_file(&config, folder, "config.json", true, err);
     if (ok && !(ok = read_clip(out, config, err)))
         error_prefix(err, "%s/config.json", folder);
-    ok = ok && read_json(&pixels, folder, "preprocessor_config.json", false, err);
+    ok = ok && config_file(&pixels, folder, "preprocessor_config.json", false, err);
     if (ok && pixels && !(ok = read_pixels(out, pixels, err)))
         error_prefix(err, "%s/preprocessor_config.json", folder);
     json_decref(config);
@@ -186,14 +161,14 @@ static bool read_towers(ClipConfig *c, const json_t *model, Error *err)
                                .activation = activation};
     c->vision.mlp = read_mlp(&v, c->vision.hidden);
     c->vision.heads = c->vision.hidden / config_size(&v, "head_width", 64);
-    c->text = (ClipTextConfig){.hidden = config_size(&t, "width", 512),
-                               .layers = config_size(&t, "layers", 12),
-                               .heads = config_size(&t, "heads", 8),
-                               .vocabulary = config_size(&t, "vocab_size", 49408),
-                               .positions = config_size(&t, "context_length", 77),
-                               .eps = read_eps(&t),
-                               .eos = 2, /* the row of the largest id */
-                               .activation = activation};
+    c->text = (TextTowerConfig){.hidden = config_size(&t, "width", 512),
+                                .layers = config_size(&t, "layers", 12),
+                                .heads = config_size(&t, "heads", 8),
+                                .vocabulary = config_size(&t, "vocab_size", 49408),
+                                .positions = config_size(&t, "context_length", 77),
+                                .eps = read_eps(&t),
+                                .eos = 2, /* the row of the largest id */
+                                .activation = activation};
     c->text.mlp = read_mlp(&t, c->text.hidden);
     if (v.ok && c->vision.heads == 0)
         config_fail(&v, "head_width", "at most the width");
@@ -206,8 +181,8 @@ static bool read_towers(ClipConfig *c, const json_t *model, Error *err)
 static bool read_preprocess(ClipConfig *c, const json_t *root, Error *err)
 {
     ConfigFields f = {.first = json_object_get(root, "preprocess_cfg"), .what = "preprocess_cfg", .err = err, .ok = true};
-    read_three(&f, "mean", -HUGE_VAL, c->mean);
-    read_three(&f, "std", 0, c->std);
+    config_three(&f, "mean", -HUGE_VAL, c->mean);
+    config_three(&f, "std", 0, c->std);
     config_expect_text(&f, "interpolation", "bicubic", "bicubic");
     config_expect_text(&f, "resize_mode", "shortest", "shortest");
     return f.ok;
@@ -216,7 +191,7 @@ static bool read_preprocess(ClipConfig *c, const json_t *root, Error *err)
 bool open_clip_config_read(ClipConfig *out, const char *folder, Error *err)
 {
     json_t *root = NULL;
-    if (!read_json(&root, folder, "open_clip_config.json", true, err))
+    if (!config_file(&root, folder, "open_clip_config.json", true, err))
         return false;
     bool ok = read_towers(out, json_object_get(root, "model_cfg"), err) && read_preprocess(out, root, err);
     json_decref(root);

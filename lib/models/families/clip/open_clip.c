@@ -1,5 +1,5 @@
 /* CLIP under the names of open_clip; see open_clip.h. */
-#include "models/open_clip.h"
+#include "models/families/clip/open_clip.h"
 
 #include <stdlib.h>
 
@@ -36,7 +36,7 @@ static void bind_vision(Clip *c)
 {
     const VisionConfig *g = &c->config.vision;
     const size_t d = g->hidden, p = g->patch, side = g->image / p, rows = side * side + 1;
-    Binder *b = &c->binder;
+    Binder *b = &c->base.binder;
     Vit *v = &c->vit;
     *v = (Vit){.config = *g, .flavour = VIT_CLIP, .patches = side * side};
     v->blocks = xcalloc(g->layers, sizeof v->blocks[0]);
@@ -52,16 +52,17 @@ static void bind_vision(Clip *c)
 
 static void bind_text(Clip *c)
 {
-    const ClipTextConfig *g = &c->config.text;
-    const char *prefix = text_prefix(c->checkpoint);
+    const TextTowerConfig *g = &c->config.text;
+    const char *prefix = text_prefix(c->base.checkpoint);
     const size_t d = g->hidden;
-    Binder *b = &c->binder;
-    c->blocks = xcalloc(g->layers, sizeof c->blocks[0]);
-    bind_matrix(b, &c->tokens, g->vocabulary, d, SHAPE(g->vocabulary, d), "%stoken_embedding.weight", prefix);
-    bind_matrix(b, &c->positions, g->positions, d, SHAPE(g->positions, d), "%spositional_embedding", prefix);
+    Binder *b = &c->base.binder;
+    TextTower *m = &c->text;
+    text_tower_init(m, g);
+    bind_matrix(b, &m->tokens, g->vocabulary, d, SHAPE(g->vocabulary, d), "%stoken_embedding.weight", prefix);
+    bind_matrix(b, &m->positions, g->positions, d, SHAPE(g->positions, d), "%spositional_embedding", prefix);
     for (size_t i = 0; i < g->layers; i++)
-        bind_layer(b, &c->blocks[i], d, g->mlp, g->eps, prefix, i);
-    bind_norm(b, &c->norm, d, g->eps, "%sln_final", prefix);
+        bind_layer(b, &m->blocks[i], d, g->mlp, g->eps, prefix, i);
+    bind_norm(b, &m->norm, d, g->eps, "%sln_final", prefix);
     bind_transposed(b, &c->text_projection, c->config.projection, d, *prefix ? "text.text_projection" : "text_projection");
     bind_vector(b, &c->logit_scale, 1, 1, (Shape){.ndim = 0}, "logit_scale");
 }

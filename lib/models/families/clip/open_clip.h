@@ -2,10 +2,10 @@
  * CLIP under the names of open_clip (Ilharco et al. 2021; OpenAI's own before it): visual.transformer.resblocks.* and so on, q, k
  * and v in one matrix, projections transposed. A text tower of its own (custom_text) has text. before its names.
  */
-#ifndef MODELS_OPEN_CLIP_H
-#define MODELS_OPEN_CLIP_H
+#ifndef MODELS_FAMILIES_CLIP_OPEN_CLIP_H
+#define MODELS_FAMILIES_CLIP_OPEN_CLIP_H
 
-#include "models/clip.h"
+#include "models/families/clip/clip.h"
 
 /* Whether a checkpoint has these names. */
 bool open_clip_named(const Checkpoint *c);

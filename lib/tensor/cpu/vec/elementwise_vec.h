@@ -1,5 +1,5 @@
-/* GELU in its three forms, SwiGLU, rotary positions and Adam on vectors: what the compiler does not vectorise by itself in plain_*.c.
- * Included after vec_*.h. */
+/* GELU in its three forms, SwiGLU, rotary positions and Adam on vectors: what the compiler does not vectorise by itself in
+ * plain_*.c. Included after vec_*.h. */
 #include <math.h>
 
 #include "base/pool.h"

@@ -1,0 +1,17 @@
+#!/bin/bash
+# Makes the SigLIPs of tests/models/test_scorer.c, and what transformers computes of them.
+#
+#   tests/golden/siglip/make.sh PYTHON ORACLE
+#
+# PYTHON: an interpreter with torch 2.15, transformers 5.23, sentencepiece, safetensors, pillow < 12.2. ORACLE: the folder of families.py.
+set -eu
+python=$1 oracle=$2 here=$(cd "$(dirname "$0")" && pwd)
+export HF_HUB_OFFLINE=1 CUDA_VISIBLE_DEVICES=''
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+for kind in tiny:tokenizer.json odd:spiece.model; do
+    size=${kind%:*}
+    "$python" "$here/../../models/pillow_only.py" "$oracle/families.py" "$work/$size" --family siglip --size "$size" --dtype float64
+    rm -rf "${here:?}/$size"
+    "$python" "$here/../../models/make_siglip.py" "$work/$size" "$here" "$size" "${kind#*:}"
+done
