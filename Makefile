@@ -198,7 +198,7 @@ build-test:
 	+$(MAKE) --no-print-directory VARIANT=double WERROR=-Werror programs tests
 
 # Every variant that the tests use, without a warning from gcc; and everything once through clang, which warns of other things.
-# The CUDA variant where there is nvcc: without it, tests/programs/cuda.bats says that it was skipped.
+# The CUDA variant where there is nvcc: without it, tests/cuda/cuda.bats says that it was skipped.
 build-all: build-test
 	+$(MAKE) --no-print-directory VARIANT=release WERROR=-Werror benches
 	+$(MAKE) --no-print-directory VARIANT=asan WERROR=-Werror programs tests

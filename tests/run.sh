@@ -9,10 +9,10 @@
 # skipped. The last line is "N passed, N failed, N skipped", counted in single tests. No test run is a failure, and so is a job
 # that ends with a bad status or without having run a test, whatever it printed.
 #
-# JOBS: how many at a time (default: one per processor). LOGS: where logs go (build/logs). JOB_SECONDS: when a job counts as hung (default 900).
+# JOBS: how many at a time (default: one more than there are processors, for some jobs wait as much as they compute). LOGS: where logs go (build/logs). JOB_SECONDS: when a job counts as hung (default 900).
 set -u
 cd "$(dirname "$0")/.." || exit 1
-jobs_at_once=${JOBS:-$(nproc)}
+jobs_at_once=${JOBS:-$(($(nproc) + 1))}
 job_seconds=${JOB_SECONDS:-900}
 logs=${LOGS:-build/logs}
 export CMOCKA_MESSAGE_OUTPUT=TAP LC_ALL=C.UTF-8
@@ -35,7 +35,7 @@ list_jobs() {
             echo "$variant/${file#tests/}"
         done
     done
-    for file in tests/faults/*.bats tests/faults/syscalls.py tests/faults/allocations.py; do
+    for file in tests/cuda/*.bats tests/faults/*.bats tests/faults/syscalls.py tests/faults/allocations.py; do
         [ -e "$file" ] || continue
         echo "${file#tests/}"
         if grep -q '^# bats .*_tags=.*asan' "$file"; then echo "asan/${file#tests/}"; fi
@@ -50,6 +50,7 @@ run_job() {
     local variant=${1%%/*} file=tests/${1#*/}
     case $1 in
     rules/*) bash "tests/$1" ;;
+    cuda/*.bats) BIN=$PWD/bin bats --tap "tests/$1" ;;
     faults/*.bats) bats --tap "tests/$1" ;;
     faults/*) "tests/$1" ;;
     release/*.bats) BIN=$PWD/bin bats --tap "$file" ;;

@@ -23,16 +23,16 @@ static Sandbox sandbox;
 static bool falsify, exchange;
 
 static const Option options[] = {
-    OPT_STRING("truth", 't', &truth_path, NULL, "DIR", "folder with the clips' truth (*.jsonl), or one such file; required"),
+    OPT_STRING("truth", 't', &truth_path, NULL, "DIR",
+               "read the clips' truth from this folder (*.jsonl), or from one such file; required"),
     OPT_ENUM(
         "kind", 'k', &kind, "long", "long|short|bare|range|web",
-        "long: all that is there; short: one object, rarely its details; bare: one shape; range: anything between; web: as web "
-        "text, meaningless phrases included"),
+        "say so much: long: all that is there; short: one object, rarely its details; bare: one shape; range: anything between; web: as web text, meaningless phrases included"),
     OPT_FLAG("falsify", 0, &falsify,
-             "one word of the caption is replaced by another of its kind: one claim more is false, the length is the same"),
+             "replace one word of the caption by another of its kind: one claim more is false, the length is the same"),
     OPT_FLAG("exchange", 0, &exchange,
-             "two objects of the caption exchange a detail; a caption without such a pair is filtered out"),
-    OPT_INT("seed", 0, &seed, "1", 0, 1e15, "N", "of the choice of words; a caption depends on it, --kind and the record's id"),
+             "let two objects of the caption exchange a detail; a caption without such a pair is filtered out"),
+    OPT_INT("seed", 0, &seed, "1", 0, 1e15, "N", "seed the choice of words; a caption depends on it, --kind and the record's id"),
     FILTER_OPTION_ZSTD(zstd),
     SANDBOX_OPTION(sandbox),
     OPT_END,

@@ -16,8 +16,9 @@ static const char *truth_path, *per_caption_path;
 static Sandbox sandbox;
 
 static const Option options[] = {
-    OPT_STRING("truth", 't', &truth_path, NULL, "DIR", "Folder with the clips' truth (*.jsonl), or one such file. Required."),
-    OPT_STRING("per-caption", 0, &per_caption_path, NULL, "FILE", "Write one JSON line for each caption: its counts."),
+    OPT_STRING("truth", 't', &truth_path, NULL, "DIR",
+               "read the clips' truth from this folder (*.jsonl), or from one such file. Required."),
+    OPT_STRING("per-caption", 0, &per_caption_path, NULL, "FILE", "write one JSON line for each caption: its counts."),
     SANDBOX_OPTION(sandbox),
     OPT_END,
 };

@@ -11,12 +11,12 @@ enum { HELP_COLUMN = 34, LINE_WIDTH = 98, FIRST_MOST = 5 };
 static const Option common[] = {
     OPT_GROUP("Common"),
     OPT_STRING("config", 0, NULL, NULL, "FILE",
-               "JSON object of options by name; weaker than flags and the environment (VLRM_OPTION_NAME)"),
+               "read options by name from a JSON object; weaker than flags and the environment (VLRM_OPTION_NAME)"),
     OPT_STRING("status-file", 0, NULL, NULL, "FILE",
                "say how far the program is in this file of JSON, once a second; on stderr at SIGUSR1"),
     OPT_FLAG("verbose", 'v', NULL, "say more on stderr"),
-    OPT_FLAG("help", 'h', NULL, "one screen: the options that matter first"),
-    OPT_FLAG("help-all", 0, NULL, "every option"),
+    OPT_FLAG("help", 'h', NULL, "show one screen: the options that matter first"),
+    OPT_FLAG("help-all", 0, NULL, "show every option"),
     OPT_FLAG("version", 0, NULL, "print the version"),
     OPT_END,
 };

@@ -15,7 +15,7 @@
 /* clang-format off */
 #define PLAN_OPTION(value) \
     OPT_INT("plan", 0, &(value), "0", 0, 1e6, "TOKENS", \
-            "only say, in JSON, the memory that captions of so many tokens will take (formats/plan.md)")
+            "say only, in JSON, the memory that captions of so many tokens will take (formats/plan.md)")
 /* clang-format on */
 
 typedef struct Plan {

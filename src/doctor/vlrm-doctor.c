@@ -28,9 +28,10 @@ static struct {
 
 static const Option options[] = {
     OPT_LIST("model", 'm', &opt.models, NULL, "DIR", "look over this checkpoint too: shapes, types, values, tokenizer, digest"),
-    OPT_STRING("golden", 0, &opt.golden, NULL, "DIR", "models with torch's results (default: those installed)"),
-    OPT_INT("threads", 0, &opt.threads, "0", 0, 4096, "N", "0: as many as there are processors"),
-    OPT_FLAG("json", 0, &opt.json, "one JSON object instead of lines (formats/report.md)"),
+    OPT_STRING("golden", 0, &opt.golden, NULL, "DIR",
+               "check these models, which have torch's results beside them (default: those installed)"),
+    OPT_INT("threads", 0, &opt.threads, "0", 0, 4096, "N", "use N threads; 0: as many as there are processors"),
+    OPT_FLAG("json", 0, &opt.json, "print one JSON object instead of lines (formats/report.md)"),
     SANDBOX_OPTION(opt.sandbox),
     OPT_END,
 };

@@ -30,13 +30,13 @@ static struct {
 
 static const Option options[] = {
     OPT_GROUP("The ballot"),
-    OPT_INT("frames", 'n', &opt.frames, "50", 1, 10000, "N", "how many frames, drawn at random among those in both"),
-    OPT_INT("seed", 0, &opt.seed, "1", 0, 9e15, "S", "of the draw: which frames, in which order, which caption on which side"),
-    OPT_STRING("output", 'o', &opt.output, NULL, "FILE", "the page (default: stdout)"),
-    OPT_INT("size", 0, &opt.size, "480", 16, 2048, "PX", "longest side of a picture"),
+    OPT_INT("frames", 'n', &opt.frames, "50", 1, 10000, "N", "draw N frames at random among those in both"),
+    OPT_INT("seed", 0, &opt.seed, "1", 0, 9e15, "S", "seed the draw: which frames, in which order, which caption on which side"),
+    OPT_STRING("output", 'o', &opt.output, NULL, "FILE", "write the page there (default: stdout)"),
+    OPT_INT("size", 0, &opt.size, "480", 16, 2048, "PX", "shrink pictures to this longest side"),
     OPT_GROUP("The count"),
     OPT_FLAG("count", 0, &opt.count, "count votes that the page has saved"),
-    OPT_FLAG("json", 0, &opt.json, "one JSON object instead of the table (formats/votes.md)"),
+    OPT_FLAG("json", 0, &opt.json, "print one JSON object instead of the table (formats/votes.md)"),
     OPT_GROUP("Both"),
     SANDBOX_OPTION(opt.sandbox),
     OPT_END,

@@ -24,11 +24,12 @@ static struct {
 } opt;
 
 static const Option options[] = {
-    OPT_STRING("output", 'o', &opt.output, NULL, "FILE", "the page (default: stdout)"),
-    OPT_STRING("model", 'm', &opt.model, NULL, "DIR", "the captioner, whose tokenizer shows the tokens of rewards"),
+    OPT_STRING("output", 'o', &opt.output, NULL, "FILE", "write the page there (default: stdout)"),
+    OPT_STRING("model", 'm', &opt.model, NULL, "DIR", "show the tokens of rewards by the tokenizer of this captioner"),
     OPT_INT("limit", 'n', &opt.limit, "10000", 1, 1000000, "N", "show the first N records; what follows is not read"),
-    OPT_INT("size", 0, &opt.size, "160", 16, 1024, "PX", "longest side of a picture"),
-    OPT_ENUM("from", 0, &opt.from, "stream", "stream|json", "what stdin holds (of a file its first byte tells)"),
+    OPT_INT("size", 0, &opt.size, "160", 16, 1024, "PX", "shrink pictures to this longest side"),
+    OPT_ENUM("from", 0, &opt.from, "stream", "stream|json",
+             "take what stdin holds for this kind (of a file its first byte tells)"),
     SANDBOX_OPTION(opt.sandbox),
     OPT_END,
 };

@@ -24,18 +24,19 @@ static struct {
 } opt;
 
 static const Option options[] = {
-    OPT_STRING("output", 'o', &opt.output, NULL, "FILE", "the page (default: stdout)"),
+    OPT_STRING("output", 'o', &opt.output, NULL, "FILE", "write the page there (default: stdout)"),
     OPT_STRING("eval", 0, &opt.eval, NULL, "DIR",
-               "evaluations by step, as vlrm cron-eval --out DIR leaves them (default: eval/ in the first run)"),
+               "read evaluations by step, as vlrm cron-eval --out DIR leaves them (default: eval/ in the first run)"),
     OPT_STRING("frames", 0, &opt.frames, NULL, "FILE",
-               "the frames that were evaluated (default: the pictures in the evaluation's captions)"),
-    OPT_LIST("captions", 0, &opt.captions, NULL, "NAME=FILE",
-             "rewarded captions of a run, as vlrm-update --record or vlrm-reward writes them (without NAME: of the first run)"),
-    OPT_STRING("model", 0, &opt.model, NULL, "DIR", "the captioner, whose tokenizer shows the tokens (default: the run's)"),
+               "take the frames that were evaluated from here (default: the pictures in the evaluation's captions)"),
+    OPT_LIST(
+        "captions", 0, &opt.captions, NULL, "NAME=FILE",
+        "show rewarded captions of a run, as vlrm-update --record or vlrm-reward writes them (without NAME: of the first run)"),
+    OPT_STRING("model", 0, &opt.model, NULL, "DIR", "show tokens by the tokenizer of this captioner (default: the run's)"),
     OPT_FLAG("compare", 0, &opt.compare,
              "begin with all runs side by side: in one plot each, their captions beside each other (else with the first alone)"),
     OPT_INT("images", 0, &opt.images, "24", 0, 10000, "N", "show so many frames of each kind: evaluated, rewarded"),
-    OPT_INT("size", 0, &opt.size, "160", 16, 1024, "PX", "longest side of a picture"),
+    OPT_INT("size", 0, &opt.size, "160", 16, 1024, "PX", "shrink pictures to this longest side"),
     SANDBOX_OPTION(opt.sandbox),
     OPT_END,
 };

@@ -24,8 +24,7 @@ static struct {
 static const Option options[] = {
     OPT_LIST(
         "tolerance", 't', &opt.tolerances, NULL, "FIELD=T",
-        "numbers of FIELD (and of what lies below it) are the same when |a - b| <= T max(1, |a|, |b|); without FIELD: of every "
-        "field not named. Without this option, numbers must be equal"),
+        "take numbers of FIELD (and of what lies below it) as the same when |a - b| <= T max(1, |a|, |b|); without FIELD: of every field not named. Without this option, numbers must be equal"),
     OPT_LIST("ignore", 'i', &opt.ignore, NULL, "FIELD", "do not compare this group or key: reward, caption.policy"),
     OPT_FLAG("header", 0, &opt.header, "compare the headers too"),
     OPT_INT("show", 'n', &opt.show, "10", 0, 9e15, "N", "print the first N differences"),

@@ -23,9 +23,9 @@ static struct {
 } opt;
 
 static const Option options[] = {
-    OPT_REAL("tolerance", 't', &opt.tolerance, "0", 0, 1e9, "X", "numbers that differ by no more are equal"),
+    OPT_REAL("tolerance", 't', &opt.tolerance, "0", 0, 1e9, "X", "take numbers that differ by no more as equal"),
     OPT_INT("top", 'n', &opt.top, "10", 0, 1e6, "N", "name at most N captions that moved, or are in one recording alone"),
-    OPT_FLAG("json", 0, &opt.json, "one JSON object instead of the table"),
+    OPT_FLAG("json", 0, &opt.json, "print one JSON object instead of the table"),
     SANDBOX_OPTION(opt.sandbox),
     OPT_END,
 };

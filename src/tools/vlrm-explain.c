@@ -32,9 +32,9 @@ static struct {
 } opt;
 
 static const Option options[] = {
-    OPT_STRING("model", 'm', &opt.model, NULL, "MODEL", "the captioner, whose tokenizer shows the tokens"),
-    OPT_LIST("id", 0, &opt.ids, NULL, "IDS", "only these records (default: all)"),
-    OPT_INT("digits", 0, &opt.digits, "3", 0, 17, "N", "digits after the point"),
+    OPT_STRING("model", 'm', &opt.model, NULL, "MODEL", "show tokens by the tokenizer of this captioner"),
+    OPT_LIST("id", 0, &opt.ids, NULL, "IDS", "show only these records (default: all)"),
+    OPT_INT("digits", 0, &opt.digits, "3", 0, 17, "N", "print N digits after the point"),
     OPT_FLAG_ON("fired", 0, &opt.fired, "say below the table which rules fired, and where"),
     SANDBOX_OPTION(opt.sandbox),
     OPT_END,

@@ -29,7 +29,7 @@ static const Option options[] = {
     OPT_FLAG("special", 's', &special,
              "add special ids: OPT 2 in front, BERT [CLS] .. [SEP], CLIP <|startoftext|> .. <|endoftext|>"),
     OPT_FLAG("literal", 'l', &literal, "read \"</s>\" in a text as four characters, as captions are, not as the id 2"),
-    OPT_FLAG("chars", 0, &chars, "offsets in characters instead of bytes of UTF-8"),
+    OPT_FLAG("chars", 0, &chars, "count offsets in characters instead of bytes of UTF-8"),
     OPT_INT("max-tokens", 'n', &max_tokens, "0", 0, 1 << 30, "N", "cut to N ids, special ones included and kept; 0 for no limit"),
     SANDBOX_OPTION(sandbox),
     OPT_END,

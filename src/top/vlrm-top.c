@@ -31,8 +31,7 @@ static const Option options[] = {
     OPT_FLAG("once", '1', &opt.once, "show how it is now, and end"),
     OPT_ENUM(
         "show", 0, &opt.show, "auto", "auto|frame|rows|line|collapses",
-        "a frame drawn again and again; a row for each step, and warnings; one line; collapses alone. auto: a frame on a terminal, else "
-        "rows"),
+        "show a frame drawn again and again; a row for each step, and warnings; one line; collapses alone. auto: a frame on a terminal, else rows"),
     OPT_REAL("stall", 0, &opt.stall, "60", 0, 1e9, "SEC", "name a stage in which nothing has moved for so long; 0: none"),
     OPT_REAL("interval", 0, &opt.interval, "1", 0.05, 3600, "SEC", "look every SEC seconds"),
     OPT_FLAG("follow", 'f', &opt.follow,

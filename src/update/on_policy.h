@@ -22,7 +22,7 @@ typedef struct OnPolicyRules {
             .numbers = true), \
     OPT_FLAG("off-policy", 0, &(rules).off, "accept captions that name no policy step"), \
     OPT_REAL("check-logp", 0, &(rules).share, "0", 0, 1, "F", \
-             "share of records whose recorded log-probabilities are compared with the learner's"), \
+             "compare the recorded log-probabilities of this share of records with the learner's"), \
     OPT_REAL("max-drift", 0, &(rules).max_drift, "1", 0, 1e30, "NATS", \
              "refuse a batch whose log-probabilities differ by more, unless --off-policy; 0: never")
 /* clang-format on */

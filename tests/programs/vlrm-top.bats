@@ -34,9 +34,9 @@ on_terminal() {
     /usr/bin/python3 - "$@" <<'PYTHON'
 import fcntl, os, pty, select, struct, sys, termios
 pid, fd = pty.fork()
-if pid == 0:
+if pid == 0: # the size first: what the program shows before it is set would be another's
+    fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", 40, int(sys.argv[1]), 0, 0))
     os.execvp(sys.argv[2], sys.argv[2:])
-fcntl.ioctl(fd, termios.TIOCSWINSZ, struct.pack("HHHH", 40, int(sys.argv[1]), 0, 0))
 with open("screen", "wb") as screen:
     while True:
         try:

@@ -1,6 +1,6 @@
 #!/bin/bash
 # Messages and help are plain English: phrases that readers stumbled over do not come back, nothing that is said is a question, and what
-# a program or a recipe does begins with a verb.
+# a program, an option or a recipe does begins with a verb.
 . "$(dirname "$0")/common.bash"
 
 riddles='passed over|exclude (one|each) an?other|is none of|goes on with it|going on after|so it is with|what stands there|made anew|likeliest'
@@ -25,6 +25,20 @@ while IFS=: read -r file text; do
     text=${text#*\"}
     verb "$file" "${text%%\"*}"
 done < <(grep -E '^ *\.summary = "' -r src world --include='*.c')
+
+# An option's text says what the option does: its first word is one of these, and another verb is welcome here.
+verbs=' accept add allow ask attach begin build call caption check choose clamp close combine compare compress compute continue copy count crop cut decode
+discount divide do document draw end exit export extract follow forbid give hold judge keep learn leave let look make measure multiply name
+print publish punish put read refuse render replace report resample resize reward sample save say scale score search seed set show shrink
+shuffle skip start stop store sum take teach train update use warn weigh work write '
+for source in src/*/vlrm-*.c world/vlrm-*.c; do
+    program=bin/$(basename "$source" .c)
+    [ -x "$program" ] || { broken "$program is not built"; continue; }
+    while IFS=$'\t' read -r option text; do
+        [[ ${verbs//$'\n'/ } = *" ${text%%[ ,]*} "* ]] || broken "$source: --$option: its text begins with a verb, not '${text%% *}'"
+    done < <("$program" --help-options </dev/null | jq -r '.options[] | [.name, .help] | @tsv')
+done
+
 for recipe in pipelines/*.sh; do
     text=$(sed -nE "2s/^# $(basename "$recipe" .sh): //p" "$recipe")
     if [ -n "$text" ]; then verb "$recipe" "$text"; fi

@@ -2,7 +2,7 @@
  * The CUDA table: which device, and whether this build's kernels run on it. The slots are filled by the files beside this one,
  * each the twin of a lib/tensor/cpu/plain_*.c with the same formulas.
  *
- * tests/ops/test_kernels* compares the table with the plain one wherever it finds a device, tests/programs/cuda.bats runs the tests
+ * tests/ops/test_kernels* compares the table with the plain one wherever it finds a device, tests/cuda/cuda.bats runs the tests
  * of the programs there, and tests/bench/bench_device says how far each slot is from its floor.
  *
  * A process computes on one device, from one thread.

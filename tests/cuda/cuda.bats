@@ -1,7 +1,7 @@
 # The CUDA build: it compiles and links where nvcc is, computes on the CPU as every build does, and never falls back to it silently.
 
 setup() {
-    load oracle
+    load ../programs/oracle
     oracle_setup
 }
 
