@@ -169,6 +169,20 @@ if [ -n "$one" ]; then
     exit
 fi
 
+# On a terminal, until it is stopped: how many shards and sources are done, and how long yet.
+show_progress() {
+    local of begun now shards_done sources_done text
+    of=$(printf %05d "$shards")
+    while sleep 1; do
+        shards_done=$(find "$out" -maxdepth 1 -name "shard-*-of-$of.vlrm" | wc -l)
+        sources_done=$(find "$out" -maxdepth 1 -name "shard-*-of-$of.journal" -exec cat -- {} + | wc -l)
+        : "${begun:=$shards_done}"
+        now=$((shards_done - begun)) text=''
+        [ "$now" = 0 ] || text=", $(((shards - shards_done) * SECONDS / now)) s to go"
+        printf '\r%s of %s shards, %s sources done%s \033[K' "$shards_done" "$shards" "$sources_done" "$text" >&2
+    done
+}
+
 # parallel's log has no name while it is used: nothing is left of it, however this ends. (What a run killed here leaves, the next takes.)
 exec {log_open}<>"$out/.parallel.log" || recipe_die "cannot write in $out"
 rm -f -- "$out/.parallel.log"
@@ -176,10 +190,20 @@ log=/proc/$$/fd/$log_open
 export PARALLEL_SHELL=$BASH
 setpriv --pdeathsig KILL -- parallel --will-cite --jobs "${jobs:-$(processors)}" --joblog "$log" --termseq TERM,60000,KILL,25 < <(shard_commands "$@") &
 parallel_pid=$!
+progress_pid=
+if [ -t 2 ]; then
+    show_progress </dev/null &
+    progress_pid=$!
+fi
 asked=
 # The first SIGTERM makes parallel start no more, the second makes it end those that run.
 trap 'asked=yes; kill -TERM "$parallel_pid"; sleep 0.2; kill -TERM "$parallel_pid" 2>/dev/null' INT TERM HUP
 wait_for "$parallel_pid"
+if [ -n "$progress_pid" ]; then
+    kill "$progress_pid"
+    wait_for "$progress_pid" 2>/dev/null
+    printf '\r\033[K' >&2
+fi
 [ -z "$asked" ] || exit 75
 corpus_status "$log" || exit
 # A shard may be empty, a corpus not.

@@ -20,7 +20,8 @@
 set -u
 . "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/stages.sh" || exit 1
 recipe_name=evaluate
-rollout=(--crop) extract=() eval=() sources=() frames='' captions='' logs='' results=''
+rollout=(--crop) extract=() eval=() sources=() frames='' captions='' logs='' results='' table=''
+[ ! -t 1 ] || table=yes
 
 while [ $# -gt 0 ]; do
     case $1 in
@@ -36,6 +37,7 @@ while [ $# -gt 0 ]; do
     --frames=*) frames=${1#*=} ;;
     --captions=*) captions=${1#*=} ;;
     --logs=*) logs=${1#*=} ;;
+    --output=* | -o?*) table='' eval+=("$1") ;;
     --) shift; sources+=("$@"); break ;;
     -?*) eval+=("$1") ;;
     *) sources+=("$1") ;;
@@ -50,6 +52,7 @@ for name in frames captions logs results; do as_path "$name"; done
 
 if [ -n "$logs" ]; then folder=$logs; else temporary_folder evaluate; fi
 stages_begin evaluate "$folder"
+[ -z "$table" ] || eval+=(--table)
 [ -n "$frames" ] || stage extract 1 vlrm-extract "${extract[@]}" -- "${sources[@]}"
 if [ -n "$results" ]; then
     stage results 1 vlrm-cat --to=stream "--captions=$results" ${frames:+-- "$frames"}
@@ -65,9 +68,17 @@ if [ -n "$captions" ]; then
     stage keep 1 tee -- "$kept"
 fi
 stage eval all vlrm-eval "${eval[@]}"
-# shellcheck disable=SC2119
-stages_run 2>"$folder/said"
-status=$?
+# On a terminal the table comes once all is done: until then a line there says how far it is.
+if [ -n "$table" ]; then
+    # shellcheck disable=SC2119
+    stages_run 2>"$folder/said" >"$folder/table"
+    status=$?
+    cat -- "$folder/table"
+else
+    # shellcheck disable=SC2119
+    stages_run 2>"$folder/said"
+    status=$?
+fi
 if [ -n "$captions" ]; then
     case $status in 0 | 3 | 7) mv -f -- "$kept" "$captions" ;; *) rm -f -- "$kept" ;; esac
 fi

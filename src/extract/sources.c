@@ -24,7 +24,7 @@ struct Sources {
     HashMap names, except;
     int64_t skipped; /* done already */
     int64_t ordinal, pass, in_pass;
-    int64_t passed_in_all, passed; /* files that are no media: of the first pass; of this shard */
+    int64_t passed_in_all, passed; /* files that are no media: of all shards; of this one */
     char *first_passed;            /* owned */
     Source *all;                   /* owned: with --shuffle, every source */
     size_t n_all, all_capacity, next_all;
@@ -107,10 +107,15 @@ void sources_free(Sources *s)
     free(s);
 }
 
-int64_t sources_passed(const Sources *s, const char **first)
+int64_t sources_passed(const Sources *s)
+{
+    return s->passed;
+}
+
+int64_t sources_passed_in_all(const Sources *s, const char **first)
 {
     *first = s->first_passed;
-    return s->passed;
+    return s->passed_in_all;
 }
 
 /* Opens an archive, whose members come next. */
@@ -232,9 +237,10 @@ static bool is_media(Sources *s, Source *source, bool *ended)
 /* Counts what is skipped, each file in one shard. */
 static void pass_over(Sources *s, Source *source)
 {
+    if (s->passed_in_all == 0)
+        s->first_passed = xstrdup(source->label);
     if (s->s->shards == 1 || s->passed_in_all % s->s->shards == s->s->shard_index) {
-        if (s->passed++ == 0)
-            s->first_passed = xstrdup(source->label);
+        s->passed++;
         note("%s: skipped: neither its name nor its bytes are those of a picture or video", source->label);
     }
     s->passed_in_all++;

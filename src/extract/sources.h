@@ -22,8 +22,11 @@ bool sources_excepts(const Sources *s, const char *id);
 /* How many sources of this shard are done already (--without, --except) and were skipped. */
 int64_t sources_skipped(const Sources *s);
 
-/* How many files of this shard were no media, by name and content, and were skipped; *first: the first of them (borrowed). */
-int64_t sources_passed(const Sources *s, const char **first);
+/* How many files were no media, by name and content, and were skipped: this shard's share of them. */
+int64_t sources_passed(const Sources *s);
+
+/* The same of all shards together; *first: the first of them (borrowed). */
+int64_t sources_passed_in_all(const Sources *s, const char **first);
 
 /* Opens it (source->opened or source->data), or sets source->problem. False when asked to end. */
 bool sources_open(Sources *s, Source *source);

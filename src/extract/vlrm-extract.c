@@ -268,12 +268,12 @@ static Heading heading_make(void)
     return h;
 }
 
-/* How many files were no media, and one of them. */
+/* How many files were no media, and one of them. Of several shards the first speaks for all. */
 static void say_passed(const Sources *sources)
 {
     const char *first;
-    int64_t passed = sources_passed(sources, &first);
-    if (passed > 0)
+    int64_t passed = sources_passed_in_all(sources, &first);
+    if (passed > 0 && o.sources.shard_index == 0)
         warn("skipped %lld file%s that %s no picture or video, by name and content: %s%s", (long long)passed,
              passed == 1 ? "" : "s", passed == 1 ? "is" : "are", first, passed == 1 ? "" : " and others (-v names each)");
 }
@@ -289,8 +289,7 @@ static int end_stream(Writer *w, const Totals *t, const Sources *sources, const 
     bool ok = err->text[0] == '\0';
     if (ok && t->in_batch > 0)
         ok = writer_batch(w, t->batches, t->in_batch, -1);
-    const char *first;
-    int64_t passed = sources_passed(sources, &first);
+    int64_t passed = sources_passed(sources);
     json_t *extra = passed > 0 ? json_pack("{s:I}", "no_media", (json_int_t)passed) : NULL;
     ok = ok && writer_end_with(w, t->failed, t->filtered, status, extra) && writer_flush(w);
     if (!ok) {

@@ -2,6 +2,7 @@
 # vlrm-top, and what recipes show on a terminal: frames, rows, the line, under a pseudo-terminal of 80 and of 200 columns.
 
 load common
+load terminal
 
 setup() {
     cd "$BATS_TEST_TMPDIR" || return
@@ -27,36 +28,6 @@ made_run() {
     jq -cn 'range(1; 13) | {step: ., captions: 4096, reward: {mean: (. / 2)}, sim: {mean: 4.875}, ref: {mean: -2.5}, noeos_rate: 0.25, bad_rate: 0.125,
         repeat_rate: 0.5, words: {mean: 11.25}, entropy: 1.5, value_loss: (1 / .), seconds: {step: 3, wall: 4}}
         + if . == 12 then {collapse: "entropy", warning: "entropy is outside its limits: 0.01, expected at least 0.05"} else {} end' >run/metrics.jsonl
-}
-
-# on_terminal COLUMNS COMMAND...: runs it on a pseudo-terminal so wide; what it shows goes to `screen`. Its status.
-on_terminal() {
-    /usr/bin/python3 - "$@" <<'PYTHON'
-import fcntl, os, pty, select, struct, sys, termios
-pid, fd = pty.fork()
-if pid == 0: # the size first: what the program shows before it is set would be another's
-    fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", 40, int(sys.argv[1]), 0, 0))
-    os.execvp(sys.argv[2], sys.argv[2:])
-with open("screen", "wb") as screen:
-    while True:
-        try:
-            data = os.read(fd, 65536)
-        except OSError:
-            break
-        if not data:
-            break
-        screen.write(data)
-        screen.flush()
-        if b"TO QUIT" in open(os.environ.get("PRESS", "/dev/null"), "rb").read():
-            os.write(fd, b"q")
-status = os.waitpid(pid, 0)[1]
-sys.exit(os.waitstatus_to_exitcode(status) % 256)
-PYTHON
-}
-
-# widest: the columns of the longest line on the screen, without its escape sequences.
-widest() {
-    /usr/bin/python3 -c 'import re; print(max(len(l) for l in re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", open("screen", encoding="utf-8").read()).replace("\r", "\n").split("\n")))'
 }
 
 @test "once: stages, who waits for whom, the step and the time to go, curves, the collapse, the last warning, who is stalled" {
