@@ -154,14 +154,16 @@ void run_rank(Metrics *out, Run *run, const Images *images, const int64_t *ks, s
 void run_compare(Run *run, const Frequencies *frequencies)
 {
     const Compared *c = &run->compared;
+    Ptb *tokenizer = ptb_new();
     Arena scratch = {0};
     for (size_t i = 0; i < run->n; i++) {
         Entry *e = &run->entries[i];
-        const Words words = words_of(ptb_tokenize((Slice){e->text, e->size}, &scratch), &scratch);
+        const Words words = words_of(ptb_tokenize(tokenizer, (Slice){e->text, e->size}, &scratch), &scratch);
         const Overlap o = overlap_measure(&words, c->words + c->first[e->image], c->count[e->image], frequencies, &scratch);
         values_overlap(e->values, &o);
         arena_reset(&scratch);
     }
+    ptb_free(tokenizer);
     arena_release(&scratch);
 }
 

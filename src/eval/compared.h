@@ -3,6 +3,7 @@
 #define EVAL_COMPARED_H
 
 #include "eval/frequencies.h"
+#include "text/ptb.h"
 
 /* Of image i they are count[i] from first[i] on. */
 typedef struct Compared {
@@ -12,6 +13,7 @@ typedef struct Compared {
     size_t *first, *count; /* owned: [images] */
     size_t images, first_capacity, count_capacity;
     Frequencies frequencies; /* of these references */
+    Ptb *tokenizer;          /* owned; NULL before the first image */
     Arena arena;
 } Compared;
 

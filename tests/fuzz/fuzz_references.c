@@ -2,7 +2,7 @@
  * Any text as what vlrm-eval --references reads: a file of references, with a split and without; document frequencies; and as a
  * text that the Penn Treebank tokeniser cuts up, whose tokens stand one space apart.
  *
- * About: lib/base/json_elements.c lib/text/ptb.c lib/text/ptb_words.c lib/text/ptb_marks.c
+ * About: lib/base/json_elements.c lib/text/ptb.c lib/text/lexer.c
  * src/eval/references.c src/eval/image_names.c src/eval/frequencies.c src/eval/grams.c src/eval/chair.c
  */
 #include <stdlib.h>
@@ -75,7 +75,10 @@ static void weigh(const char *path)
 static void cut(const uint8_t *data, size_t size)
 {
     Arena arena = {0};
-    Slice tokens = ptb_tokenize((Slice){(const char *)data, size}, &arena);
+    static Ptb *tokenizer; /* one for all: its automaton grows with what it has seen */
+    if (!tokenizer)
+        tokenizer = ptb_new();
+    Slice tokens = ptb_tokenize(tokenizer, (Slice){(const char *)data, size}, &arena);
     for (size_t i = 1; i < tokens.size; i++)
         if (tokens.data[i] == ' ' && tokens.data[i - 1] == ' ')
             abort();

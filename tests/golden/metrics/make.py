@@ -1,15 +1,16 @@
 #!/usr/bin/env python3
 """Writes the fixtures of the caption metrics, by the programs that the field measures with.
 
-    python3 tests/golden/metrics/make.py [TEXTS [SEED]]
+    python3 tests/golden/metrics/make.py [KIND TEXTS [SEED]]
 
-    ptb.jsonl       {"text", "tokens"}: texts and what pycocoevalcap's PTBTokenizer makes of them. An x stands between two texts:
-                    a text's tokens are its own (lib/text/ptb.h says where pycocoevalcap looks on to the next)
+    ptb.jsonl       {"text", "tokens"}: texts and what pycocoevalcap's PTBTokenizer makes of them. A text's tokens are its own
+                    (lib/text/ptb.h says where pycocoevalcap looks on to the next): an x stands between two
     captions.jsonl  records with a caption and frame.references
     scores.json     pycocoevalcap's BLEU, ROUGE-L and CIDEr of them, aac-metrics' CIDEr-D: of the set, and per image where there is such
 
-TEXTS is how many texts ptb.jsonl has: 1500 as committed, 100000 for a test that compares more (tests/unit/test_ptb.c takes what it finds).
-Needs Java, pycocoevalcap 1.2 and aac-metrics 0.6 (pip). Tests need none of them.
+Of what KIND of texts.py, or all, and how many TEXTS ptb.jsonl has: all 2200 as committed. tests/unit/test_ptb.c compares what it finds there,
+so to compare more: make.py addresses 100000 7, then the test, then git checkout ptb.jsonl. Needs Java, pycocoevalcap 1.2, aac-metrics 0.6 (pip)
+and the list of words that texts.py names. Tests need none of them.
 """
 
 import contextlib, json, os, random, sys, types
@@ -49,17 +50,25 @@ def near(r, text):
     return " ".join(words)
 
 
+def tokens_of(tokenizer, lines):
+    """The texts that can be compared, and their tokens. One that takes the next line as its own (an open <a b='..) is left out."""
+    tokens = tokenizer.tokenize({i: [{"caption": t}, {"caption": "x"}] for i, t in enumerate(lines)})
+    aligned = len(tokens) == len(lines) and all(v[1:] == ["x"] for v in tokens.values())
+    if aligned:
+        return lines, [tokens[i][0] for i in range(len(lines))]
+    if len(lines) == 1:
+        return [], []
+    halves = [tokens_of(tokenizer, part) for part in (lines[: len(lines) // 2], lines[len(lines) // 2 :])]
+    return [t for half in halves for t in half[0]], [t for half in halves for t in half[1]]
+
+
 def main():
     r = random.Random(29)
     tokenizer = PTBTokenizer()
-    n, seed = (int(x) for x in (sys.argv[1:] + ["1500", "29"][len(sys.argv) - 1 :])[:2])
-    lines = texts.captions(seed, n)
-    both = {i: [{"caption": t}, {"caption": "x"}] for i, t in enumerate(lines)}
-    tokens = tokenizer.tokenize(both)
-    assert all(v[1] == "x" for v in tokens.values())
+    kind, n, seed = (sys.argv[1:] + ["all", "2200", "29"][len(sys.argv) - 1 :])[:3]
     with open(os.path.join(HERE, "ptb.jsonl"), "w") as f:
-        for i, t in enumerate(lines):
-            print(json.dumps({"text": t, "tokens": tokens[i][0]}, ensure_ascii=False), file=f)
+        for t, tokens in zip(*tokens_of(tokenizer, texts.texts(kind, int(seed), int(n)))):
+            print(json.dumps({"text": t, "tokens": tokens}, ensure_ascii=False), file=f)
 
     captions, references = {}, {}
     for i in range(40):
