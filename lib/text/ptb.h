@@ -8,8 +8,8 @@
  *
  * ptb_rules.c has the rules: that program's, as its authors describe them and as it behaves, written anew for lexer.h.
  * tests/golden/metrics/texts.py makes the texts on which they are compared, of eleven kinds. Of 100,000 of each all are equal but
- * a few of random Unicode in which a capital sigma stands beside Chinese characters: whether its lower case is that of a word's end
- * depends on what Java takes for a word there.
+ * a few of random Unicode in which a capital sigma stands beside Chinese characters: whether its lower case is that of a word's
+ * end depends on what Java takes for a word there.
  */
 #ifndef TEXT_PTB_H
 #define TEXT_PTB_H
