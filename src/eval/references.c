@@ -5,7 +5,9 @@
 #include <string.h>
 
 #include "base/json_elements.h"
+#include "base/msg.h"
 #include "eval/image_names.h"
+#include "stage/split.h"
 
 typedef struct SetImage {
     int64_t id;
@@ -91,21 +93,13 @@ static bool take_annotation(ReferenceSet *s, const json_t *e, Error *err)
 
 /* ---- the split ---- */
 
-static int compare_ids(const void *a, const void *b)
-{
-    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
-    return (x > y) - (x < y);
-}
-
-/* Of the image ids, ascending, as 64-bit little-endian numbers. */
 static Digest ids_digest(const ReferenceSet *s)
 {
-    int64_t *ids = xmalloc((s->n + 1) * sizeof *ids);
+    SplitIds ids = {0};
     for (size_t i = 0; i < s->n; i++)
-        ids[i] = s->images[i].id;
-    qsort(ids, s->n, sizeof *ids, compare_ids);
-    Digest d = digest_text(hash_id(ids, s->n * sizeof *ids));
-    free(ids);
+        split_ids_add(&ids, s->images[i].id);
+    Digest d = split_ids_digest(&ids);
+    split_ids_release(&ids);
     return d;
 }
 
@@ -118,6 +112,10 @@ static bool check_split(ReferenceSet *s, const char *digest, Error *err)
     if (digest && strcmp(digest, s->split_digest.text) != 0)
         return error_set_status(err, STATUS_MISMATCH, "%s: split %s has %zu images whose ids have digest %s, expected %s",
                                 s->path, s->split, s->n, s->split_digest.text, digest);
+    char *differs = s->split ? split_differs(s->path, s->split, (int64_t)s->n, &s->split_digest) : NULL;
+    if (differs)
+        warn("%s: %s", s->path, differs);
+    free(differs);
     return true;
 }
 

@@ -11,13 +11,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <xxhash.h>
 
 #include "base/hash.h"
 #include "base/hashmap.h"
 #include "base/json_elements.h"
 #include "extract/texts.h"
 #include "media/image.h"
+#include "stage/split.h"
 
 enum { SPLITS = 4, SPLIT_NAME = 16 };
 
@@ -28,7 +28,7 @@ struct Captions;
 typedef struct Tally {
     char split[SPLIT_NAME];
     int64_t count;
-    XXH3_state_t *ids; /* owned: the ids, each with a newline */
+    SplitIds ids; /* those that are integers, as COCO's are */
 } Tally;
 
 struct Coco {
@@ -82,7 +82,7 @@ void coco_free(Coco *c)
         return;
     json_elements_close(c->file);
     for (size_t i = 0; i < SPLITS; i++)
-        XXH3_freeState(c->tallies[i].ids);
+        split_ids_release(&c->tallies[i].ids);
     captions_free(c->captions);
     free(c);
 }
@@ -187,53 +187,37 @@ static void take_image(Coco *c, Source *out, json_t *e)
         texts_copy(out, of);
 }
 
-static void tally_add(Coco *c, const char *split, const char *id)
+static void tally_add(Coco *c, const char *split, const json_t *id)
 {
     size_t i = 0;
-    while (i < SPLITS && c->tallies[i].ids && strcmp(c->tallies[i].split, split) != 0)
+    while (i < SPLITS && c->tallies[i].count > 0 && strcmp(c->tallies[i].split, split) != 0)
         i++;
     if (i == SPLITS || strlen(split) >= SPLIT_NAME) /* not Karpathy's */
         return;
     Tally *t = &c->tallies[i];
-    if (!t->ids) {
+    if (t->count++ == 0)
         strcpy(t->split, split);
-        XXH3_64bits_reset(t->ids = XXH3_createState());
-    }
-    t->count++;
-    XXH3_64bits_update(t->ids, id, strlen(id));
-    XXH3_64bits_update(t->ids, "\n", 1);
+    if (json_is_integer(id))
+        split_ids_add(&t->ids, json_integer_value(id));
 }
 
-/* How many images a split of Karpathy's own dataset_coco.json has; 0: none is known by that name. */
-static int64_t split_size(const char *split)
+static void tally_tell(const char *path, Tally *t)
 {
-    static const struct {
-        const char *name;
-        int64_t images;
-    } known[SPLITS] = {{"train", 82783}, {"restval", 30504}, {"val", 5000}, {"test", 5000}};
-    for (size_t i = 0; i < SPLITS; i++)
-        if (strcmp(known[i].name, split) == 0)
-            return known[i].images;
-    return 0;
+    const bool known = (int64_t)t->ids.count == t->count;
+    const Digest digest = split_ids_digest(&t->ids);
+    char *differs = split_differs(path, t->split, t->count, known ? &digest : NULL);
+    warn("%s: split %s: %lld images, ids %s", path, t->split, (long long)t->count, known ? digest.text : "that are no integers");
+    if (differs)
+        warn("%s: %s", path, differs);
+    free(differs);
 }
 
-static void tallies_tell(const Coco *c)
+static void tallies_tell(Coco *c)
 {
     static bool told; /* once, however often the file is read */
-    if (told)
-        return;
+    for (size_t i = 0; i < SPLITS && c->tallies[i].count > 0 && !told; i++)
+        tally_tell(c->s->coco, &c->tallies[i]);
     told = true;
-    const char *slash = strrchr(c->s->coco, '/');
-    const bool original = strcmp(slash ? slash + 1 : c->s->coco, "dataset_coco.json") == 0;
-    for (size_t i = 0; i < SPLITS && c->tallies[i].ids; i++) {
-        const Tally *t = &c->tallies[i];
-        const int64_t size = original ? split_size(t->split) : 0;
-        warn("%s: split %s: %lld images, ids %s", c->s->coco, t->split, (long long)t->count,
-             digest_text(XXH3_64bits_digest(t->ids)).text);
-        if (size > 0 && size != t->count)
-            warn("%s: Karpathy's split %s has %lld images: figures will not be those of others", c->s->coco, t->split,
-                 (long long)size);
-    }
 }
 
 /* A source from one element, or one that says what is wrong with it. False: another split. */
@@ -250,7 +234,7 @@ static bool take_element(Coco *c, Source *out, json_t *e)
                 : json_is_string(id) ? xstrdup(json_string_value(id))
                                      : xstrdup(below);
     if (split)
-        tally_add(c, split, out->name);
+        tally_add(c, split, id);
     out->label = path_join(c->s->root, below);
     if (!file || !*file)
         out->problem = xasprintf("images[%lld] has no filename", (long long)c->index);

@@ -262,6 +262,28 @@ xxh3() {
     /usr/bin/python3 -c 'import sys, xxhash; print(xxhash.xxh3_64_hexdigest(sys.stdin.buffer.read()))'
 }
 
+@test "Karpathy's COCO file: its splits are known by the digests of their ids, here and by vlrm-eval; another's test is not his" {
+    ids=$ROOT/tests/golden/karpathy
+    jq -cn --rawfile val "$ids/val.txt" --rawfile test "$ids/test.txt" '
+        def images($text; $split): $text | split("\n")[] | select(. != "") | tonumber | {filename: "\(.).jpg", cocoid: ., split: $split, sentences: [{raw: "a dog"}]};
+        {images: [images($test; "test"), images($val; "val")]}' >dataset_coco.json
+    vlrm-extract --coco dataset_coco.json --split test --split val --root . >/dev/null 2>said || [ $? = 3 ]
+    grep -qxF 'vlrm-extract: dataset_coco.json: split test: 5000 images, ids c366ca342b7cd038' said
+    grep -qxF 'vlrm-extract: dataset_coco.json: split val: 5000 images, ids 3b4159d90d6eb151' said
+    no grep -q "Karpathy's split" said
+    jq -c '.images[] | select(.split == "test") | {id: "\(.cocoid)", caption: {text: "a cat", tokens: [], eos: true, logp: []}}' dataset_coco.json | vlrm-cat --from=json >captions.vlrm
+    vlrm-eval --references=dataset_coco.json --split=test=c366ca342b7cd038 captions.vlrm >report.json 2>said
+    [ ! -s said ]
+    # A file of that name whose test split was drawn by somebody else.
+    jq -c '.images[0].cocoid = 1' dataset_coco.json >other.json
+    mkdir other
+    mv other.json other/dataset_coco.json
+    vlrm-extract --coco other/dataset_coco.json --split test --root . >/dev/null 2>said || [ $? = 3 ]
+    grep -qF "the ids of Karpathy's split test have digest c366ca342b7cd038: these are other images" said
+    exits 0 vlrm-eval --references=other/dataset_coco.json --split=test -o report.json captions.vlrm
+    says "the ids of Karpathy's split test have digest c366ca342b7cd038: these are other images"
+}
+
 @test "Karpathy's COCO file: splits, references, paths that climb out" {
     mkdir -p root/val2014
     ffmpeg -nostdin -v error -i "$M/h264.mp4" -frames:v 1 root/val2014/a.jpg
@@ -274,14 +296,14 @@ xxh3() {
 J
     exits 3 bash -c "vlrm-extract --coco d.json --split test --root root >out.vlrm"
     says "leads out of root"
-    says "d.json: split test: 2 images, ids $(printf '42\n44\n' | xxh3)"
+    says "d.json: split test: 2 images, ids $(printf '*\0\0\0\0\0\0\0,\0\0\0\0\0\0\0' | xxh3)" # 42, 44: 64-bit little-endian
     no says "Karpathy's split"
     [ "$(frames out.vlrm id)" = 42 ]
     # ids as text are ids too; a file of the original's name has the original's splits
     sed 's/"cocoid": 42/"cocoid": "forty-two"/' d.json >dataset_coco.json
     exits 3 bash -c "vlrm-extract --coco dataset_coco.json --split test --root root >out.vlrm"
     [ "$(frames out.vlrm id)" = forty-two ]
-    says "dataset_coco.json: split test: 2 images, ids $(printf 'forty-two\n44\n' | xxh3)"
+    says "dataset_coco.json: split test: 2 images, ids that are no integers"
     says "dataset_coco.json: Karpathy's split test has 5000 images: figures will not be those of others"
     [ "$(frames out.vlrm references | jq -r '.[1]')" = "ä box" ]
     frames out.vlrm --save s
