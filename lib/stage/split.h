@@ -15,7 +15,10 @@ typedef struct SplitIds {
     size_t count, capacity;
 } SplitIds;
 
+/* Adds the id of one more image. */
 void split_ids_add(SplitIds *s, int64_t id);
+
+/* Frees the ids and makes it an empty one. */
 void split_ids_release(SplitIds *s);
 
 /* xxh3-64 of the ids, ascending, as 64-bit little-endian numbers. Sorts them. */
