@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "reward/phi.h"
+#include "stage/phi.h"
 
 void waiting_init(Waiting *w, const char *folder, size_t memory_limit)
 {

@@ -5,7 +5,7 @@
 #ifndef REWARD_WAITING_H
 #define REWARD_WAITING_H
 
-#include "reward/returns.h"
+#include "stage/returns.h"
 #include "stage/groups.h"
 #include "stage/spool.h"
 #include "tensor/kernels.h"

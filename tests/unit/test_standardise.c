@@ -14,7 +14,7 @@
 #include <string.h>
 
 #include "base/json_file.h"
-#include "reward/standardise.h"
+#include "stage/standardise.h"
 
 enum { MOST = 64 };
 

@@ -1,5 +1,5 @@
 /* Parts standardised over a batch or a group; see standardise.h. */
-#include "reward/standardise.h"
+#include "stage/standardise.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -4,8 +4,8 @@
  * s = image_i . text_j (cosines); d_i = softmax over images (s)_ii * softmax over texts (s)_ii; Phi = (d - mean) / std, std
  * unbiased.
  */
-#ifndef REWARD_PHI_H
-#define REWARD_PHI_H
+#ifndef STAGE_PHI_H
+#define STAGE_PHI_H
 
 #include "tensor/kernels.h"
 

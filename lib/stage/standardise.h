@@ -2,8 +2,8 @@
  * Each part of the reward by itself less its mean, over its deviation, before parts are weighed and summed: so that one whose
  * numbers spread widely does not drown the others (GDPO: Liu et al., 2601.05242).
  */
-#ifndef REWARD_STANDARDISE_H
-#define REWARD_STANDARDISE_H
+#ifndef STAGE_STANDARDISE_H
+#define STAGE_STANDARDISE_H
 
 #include "reward/waiting.h"
 

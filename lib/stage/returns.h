@@ -5,8 +5,8 @@
  * Every part carries a weight (all 1 in the paper, but clip: 0.3). Parts are recorded unweighted, so that recorded rewards can be
  * combined anew.
  */
-#ifndef REWARD_RETURNS_H
-#define REWARD_RETURNS_H
+#ifndef STAGE_RETURNS_H
+#define STAGE_RETURNS_H
 
 #include "base/hash.h"
 #include "stream/stream.h"

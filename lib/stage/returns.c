@@ -1,5 +1,5 @@
 /* From parts to returns, and into the record; see returns.h. */
-#include "reward/returns.h"
+#include "stage/returns.h"
 
 #include <math.h>
 

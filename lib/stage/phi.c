@@ -1,5 +1,5 @@
 /* Equation 5; see phi.h. The n x n cosines exist a block of rows at a time. */
-#include "reward/phi.h"
+#include "stage/phi.h"
 
 #include <math.h>
 #include <stdlib.h>
