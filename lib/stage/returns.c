@@ -2,6 +2,7 @@
 #include "stage/returns.h"
 
 #include <math.h>
+#include <string.h>
 
 double reward_sim(const Reward *r, const Weights *w)
 {
@@ -108,5 +109,53 @@ void reward_pack(Packer *p, const Reward *r, const Weights *w, Arena *arena)
     pack_map_end(p);
     pack_fired(p, &r->marks);
     pack_field_text(p, "caption", r->caption.text);
+    if (r->deferred)
+        deferred_pack(p, r->deferred);
     pack_map_end(p);
+}
+
+bool reward_read_parts(Reward *reward, const Record *r, Error *err)
+{
+    static const char *const paths[] = {"reward.parts.itm", "reward.parts.phi", "reward.ref", "reward.parts.cosine"};
+    double *const out[] = {&reward->itm, &reward->phi, &reward->ref, &reward->cosine};
+    for (size_t i = 0; i < 4; i++) {
+        *out[i] = NAN;
+        if (record_real(r, paths[i], out[i]) == FIELD_WRONG)
+            return error_set(err, "%s is not a number", paths[i]);
+    }
+    Slice model;
+    if (record_string(r, "reward.parts.ref_model", &model) == FIELD_OK && model.size < sizeof reward->ref_model.text)
+        memcpy(reward->ref_model.text, model.data, model.size);
+    return true;
+}
+
+/* n marks of 0 and 1; NULL where the record has none. */
+static bool read_marks(uint8_t **out, const Record *r, const char *path, size_t n, Arena *arena, Error *err)
+{
+    int64_t *marks;
+    size_t found;
+    const Field field = record_ints(r, path, arena, &marks, &found);
+    *out = NULL;
+    if (field == FIELD_MISSING)
+        return true;
+    if (field == FIELD_WRONG || found != n)
+        return error_set(err, "%s is no array of %zu marks, one for each token", path, n);
+    *out = arena_alloc(arena, n + 1);
+    for (size_t i = 0; i < n; i++)
+        (*out)[i] = marks[i] != 0;
+    return true;
+}
+
+bool reward_read_marks(Reward *reward, const Record *r, size_t n, Arena *arena, Error *err)
+{
+    int64_t noeos;
+    WordMarks *m = &reward->marks;
+    *m = (WordMarks){.count = n};
+    if (!read_marks(&m->bad, r, "reward.bad", n, arena, err) || !read_marks(&m->repeat, r, "reward.repeat", n, arena, err) ||
+        !read_marks(&m->good, r, "reward.good", n, arena, err))
+        return false;
+    if (!m->bad || !m->repeat || record_int(r, "reward.noeos", &noeos) != FIELD_OK)
+        return error_set(err, "reward.bad, reward.repeat or reward.noeos is missing");
+    reward->noeos = noeos != 0;
+    return true;
 }

@@ -9,7 +9,7 @@
 #define STAGE_RETURNS_H
 
 #include "base/hash.h"
-#include "stream/stream.h"
+#include "stage/deferred.h"
 #include "text/words.h"
 
 typedef struct Weights {
@@ -24,9 +24,10 @@ typedef struct Reward {
     double itm, phi, cosine, ref; /* cosine: what phi was standardised from, of this caption and its image */
     Digest ref_model;             /* whose ref it is, where it was not read by the captioner's ids; else "" */
     bool noeos;
-    WordMarks marks; /* bad, repeat and good, one entry for each token */
-    double *returns; /* R(t_k) where they are not the weighted sum of the parts; NULL: they are */
-    Digest caption;  /* of the ids that it is the reward of (stream/made_from.h) */
+    WordMarks marks;          /* bad, repeat and good, one entry for each token */
+    double *returns;          /* R(t_k) where they are not the weighted sum of the parts; NULL: they are */
+    Digest caption;           /* of the ids that it is the reward of (stream/made_from.h) */
+    const Deferred *deferred; /* what is still to come, borrowed; NULL: it is whole */
 } Reward;
 
 /* sim = itm + clip phi, of what was computed; 0 where nothing was. */
@@ -42,5 +43,11 @@ void reward_returns(double *out, const Reward *r, const Weights *w);
 
 /* The `reward` group (formats/reward.md). */
 void reward_pack(Packer *p, const Reward *r, const Weights *w, Arena *arena);
+
+/* The parts of a record's reward that models have computed: itm, phi, cosine, ref, ref_model; the rest is left as it is. */
+MUST_USE bool reward_read_parts(Reward *reward, const Record *r, Error *err);
+
+/* What word rules have marked, n tokens, and noeos; marks are in the arena, and do not say which rules fired. */
+MUST_USE bool reward_read_marks(Reward *reward, const Record *r, size_t n, Arena *arena, Error *err);
 
 #endif

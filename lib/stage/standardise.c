@@ -20,7 +20,7 @@ typedef struct Scope {
     size_t n;
 } Scope;
 
-static PartMoments *moments_of(Scope *s, const Waited *item, Standardise scope)
+static PartMoments *moments_of(Scope *s, const Rewarded *item, Standardise scope)
 {
     int64_t *at = hashmap_at(&s->index_of, scope == STANDARDISE_GROUP ? item->group : 1);
     if (*at == 0)
@@ -40,11 +40,11 @@ static double whole_part(const Reward *r, const Weights *w, int part, Arena *are
 }
 
 /* Two passes: means, then squares of what differs from them. */
-static void scope_fill(Scope *s, const Waited *items, size_t n, const Weights *w, Standardise scope, Arena *arena)
+static void scope_fill(Scope *s, const Rewarded *items, size_t n, const Weights *w, Standardise scope, Arena *arena)
 {
     for (int pass = 0; pass < 2; pass++)
         for (size_t i = 0; i < n; i++) {
-            if (items[i].why || items[i].baseline)
+            if (items[i].failed || items[i].baseline)
                 continue;
             PartMoments *m = moments_of(s, &items[i], scope);
             m->count += pass == 0;
@@ -69,12 +69,12 @@ static void add_part(double *returns, const Reward *r, const Weights *w, int par
     arena_release_to(arena, mark);
 }
 
-void rewards_standardise(Waited *items, size_t n, const Weights *w, Standardise scope, Arena *arena)
+void rewards_standardise(Rewarded *items, size_t n, const Weights *w, Standardise scope, Arena *arena)
 {
     Scope s = {.moments = xcalloc(n + 1, sizeof *s.moments)};
     scope_fill(&s, items, n, w, scope, arena);
     for (size_t i = 0; i < n; i++) {
-        if (items[i].why)
+        if (items[i].failed)
             continue;
         Reward *r = &items[i].reward;
         const PartMoments *m = moments_of(&s, &items[i], scope);

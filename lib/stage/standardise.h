@@ -5,7 +5,15 @@
 #ifndef STAGE_STANDARDISE_H
 #define STAGE_STANDARDISE_H
 
-#include "reward/waiting.h"
+#include "stage/returns.h"
+
+/* A caption's reward as one of its batch. */
+typedef struct Rewarded {
+    Reward reward;
+    uint64_t group; /* hash of the name of its group */
+    bool baseline;  /* it is only compared with */
+    bool failed;    /* there is none: it counts in nothing */
+} Rewarded;
 
 typedef enum Standardise { STANDARDISE_NONE, STANDARDISE_BATCH, STANDARDISE_GROUP } Standardise;
 
@@ -14,6 +22,6 @@ typedef enum Standardise { STANDARDISE_NONE, STANDARDISE_BATCH, STANDARDISE_GROU
  * x(k) what the part gives from token k on, mean and unbiased std of x(1) over the captions of the batch, or of each group in it.
  * Captions that are only compared with do not count in them. A part whose std is up to 1e-6 is left out: there it says nothing.
  */
-void rewards_standardise(Waited *items, size_t n, const Weights *w, Standardise scope, Arena *arena);
+void rewards_standardise(Rewarded *items, size_t n, const Weights *w, Standardise scope, Arena *arena);
 
 #endif

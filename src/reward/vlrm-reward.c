@@ -16,11 +16,11 @@
 #include "base/signals.h"
 #include "checkpoint/hub.h"
 #include "reward/plan.h"
-#include "stage/returns.h"
 #include "reward/scorers.h"
-#include "stage/standardise.h"
+#include "reward/waiting.h"
 #include "stage/inputs.h"
 #include "stage/machine.h"
+#include "stage/standardise.h"
 #include "stream/filter.h"
 
 static struct {
@@ -29,7 +29,7 @@ static struct {
     int64_t batch, score_batch, itm_max_tokens, spool_memory, zstd, plan;
     Weights weights;
     Standardise standardise;
-    bool no_itm, no_ref, recombine, crop;
+    bool no_itm, no_ref, recombine, crop, defer;
 } opt;
 
 static const Option options[] = {
@@ -73,6 +73,8 @@ static const Option options[] = {
     OPT_GROUP("Batches and machine"),
     OPT_INT("batch", 0, &opt.batch, "0", 0, 1e9, "N",
             "compute Phi over N records, or more where a group of captions would be split; 0: as the input's batch records say"),
+    OPT_FLAG("defer", 0, &opt.defer,
+             "leave Phi and --standardise to vlrm-update: the input is a part of each batch, as each of several ranks has"),
     OPT_INT("score-batch", 0, &opt.score_batch, "0", 0, 4096, "N",
             "score so many captions together; on a CPU this changes no byte of a record; 0: 8, on a CUDA device 64"),
     OPT_STRING("spool", 0, &opt.spool, "/tmp", "DIR",
@@ -157,10 +159,16 @@ static void record_failed(Loop *l, const Record *r, const char *why)
 
 /* ---- batches ---- */
 
-/* Whether rewards are of all captions of their batch together. */
+/* Whether rewards are of all captions of their batch together, and the batch is not all here: vlrm-update completes them. */
+static bool defers(const Loop *l)
+{
+    return opt.defer && (l->scorers.clip.model || opt.standardise == STANDARDISE_BATCH);
+}
+
+/* Whether a reward waits here until all of its batch has come. */
 static bool waits(const Loop *l)
 {
-    return l->scorers.clip.model || opt.standardise != STANDARDISE_NONE;
+    return !defers(l) && (l->scorers.clip.model || opt.standardise != STANDARDISE_NONE);
 }
 
 /* item: with CLIP's embeddings; NULL where the reward was read. */
@@ -168,12 +176,10 @@ static void wait_for_batch(Loop *l, const Record *r, const Caption *c, const Rew
 {
     Error ignored = {0};
     Waiting *w = &l->waiting;
-    Waited *waited = waiting_add(w, r);
     GroupInfo group;
     if (!group_read(&group, r, &ignored))
         group = (GroupInfo){.name = r->id};
-    waiting_keep(w, waited, reward, &group);
-    waited->caption = made_caption(r, c, &w->arena);
+    waiting_add(w, r, reward, &group, made_caption(r, c, &w->arena));
     if (item && l->scorers.clip.model)
         waiting_embeddings(w, item->clip_image, item->clip_text, clip_scorer_cols(&l->scorers.clip));
 }
@@ -184,14 +190,14 @@ static void write_waiting(Loop *l)
     if (l->scorers.clip.model)
         waiting_phi(w, l->scorers.kernels, clip_scorer_cols(&l->scorers.clip));
     if (opt.standardise != STANDARDISE_NONE)
-        rewards_standardise(w->items, w->n, &opt.weights, opt.standardise, &w->arena);
+        rewards_standardise(w->rewards, w->n, &opt.weights, opt.standardise, &w->arena);
     for (size_t i = 0; i < w->n; i++) {
         Record r;
         waiting_record(w, i, &r);
-        if (w->items[i].why)
+        if (w->rewards[i].failed)
             record_failed(l, &r, w->items[i].why);
         else
-            write_reward(l, &r, w->items[i].caption, &w->items[i].reward, &w->arena);
+            write_reward(l, &r, w->items[i].caption, &w->rewards[i].reward, &w->arena);
     }
     waiting_reset(w);
 }
@@ -202,7 +208,7 @@ static void write_waiting(Loop *l)
 static void put_failed(Loop *l, const Record *r, const char *why)
 {
     if (waits(l))
-        waiting_add(&l->waiting, r)->why = arena_strndup(&l->waiting.arena, why, strlen(why));
+        waiting_add_failed(&l->waiting, r, why);
     else
         record_failed(l, r, why);
 }
@@ -239,8 +245,12 @@ static void put_scored(Loop *l, const Pending *p, const ScoreItem *item)
         put_failed(l, &p->record, item->err.text);
         return;
     }
+    const size_t cols = clip_scorer_cols(&l->scorers.clip);
+    const Deferred deferred = {cols > 0, opt.standardise != STANDARDISE_NONE, item->clip_image, item->clip_text, cols};
     if (l->scorers.clip.model)
-        reward.cosine = cosine_of(item, clip_scorer_cols(&l->scorers.clip));
+        reward.cosine = cosine_of(item, cols);
+    if (defers(l))
+        reward.deferred = &deferred;
     put_reward(l, &p->record, &p->caption, &reward, item);
 }
 
@@ -292,7 +302,7 @@ static void close_batch(Loop *l, const Record *batch)
     score_pending(l);
     if (waits(l))
         write_waiting(l);
-    if (l->in_batch < l->largest_batch && l->scorers.clip.model)
+    if (l->in_batch < l->largest_batch && l->scorers.clip.model && !opt.defer)
         note("batch %lld is smaller: Phi is over %llu records", (long long)l->index, (unsigned long long)l->in_batch);
     l->largest_batch = l->in_batch > l->largest_batch ? l->in_batch : l->largest_batch;
     writer_batch(l->filter.out, batch ? batch->batch.index : l->index, l->written, batch ? batch->batch.step : -1);
@@ -306,21 +316,11 @@ static void close_batch(Loop *l, const Record *batch)
 
 static bool reward_read(Reward *reward, const Record *r, Error *err)
 {
-    static const char *const paths[] = {"reward.parts.itm", "reward.parts.phi", "reward.ref", "reward.parts.cosine"};
-    double *const out[] = {&reward->itm, &reward->phi, &reward->ref, &reward->cosine};
     if (!record_raw(r, "reward").data)
         return error_set(err, "no reward to recombine");
-    if (!reward_check(r, err))
-        return false;
-    for (size_t i = 0; i < 4; i++) {
-        *out[i] = NAN;
-        if (record_real(r, paths[i], out[i]) == FIELD_WRONG)
-            return error_set(err, "%s is not a number", paths[i]);
-    }
-    Slice model;
-    if (record_string(r, "reward.parts.ref_model", &model) == FIELD_OK && model.size < sizeof reward->ref_model.text)
-        memcpy(reward->ref_model.text, model.data, model.size);
-    return true;
+    if (record_raw(r, "reward.deferred").data)
+        return error_set_status(err, STATUS_MISMATCH, "reward.deferred: only vlrm-update can complete this reward");
+    return reward_check(r, err) && reward_read_parts(reward, r, err);
 }
 
 static void recombine_record(Loop *l, const Record *r)
@@ -391,6 +391,8 @@ static void check_options(void)
 {
     if (!opt.model && !opt.ref)
         usage_error("--model is required: its tokenizer reads the captions");
+    if (opt.recombine && opt.defer)
+        usage_error("--recombine and --defer: recombined rewards are whole");
     if (opt.recombine)
         return;
     if (!opt.no_itm && !opt.itm)

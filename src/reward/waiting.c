@@ -16,31 +16,36 @@ void waiting_release(Waiting *w)
 {
     spool_release(&w->records);
     arena_release(&w->arena);
+    free(w->rewards);
     free(w->items);
     free(w->images);
     free(w->texts);
     *w = (Waiting){0};
 }
 
-Waited *waiting_add(Waiting *w, const Record *r)
+static void add(Waiting *w, const Record *r, Rewarded reward, Waited item)
 {
     Error err = {0};
-    w->items = array_reserve(w->items, &w->capacity, w->n + 1, sizeof *w->items);
-    w->items[w->n] = (Waited){0};
+    w->rewards = array_reserve(w->rewards, &w->rewards_capacity, w->n + 1, sizeof *w->rewards);
+    w->items = array_reserve(w->items, &w->items_capacity, w->n + 1, sizeof *w->items);
+    w->rewards[w->n] = reward;
+    w->items[w->n++] = item;
     if (!spool_add(&w->records, r->raw.data, r->raw.size, &err))
         die("%s", err.text);
-    return &w->items[w->n++];
 }
 
-void waiting_keep(Waiting *w, Waited *waited, const Reward *reward, const GroupInfo *group)
+void waiting_add(Waiting *w, const Record *r, const Reward *reward, const GroupInfo *group, Slice caption)
 {
-    waited->reward = *reward;
-    waited->group = hash_id(group->name.data, group->name.size);
-    waited->baseline = group->baseline;
     for (size_t i = 0; i < reward->marks.n_fired; i++) { /* the caption they point into goes with the scoring batch */
         Slice *text = &reward->marks.fired[i].text;
         text->data = arena_strndup(&w->arena, text->data, text->size);
     }
+    add(w, r, (Rewarded){*reward, hash_id(group->name.data, group->name.size), group->baseline, false}, (Waited){caption, NULL});
+}
+
+void waiting_add_failed(Waiting *w, const Record *r, const char *why)
+{
+    add(w, r, (Rewarded){.failed = true}, (Waited){{NULL, 0}, arena_strndup(&w->arena, why, strlen(why))});
 }
 
 void waiting_embeddings(Waiting *w, const real *image, const real *text, size_t cols)
@@ -59,8 +64,8 @@ void waiting_phi(Waiting *w, const Kernels *kernels, size_t cols)
     if (w->good > 0)
         phi_compute(phi, kernels, w->images, w->texts, w->good, cols);
     for (size_t i = 0; i < w->n; i++)
-        if (!w->items[i].why)
-            w->items[i].reward.phi = *next++;
+        if (!w->rewards[i].failed)
+            w->rewards[i].reward.phi = *next++;
     free(phi);
 }
 

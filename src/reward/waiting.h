@@ -5,23 +5,22 @@
 #ifndef REWARD_WAITING_H
 #define REWARD_WAITING_H
 
-#include "stage/returns.h"
 #include "stage/groups.h"
 #include "stage/spool.h"
+#include "stage/standardise.h"
 #include "tensor/kernels.h"
 
+/* What is written of a record besides its reward. */
 typedef struct Waited {
-    Reward reward;   /* marks point into the batch's arena */
     Slice caption;   /* the packed caption group, where its ids were made; in the arena */
     const char *why; /* it failed; in the arena */
-    uint64_t group;  /* hash of the name of its group */
-    bool baseline;   /* it is only compared with */
 } Waited;
 
 typedef struct Waiting {
+    Rewarded *rewards;    /* owned: [n]; marks point into the batch's arena */
     Waited *items;        /* owned: [n] */
     real *images, *texts; /* owned: [good, projection], of those that did not fail; with CLIP */
-    size_t n, good, capacity, images_capacity, texts_capacity;
+    size_t n, good, rewards_capacity, items_capacity, images_capacity, texts_capacity;
     Spool records;
     Arena arena;
 } Waiting;
@@ -30,12 +29,13 @@ typedef struct Waiting {
 void waiting_init(Waiting *w, const char *folder, size_t memory_limit);
 void waiting_release(Waiting *w);
 
-/* The next record of the batch, in the order in which they came, for which nothing is known. Ends the program where the spool
- * cannot be written. */
-Waited *waiting_add(Waiting *w, const Record *r);
+/* The next record of the batch, in the order in which they came, with its reward, of which what points into the caption is
+ * copied; caption: its packed group, in the batch's arena, where its ids were made. Ends the program where the spool cannot be
+ * written. */
+void waiting_add(Waiting *w, const Record *r, const Reward *reward, const GroupInfo *group, Slice caption);
 
-/* Its reward, of which what points into the caption is copied. */
-void waiting_keep(Waiting *w, Waited *waited, const Reward *reward, const GroupInfo *group);
+/* The next record, which failed. */
+void waiting_add_failed(Waiting *w, const Record *r, const char *why);
 
 /* CLIP's embeddings [cols] of the record last added. */
 void waiting_embeddings(Waiting *w, const real *image, const real *text, size_t cols);

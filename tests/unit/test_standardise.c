@@ -40,11 +40,11 @@ static uint8_t *marks(const json_t *array)
     return out;
 }
 
-static Waited waited_of(const json_t *line)
+static Rewarded waited_of(const json_t *line)
 {
     const json_t *reward = json_object_get(line, "reward"), *bad = json_object_get(reward, "bad");
     const char *image = json_string_value(json_object_get(line, "image"));
-    Waited w = {.group = hash_id(image, strlen(image))};
+    Rewarded w = {.group = hash_id(image, strlen(image))};
     w.reward =
         (Reward){.itm = number(reward, "sim"),
                  .phi = NAN,
@@ -54,7 +54,7 @@ static Waited waited_of(const json_t *line)
     return w;
 }
 
-static size_t read_cases(json_t **lines, Waited *items)
+static size_t read_cases(json_t **lines, Rewarded *items)
 {
     FILE *f = fopen("tests/golden/advantages/captions.jsonl", "r");
     size_t n = 0;
@@ -93,7 +93,7 @@ static void within_groups_it_is_the_references(void **state)
 {
     (void)state;
     json_t *lines[MOST];
-    Waited items[MOST];
+    Rewarded items[MOST];
     const size_t n = read_cases(lines, items);
     const Weights w = read_weights();
     rewards_standardise(items, n, &w, STANDARDISE_GROUP, &arena);
@@ -111,7 +111,7 @@ static void over_the_batch_a_part_has_mean_0_and_deviation_1(void **state)
 {
     (void)state;
     json_t *lines[MOST];
-    Waited items[MOST];
+    Rewarded items[MOST];
     const size_t n = read_cases(lines, items);
     rewards_standardise(items, n, &(Weights){.sim = 1, .gamma = 1}, STANDARDISE_BATCH, &arena);
     double sum = 0, squares = 0;
@@ -129,14 +129,14 @@ static void what_is_only_compared_with_counts_in_no_mean(void **state)
 {
     (void)state;
     json_t *lines[MOST];
-    Waited items[MOST], more[MOST + 2];
+    Rewarded items[MOST], more[MOST + 2];
     const size_t n = read_cases(lines, items);
     const Weights w = read_weights();
     memcpy(more, items, n * sizeof *items);
     more[n] = items[0];
     more[n].baseline = true;
     more[n].reward.itm = 1000;
-    more[n + 1] = (Waited){.why = "it failed"};
+    more[n + 1] = (Rewarded){.failed = true};
     rewards_standardise(items, n, &w, STANDARDISE_GROUP, &arena);
     rewards_standardise(more, n + 2, &w, STANDARDISE_GROUP, &arena);
     for (size_t i = 0; i < n; i++)
@@ -150,7 +150,7 @@ static void parts_sum_to_the_return(void **state)
 {
     (void)state;
     json_t *lines[MOST];
-    Waited items[MOST];
+    Rewarded items[MOST];
     const size_t n = read_cases(lines, items);
     const Weights w = {.sim = 0.7, .ref = 2, .noeos = 3, .bad = 0.3, .repeat = 1.5, .good = 0.9, .length = -0.2, .gamma = 0.8};
     for (size_t i = 0; i < n; i++) {
