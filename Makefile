@@ -258,7 +258,7 @@ FUZZ_SECONDS ?= 60
 CHECK_FUZZ_SECONDS ?= 12
 FUZZERS      := $(patsubst tests/fuzz/%.c,build/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_PARTS   := build/fuzz/libparts.a
-$(FUZZ_PARTS): $(patsubst %,build/fuzz/%.o,$(addprefix src/extract/,tar coco input journal sources opener walk texts content work still filters digest) src/reward/caption src/update/batch src/update/parts src/update/objective $(addprefix src/eval/,references image_names places frequencies grams chair) tests/fuzz/given)
+$(FUZZ_PARTS): $(patsubst %,build/fuzz/%.o,$(addprefix src/extract/,tar coco input journal sources opener walk texts content work still filters digest) src/reward/caption src/update/batch src/update/parts src/update/whole src/update/objective $(addprefix src/eval/,references image_names places frequencies grams chair) tests/fuzz/given)
 	rm -f $@
 	ar rcs $@ $^
 $(FUZZERS): build/fuzz/%: build/fuzz/tests/fuzz/%.o $(FUZZ_PARTS) $(LIBRARY)

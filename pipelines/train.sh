@@ -16,7 +16,7 @@
 # Several ranks: mpirun -n 4 vlrm train ... (or srun --mpi=pmix) is one training by four pipes, each of which captions and learns from
 # its part of every batch, to the same parameters, bit for bit, on any number of them. --batch stays the whole batch. All read the
 # same shards or images; videos are refused, for one that cannot be read somewhere would shift all batches: vlrm corpus makes shards of
-# them. Not with --clip, --standardise batch, --score. The run folder must be the same for all; that of rank R is RUN/ranks/R, with its logs.
+# them. The run folder must be the same for all; that of rank R is RUN/ranks/R, with its logs.
 #
 # On a terminal it says what it is going to do, and shows a row for each step and warnings; `vlrm top RUN` shows more, anywhere.
 # Elsewhere, and under mpirun, the metrics are printed as lines of JSON.
@@ -52,7 +52,7 @@ usage() {
 
 # settings_refused NAME: whether an option of a stage cannot be used here.
 settings_refused() {
-    case $1 in deal | resume | append | status-file | prepare | plan | replay | count | recombine | policy) true ;; *) false ;; esac
+    case $1 in deal | defer | resume | append | status-file | prepare | plan | replay | count | recombine | policy) true ;; *) false ;; esac
 }
 
 # Reads the command line into entries, given and sources.
@@ -151,12 +151,7 @@ say_ranks() {
 
 # What is of one rank's part of a batch where the whole is meant.
 want_parts() {
-    local name
-    for name in clip score record keep-batches gradient-parts; do
-        has "$name" && [ "$value" != 0 ] && usage "--$name is not for several ranks"
-    done
-    value_of standardise
-    [ "$value" != batch ] || usage '--standardise batch is not for several ranks'
+    has gradient-parts && [ "$value" != 0 ] && usage '--gradient-parts is not for several ranks'
 }
 
 # The run takes these options: $1 becomes RUN/train.json. Says so when they are others than before.
@@ -271,10 +266,10 @@ if [ "${#streams[@]}" -gt 0 ]; then
 else
     stage extract 1 vlrm-extract "${config[@]}" -- "${sources[@]}"
 fi
-deal=()
-[ "$ranks" = 1 ] || deal=(--deal="$rank/$ranks")
+deal=() defer=()
+[ "$ranks" = 1 ] || deal=(--deal="$rank/$ranks") defer=(--defer)
 stage rollout all vlrm-rollout "${config[@]}" --sample "$features" --policy="$own/policy" "${deal[@]}"
-stage reward all vlrm-reward "${config[@]}" --batch 0
+stage reward all vlrm-reward "${config[@]}" --batch 0 "${defer[@]}"
 if has score; then
     as_given=$value
     value_of score-weight

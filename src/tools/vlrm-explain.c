@@ -63,7 +63,7 @@ typedef struct Table {
     Slice text;
     double *bad, *repeat, *returns, *value, *advantage;
     double sim, ref, noeos;
-    bool has_ref;
+    bool has_ref, deferred; /* deferred: what is of the whole batch is still to come */
 } Table;
 
 enum { COLUMNS_MAX = 8 };
@@ -128,6 +128,7 @@ static bool table_read(Table *t, const Record *r, const Tokenizer *tokenizer, Ar
         return error_set(err, "no reward");
     if (!reward_check(r, err))
         return false;
+    t->deferred = record_raw(r, "reward.deferred").data != NULL;
     if (!caption_tokens_needed(r, a, &t->ids, &t->n, err) || caption_text(r, &t->text, err) == FIELD_WRONG)
         return false;
     return read_array(&t->bad, r, a, "reward.bad", t->n, true, err) &&
@@ -270,8 +271,9 @@ static void explain(const Record *r, const Tokenizer *tokenizer, const Table *t,
     size_t cols = fill_titles(cells, a, t);
     for (size_t k = 0; k < t->n; k++)
         fill_row(cells + (k + 1) * cols, a, tokenizer, t, k);
-    printf("%s%s: \"%s\"%s\n", before ? "\n" : "", cell_text(a, r->id.data, r->id.size).text,
-           cell_text(a, t->text.data, t->text.size).text, t->noeos != 0 ? " (noeos)" : "");
+    printf("%s%s: \"%s\"%s%s\n", before ? "\n" : "", cell_text(a, r->id.data, r->id.size).text,
+           cell_text(a, t->text.data, t->text.size).text, t->noeos != 0 ? " (noeos)" : "",
+           t->deferred ? " (before vlrm-update completes it: without Phi or --standardise)" : "");
     before = true;
     print_cells(cells, t->n + 1, cols);
     if (opt.fired)

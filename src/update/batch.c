@@ -33,12 +33,14 @@ void batch_release(Batch *b)
     hashmap_release(&b->group_of);
     arena_release(&b->names);
     reward_parts_release(&b->parts);
+    whole_release(&b->whole);
     *b = (Batch){0};
 }
 
 void batch_forget(Batch *b)
 {
     b->parts.n = 0;
+    whole_forget(&b->whole);
     b->n = b->n_tokens = b->n_groups = b->n_entries = b->own_first = b->own_end = 0;
     hashmap_release(&b->ids);
     hashmap_release(&b->group_of);
@@ -228,12 +230,11 @@ bool batch_has(const Batch *b, const void *id, size_t size)
     return hashmap_get(&b->ids, hash_id(id, size)) != 0;
 }
 
-static void entry_append(Batch *b, const Record *r, size_t group, double greedy)
+void batch_append_entry(Batch *b, const BatchEntry *entry)
 {
-    const uint64_t id = hash_id(r->id.data, r->id.size);
     b->entries = array_reserve(b->entries, &b->entries_capacity, b->n_entries + 1, sizeof *b->entries);
-    b->entries[b->n_entries++] = (BatchEntry){id, group, greedy};
-    hashmap_add(&b->ids, id);
+    b->entries[b->n_entries++] = *entry;
+    hashmap_add(&b->ids, entry->id);
 }
 
 bool batch_add(Batch *b, const Record *r, const BatchNeeds *needs, Error *err)
@@ -242,7 +243,8 @@ bool batch_add(Batch *b, const Record *r, const BatchNeeds *needs, Error *err)
     Arrays c;
     GroupInfo info;
     bool ok = arrays_read(&c, r, needs, &arena, err) && group_read(&info, r, err) &&
-              spool_add(&b->records, r->raw.data, r->raw.size, err);
+              spool_add(&b->records, r->raw.data, r->raw.size, err) &&
+              (!c.returns || whole_add(&b->whole, r, b->n_entries, &info, c.returns, c.n, needs->header, err));
     if (ok) {
         const size_t group = batch_group(b, info.name, info.size);
         if (info.baseline) {
@@ -252,10 +254,34 @@ bool batch_add(Batch *b, const Record *r, const BatchNeeds *needs, Error *err)
             episode_append(b, r, &c, group, &arena);
             reward_parts_add(&b->parts, r, b->n_entries);
         }
-        entry_append(b, r, group, info.baseline ? b->groups[group].greedy : NAN);
+        batch_append_entry(b, &(BatchEntry){.id = hash_id(r->id.data, r->id.size),
+                                            .group = group,
+                                            .greedy = info.baseline ? b->groups[group].greedy : NAN,
+                                            .record = b->records.n - 1,
+                                            .learned = !info.baseline});
     }
     arena_release(&arena);
     return ok;
+}
+
+void batch_complete(Batch *b, const Kernels *kernels)
+{
+    Episode *learned = b->episodes;
+    if (b->whole.rule.n == 0)
+        return;
+    whole_complete(&b->whole, kernels);
+    for (size_t i = 0; i < b->n_entries; i++) {
+        const WholeEntry *e = &b->whole.entries[i];
+        const double *returns = b->whole.returns + e->first;
+        if (!b->entries[i].learned) {
+            b->entries[i].greedy = b->groups[b->entries[i].group].greedy = returns[0];
+            continue;
+        }
+        memcpy(b->returns + learned->first, returns, e->n * sizeof *returns);
+        learned->sim = e->sim;
+        learned->phi = e->phi;
+        learned++;
+    }
 }
 
 bool batch_same_image(const Batch *b, size_t i)

@@ -8,6 +8,7 @@
 #include "stage/spool.h"
 #include "stream/stream.h"
 #include "update/parts.h"
+#include "update/whole.h"
 
 /* One caption to learn from. */
 typedef struct Episode {
@@ -29,6 +30,9 @@ typedef struct BatchEntry {
     uint64_t id;   /* hash of its id */
     size_t group;  /* index into the batch's groups */
     double greedy; /* R(t_1) of a greedy caption; NAN: it is one to learn from */
+    size_t record; /* blob of the spool of the rank that has read it */
+    size_t reader; /* that rank */
+    bool learned;  /* it is a caption to learn from: the next of the batch's episodes */
 } BatchEntry;
 
 /* Captions that are compared with each other (stage/groups.h). */
@@ -58,7 +62,8 @@ typedef struct Batch {
     Spool features;       /* encoder output of those records that carry none, once computed: reals */
     size_t *feature_blob; /* owned: index into features + 1; 0: not computed */
     size_t feature_capacity;
-    RewardParts parts; /* of the reward, that are only watched */
+    RewardParts parts;  /* of the reward, that are only watched */
+    WholeRewards whole; /* of entries, where rewards are still to be completed */
 } Batch;
 
 /* folder: for what does not fit in memory_limit bytes. */
@@ -71,11 +76,15 @@ typedef struct BatchNeeds {
     bool returns;      /* reward.returns, one for each token */
     size_t vocabulary; /* ids must be below it */
     size_t max_tokens;
+    const json_t *header; /* of the input, borrowed: how rewards are completed that are not whole */
 } BatchNeeds;
 
 /* Takes a record's caption and reward into the batch; of a greedy caption only its return, for its group. False with err set
  * where something is missing or wrong: nothing is added. */
 MUST_USE bool batch_add(Batch *b, const Record *r, const BatchNeeds *needs, Error *err);
+
+/* Completes rewards that are of the whole batch, once all of it is here: returns, and what episodes say of parts. */
+void batch_complete(Batch *b, const Kernels *kernels);
 
 /* Whether a record of this id is in the batch. */
 bool batch_has(const Batch *b, const void *id, size_t size);
@@ -85,6 +94,9 @@ size_t batch_group(Batch *b, Slice name, int64_t made);
 
 /* Adds a caption whose tokens, returns and recorded log-probabilities (NULL: none) these are; first is set. */
 void batch_append(Batch *b, const Episode *e, const int32_t *tokens, const double *returns, const double *logp);
+
+/* Adds an entry as it is. */
+void batch_append_entry(Batch *b, const BatchEntry *entry);
 
 /* Forgets what was added but for the records themselves, which are in the spool. */
 void batch_forget(Batch *b);
@@ -101,7 +113,7 @@ size_t batch_images(const Batch *b, size_t first, size_t n);
 /* The record of caption i again: out is valid until the next spool call, its groups are in the arena. */
 MUST_USE bool batch_record(Batch *b, size_t i, Record *out, Arena *arena, Error *err);
 
-/* Blob i of the records, in the order in which they were added. */
+/* Blob i of the records. */
 MUST_USE bool batch_blob(Batch *b, size_t i, Record *out, Arena *arena, Error *err);
 
 #endif

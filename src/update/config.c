@@ -173,7 +173,7 @@ static bool harmless(const char *key)
     static const char *const keys[] = {"threads",      "device",   "jobs",    "zstd",   "decode-batch", "score-batch",  "model",
                                        "itm",          "ref",      "clip",    "policy", "bad-phrases",  "exempt-words", "spool",
                                        "spool-memory", "limit",    "journal", "resume", "retry",        "append",       "list",
-                                       "deadline",     "patience", "sandbox", "deal"};
+                                       "deadline",     "patience", "sandbox", "deal",   "defer"};
     for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)
         if (strcmp(key, keys[i]) == 0)
             return true;

@@ -15,7 +15,8 @@
 /*
  * Before a step moves any parameter: writes RUN/KIND/step-K of the step to come, whole or not at all, in place of one that is
  * there (a run that was killed takes a step twice). config (borrowed): its config.json, what --config takes back. Where the state
- * is on disk as a checkpoint its files are linked, and cost nothing more until that is pruned.
+ * is on disk as a checkpoint its files are linked, and cost nothing more until that is pruned. Of several ranks all call it, and
+ * rank 0 writes.
  */
 MUST_USE bool kept_write(Run *run, const char *kind, Learner *l, Batch *b, const BatchOrigin *origin, json_t *config, Error *err);
 

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "stage/frame.h"
+#include "update/shared.h"
 
 static bool writer_ok(const Writer *w, Error *err)
 {
@@ -32,47 +33,67 @@ static bool image_pack(Packer *p, const Record *r, Error *err)
            error_set_status(err, why.status, "record %.*s: %s", (int)r->id.size, (const char *)r->id.data, why.text);
 }
 
-/* Blob i: with a report it has, if it is caption e, a `value` group; without one, the image that it names by path. */
-static bool record_write(Writer *w, Batch *b, size_t i, const Episode *e, const StepReport *report, Error *err)
+/* The reward of entry i, where it was completed here. */
+static void reward_complete(Packer *p, const Batch *b, size_t i, const Record *r)
 {
-    Record r;
-    Arena arena = {0};
-    Packer p = {0};
-    bool ok = batch_blob(b, i, &r, &arena, err);
-    if (ok && report && e->record == i)
+    const WholeRewards *w = &b->whole;
+    if (w->rule.n == 0)
+        return;
+    const WholeEntry *e = &w->entries[i];
+    deferred_complete(p, r, e->sim, e->phi, w->returns + e->first, e->n);
+}
+
+/* Entry i: with a report it has, if it is caption e (else NULL), a `value` group; without one, the image that it names by path.
+ */
+static bool record_write(Writer *w, const Batch *b, size_t i, const Record *r, const Episode *e, const StepReport *report,
+                         Error *err)
+{
+    Packer p = {0}, reward = {0};
+    Group groups[2];
+    size_t n = 0;
+    bool ok = true;
+    if (report && e)
         value_pack(&p, e, report);
-    else if (ok && !report && frame_by_path(&r))
-        ok = image_pack(&p, &r, err);
-    if (ok && p.size > 0) {
-        Group group = {report ? SLICE("value") : SLICE("frame"), {p.data, p.size}};
-        writer_record(w, r.id, &r, &group, 1);
-    } else if (ok) {
-        writer_forward(w, &r);
-    }
+    else if (!report && frame_by_path(r))
+        ok = image_pack(&p, r, err);
+    reward_complete(&reward, b, i, r);
+    if (reward.size > 0)
+        groups[n++] = (Group){SLICE("reward"), {reward.data, reward.size}};
+    if (p.size > 0)
+        groups[n++] = (Group){report ? SLICE("value") : SLICE("frame"), {p.data, p.size}};
+    if (ok && n > 0)
+        writer_record(w, r->id, r, groups, n);
+    else if (ok)
+        writer_forward(w, r);
     pack_release(&p);
-    arena_release(&arena);
+    pack_release(&reward);
     return ok;
 }
 
-/* The batch's records and the batch record that closes it. */
+/* The batch's records and the batch record that closes it. w NULL: rank 0 writes them, and what of them we have goes there. */
 static bool batch_write(Writer *w, Batch *b, const StepReport *report, const BatchOrigin *origin, Error *err)
 {
-    const Episode *e = b->episodes, *last = b->episodes + b->n - 1;
-    for (size_t i = 0; i < b->records.n; i++) {
-        if (!record_write(w, b, i, e, report, err))
-            return false;
-        e += e->record == i && e < last;
+    const Episode *learned = b->episodes;
+    Arena arena = {0};
+    bool ok = true;
+    for (size_t i = 0; i < b->n_entries && ok; i++) {
+        Record r;
+        const Episode *e = b->entries[i].learned ? learned++ : NULL;
+        ok = batch_entry(b, origin->ranks, i, &r, &arena, err) && (!w || record_write(w, b, i, &r, e, report, err));
+        arena_reset(&arena);
     }
-    writer_batch(w, origin->index, (int64_t)b->records.n, -1);
-    return true;
+    arena_release(&arena);
+    if (ok && w)
+        writer_batch(w, origin->index, (int64_t)b->n_entries, -1);
+    return ok;
 }
 
 /* ---- --record ---- */
 
-bool recorder_open(Recorder *r, const char *path, const Program *program, json_t *inputs, Error *err)
+bool recorder_open(Recorder *r, const char *path, bool writes, const Program *program, json_t *inputs, Error *err)
 {
-    *r = (Recorder){.fd = -1, .program = program, .inputs = inputs};
-    if (!path)
+    *r = (Recorder){.on = path != NULL, .fd = -1, .program = program, .inputs = inputs};
+    if (!path || !writes)
         return true;
     r->path = xstrdup(path);
     r->fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
@@ -91,8 +112,10 @@ static void begin(Recorder *r, Slice upstream)
 
 bool recorder_write(Recorder *r, Batch *b, const StepReport *report, const BatchOrigin *origin, Error *err)
 {
-    if (!r->out)
+    if (!r->on)
         return true;
+    if (!r->out)
+        return batch_write(NULL, b, report, origin, err);
     begin(r, origin->upstream);
     if (!batch_write(r->out, b, report, origin, err))
         return false;
@@ -132,4 +155,9 @@ bool batch_file_write(const char *path, Batch *b, const BatchOrigin *origin, jso
         return atomic_commit(&f, err);
     atomic_abort(&f);
     return false;
+}
+
+bool batch_file_help(Batch *b, const BatchOrigin *origin, Error *err)
+{
+    return batch_write(NULL, b, NULL, origin, err);
 }

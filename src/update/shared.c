@@ -16,6 +16,7 @@ typedef struct GroupSent {
 /* Of every rank, one behind the other. */
 typedef struct Parts {
     Gathered entries, episodes, tokens, returns, logp, groups, names, watched;
+    Gathered rules, wholes, marks, given, images, texts; /* of rewards that are still to be completed */
 } Parts;
 
 static void gather_groups(Parts *p, const Batch *b, Ranks *ranks)
@@ -35,6 +36,21 @@ static void gather_groups(Parts *p, const Batch *b, Ranks *ranks)
     free(names);
 }
 
+/* Where any rank has such, all of their rewards, and CLIP's vectors. */
+static void gather_wholes(Parts *p, const Batch *b, Ranks *ranks)
+{
+    const WholeRewards *w = &b->whole;
+    const size_t n = w->rule.n, vector = w->rule.cols * sizeof(real);
+    ranks_gather(ranks, "how rewards are completed", &w->rule, sizeof w->rule, &p->rules);
+    ranks_gather(ranks, "rewards to be completed", w->entries, n * sizeof *w->entries, &p->wholes);
+    if (p->wholes.offset[ranks_size(ranks)] == 0)
+        return;
+    ranks_gather(ranks, "their marks", w->marks, w->n_tokens * WHOLE_MARKS, &p->marks);
+    ranks_gather(ranks, "their returns", w->returns, w->n_tokens * sizeof *w->returns, &p->given);
+    ranks_gather(ranks, "vectors of images", w->images, n * vector, &p->images);
+    ranks_gather(ranks, "vectors of captions", w->texts, n * vector, &p->texts);
+}
+
 static void gather_parts(Parts *p, const Batch *b, Ranks *ranks)
 {
     ranks_gather(ranks, "the batch's records", b->entries, b->n_entries * sizeof *b->entries, &p->entries);
@@ -44,11 +60,13 @@ static void gather_parts(Parts *p, const Batch *b, Ranks *ranks)
     ranks_gather(ranks, "their log-probabilities", b->logp, b->n_tokens * sizeof *b->logp, &p->logp);
     ranks_gather(ranks, "parts of their rewards", b->parts.values, b->parts.n * sizeof *b->parts.values, &p->watched);
     gather_groups(p, b, ranks);
+    gather_wholes(p, b, ranks);
 }
 
 static void parts_release(Parts *p)
 {
-    Gathered *all[] = {&p->entries, &p->episodes, &p->tokens, &p->returns, &p->logp, &p->groups, &p->names, &p->watched};
+    Gathered *all[] = {&p->entries, &p->episodes, &p->tokens, &p->returns, &p->logp,  &p->groups, &p->names,
+                       &p->watched, &p->rules,    &p->wholes, &p->marks,   &p->given, &p->images, &p->texts};
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
         gathered_release(all[i]);
 }
@@ -57,14 +75,34 @@ static void parts_release(Parts *p)
 #define PART(gathered, type, q) ((const type *)(const void *)((gathered).data + (gathered).offset[q]))
 #define PART_COUNT(gathered, type, q) (((gathered).offset[(q) + 1] - (gathered).offset[q]) / sizeof(type))
 
-/* ---- one batch of them ---- */
-
-static void add_entry(Batch *b, const BatchEntry *entry, size_t group)
+/* The rewards of rank q that are still to be completed, as it has them; nothing of it is owned. */
+static WholeRewards wholes_of(const Parts *p, size_t q)
 {
-    b->entries = array_reserve(b->entries, &b->entries_capacity, b->n_entries + 1, sizeof *b->entries);
-    b->entries[b->n_entries++] = (BatchEntry){entry->id, group, entry->greedy};
-    hashmap_add(&b->ids, entry->id);
+    WholeRewards w = {.rule = *PART(p->rules, WholeRule, q)};
+    if (w.rule.n == 0)
+        return w;
+    w.entries = (WholeEntry *)(uintptr_t)PART(p->wholes, WholeEntry, q);
+    w.marks = (uint8_t *)(uintptr_t)PART(p->marks, uint8_t, q);
+    w.returns = (double *)(uintptr_t)PART(p->given, double, q);
+    w.images = (real *)(uintptr_t)PART(p->images, real, q);
+    w.texts = (real *)(uintptr_t)PART(p->texts, real, q);
+    return w;
 }
+
+/* Whether all rewards of the batch are whole, or none is. */
+static bool wholes_agree(const Parts *p, size_t size, Error *err)
+{
+    size_t to_come = 0, all = 0;
+    for (size_t q = 0; q < size; q++) {
+        to_come += PART(p->rules, WholeRule, q)->n;
+        all += PART_COUNT(p->entries, BatchEntry, q);
+    }
+    return to_come == 0 || to_come == all ||
+           error_set_status(err, STATUS_MISMATCH,
+                            "reward.deferred: of the batch some ranks have rewards that are whole, others not");
+}
+
+/* ---- one batch of them ---- */
 
 /* Parts of the reward of the entry that was added last. */
 static void add_watched(Batch *b, const PartValue *part, const PartValue *end)
@@ -80,13 +118,14 @@ static void add_watched(Batch *b, const PartValue *part, const PartValue *end)
 static int64_t add_part(Batch *b, Consumed *consumed, const Parts *p, size_t q, bool mine)
 {
     const BatchEntry *entries = PART(p->entries, BatchEntry, q);
-    const Episode *e = PART(p->episodes, Episode, q), *end = e + PART_COUNT(p->episodes, Episode, q);
+    const Episode *e = PART(p->episodes, Episode, q);
     const GroupSent *groups = PART(p->groups, GroupSent, q);
     const PartValue *watched = PART(p->watched, PartValue, q), *watched_end = watched + PART_COUNT(p->watched, PartValue, q);
     const size_t n = PART_COUNT(p->entries, BatchEntry, q);
+    const WholeRewards whole = wholes_of(p, q);
     int64_t repeated = 0;
     for (size_t i = 0; i < n; i++) {
-        const Episode *learned = e < end && e->record == i ? e++ : NULL;
+        const Episode *learned = entries[i].learned ? e++ : NULL;
         const PartValue *first = watched;
         while (watched < watched_end && watched->entry == i)
             watched++;
@@ -96,11 +135,16 @@ static int64_t add_part(Batch *b, Consumed *consumed, const Parts *p, size_t q, 
         }
         const GroupSent *from = &groups[entries[i].group];
         const size_t group = batch_group(b, (Slice){PART(p->names, char, q) + from->name, from->length}, from->size);
-        add_entry(b, &entries[i], group);
+        BatchEntry entry = entries[i];
+        entry.group = group;
+        entry.reader = q;
+        batch_append_entry(b, &entry);
+        if (whole.rule.n > 0)
+            whole_append(&b->whole, &whole, i);
         if (learned) {
             Episode copy = *learned;
             copy.group = group;
-            copy.record = mine ? i : RECORD_ELSEWHERE;
+            copy.record = mine ? entry.record : RECORD_ELSEWHERE;
             b->groups[group].members++;
             add_watched(b, first, watched);
             batch_append(b, &copy, PART(p->tokens, int32_t, q) + copy.first, PART(p->returns, double, q) + copy.first,
@@ -128,11 +172,11 @@ static size_t reader_of(const size_t *read, size_t size, size_t i)
     return q;
 }
 
-/* The record of caption i, which we have read and rank `to` needs. */
+/* A record that we have read, blob i, and rank `to` needs. */
 static bool hand_over(Batch *b, Ranks *ranks, size_t i, size_t to, Error *err)
 {
     size_t size;
-    const void *data = spool_get(&b->records, b->episodes[i].record, &size, err);
+    const void *data = spool_get(&b->records, i, &size, err);
     if (data)
         ranks_send(ranks, "a record of the batch", to, data, size);
     return data != NULL;
@@ -157,7 +201,7 @@ static bool complete_blocks(Batch *b, Ranks *ranks, const size_t *read, size_t b
     b->own_first = size_min(b->n, whole_blocks(read[me], block));
     b->own_end = size_min(b->n, whole_blocks(read[me + 1], block));
     for (size_t i = read[me]; ok && i < size_min(b->own_first, read[me + 1]); i++)
-        ok = hand_over(b, ranks, i, reader_of(read, size, i / block * block), err);
+        ok = hand_over(b, ranks, b->episodes[i].record, reader_of(read, size, i / block * block), err);
     for (size_t i = read[me + 1]; ok && i < b->own_end; i++)
         if (i >= b->own_first)
             ok = take_over(b, ranks, i, reader_of(read, size, i), err);
@@ -183,14 +227,34 @@ bool batch_share(Batch *b, Consumed *consumed, Ranks *ranks, size_t block, int64
     size_t *read = xcalloc(size + 1, sizeof *read);
     gather_parts(&p, b, ranks);
     batch_forget(b);
-    for (size_t q = 0; q < size; q++) {
+    bool ok = wholes_agree(&p, size, err);
+    for (size_t q = 0; q < size && ok; q++) {
         *repeated += add_part(b, consumed, &p, q, q == ranks_rank(ranks));
         read[q + 1] = b->n;
     }
     parts_release(&p);
-    const bool ok = complete_blocks(b, ranks, read, block, err);
+    ok = ok && complete_blocks(b, ranks, read, block, err);
     free(read);
     return ok;
+}
+
+/* What rank `from` has in its spool, at rank 0. */
+static bool receive_record(Ranks *ranks, size_t from, Record *out, Arena *arena, Error *err)
+{
+    size_t size;
+    void *data = ranks_receive(ranks, "a record of the batch", from, &size);
+    void *copy = memcpy(arena_alloc(arena, size), data, size);
+    free(data);
+    return record_parse((Slice){copy, size}, out, arena, err);
+}
+
+bool batch_entry(Batch *b, Ranks *ranks, size_t i, Record *out, Arena *arena, Error *err)
+{
+    const BatchEntry *e = &b->entries[i];
+    const size_t me = ranks_rank(ranks);
+    if (e->reader == me)
+        return me == 0 ? batch_blob(b, e->record, out, arena, err) : hand_over(b, ranks, e->record, 0, err);
+    return me > 0 || receive_record(ranks, e->reader, out, arena, err);
 }
 
 void batch_gather(const Batch *b, Ranks *ranks, const char *what, double *array)

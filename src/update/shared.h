@@ -17,6 +17,10 @@
  * is left out, and counted. False where the spool cannot be read or written. */
 MUST_USE bool batch_share(Batch *b, Consumed *consumed, Ranks *ranks, size_t block, int64_t *repeated, Error *err);
 
+/* The record of entry i, at rank 0, whoever has read it: out is valid until the next spool call. Of several ranks all call it,
+ * for the same entries in the same order; out of the others is left as it was. */
+MUST_USE bool batch_entry(Batch *b, Ranks *ranks, size_t i, Record *out, Arena *arena, Error *err);
+
 /* An array over the batch's tokens, of which each rank has computed those of its captions: every rank gets all of it. */
 void batch_gather(const Batch *b, Ranks *ranks, const char *what, double *array);
 

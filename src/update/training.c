@@ -27,21 +27,22 @@ static void check_consumed(const Training *loop, const Record *r)
             (int)r->id.size, (const char *)r->id.data, (long long)loop->index, loop->options->run);
 }
 
-/* Equation 5 is of the captions that one vlrm-reward has seen, which with several ranks are a part of the batch. */
+/* Equation 5 is of all captions of a batch, and of several ranks each has a part: there Phi is the learner's to complete. */
 static void refuse_phi(const Training *loop, const Record *r)
 {
     double phi;
     if (team_shared(&loop->team) && record_real(r, "reward.parts.phi", &phi) == FIELD_OK)
-        die_status(STATUS_MISMATCH,
-                   "record %.*s: reward.parts.phi is of one rank's part of the batch: with several ranks reward without --clip",
-                   (int)r->id.size, (const char *)r->id.data);
+        die_status(
+            STATUS_MISMATCH,
+            "record %.*s: reward.parts.phi is of one rank's part of the batch: with several ranks vlrm-reward needs --defer",
+            (int)r->id.size, (const char *)r->id.data);
 }
 
 static void take_record(Training *loop, const Record *r)
 {
     const LmConfig *text = &loop->learner->captioner->lm.config;
     BatchNeeds needs = {loop->options->learner.objective == OBJECTIVE_VLRM, text->vocabulary,
-                        text->positions - loop->learner->captioner->n_prefix - 1};
+                        text->positions - loop->learner->captioner->n_prefix - 1, filter_upstream(&loop->filter)};
     Error err = {0};
     if (loop->index < loop->run.next_batch) {
         check_consumed(loop, r);
@@ -109,7 +110,7 @@ typedef struct Pending {
 
 static BatchOrigin origin(const Training *loop)
 {
-    return (BatchOrigin){{loop->upstream.data, loop->upstream.size}, loop->index, loop->inputs};
+    return (BatchOrigin){{loop->upstream.data, loop->upstream.size}, loop->index, loop->inputs, loop->team.ranks};
 }
 
 /* The batch, and the state that it meets, for replay: with --keep-batches. */
@@ -129,7 +130,7 @@ static void keep_collapse(Training *loop, Learner *l)
     Error err = {0};
     BatchOrigin from = origin(loop);
     json_t *config = settings_kept(loop->program);
-    if (!loop->options->replay && !team_shared(&loop->team) && !kept_collapse(&loop->run, l, &loop->batch, &from, config, &err))
+    if (!loop->options->replay && !kept_collapse(&loop->run, l, &loop->batch, &from, config, &err))
         warn("%s", err.text);
     json_decref(config);
 }
@@ -160,8 +161,8 @@ static bool settle(Training *loop, const json_t *metrics, Signs signs, Error *er
         return true;
     loop->run.next_batch = loop->index + 1;
     signs_add(&loop->run.signs, signs);
-    return run_save(&loop->run, loop->learner, metrics, err) &&
-           (loop->options->keep_batches == 0 || kept_prune(&loop->run, loop->options->keep_batches, -1, err));
+    return run_save(&loop->run, loop->learner, metrics, err) && (loop->options->keep_batches == 0 || !team_leads(&loop->team) ||
+                                                                 kept_prune(&loop->run, loop->options->keep_batches, -1, err));
 }
 
 static void take_step(Training *loop)
@@ -223,6 +224,7 @@ static void step_together(Training *loop)
         die_status(err.status, "batch %lld: %s", (long long)loop->index, err.text);
     if (loop->crossed > before)
         filter_status(&loop->filter, STATUS_SOME_FAILED);
+    batch_complete(&loop->batch, loop->learner->kernels);
     if (loop->batch.n > 0)
         take_step(loop);
     else
@@ -257,9 +259,11 @@ static void follow_input(Training *loop)
     Error err = {0};
     const json_t *upstream = filter_upstream(&loop->filter), *crop = header_param(upstream, "rollout", "crop");
     const char *standardise = json_string_value(header_param(upstream, "reward", "standardise"));
-    if (team_shared(&loop->team) && standardise && strcmp(standardise, "batch") == 0)
-        die_status(STATUS_MISMATCH,
-                   "--standardise batch of reward is of one rank's part of the batch: with several ranks none or group");
+    if (team_shared(&loop->team) && standardise && strcmp(standardise, "batch") == 0 &&
+        !json_is_true(header_param(upstream, "reward", "defer")))
+        die_status(
+            STATUS_MISMATCH,
+            "--standardise batch of reward is of one rank's part of the batch: with several ranks vlrm-reward needs --defer");
     pack_reset(&loop->upstream);
     pack_raw(&loop->upstream, filter_upstream_raw(&loop->filter));
     if (!loop->options->replay && loop->index == 0 && team_leads(&loop->team) &&

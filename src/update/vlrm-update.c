@@ -169,7 +169,7 @@ static void open_all(Training *loop, char **operands, int n)
     if (!changes_open(&loop->changes, opt.replay ? NULL : opt.run, opt.change_options, &err) ||
         !machine_kernels(&opt.machine, &kernels, &err) || !(loop->learner = learner_new(&opt.learner, kernels, &err)) ||
         !dump_init(loop->learner, opt.init, &loop->init, &err) || !open_together(loop, &err) ||
-        !recorder_open(&loop->recorder, opt.record, &program, loop->inputs = name_inputs(loop), &err))
+        !recorder_open(&loop->recorder, opt.record, team_leads(&loop->team), &program, loop->inputs = name_inputs(loop), &err))
         die_status(err.status, "%s", err.text);
     loop->learner->ranks = loop->team.ranks;
     learner_describe(loop->learner);
@@ -273,9 +273,8 @@ static void join(Team *team)
         die_status(err.status, "%s", err.text);
     if (!team_leads(team)) /* all have computed the same, one writes it */
         opt.dump = opt.tensorboard = NULL;
-    if (team_shared(team) &&
-        (opt.record || opt.keep_batches > 0 || opt.batch > 0 || opt.learner.block == 0 || opt.learner.gradient_parts > 1))
-        usage_error("several ranks have no --record, --keep-batches, --gradient-parts, --batch (the input says it) or --block 0");
+    if (team_shared(team) && (opt.batch > 0 || opt.learner.block == 0 || opt.learner.gradient_parts > 1))
+        usage_error("several ranks have no --gradient-parts, --batch (the input says it) or --block 0");
 }
 
 int main(int argc, char **argv)

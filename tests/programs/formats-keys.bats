@@ -40,7 +40,8 @@ keys() {
     jq -c --arg at "$MODELS/f64/" '.frame.path = $at + .frame.path' "$MODELS/f64/captions.jsonl" | vlrm-cat --from=json >made
     vlrm-reward --model "$MODELS/blip2" --itm "$MODELS/itm" --clip "$MODELS/clip" --batch 0 captions made >rewards
     vlrm-update --model "$MODELS/blip2" --run run --off-policy --batch 2 --record recorded --check-logp 1 rewards >metrics.jsonl
-    for stream in frames captions rewards recorded; do vlrm-cat $stream; done >lines
+    vlrm-reward --model "$MODELS/blip2" --itm "$MODELS/itm" --clip "$MODELS/clip" --defer made >deferred
+    for stream in frames captions rewards deferred recorded; do vlrm-cat $stream; done >lines
     for group in frame caption features reward value; do
         jq -c "select(.$group) | .$group" lines >of-group
         keys . of-group | written_in $group

@@ -43,6 +43,39 @@ same_parameters() {
     [ ! -s "$TMP/again" ]
 }
 
+# lines FILE: its records, each a line of JSON, without the header.
+records() {
+    vlrm-cat --bin=base64 "$1" | jq -c 'select(.id)'
+}
+
+@test "Phi and --standardise batch are of the whole batch on any number of ranks: VLRM-RS comes to the same parameters, and --record has what was used" {
+    shards
+    local options=(--clip "$ORACLE/clip" --no-ref --num-return 2 --batch 12) standardise
+    for standardise in none batch group; do
+        "${train[@]}" "${options[@]}" --standardise $standardise --run "$TMP/one" --record "$TMP/one.vlrm" "$TMP/shards" > /dev/null
+        for n in 2 4; do
+            ranks $n "by$n" "${options[@]}" --standardise $standardise --record "$TMP/by$n.vlrm" > "$TMP/out"
+            same_parameters "$TMP/one" "$TMP/by$n" 5
+            diff <(jq -c '[.step, .phi, .sim, .reward, .captions, .parts]' "$TMP/one/metrics.jsonl") <(jq -c '[.step, .phi, .sim, .reward, .captions, .parts]' "$TMP/by$n/metrics.jsonl")
+            diff <(records "$TMP/one.vlrm") <(records "$TMP/by$n.vlrm")
+            rm -r "$TMP/by$n"
+        done
+        rm -r "$TMP/one"
+    done
+    records "$TMP/one.vlrm" | jq -se 'length == 60 and all(.reward.parts.phi != null and (.reward | has("deferred") | not))'
+    vlrm-explain --model "$ORACLE/blip2" "$TMP/by4.vlrm" > "$TMP/explained"
+    cmp "$TMP/explained" <(vlrm-explain --model "$ORACLE/blip2" "$TMP/one.vlrm")
+}
+
+@test "a reward of one's own is added by every rank to its part" {
+    shards
+    echo 'def reward(record): return len(record["caption"]["text"]) / 10' > "$TMP/length.py"
+    "${train[@]}" --run "$TMP/one" --score "$TMP/length.py" "$TMP/shards" > /dev/null
+    ranks 2 two --score "$TMP/length.py" > /dev/null
+    same_parameters "$TMP/one" "$TMP/two" 3
+    jq -se 'all(.parts.length.std > 0)' "$TMP/two/metrics.jsonl"
+}
+
 @test "videos are refused, and what needs whole batches; one rank takes the same options" {
     mkdir "$TMP/mixed"
     cp "$ORACLE/f64/images/0000.png" "$TMP/mixed"
@@ -50,10 +83,8 @@ same_parameters() {
     exits 2 mpirun --oversubscribe -n 2 "${train[@]}" --run "$TMP/run" "$TMP/mixed"
     says "$TMP/mixed/clip.mp4 is neither"
     says "vlrm corpus --out shards $TMP/mixed"
-    for option in "--clip=$ORACLE/clip" --standardise=batch --keep-batches=1 --record=x; do
-        exits 2 mpirun --oversubscribe -n 2 "${train[@]}" --run "$TMP/run" "$option" "$ORACLE/f64/images"
-        says "not for several ranks"
-    done
+    exits 2 mpirun --oversubscribe -n 2 "${train[@]}" --run "$TMP/run" --gradient-parts 2 "$ORACLE/f64/images"
+    says "not for several ranks"
     [ ! -e "$TMP/run" ]
 }
 

@@ -53,6 +53,20 @@ same() {
     cmp "$TMP/one/consumed" "$TMP/by4/consumed"
 }
 
+@test "what is recorded and kept of a batch is all of it, whoever has read it, and is taken again by one process" {
+    deal 1
+    "${update[@]}" --run "$TMP/one" --record "$TMP/one.vlrm" --keep-batches 2 "$TMP/part.0" > /dev/null
+    ranks 3 three --record "$TMP/three.vlrm" --keep-batches 2 --dump "$TMP/dump" > /dev/null
+    for file in {one,three}.vlrm {one,three}/batches/step-00000{2,3}/batch.vlrm; do
+        vlrm-cat --bin=base64 "$TMP/$file" | jq -c 'select(.id, .batch)' > "$TMP/$file.lines"
+    done
+    [ "$(wc -l < "$TMP/three.vlrm.lines")" = 24 ]
+    for file in .vlrm /batches/step-00000{2,3}/batch.vlrm; do cmp "$TMP/one$file.lines" "$TMP/three$file.lines"; done
+    [ ! -e "$TMP/three/batches/step-000001" ]
+    vlrm-update --config "$TMP/three/batches/step-000003/config.json" --replay "$TMP/three/batches/step-000003" --dump "$TMP/again" > /dev/null
+    cmp "$TMP/dump/step-3.safetensors" "$TMP/again/step-3.safetensors"
+}
+
 @test "a run goes on with another number of ranks, one among them, to the same bits" {
     ranks 2 whole > /dev/null
     ranks 3 parts --max-steps 1 > /dev/null
@@ -163,8 +177,8 @@ apart() {
 }
 
 @test "several ranks have no options that look at whole batches in one place" {
-    for option in --record=x --keep-batches=2 --block=0 --batch=7; do
+    for option in --gradient-parts=2 --block=0 --batch=7; do
         exits 2 mpirun --oversubscribe -n 2 "${update[@]}" --run "$TMP/run" "$option"
-        says "several ranks have no --record"
+        says "several ranks have no --gradient-parts"
     done
 }
