@@ -149,11 +149,6 @@ say_ranks() {
     echo "vlrm train: $ranks ranks, blocks of ${value:-32} captions, integer sums; each has its part of $(value_of batch; echo "$value") captions a step" >&2
 }
 
-# What is of one rank's part of a batch where the whole is meant.
-want_parts() {
-    has gradient-parts && [ "$value" != 0 ] && usage '--gradient-parts is not for several ranks'
-}
-
 # The run takes these options: $1 becomes RUN/train.json. Says so when they are others than before.
 keep_config() {
     rm -f -- "$run/train.json.before"
@@ -232,10 +227,7 @@ run=$value
 as_path run
 has model || usage "--model is required"
 [ "${#sources[@]}" -gt 0 ] || has list || has coco || usage "which videos or images?"
-if [ "$ranks" -gt 1 ]; then
-    want_shards
-    want_parts
-fi
+[ "$ranks" = 1 ] || want_shards
 find_streams
 own=$run # what is this rank's alone
 [ "$rank" = 0 ] || own=$run/ranks/$rank

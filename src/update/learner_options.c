@@ -66,8 +66,6 @@ void learner_options_check(const LearnerOptions *o)
     const bool critic = o->critic_warmup > 0 || o->value_updates > 1 || o->value_normalise;
     if (critic && (o->objective == OBJECTIVE_XE || o->baseline != BASELINE_VALUE))
         usage_error("--critic-warmup, --value-updates and --value-normalise need --baseline value");
-    if (o->block > 0 && o->gradient_parts > 1)
-        usage_error("--gradient-parts compares gradients in floating point: --block 0");
     if (o->objective == OBJECTIVE_XE && (o->entropy_weight != 0 || o->kl_weight > 0 || o->report_kl))
         usage_error("--entropy-weight, --kl-weight and --report-kl cannot be used with --objective xe");
 }

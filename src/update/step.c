@@ -15,6 +15,7 @@
 #include "update/optimizer.h"
 #include "update/plan.h"
 #include "update/shared.h"
+#include "update/value_units.h"
 
 /* What both passes of one step share. */
 typedef struct Step {
@@ -190,32 +191,6 @@ static bool prefixes_read(Step *s, real *host, size_t first, size_t n)
     return x != NULL;
 }
 
-/* In what units the value head speaks: V = mean + std v. */
-typedef struct ValueUnits {
-    double mean, std;
-} ValueUnits;
-
-static ValueUnits value_units(const Learner *l, const StepReport *r)
-{
-    if (!l->options.value_normalise || !(r->scale.weight > 0))
-        return (ValueUnits){0, 1};
-    const double mean = r->scale.mean / r->scale.weight, variance = r->scale.square / r->scale.weight - mean * mean;
-    return (ValueUnits){mean, sqrt(fmax(variance, 1e-8))};
-}
-
-/* The running scale with this batch's returns, each batch weighing a little more than the one before. */
-static ReturnScale scale_with(const ReturnScale *before, const Batch *b)
-{
-    const double decay = 0.95;
-    double sum = 0, squares = 0;
-    for (size_t k = 0; k < b->n_tokens; k++) {
-        sum += b->returns[k];
-        squares += b->returns[k] * b->returns[k];
-    }
-    return (ReturnScale){decay * before->mean + sum / (double)b->n_tokens, decay * before->square + squares / (double)b->n_tokens,
-                         decay * before->weight + 1};
-}
-
 /* Values and their gradient for one micro-batch, of which nothing stays on the tape but what was there. */
 static void learn_values(Step *s, const real *prefixes, size_t first, size_t n)
 {
@@ -223,7 +198,7 @@ static void learn_values(Step *s, const real *prefixes, size_t first, size_t n)
     const Episode *e = s->batch->episodes + first;
     size_t from = e[0].first, tokens = e[n - 1].first + e[n - 1].n - from;
     double *gradient = xmalloc(tokens * sizeof *gradient), *values = s->values + from;
-    const ValueUnits units = value_units(l, s->report);
+    const ValueUnits units = value_units(&l->options, &s->report->scale);
     const TapeMark mark = tape_mark(l->tape);
     tape_record(l->tape, true);
     tape_adapter(l->tape, ADAPTER_VALUE);
@@ -348,18 +323,15 @@ void learner_begin(Learner *l, const Batch *batch, StepReport *r, Arena *arena)
     tape_reset(l->tape);
 }
 
-/* A pass over the captions that are this rank's, block by block where gradients are summed as integers. set: whose gradients come
- * of it; NULL: none do. */
-static bool blocks_run(Step *s, Pass *pass, const Parameters *set, FixedSum *sum)
+/* A pass over those of captions [first, last), whole blocks, that are this rank's: gradients are summed as integers. set: whose
+ * gradients come of it; NULL: none do. */
+static bool blocks_run(Step *s, Pass *pass, size_t first, size_t last, const Parameters *set, FixedSum *sum)
 {
-    const size_t block = (size_t)s->l->options.block, end = s->batch->own_end;
+    const size_t block = (size_t)s->l->options.block, end = size_min(s->batch->own_end, last);
     bool ok = true;
-    if (block == 0)
-        return plan_run(s->l, s->batch, s->report, pass, s);
-    s->report->micro_batches = 0;
     if (set)
         fixed_begin(sum, set);
-    for (size_t first = s->batch->own_first; ok && first < end; first += block) {
+    for (first = first > s->batch->own_first ? first : s->batch->own_first; ok && first < end; first += block) {
         ok = plan_run_part(s->l, s->batch, first, size_min(first + block, end), s->report, pass, s);
         if (ok && set)
             fixed_take(sum, set);
@@ -367,11 +339,20 @@ static bool blocks_run(Step *s, Pass *pass, const Parameters *set, FixedSum *sum
     return ok && (!set || fixed_end(sum, set, s->l->ranks, s->err));
 }
 
+/* A pass over the batch, by blocks or as one. */
+static bool batch_run(Step *s, Pass *pass, const Parameters *set, FixedSum *sum)
+{
+    if (s->l->options.block == 0)
+        return plan_run(s->l, s->batch, s->report, pass, s);
+    s->report->micro_batches = 0;
+    return blocks_run(s, pass, 0, s->batch->n, set, sum);
+}
+
 /* Runs a pass over the batch; the seconds it took but for those of the encoder. False when it failed. */
 static bool pass_run(Step *s, Pass *pass, const Parameters *set, FixedSum *sum, double *seconds)
 {
     double start = seconds_now(), encoding = s->report->seconds.encode;
-    bool ok = blocks_run(s, pass, set, sum);
+    bool ok = batch_run(s, pass, set, sum);
     kernels_wait(s->l->kernels, s->l->policy.items[0]->value.grad);
     *seconds += seconds_now() - start - (s->report->seconds.encode - encoding);
     return ok;
@@ -391,7 +372,7 @@ bool learner_reference(Learner *l, Batch *batch, StepReport *r, Error *err)
 bool learner_values(Learner *l, Batch *batch, StepReport *r, Error *err)
 {
     Step s = {.l = l, .batch = batch, .report = r, .err = err, .values = r->values};
-    r->scale = scale_with(&l->scale, batch);
+    r->scale = return_scale_with(&l->scale, batch);
     if (!pass_run(&s, value_pass, &l->value, &l->value_sum, &r->seconds.values))
         return false;
     batch_gather(batch, l->ranks, "values", r->values);
@@ -415,18 +396,27 @@ bool learner_baseline(const Learner *l, const Batch *batch, StepReport *r, Error
     return true;
 }
 
+/* The first caption of part p of so many: of whole blocks, where there are blocks. */
+static size_t part_begin(const Step *s, size_t p, size_t parts)
+{
+    const size_t n = s->batch->n, block = s->l->options.block > 0 ? (size_t)s->l->options.block : 1;
+    return size_min(n, (n + block - 1) / block * p / parts * block);
+}
+
 /* The policy's pass over parts of the batch, of which the gradients are compared. */
 static bool parts_run(Step *s)
 {
     Learner *l = s->l;
     GradientSum sum;
     const double start = seconds_now(), encoding = s->report->seconds.encode;
-    const size_t parts = (size_t)l->options.gradient_parts, n = s->batch->n;
+    const size_t parts = (size_t)l->options.gradient_parts;
     bool ok = true;
     gradient_sum_init(&sum, l);
     s->report->micro_batches = 0;
     for (size_t p = 0; ok && p < parts; p++) {
-        ok = plan_run_part(l, s->batch, n * p / parts, n * (p + 1) / parts, s->report, policy_pass, s);
+        const size_t first = part_begin(s, p, parts), last = part_begin(s, p + 1, parts);
+        ok = l->options.block > 0 ? blocks_run(s, policy_pass, first, last, policy_moves(l) ? &l->policy : NULL, &l->policy_sum)
+                                  : plan_run_part(l, s->batch, first, last, s->report, policy_pass, s);
         gradient_sum_take(&sum, l);
     }
     s->report->agreement = gradient_sum_end(&sum, l);

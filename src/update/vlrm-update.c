@@ -273,8 +273,8 @@ static void join(Team *team)
         die_status(err.status, "%s", err.text);
     if (!team_leads(team)) /* all have computed the same, one writes it */
         opt.dump = opt.tensorboard = NULL;
-    if (team_shared(team) && (opt.batch > 0 || opt.learner.block == 0 || opt.learner.gradient_parts > 1))
-        usage_error("several ranks have no --gradient-parts, --batch (the input says it) or --block 0");
+    if (team_shared(team) && (opt.batch > 0 || opt.learner.block == 0))
+        usage_error("several ranks have no --batch (the input says it) and no --block 0");
 }
 
 int main(int argc, char **argv)

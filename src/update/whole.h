@@ -35,6 +35,7 @@ typedef struct WholeRewards {
     size_t n_tokens, entries_capacity, marks_capacity, returns_capacity, images_capacity, texts_capacity;
 } WholeRewards;
 
+/* `= {0}` has none; released, it has none again. */
 void whole_release(WholeRewards *w);
 
 /* There are none again; memory is kept. */
