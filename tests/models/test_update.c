@@ -75,7 +75,7 @@ static void read_batch(Batch *b, const Learner *l)
     Error err = {0};
     Record r;
     const LmConfig *text = &l->captioner->lm.config;
-    BatchNeeds needs = {false, text->vocabulary, text->positions - l->captioner->n_prefix - 1};
+    BatchNeeds needs = {false, text->vocabulary, text->positions - l->captioner->n_prefix - 1, NULL};
     batch_init(b, "/tmp", (size_t)16 << 20);
     Reader *reader = reader_open_json("captions.jsonl", &err);
     while (reader && b->n < CAPTIONS && reader_next(reader, &r) != RECORD_NONE)
