@@ -3,14 +3,29 @@
 
 #include <math.h>
 
-#include "media/resize.h"
-
 const double PREPROCESS_MEAN[3] = {0.48145466, 0.4578275, 0.40821073}, PREPROCESS_STD[3] = {0.26862954, 0.26130258, 0.27577711};
 
 /* The corner of a centre crop of `size` out of n: nearbyint rounds half to even. */
 static int corner(int n, int size)
 {
     return (int)nearbyint((n - size) / 2.0);
+}
+
+/* The first of two resizings, where there are two, as Idefics3's processor rounds: the shorter edge down, then up to even. */
+static bool resize_longest(Image *out, const Image *im, const Preprocess *p)
+{
+    if (p->longest == 0)
+        return false;
+    const double ratio = (double)im->width / im->height;
+    int width = p->longest, height = p->longest;
+    if (im->width >= im->height)
+        height = (int)(p->longest / ratio);
+    else
+        width = (int)(p->longest * ratio);
+    height += height < p->longest && height % 2;
+    width += width < p->longest && width % 2;
+    image_resize_by(out, im, width > 1 ? width : 1, height > 1 ? height : 1, p->filter);
+    return true;
 }
 
 void preprocess(float *out, const Image *im, const Preprocess *p)
@@ -20,8 +35,11 @@ void preprocess(float *out, const Image *im, const Preprocess *p)
         width = (int)((int64_t)s * im->width / shorter);
         height = (int)((int64_t)s * im->height / shorter);
     }
-    Image small;
-    image_resize(&small, im, width, height);
+    Image first, small;
+    bool twice = resize_longest(&first, im, p);
+    image_resize_by(&small, twice ? &first : im, width, height, p->filter);
+    if (twice)
+        image_release(&first);
     float value[3][256];
     for (int c = 0; c < 3; c++)
         for (int v = 0; v < 256; v++)

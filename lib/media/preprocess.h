@@ -2,12 +2,14 @@
 #ifndef MEDIA_PREPROCESS_H
 #define MEDIA_PREPROCESS_H
 
-#include "media/image.h"
+#include "media/resize.h"
 
 typedef struct Preprocess {
     int size;  /* S */
     bool crop; /* shortest edge to S, then the centre S x S (CLIP); else straight to S x S, the aspect not kept (BLIP-2) */
     double mean[3], std[3];
+    ResizeFilter filter;
+    int longest; /* first the longer edge to so many pixels, the aspect kept to an even number of them (SmolVLM); 0: not so */
 } Preprocess;
 
 /* The mean and standard deviation that BLIP-2 and every CLIP here were trained with (preprocessor_config.json). */

@@ -7,7 +7,7 @@
 #include "models/config.h"
 #include "models/kind.h"
 
-static const CaptionerFamily *const families[] = {&blip2_family};
+static const CaptionerFamily *const families[] = {&blip2_family, &smolvlm_family};
 enum { N_FAMILIES = sizeof families / sizeof *families };
 
 const char *const captioner_part_names[] = {"query", "qformer", "projection", NULL};

@@ -20,6 +20,7 @@ typedef struct ImageInput {
     double mean[3], std[3];
     bool lanczos;   /* the filter of resizing; else bicubic */
     size_t longest; /* first resized so that the longer edge has so many pixels; 0: at once */
+    bool tiles;     /* the published processor would cut an image into several tiles, which is not done */
 } ImageInput;
 
 /* Tensors of a captioner that are trained together, by a name of --train. */
@@ -103,6 +104,6 @@ Tensor *captioner_prefix(Tape *t, const Captioner *c, const Tensor *features, si
 uint64_t captioner_encoder_digest(const Captioner *c);
 
 /* The families: families/NAME/. */
-extern const CaptionerFamily blip2_family;
+extern const CaptionerFamily blip2_family, smolvlm_family;
 
 #endif

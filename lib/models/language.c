@@ -42,28 +42,31 @@ bool language_config(LmConfig *out, ConfigFields f)
     return f.ok;
 }
 
-/* Where the family's embedding lies: its body's name; the first that it may have where none is found. */
-static const char *body_find(const LanguageFamily *family, const Checkpoint *checkpoint)
+static const char embedding[] = "embed_tokens.weight";
+
+/* Where the body of the model lies, by the one embedding that the folder has: "model", "" or "language_model.model.decoder";
+ * where there is none, where the family's usually does. The caller frees it. */
+static char *body_find(const LmConfig *config, bool inside, const Checkpoint *checkpoint)
 {
-    for (const char *const *body = family->bodies; *body; body++) {
-        char *name = xasprintf("%s%sembed_tokens.weight", *body, **body ? "." : "");
-        bool found = checkpoint_find(checkpoint, name) != NULL;
-        free(name);
-        if (found)
-            return *body;
+    for (size_t i = 0; i < checkpoint_count(checkpoint); i++) {
+        const char *name = checkpoint_get(checkpoint, i)->name;
+        size_t n = strlen(name), end = strlen(embedding);
+        if (n >= end && strcmp(name + n - end, embedding) == 0)
+            return xstrndup(name, n > end ? n - end - 1 : 0);
     }
-    return family->bodies[0];
+    return xasprintf("%s%s", inside ? "language_model." : "", config->family->bodies[0]);
 }
 
-static void bind_inside(LanguageModel *m, LmConfig *config, const char *prefix)
+static void bind_body(LanguageModel *m, LmConfig *config, bool inside)
 {
-    char *body = xasprintf("%s%s", prefix, *prefix ? config->family->bodies[0] : body_find(config->family, m->checkpoint));
-    char *head = xasprintf("%slm_head", prefix), *weight = xasprintf("%s.weight", head);
+    char *body = body_find(config, inside, m->checkpoint);
+    m->within = !inside ? "" : strncmp(body, "language_model.", 15) == 0 ? "language_model." : "model.text_model.";
+    const char *head = strcmp(m->within, "language_model.") == 0 ? "language_model.lm_head" : "lm_head";
+    char *weight = xasprintf("%s.weight", head);
     if (!checkpoint_find(m->checkpoint, weight)) /* whatever the file says of tying: there is nothing else */
         config->tied = true;
     lm_bind(&m->lm, &m->binder, config, body, head);
     free(weight);
-    free(head);
     free(body);
 }
 
@@ -79,7 +82,7 @@ LanguageModel *language_model_open(const char *folder, const Kernels *kernels, E
     LanguageModel *m = xcalloc(1, sizeof *m);
     m->checkpoint = checkpoint;
     binder_init(&m->binder, kernels, checkpoint);
-    bind_inside(m, &config, inside ? "language_model." : "");
+    bind_body(m, &config, inside);
     if (binder_ok(&m->binder, err))
         return m;
     language_model_free(m);
@@ -106,7 +109,7 @@ void language_model_free(LanguageModel *m)
 
 uint64_t language_model_digest(const LanguageModel *m)
 {
-    static const char inside[] = "language_model.";
-    bool found = checkpoint_find(m->checkpoint, "language_model.model.decoder.embed_tokens.weight") != NULL;
-    return checkpoint_digest(m->checkpoint, (const char *const[]){inside}, found ? 1 : 0);
+    const char *const parts[] = {m->within, "lm_head."};
+    const size_t n = !*m->within ? 0 : strcmp(m->within, "language_model.") == 0 ? 1 : 2;
+    return checkpoint_digest(m->checkpoint, parts, n);
 }

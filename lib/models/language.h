@@ -15,7 +15,7 @@ typedef struct LanguageFamily {
     /* Binds embedding (and a tied head), positions, blocks and last norm below `body`; config and room for blocks are there. */
     void (*bind)(Lm *m, Binder *b, const char *body);
     const char *const *targets; /* its blocks' linear layers, which adapters go to; the last NULL */
-    const char *const *bodies;  /* where its body may lie in a folder of its own ("model", ""), the last NULL */
+    const char *const *bodies;  /* where its body lies in a folder of its own, first the usual place; the last NULL */
 } LanguageFamily;
 
 /* The configuration of a language model of any family, by its model_type; without one it is OPT. False with f.err set. */
@@ -24,9 +24,10 @@ MUST_USE bool language_config(LmConfig *out, ConfigFields f);
 /* An OPT of these sizes; what else its configuration says is the same in all of them. */
 LmConfig opt_config(size_t hidden, size_t layers, size_t heads, size_t ffn, size_t positions, size_t vocabulary);
 
-/* A language model from its own folder, or the one inside a BLIP-2 folder. */
+/* A language model from its own folder, or the one inside a captioner's. */
 typedef struct LanguageModel {
     Checkpoint *checkpoint; /* owned; NULL if lent */
+    const char *within;     /* what its tensors' names begin with inside of a captioner, but for a head of its own; else "" */
     Binder binder;
     Lm lm;
 } LanguageModel;
@@ -36,7 +37,7 @@ LanguageModel *language_model_open(const char *folder, const Kernels *kernels, E
 LanguageModel *language_model_new(const LmConfig *config, const Kernels *kernels);
 void language_model_free(LanguageModel *m);
 
-/* Digest of its tensors; of a BLIP-2 folder those of the language model alone. */
+/* Digest of its tensors; of a captioner's folder those of the language model alone. */
 uint64_t language_model_digest(const LanguageModel *m);
 
 /* The families: families/NAME/. */

@@ -16,7 +16,10 @@ Preprocess frame_preprocess(const VisionConfig *config, bool crop)
 Preprocess captioner_preprocess(const Captioner *c, bool crop)
 {
     const ImageInput *in = &c->images;
-    Preprocess p = {.size = (int)in->side, .crop = crop};
+    Preprocess p = {.size = (int)in->side,
+                    .crop = crop,
+                    .filter = in->lanczos ? RESIZE_LANCZOS : RESIZE_BICUBIC,
+                    .longest = (int)in->longest};
     memcpy(p.mean, in->mean, sizeof p.mean);
     memcpy(p.std, in->std, sizeof p.std);
     return p;

@@ -80,6 +80,17 @@ Tensor *op_gather(Tape *t, const Tensor *const *sources, size_t n_sources, const
     return y;
 }
 
+Tensor *op_reshape(Tape *t, Tensor *x, size_t rows, size_t cols)
+{
+    if (rows * cols != tensor_size(x) || x->grad_later)
+        bug("reshape: %zu x %zu%s as %zu x %zu", x->rows, x->cols, x->grad_later ? " inside of a checkpoint" : "", rows, cols);
+    Tensor *y = tape_alloc(t, sizeof *y);
+    *y = *x;
+    y->rows = rows;
+    y->cols = cols;
+    return y;
+}
+
 typedef struct MeanNode {
     const Tensor *x, *y;
     const size_t *first, *count;

@@ -88,6 +88,9 @@ Tensor *op_embed(Tape *t, const Tensor *table, const int32_t *ids, size_t n);
 /* Rows picked from several matrices of the same width, in any order, repeats allowed: joining, selecting, spreading. */
 Tensor *op_gather(Tape *t, const Tensor *const *sources, size_t n_sources, const RowRef *refs, size_t n);
 
+/* The same values as [rows, cols], and the same gradient: a view of x. Not inside of tape_checkpoint. */
+Tensor *op_reshape(Tape *t, Tensor *x, size_t rows, size_t cols);
+
 /* [n, cols]: the mean of count[i] rows from first[i] on. */
 Tensor *op_mean_rows(Tape *t, const Tensor *x, const size_t *first, const size_t *count, size_t n);
 

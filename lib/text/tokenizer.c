@@ -111,19 +111,32 @@ Tokenizer *tokenizer_open(const char *model_dir, Error *err)
     return t;
 }
 
-Tokenizer *tokenizer_open_kind(const char *model_dir, TokenizerKind kind, Error *err)
+static const char *const kind_names[] = {[TOKENIZER_OPT] = "OPT's byte-level BPE",
+                                         [TOKENIZER_CLIP] = "CLIP's BPE",
+                                         [TOKENIZER_BERT] = "BERT's WordPiece",
+                                         [TOKENIZER_BYTES] = "a byte-level BPE of another kind than OPT's",
+                                         [TOKENIZER_SENTENCEPIECE] = "a SentencePiece BPE"};
+
+/* Takes a tokenizer that is of another kind than expected. */
+static Tokenizer *refuse(Tokenizer *t, const char *model_dir, const char *expected, Error *err)
 {
-    static const char *const names[] = {[TOKENIZER_OPT] = "OPT's byte-level BPE",
-                                        [TOKENIZER_CLIP] = "CLIP's BPE",
-                                        [TOKENIZER_BERT] = "BERT's WordPiece",
-                                        [TOKENIZER_BYTES] = "a byte-level BPE of another kind than OPT's",
-                                        [TOKENIZER_SENTENCEPIECE] = "a SentencePiece BPE"};
-    Tokenizer *t = tokenizer_open(model_dir, err);
-    if (!t || t->vocab.kind == kind)
-        return t;
-    error_set_status(err, STATUS_MISMATCH, "%s: its tokenizer is %s, expected %s", model_dir, names[t->vocab.kind], names[kind]);
+    error_set_status(err, STATUS_MISMATCH, "%s: its tokenizer is %s, expected %s", model_dir, kind_names[t->vocab.kind],
+                     expected);
     tokenizer_free(t);
     return NULL;
+}
+
+Tokenizer *tokenizer_open_kind(const char *model_dir, TokenizerKind kind, Error *err)
+{
+    Tokenizer *t = tokenizer_open(model_dir, err);
+    return !t || t->vocab.kind == kind ? t : refuse(t, model_dir, kind_names[kind], err);
+}
+
+Tokenizer *tokenizer_open_language(const char *model_dir, Error *err)
+{
+    Tokenizer *t = tokenizer_open(model_dir, err);
+    bool language = t && t->vocab.kind != TOKENIZER_CLIP && t->vocab.kind != TOKENIZER_BERT;
+    return !t || language ? t : refuse(t, model_dir, "a language model's", err);
 }
 
 void tokenizer_free(Tokenizer *t)

@@ -60,6 +60,9 @@ Tokenizer *tokenizer_open(const char *model_dir, Error *err);
 /* As tokenizer_open, for a caller that can use one kind only: any other is NULL with STATUS_MISMATCH. */
 Tokenizer *tokenizer_open_kind(const char *model_dir, TokenizerKind kind, Error *err);
 
+/* As tokenizer_open, for a caller that reads what a language model says: CLIP's and BERT's are STATUS_MISMATCH. */
+Tokenizer *tokenizer_open_language(const char *model_dir, Error *err);
+
 /* NULL is fine. */
 void tokenizer_free(Tokenizer *t);
 
@@ -135,7 +138,7 @@ typedef struct CaptionText {
 /* Without white space (White_Space, U+001C..1F) at both ends, as Python's str.strip. */
 Slice text_strip(Slice text);
 
-/* The text of an OPT caption; never fails: any ids give some text. */
+/* The text of a captioner's tokens; never fails: any ids give some text. */
 void tokenizer_caption(CaptionText *out, Arena *arena, const Tokenizer *t, const int32_t *ids, size_t n);
 
 #endif

@@ -12,9 +12,12 @@ bool caption_reader_init(CaptionReader *reader, const char *folder, Error *err)
     LmConfig model;
     bool inside;
     Error none = {0};
-    if (!(reader->tokenizer = tokenizer_open_kind(folder, TOKENIZER_OPT, err)))
+    if (!(reader->tokenizer = tokenizer_open_language(folder, err)))
         return false;
     reader->vocabulary = (size_t)tokenizer_size(reader->tokenizer);
+    reader->eos = tokenizer_ids(reader->tokenizer).eos;
+    if (!config_eos(&reader->eos, folder, err)) /* what the model ends with is not always what its tokenizer has as eos */
+        return false;
     if (lm_config_read(&model, &inside, folder, &none) && model.vocabulary > reader->vocabulary)
         reader->vocabulary = model.vocabulary;
     return true;
@@ -36,23 +39,23 @@ static bool ids_from_record(Caption *c, Arena *arena, const CaptionReader *reade
                              (long long)ids[i], reader->vocabulary - 1);
         c->ids[i] = (int32_t)ids[i];
     }
-    c->eos = n > 0 && c->ids[n - 1] == tokenizer_ids(reader->tokenizer).eos;
+    c->eos = n > 0 && c->ids[n - 1] == reader->eos;
     return true;
 }
 
-static bool ids_from_text(Caption *c, Arena *arena, const Tokenizer *t, const Record *r, Slice text, Error *err)
+static bool ids_from_text(Caption *c, Arena *arena, const CaptionReader *reader, const Record *r, Slice text, Error *err)
 {
     Tokens tokens;
     bool eos = true;
     if (caption_eos(r, &eos, err) == FIELD_WRONG)
         return false;
-    if (!tokenizer_encode(&tokens, arena, t, text, ENCODE_LITERAL, 0, err))
+    if (!tokenizer_encode(&tokens, arena, reader->tokenizer, text, ENCODE_LITERAL, 0, err))
         return error_prefix(err, "caption.text");
     c->ids = arena_alloc(arena, (tokens.count + 1) * sizeof *c->ids);
     memcpy(c->ids, tokens.ids, tokens.count * sizeof *c->ids);
     c->n = tokens.count;
     if (eos)
-        c->ids[c->n++] = tokenizer_ids(t).eos;
+        c->ids[c->n++] = reader->eos;
     c->eos = eos;
     c->made = true;
     return true;
@@ -80,7 +83,7 @@ bool caption_read(Caption *c, Arena *arena, const CaptionReader *reader, const R
     if (tokens == FIELD_MISSING && has_text == FIELD_MISSING)
         return error_set(err, "no caption: expected caption.tokens or caption.text");
     const Slice given = text_strip(text);
-    if (!(tokens == FIELD_OK ? ids_from_record(c, arena, reader, ids, n, err) : ids_from_text(c, arena, t, r, given, err)))
+    if (!(tokens == FIELD_OK ? ids_from_record(c, arena, reader, ids, n, err) : ids_from_text(c, arena, reader, r, given, err)))
         return false;
     tokenizer_caption(&c->text, arena, t, c->ids, c->n);
     return c->made || has_text == FIELD_MISSING || text_agrees(c, given, err);

@@ -19,6 +19,7 @@ typedef struct Caption {
 typedef struct CaptionReader {
     Tokenizer *tokenizer; /* owned */
     size_t vocabulary;
+    int32_t eos; /* ends a caption */
 } CaptionReader;
 
 /* The reader of a model folder's captions; the folder may hold a tokenizer alone. */

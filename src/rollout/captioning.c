@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/hash.h"
+#include "stage/prompt.h"
 
 enum { FAILED_MOST = 1024 }; /* frames that wait because they failed behind the batch's first */
 
@@ -23,9 +24,15 @@ static bool tokenizer_agrees(const Captioning *c, Error *err)
     if ((size_t)tokenizer_size(c->tokenizer) > c->captioner->lm.config.vocabulary)
         return error_set_status(err, STATUS_MISMATCH, "%s: the tokenizer has %d ids, the model %zu rows", c->options.model,
                                 tokenizer_size(c->tokenizer), c->captioner->lm.config.vocabulary);
-    if (ids.eos != c->captioner->eos)
+    const bool opt = tokenizer_kind(c->tokenizer) == TOKENIZER_OPT;
+    if (opt && ids.eos != c->captioner->eos)
         warn("%s: the model ends captions with id %d, the tokenizer's newline is %d", c->options.model, c->captioner->eos,
              ids.eos);
+    if (!opt && !tokenizer_is_special(c->tokenizer, c->captioner->eos))
+        warn("%s: the model ends captions with id %d, which its tokenizer has as an ordinary token", c->options.model,
+             c->captioner->eos);
+    if (c->captioner->images.tiles)
+        warn("%s: an image is one tile here; its own processor would add crops of it", c->options.model);
     return true;
 }
 
@@ -33,8 +40,8 @@ bool captioning_init(Captioning *c, const CaptioningOptions *options, const Kern
 {
     *c = (Captioning){.options = *options, .kernels = kernels};
     c->captioner = captioner_open(options->model, kernels, err);
-    c->tokenizer = c->captioner ? tokenizer_open_kind(options->model, TOKENIZER_OPT, err) : NULL;
-    if (!c->tokenizer || !tokenizer_agrees(c, err))
+    c->tokenizer = c->captioner ? tokenizer_open_language(options->model, err) : NULL;
+    if (!c->tokenizer || !tokenizer_agrees(c, err) || !prompt_set(c->captioner, c->tokenizer, options->prompt, err))
         return false;
     const size_t n_prefix = c->captioner->n_prefix, side = c->captioner->images.side;
     if (!lm_fits(&c->captioner->lm, n_prefix + 1, (size_t)options->generate.max_new_tokens))
@@ -259,6 +266,8 @@ void captioning_plan(Captioning *c, Plan *p, const Kernels *kernels)
     plan_model(p, "model", c->captioner->checkpoint);
     plan_memory(p, "keys and values", (double)decoder_bytes(&c->captioner->lm, o, n_prefix, most, c->options.n_return));
     plan_memory(p, "images", (double)(most * 3 * side * side * sizeof *c->pixels));
+    const size_t longest = c->captioner->images.longest; /* a picture as it is resized first, and half way there */
+    plan_memory(p, "images", (double)(2 * 3 * longest * longest));
     plan_memory(p, "features", values * ((double)sizeof(real) + (double)dtype_size(c->dtype)));
     plan_activations(p, c->tape, kernels);
     c->n_good = 0;

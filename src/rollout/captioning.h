@@ -13,9 +13,9 @@
 #include "text/tokenizer.h"
 
 typedef struct CaptioningOptions {
-    const char *model;
-    GenerateOptions generate; /* eos is filled in from the model */
-    size_t n_return, most;    /* captions per frame, a greedy one among them; frames decoded together */
+    const char *model, *prompt; /* prompt NULL: the family's */
+    GenerateOptions generate;   /* eos is filled in from the model */
+    size_t n_return, most;      /* captions per frame, a greedy one among them; frames decoded together */
     bool crop, features;
     int features_dtype; /* 0: by the weights; else 1 + DType: F32, F16 or BF16 */
     bool plan;          /* only captioning_plan will be called: nothing is digested */

@@ -1,5 +1,5 @@
 /*
- * vlrm-rollout: frames to captions with BLIP-2 (paper, sections 3.1, 3.5 and Table 2).
+ * vlrm-rollout: frames to captions (paper, sections 3.1, 3.5 and Table 2).
  *
  * Frames are gathered until a decoding batch is full or a policy batch ends, then encoded and decoded together; each goes out
  * with its caption. What a batch does is in captioning.c, which policy it uses in follow.c; here are the options and the loop.
@@ -22,7 +22,7 @@
 #include "tensor/kernels_idle.h"
 
 static struct {
-    const char *model, *policy, *deal;
+    const char *model, *prompt, *policy, *deal;
     Machine machine;
     GenerateOptions generate;
     int64_t max_lag, patience, batch, decode_batch, num_return, zstd, plan;
@@ -35,8 +35,10 @@ static const Option options[] = {
     OPT_GROUP("Model"),
     OPT_STRING(
         "model", 'm', &opt.model, NULL, "MODEL",
-        "caption with this model, BLIP-2 OPT in Hugging Face layout: a folder, or ORG/NAME[@REVISION] in the Hub's local cache (vlrm(7))",
+        "caption with this model, BLIP-2 OPT or SmolVLM in Hugging Face layout: a folder, or ORG/NAME[@REVISION] in the Hub's local cache (vlrm(7))",
         .first = true),
+    OPT_STRING("prompt", 0, &opt.prompt, NULL, "TEXT",
+               "ask for this, within the chat template of a captioner that has one (default: Describe the image.)"),
     OPT_STRING(
         "policy", 0, &opt.policy, NULL, "DIR",
         "follow the policy that vlrm-update publishes there (RUN/policy), or stay with that of one step (RUN/policy/step-NNNNNN)",
@@ -84,7 +86,7 @@ static const Option options[] = {
 
 static const Program program = {
     .name = "vlrm-rollout",
-    .summary = "caption frames with BLIP-2: beams, greedy, or sampled from a policy in training",
+    .summary = "caption frames: beams, greedy, or sampled from a policy in training",
     .operands = "[file|-]...",
     .input = "frame",
     .output = "frame, caption (and features)",
@@ -270,6 +272,7 @@ static CaptioningOptions captioning_options(const Kernels **kernels)
     if (!machine_kernels(&opt.machine, kernels, &err))
         die_status(err.status, "%s", err.text);
     return (CaptioningOptions){.model = opt.model,
+                               .prompt = opt.prompt,
                                .generate = generate_options(),
                                .most = (size_t)machine_batch(opt.decode_batch, *kernels),
                                .n_return = (size_t)captions_a_frame(),

@@ -7,9 +7,12 @@
 #include "base/json_file.h"
 #include "stage/inputs.h"
 
-/* 1 is 1.0: a stream that has been JSON on its way (jq) has lost the difference. */
+/* 1 is 1.0: a stream that has been JSON on its way (jq) has lost the difference. b NULL: what an earlier version had no option
+ * for, which is as if none were given. */
 static bool same_value(const json_t *a, const json_t *b)
 {
+    if (!b)
+        return json_is_null(a);
     if (json_is_number(a) && json_is_number(b))
         return json_number_value(a) == json_number_value(b);
     return json_equal(a, b);

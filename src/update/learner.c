@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/hash.h"
+#include "stage/prompt.h"
 
 const char *const learner_groups[LEARNER_GROUPS] = {"query",    "qformer",    "projection", "lora-vision",
                                                     "lora-llm", "value-head", "value-lora"};
@@ -79,7 +80,7 @@ Learner *learner_new(const LearnerOptions *options, const Kernels *kernels, Erro
         l->base = digest_text(checkpoint_digest(l->captioner->checkpoint, NULL, 0));
         l->encoder = digest_text(captioner_encoder_digest(l->captioner));
     }
-    bool ok = train_parts(l, err);
+    bool ok = prompt_set_from(l->captioner, options->model, options->prompt, err) && train_parts(l, err);
     if (ok && reference_wanted(options))
         reference_keep(&l->reference, &l->policy);
     if (!ok || !train_policy_adapters(l, err) || !train_value(l, err)) {

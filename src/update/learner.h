@@ -32,8 +32,8 @@ extern const char *const learner_groups[LEARNER_GROUPS];
 
 /* As the options of vlrm-update give them. */
 typedef struct LearnerOptions {
-    const char *model, *value_head;
-    StringList train; /* parts: query, qformer, projection, lora-vision, lora-llm */
+    const char *model, *prompt, *value_head; /* prompt NULL: the family's */
+    StringList train;                        /* parts: query, qformer, projection, lora-vision, lora-llm */
     StringList lora_targets, vision_targets;
     int64_t lora_rank;
     double lora_alpha;

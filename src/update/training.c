@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/progress.h"
 #include "stage/frame.h"
+#include "stage/prompt.h"
 #include "update/dump.h"
 #include "update/kept.h"
 #include "update/metrics.h"
@@ -252,6 +253,15 @@ static void close_batch(Training *loop)
     begin_batch(loop);
 }
 
+/* The rollout says what it asked for, unless --prompt does. */
+static void follow_prompt(Training *loop, const char *prompt)
+{
+    Error err = {0};
+    Learner *l = loop->learner;
+    if (prompt && !option_given(loop->program, "prompt") && !prompt_set_from(l->captioner, l->options.model, prompt, &err))
+        die_status(err.status, "%s", err.text);
+}
+
 /* Before anything of a batch is used. The input's stages must be those of the steps before (a batch that is replayed has been
  * taken); the rollout says how it took its images, unless --crop does. */
 static void follow_input(Training *loop)
@@ -272,6 +282,7 @@ static void follow_input(Training *loop)
         die_status(err.status, "%s", err.text);
     if (crop && !option_given(loop->program, "crop"))
         loop->learner->options.crop = json_is_true(crop);
+    follow_prompt(loop, json_string_value(header_param(upstream, "rollout", "prompt")));
 }
 
 /* Whether the batch being read has all the records of --batch: it ends where its last group does. */

@@ -30,8 +30,7 @@ static int64_t plan_tokens;
 
 static const Option options[] = {
     OPT_GROUP("Model and run"),
-    OPT_STRING("model", 'm', &opt.learner.model, NULL, "MODEL", "train this captioner, BLIP-2 OPT in Hugging Face layout",
-               .first = true),
+    OPT_STRING("model", 'm', &opt.learner.model, NULL, "MODEL", "train this captioner, BLIP-2 OPT or SmolVLM", .first = true),
     OPT_STRING("run", 'r', &opt.run, NULL, "DIR",
                "keep policy, checkpoints and metrics in this folder; an existing run is continued", .first = true),
     OPT_STRING("init", 0, &opt.init, NULL, "FILE",
@@ -52,6 +51,8 @@ static const Option options[] = {
     ON_POLICY_OPTIONS(opt.policy),
     OPT_FLAG("crop", 0, &opt.learner.crop, "crop images to the centre (default: as the rollout in the input's header did)",
              .numbers = true),
+    OPT_STRING("prompt", 0, &opt.learner.prompt, NULL, "TEXT",
+               "ask the captioner for this (default: as the rollout in the input's header did)", .numbers = true),
     OPT_GROUP("Checkpoints and reports"),
     OPT_INT("keep", 0, &opt.keep, "3", 1, 1e9, "N", "keep the last N checkpoints and policies"),
     OPT_INT("keep-every", 0, &opt.keep_every, "0", 0, 1e15, "M", "keep those of every Mth step too; 0: none"),

@@ -29,7 +29,7 @@ typedef struct Recipe {
     bool signs;       /* times +-1 */
     size_t cols;      /* for rows: */
     size_t used_rows; /* rows from here on are 0 */
-    size_t eos_row;   /* this row has `eos` added; SIZE_MAX: none */
+    size_t eos_row;   /* this row has `eos` added, or is three times as large where that is NULL; SIZE_MAX: none */
     const float *eos; /* [cols] */
 } Recipe;
 
@@ -54,7 +54,7 @@ static float adjusted(const Recipe *r, size_t i, float x)
         x = -x;
     if (r->used_rows && i / r->cols >= r->used_rows)
         return 0;
-    return r->eos && i / r->cols == r->eos_row ? x + r->eos[i % r->cols] : x;
+    return i / r->cols != r->eos_row ? x : r->eos ? x + r->eos[i % r->cols] : 3 * x;
 }
 
 /* Values 2j and 2j + 1 come from counter j. */
@@ -210,6 +210,8 @@ static void write_tensors(const Binder *b, const ModelShape *shape, const char *
         caption_ends(&recipes[index_of(b, "language_model.model.decoder.embed_tokens.weight")],
                      &recipes[index_of(b, "language_model.model.decoder.final_layer_norm.weight")],
                      &recipes[index_of(b, "language_model.model.decoder.final_layer_norm.bias")], shape, eos);
+    if (strcmp(shape->family, "smolvlm") == 0)
+        recipes[index_of(b, "lm_head.weight")].eos_row = (size_t)shape->eos;
     Error err = {0};
     char *path = path_join(folder, "model.safetensors");
     if (!safetensors_write(path, sources, b->n_bindings, metadata, &err))

@@ -39,7 +39,8 @@ static const SizeRow rows[] = {
 
 const char weights_shapes[] = "blip2-opt-2.7b|blip2-itm-vit-g|clip-vit-g-14|clip-vit-bigg-14|blip2-small|itm-small|clip-small|"
                               "blip2-mini|itm-mini|clip-mini|blip2-tiny|itm-tiny|clip-tiny|"
-                              "llama-2-7b|llama-3.2-1b|smollm2-135m|llama-mini";
+                              "llama-2-7b|llama-3.2-1b|smollm2-135m|llama-mini|"
+                              "smolvlm-256m|smolvlm-500m|smolvlm-2.2b|smolvlm-mini";
 
 /* ---- vocabularies ---- */
 
@@ -151,10 +152,14 @@ bool shape_find(ModelShape *out, const char *name, const char *tokenizer, Error 
             *out = shape_of(&rows[i]);
             return !tokenizer || size_vocabulary(out, tokenizer, err);
         }
-    *out = (ModelShape){.family = "language"};
     Error unread = {0};
-    if (!shape_language_find(&out->language, name, tokenizer, &unread))
+    *out = (ModelShape){.family = "language"};
+    if (shape_smolvlm_find(&out->smolvlm, name, tokenizer, &unread)) {
+        out->family = "smolvlm";
+        out->eos = out->smolvlm.eos;
+    } else if (!shape_language_find(&out->language, name, tokenizer, &unread)) {
         return error_set(err, "no shape %s", name);
+    }
     if (unread.text[0])
         *err = unread;
     return !unread.text[0];
@@ -226,6 +231,8 @@ static json_t *blip2_json(const ModelShape *s)
 
 static json_t *preprocessor_json(const ModelShape *s)
 {
+    if (strcmp(s->family, "smolvlm") == 0)
+        return shape_smolvlm_preprocessor(&s->smolvlm);
     bool clip = strcmp(s->family, "clip") == 0;
     json_int_t size = (json_int_t)(clip ? s->clip.vision.image : s->blip2.vision.image);
     json_t *j = json_pack("{s:b, s:b, s:b, s:b, s:[f, f, f], s:[f, f, f], s:i, s:f, s:s}", "do_convert_rgb", 1, "do_normalize", 1,
@@ -252,17 +259,20 @@ static bool write_json(json_t *j, const char *folder, const char *name, Error *e
 bool shape_write_config(const ModelShape *s, const char *dtype, const char *folder, Error *err)
 {
     const bool language = strcmp(s->family, "language") == 0;
+    const bool smolvlm = strcmp(s->family, "smolvlm") == 0;
     json_t *config = language                         ? shape_language_json(&s->language)
+                     : smolvlm                        ? shape_smolvlm_json(&s->smolvlm)
                      : strcmp(s->family, "clip") == 0 ? clip_json(&s->clip)
                                                       : blip2_json(s);
     json_object_set_new(config, "torch_dtype",
                         json_string(strcmp(dtype, "F16") == 0    ? "float16"
                                     : strcmp(dtype, "BF16") == 0 ? "bfloat16"
                                                                  : "float32"));
-    json_t *generation = json_pack("{s:i, s:i, s:i}", "bos_token_id", 2, "eos_token_id", s->eos, "pad_token_id", 1);
+    json_t *generation =
+        json_pack("{s:i, s:i, s:i}", "bos_token_id", smolvlm ? 1 : 2, "eos_token_id", s->eos, "pad_token_id", smolvlm ? 2 : 1);
     bool ok = write_json(config, folder, "config.json", err) &&
               (language || write_json(preprocessor_json(s), folder, "preprocessor_config.json", err));
-    if (ok && strcmp(s->family, "blip2") == 0)
+    if (ok && (smolvlm || strcmp(s->family, "blip2") == 0))
         return write_json(generation, folder, "generation_config.json", err);
     json_decref(generation);
     return ok;

@@ -331,6 +331,14 @@ static Tensor *gather_several(Tape *t, World *w)
     return op_gather(t, sources, 3, refs, 6);
 }
 
+/* Four rows, shuffled, as two of twice the width */
+static Tensor *reshape_shuffled(Tape *t, World *w)
+{
+    const Tensor *x = leaf(w, 4, 3);
+    static const RowRef refs[] = {{0, 2}, {0, 0}, {0, 3}, {0, 1}};
+    return op_reshape(t, op_gather(t, &x, 1, refs, 4), 2, 6);
+}
+
 static Tensor *mean_of_rows(Tape *t, World *w)
 {
     static const size_t first[] = {0, 4, 2}, count[] = {3, 1, 3};
@@ -415,6 +423,7 @@ static const Case cases[] = {
     {"embed_repeats", embed_repeats},
     {"embed_frozen", embed_frozen},
     {"gather_several", gather_several},
+    {"reshape_shuffled", reshape_shuffled},
     {"mean_of_rows", mean_of_rows},
     {"logp_trained", logp_trained},
     {"logp_frozen", logp_frozen},

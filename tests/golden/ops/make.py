@@ -133,6 +133,10 @@ def gather_several(w):
     return torch.stack([c[0], a[2], b[1], a[2], a[0], c[0]])
 
 
+def reshape_shuffled(w):
+    return w.leaf(4, 3)[[2, 0, 3, 1]].reshape(2, 6)
+
+
 def mean_of_rows(w):
     x = w.leaf(5, 3)
     return torch.stack([x[0:3].mean(0), x[4], x[2:5].mean(0)])
@@ -233,6 +237,7 @@ CASES = {
     "embed_repeats": lambda w: w.leaf(5, 7)[[3, 0, 3, 4]],
     "embed_frozen": embed_frozen,
     "gather_several": gather_several,
+    "reshape_shuffled": reshape_shuffled,
     "mean_of_rows": mean_of_rows,
     "logp_trained": logp(4, 6, 11, [4, 0, 10, 4]),
     "logp_frozen": logp(1, 5, 19, [18], torch.float16),

@@ -1,0 +1,48 @@
+#!/usr/bin/env python3
+"""A captioner's folder for test_captioner.c and the programs' tests, by ../shared/oracle/families.py in float64.
+
+    make_captioner.py ORACLE OUT --family smolvlm|llava --size tiny|odd [--seed N]
+
+OUT gets model/ (the checkpoint as published) and, of two images and five captions: parity.safetensors, all that families.py says of them
+(forward, policy and policy-lora), with prompt, tokens and tokens.counts; images/ and generate.jsonl. Pixels are rounded to float32 before the model
+sees them, as every processor gives them: a double build can then come to 1e-9. Run it by pillow_only.py.
+"""
+import argparse, json, pathlib, shutil, sys, tempfile
+import torch
+from safetensors.torch import load_file, save_file
+
+ap = argparse.ArgumentParser()
+ap.add_argument("oracle", type=pathlib.Path)
+ap.add_argument("out", type=pathlib.Path)
+ap.add_argument("--family", required=True)
+ap.add_argument("--size", required=True)
+ap.add_argument("--seed", type=int, default=1)
+a = ap.parse_args()
+sys.path.insert(0, str(a.oracle))
+import families  # noqa: E402
+
+families.IMAGES, families.CAPTIONS = 2, 5
+exact = families.pixel_values
+families.pixel_values = lambda *args: exact(*args).float().double()
+with tempfile.TemporaryDirectory() as made:
+    sys.argv = ["families.py", made, "--family", a.family, "--size", a.size, "--seed", str(a.seed), "--dtype", "float64"]
+    families.main()
+    made = pathlib.Path(made)
+    reference = made / (a.family + "-reference")
+    out = load_file(reference / "forward.safetensors")
+    out["pixel_values"] = out["pixel_values"].float()
+    for name in ("policy", "policy-lora"):
+        t = load_file(reference / f"{name}.safetensors")
+        kept = {k: v for k, v in t.items() if k in ("p", "loss") or k.startswith("grad.") or (k.startswith("base_model") and name == "policy-lora")}
+        out |= {f"{name}.{k}" if not k.startswith("base_model") else k: v.float() if k.startswith("base_model") else v for k, v in kept.items()}
+        out["normalised"] = t["normalised"]
+    captions = [json.loads(line)["caption"]["tokens"] for line in open(reference / "captions.jsonl")]
+    out["prompt"] = torch.tensor(json.loads((reference / "prompt.json").read_text())["ids"])
+    out["tokens"] = torch.tensor([t for c in captions for t in c])
+    out["tokens.counts"] = torch.tensor([len(c) for c in captions])
+    shutil.rmtree(a.out, ignore_errors=True)
+    shutil.copytree(made / a.family, a.out / "model")
+    shutil.copytree(reference / "images", a.out / "images")
+    for file in ("generate.jsonl", "captions.jsonl", "prompt.json"):
+        shutil.copy(reference / file, a.out)
+    save_file({k: v.contiguous().clone() for k, v in out.items()}, a.out / "parity.safetensors")
