@@ -5,10 +5,10 @@
 
 const double PREPROCESS_MEAN[3] = {0.48145466, 0.4578275, 0.40821073}, PREPROCESS_STD[3] = {0.26862954, 0.26130258, 0.27577711};
 
-/* The corner of a centre crop of `size` out of n: nearbyint rounds half to even. */
-static int corner(int n, int size)
+/* The corner of a centre crop out of n: nearbyint rounds half to even. */
+static int corner(int n, const Preprocess *p)
 {
-    return (int)nearbyint((n - size) / 2.0);
+    return p->low ? (n - p->size) / 2 : (int)nearbyint((n - p->size) / 2.0);
 }
 
 /* The first of two resizings, where there are two, as Idefics3's processor rounds: the shorter edge down, then up to even. */
@@ -46,7 +46,7 @@ void preprocess(float *out, const Image *im, const Preprocess *p)
             value[c][v] = ((float)(v * (1 / 255.0)) - (float)p->mean[c]) / (float)p->std[c];
     size_t plane = (size_t)s * (size_t)s;
     for (int y = 0; y < s; y++) {
-        const uint8_t *row = small.rgb + ((size_t)(y + corner(height, s)) * (size_t)width + (size_t)corner(width, s)) * 3;
+        const uint8_t *row = small.rgb + ((size_t)(y + corner(height, p)) * (size_t)width + (size_t)corner(width, p)) * 3;
         for (int x = 0; x < s; x++, out++, row += 3)
             for (size_t c = 0; c < 3; c++)
                 out[c * plane] = value[c][row[c]];

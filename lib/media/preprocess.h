@@ -8,6 +8,7 @@ typedef struct Preprocess {
     int size;  /* S */
     bool crop; /* shortest edge to S, then the centre S x S (CLIP); else straight to S x S, the aspect not kept (BLIP-2) */
     double mean[3], std[3];
+    bool low; /* with crop: a corner between two pixels is the lower one, as Hugging Face's processors round; else half to even */
     ResizeFilter filter;
     int longest; /* first the longer edge to so many pixels, the aspect kept to an even number of them (SmolVLM); 0: not so */
 } Preprocess;

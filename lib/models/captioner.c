@@ -7,7 +7,7 @@
 #include "models/config.h"
 #include "models/kind.h"
 
-static const CaptionerFamily *const families[] = {&blip2_family, &smolvlm_family};
+static const CaptionerFamily *const families[] = {&blip2_family, &smolvlm_family, &llava_family};
 enum { N_FAMILIES = sizeof families / sizeof *families };
 
 const char *const captioner_part_names[] = {"query", "qformer", "projection", NULL};
@@ -75,7 +75,7 @@ static Captioner *new_over(const CaptionerFamily *family, const char *folder, Ch
                            Error *err)
 {
     Captioner *c = xcalloc(1, sizeof *c);
-    *c = (Captioner){.family = family, .checkpoint = checkpoint, .image_token = -1};
+    *c = (Captioner){.family = family, .checkpoint = checkpoint, .encoder = family->vision, .image_token = -1};
     binder_init(&c->binder, kernels, checkpoint);
     bool ok = family->read(c, folder, err);
     if (ok)
@@ -114,6 +114,15 @@ void captioner_free(Captioner *c)
 }
 
 /* ---- prompt ---- */
+
+char *captioner_images_text(const Captioner *c)
+{
+    static const char one[] = "<image>";
+    char *text = xcalloc(c->image_rows * strlen(one) + 1, 1);
+    for (size_t i = 0; i < c->image_rows; i++)
+        memcpy(text + i * strlen(one), one, strlen(one));
+    return text;
+}
 
 bool captioner_prompt(Captioner *c, const int32_t *ids, size_t n, Error *err)
 {
@@ -173,5 +182,5 @@ Tensor *captioner_prefix(Tape *t, const Captioner *c, const Tensor *features, si
 
 uint64_t captioner_encoder_digest(const Captioner *c)
 {
-    return vit_digest(c->checkpoint, c->family->vision);
+    return vit_digest(c->checkpoint, c->encoder);
 }

@@ -18,6 +18,7 @@
 typedef struct ImageInput {
     size_t side;
     double mean[3], std[3];
+    bool cut;       /* shortest edge to `side`, then the centre; else both edges, the aspect not kept */
     bool lanczos;   /* the filter of resizing; else bicubic */
     size_t longest; /* first resized so that the longer edge has so many pixels; 0: at once */
     bool tiles;     /* the published processor would cut an image into several tiles, which is not done */
@@ -66,6 +67,7 @@ struct Captioner {
     Vit vit;
     Lm lm; /* its config.bos: the prompt's last token */
     ImageInput images;
+    const char *encoder; /* what the names of the encoder's tensors begin with */
     size_t image_rows;   /* of an image, as the language model reads it */
     size_t n_prefix;     /* rows before the prompt's last token; 0: no prompt yet */
     int32_t *prompt;     /* owned: the prompt's ids, which the n-gram rule takes to stand before a caption; [n_prompt] */
@@ -94,6 +96,9 @@ char *captioner_known(void);
  */
 MUST_USE bool captioner_prompt(Captioner *c, const int32_t *ids, size_t n, Error *err);
 
+/* <image> as often as an image has rows, for CaptionerFamily.prompt; the caller frees it. */
+char *captioner_images_text(const Captioner *c);
+
 /* pixels: host [n, 3, side, side]. [n * vit_rows, hidden], before the final norm: what the `features` group carries. */
 Tensor *captioner_features(Tape *t, const Captioner *c, const float *pixels, size_t n);
 
@@ -104,6 +109,6 @@ Tensor *captioner_prefix(Tape *t, const Captioner *c, const Tensor *features, si
 uint64_t captioner_encoder_digest(const Captioner *c);
 
 /* The families: families/NAME/. */
-extern const CaptionerFamily blip2_family, smolvlm_family;
+extern const CaptionerFamily blip2_family, smolvlm_family, llava_family;
 
 #endif

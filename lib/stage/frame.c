@@ -17,7 +17,8 @@ Preprocess captioner_preprocess(const Captioner *c, bool crop)
 {
     const ImageInput *in = &c->images;
     Preprocess p = {.size = (int)in->side,
-                    .crop = crop,
+                    .crop = crop || in->cut,
+                    .low = in->cut,
                     .filter = in->lanczos ? RESIZE_LANCZOS : RESIZE_BICUBIC,
                     .longest = (int)in->longest};
     memcpy(p.mean, in->mean, sizeof p.mean);

@@ -210,8 +210,8 @@ static void write_tensors(const Binder *b, const ModelShape *shape, const char *
         caption_ends(&recipes[index_of(b, "language_model.model.decoder.embed_tokens.weight")],
                      &recipes[index_of(b, "language_model.model.decoder.final_layer_norm.weight")],
                      &recipes[index_of(b, "language_model.model.decoder.final_layer_norm.bias")], shape, eos);
-    if (strcmp(shape->family, "smolvlm") == 0)
-        recipes[index_of(b, "lm_head.weight")].eos_row = (size_t)shape->eos;
+    if (strcmp(shape->family, "captioner") == 0)
+        recipes[index_of(b, shape_captioner_head(&shape->captioner))].eos_row = (size_t)shape->eos;
     Error err = {0};
     char *path = path_join(folder, "model.safetensors");
     if (!safetensors_write(path, sources, b->n_bindings, metadata, &err))

@@ -40,7 +40,7 @@ static const SizeRow rows[] = {
 const char weights_shapes[] = "blip2-opt-2.7b|blip2-itm-vit-g|clip-vit-g-14|clip-vit-bigg-14|blip2-small|itm-small|clip-small|"
                               "blip2-mini|itm-mini|clip-mini|blip2-tiny|itm-tiny|clip-tiny|"
                               "llama-2-7b|llama-3.2-1b|smollm2-135m|llama-mini|"
-                              "smolvlm-256m|smolvlm-500m|smolvlm-2.2b|smolvlm-mini";
+                              "smolvlm-256m|smolvlm-500m|smolvlm-2.2b|smolvlm-mini|llava-1.5-7b|llava-1.5-13b|llava-mini";
 
 /* ---- vocabularies ---- */
 
@@ -154,9 +154,9 @@ bool shape_find(ModelShape *out, const char *name, const char *tokenizer, Error 
         }
     Error unread = {0};
     *out = (ModelShape){.family = "language"};
-    if (shape_smolvlm_find(&out->smolvlm, name, tokenizer, &unread)) {
-        out->family = "smolvlm";
-        out->eos = out->smolvlm.eos;
+    if (shape_captioner_find(&out->captioner, name, tokenizer, &unread)) {
+        out->family = "captioner";
+        out->eos = out->captioner.eos;
     } else if (!shape_language_find(&out->language, name, tokenizer, &unread)) {
         return error_set(err, "no shape %s", name);
     }
@@ -231,8 +231,8 @@ static json_t *blip2_json(const ModelShape *s)
 
 static json_t *preprocessor_json(const ModelShape *s)
 {
-    if (strcmp(s->family, "smolvlm") == 0)
-        return shape_smolvlm_preprocessor(&s->smolvlm);
+    if (strcmp(s->family, "captioner") == 0)
+        return shape_captioner_preprocessor(&s->captioner);
     bool clip = strcmp(s->family, "clip") == 0;
     json_int_t size = (json_int_t)(clip ? s->clip.vision.image : s->blip2.vision.image);
     json_t *j = json_pack("{s:b, s:b, s:b, s:b, s:[f, f, f], s:[f, f, f], s:i, s:f, s:s}", "do_convert_rgb", 1, "do_normalize", 1,
@@ -259,20 +259,20 @@ static bool write_json(json_t *j, const char *folder, const char *name, Error *e
 bool shape_write_config(const ModelShape *s, const char *dtype, const char *folder, Error *err)
 {
     const bool language = strcmp(s->family, "language") == 0;
-    const bool smolvlm = strcmp(s->family, "smolvlm") == 0;
+    const bool captioner = strcmp(s->family, "captioner") == 0;
     json_t *config = language                         ? shape_language_json(&s->language)
-                     : smolvlm                        ? shape_smolvlm_json(&s->smolvlm)
+                     : captioner                      ? shape_captioner_json(&s->captioner)
                      : strcmp(s->family, "clip") == 0 ? clip_json(&s->clip)
                                                       : blip2_json(s);
     json_object_set_new(config, "torch_dtype",
                         json_string(strcmp(dtype, "F16") == 0    ? "float16"
                                     : strcmp(dtype, "BF16") == 0 ? "bfloat16"
                                                                  : "float32"));
-    json_t *generation =
-        json_pack("{s:i, s:i, s:i}", "bos_token_id", smolvlm ? 1 : 2, "eos_token_id", s->eos, "pad_token_id", smolvlm ? 2 : 1);
+    json_t *generation = json_pack("{s:i, s:i, s:i}", "bos_token_id", captioner ? 1 : 2, "eos_token_id", s->eos, "pad_token_id",
+                                   captioner ? 2 : 1);
     bool ok = write_json(config, folder, "config.json", err) &&
               (language || write_json(preprocessor_json(s), folder, "preprocessor_config.json", err));
-    if (ok && (smolvlm || strcmp(s->family, "blip2") == 0))
+    if (ok && (captioner || strcmp(s->family, "blip2") == 0))
         return write_json(generation, folder, "generation_config.json", err);
     json_decref(generation);
     return ok;

@@ -4,13 +4,13 @@
 
 #include "base/json_file.h"
 #include "models/families/blip2/blip2_config.h"
-#include "weights/shapes_smolvlm.h"
+#include "weights/shapes_captioner.h"
 #include "models/families/clip/clip_config.h"
 
 typedef struct ModelShape {
-    const char *family; /* "blip2", "itm", "clip", "language", "smolvlm" */
+    const char *family; /* "blip2", "itm", "clip", "language", "captioner" */
     LmConfig language;
-    SmolvlmShape smolvlm;
+    CaptionerShape captioner;
     Blip2Config blip2;
     ClipConfig clip;
     size_t used_words; /* rows of the captioner's vocabulary that are words; the rest is padding */

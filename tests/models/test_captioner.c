@@ -201,7 +201,8 @@ static void test_prompts(void **state)
 
 int main(void)
 {
-    const char *where[] = {"tests/golden/models/captioner/smolvlm", "tests/golden/models/captioner/smolvlm-odd"};
+    const char *where[] = {"tests/golden/models/captioner/smolvlm", "tests/golden/models/captioner/smolvlm-odd",
+                           "tests/golden/models/captioner/llava"};
     size_t folders = sizeof where / sizeof where[0];
     int failed = 0;
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_values), cmocka_unit_test(test_prompts),

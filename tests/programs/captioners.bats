@@ -32,7 +32,7 @@ generates() {
     for kind in greedy beam; do
         local how=(--num-beams 5 --no-repeat-ngram-size 2 --min-new-tokens 4)
         [ "$kind" = beam ] || how=(--greedy)
-        "$1/vlrm-rollout" --model model "${how[@]}" --max-new-tokens 20 "$TMP/in.vlrm" > "$TMP/out.vlrm"
+        "$1/vlrm-rollout" --model model "${how[@]}" --max-new-tokens 20 --compute f32 "$TMP/in.vlrm" > "$TMP/out.vlrm"
         diff <(jq -c ".$kind" generate.jsonl) <(tokens < "$TMP/out.vlrm")
         paste -d' ' <(vlrm-cat "$TMP/out.vlrm" | jq 'select(.caption).caption.logp | add') <(jq ".${kind}_logp" generate.jsonl) |
             awk '{ if (($1 - $2) ^ 2 > (1e-5 * $2) ^ 2) exit 1 } END { exit NR != 2 }'
@@ -40,12 +40,12 @@ generates() {
 }
 
 @test "greedy captions and beams are the reference's, images and prompt included" {
-    for family in smolvlm smolvlm-odd; do generates "$BIN" "$family"; done
+    for family in smolvlm smolvlm-odd llava; do generates "$BIN" "$family"; done
 }
 
 @test "the same in the double build" {
     [ -x "$ROOT/build/double/bin/vlrm-rollout" ] || skip "no double build of the programs"
-    for family in smolvlm smolvlm-odd; do generates "$ROOT/build/double/bin" "$family"; done
+    for family in smolvlm smolvlm-odd llava; do generates "$ROOT/build/double/bin" "$family"; done
 }
 
 @test "--prompt asks for something else; a family that takes none says so" {
@@ -112,20 +112,28 @@ P
     says '--prompt of rollout'
 }
 
-@test "training moves captions; the exported model gives the policy's; names are PEFT's and the family's" {
-    into smolvlm
+# trains FAMILY: an exported model gives the policy's captions, names are PEFT's and the family's.
+trains() {
+    into "$1"
+    rm -rf "$TMP/run" "$TMP/export"
     vlrm-rollout --model model --sample --num-return 3 --max-new-tokens 8 "$TMP/in.vlrm" > "$TMP/captions.vlrm"
     scored "$TMP/captions.vlrm" > "$TMP/scored.vlrm"
     vlrm-update --model model --batch 6 --off-policy --learning-rate 0.01 --warmup-steps 0 --train projection,lora-llm,lora-vision --run "$TMP/run" "$TMP/scored.vlrm" > "$TMP/metrics"
     jq -e '.grad_norm | .projection > 0 and .["lora-llm"] > 0 and .["lora-vision"] > 0 and .["value-head"] > 0' "$TMP/metrics"
-    [ "$(vlrm-weights list "$TMP/run/policy/latest/model.safetensors" | cut -f 1)" = model.connector.modality_projection.proj.weight ]
-    vlrm-weights list "$TMP/run/policy/latest/adapter/adapter_model.safetensors" | cut -f 1 | grep -v vision_model > "$TMP/names"
+    vlrm-weights list "$TMP/run/policy/latest/adapter/adapter_model.safetensors" | cut -f 1 | grep -v vision > "$TMP/names"
     vlrm-weights list parity.safetensors | cut -f 1 | grep '^base_model' | diff - "$TMP/names"
     vlrm-rollout --model model --policy "$TMP/run/policy/step-000001" --greedy "$TMP/in.vlrm" | tokens > "$TMP/policy"
     vlrm-rollout --model model --greedy "$TMP/in.vlrm" | tokens > "$TMP/base"
     run ! cmp "$TMP/policy" "$TMP/base"
     vlrm-weights export --base model --policy "$TMP/run/policy/latest" --out "$TMP/export"
     vlrm-rollout --model "$TMP/export" --greedy "$TMP/in.vlrm" | tokens | diff "$TMP/policy" -
+}
+
+@test "training moves captions; the exported model gives the policy's; names are PEFT's and the family's" {
+    trains smolvlm
+    [ "$(vlrm-weights list "$TMP/run/policy/latest/model.safetensors" | cut -f 1)" = model.connector.modality_projection.proj.weight ]
+    trains llava
+    [ "$(vlrm-weights list "$TMP/run/policy/latest/model.safetensors" | cut -f 1 | grep -c '^multi_modal_projector\.linear_[12]\.\(weight\|bias\)$')" = 4 ]
 }
 
 @test "what is trained unless told otherwise, and a part that it has not" {
@@ -150,9 +158,31 @@ P
     vlrm-rollout --model "$TMP/mini" --greedy --max-new-tokens 4 "$TMP/in.vlrm" | tokens | jq -es 'length == 2'
 }
 
+@test "LLaVA: the layer that is read, its tensors where transformers 5 writes them, and what it cannot be" {
+    into llava
+    cp -r model "$TMP/model"
+    vlrm-rollout --model model --greedy --max-new-tokens 8 "$TMP/in.vlrm" | tokens > "$TMP/usual"
+    changed() {
+        jq "$1" model/config.json > "$TMP/model/config.json"
+        vlrm-rollout --model "$TMP/model" --greedy --max-new-tokens 8 "$TMP/in.vlrm" | tokens
+    }
+    changed '.vision_feature_layer = 3' | diff "$TMP/usual" - # of four layers, and the embeddings before them: -2
+    run ! cmp <(changed '.vision_feature_layer = -1') "$TMP/usual"
+    run ! cmp <(changed '.vision_feature_select_strategy = "full"') "$TMP/usual"
+    jq '.vision_config.model_type = "siglip_vision_model"' model/config.json > "$TMP/model/config.json"
+    exits 1 vlrm-rollout --model "$TMP/model" --greedy "$TMP/in.vlrm"
+    says 'vision_config.model_type is "siglip_vision_model", expected "clip_vision_model"'
+    vlrm-weights random --shape llava-mini --tokenizer model --out "$TMP/mini"
+    vlrm-rollout --model "$TMP/mini" --greedy --max-new-tokens 4 "$TMP/in.vlrm" | tokens | jq -es 'length == 2'
+    exits 0 vlrm-update --count --model "$TMP/mini"
+    says 'policy: 33024 parameters' # two linear layers of 128
+    exits 0 vlrm-doctor --model model
+    says 'a LLaVA'
+}
+
 @test "random ones of true size have the published numbers of parameters" {
-    for expected in 256m:256484928 500m:507482304 2.2b:2246784880; do
-        vlrm-weights random --shape "smolvlm-${expected%:*}" --zero --dtype bf16 --out "$TMP/zero"
+    for expected in smolvlm-256m:256484928 smolvlm-500m:507482304 smolvlm-2.2b:2246784880 llava-1.5-7b:7063427072; do
+        vlrm-weights random --shape "${expected%:*}" --zero --dtype bf16 --out "$TMP/zero"
         [ "$(vlrm-weights list "$TMP/zero" | awk '{ n += $NF / 2 } END { printf "%.0f", n }')" = "${expected#*:}" ]
         rm -r "$TMP/zero"
     done

@@ -154,10 +154,7 @@ static double reals(const Captioner *c, bool checkpointing)
 /* The processor's text around an image of one tile, and the chat template's around that. */
 static char *prompt(const Captioner *c, const char *request)
 {
-    static const char one[] = "<image>";
-    char *images = xcalloc(c->image_rows * strlen(one) + 1, 1);
-    for (size_t i = 0; i < c->image_rows; i++)
-        memcpy(images + i * strlen(one), one, strlen(one));
+    char *images = captioner_images_text(c);
     char *text =
         xasprintf("<|im_start|>User:<fake_token_around_image><global-img>%s<fake_token_around_image>%s<end_of_utterance>\n"
                   "Assistant:",

@@ -14,3 +14,4 @@ make() {
 }
 make smolvlm smolvlm tiny
 make smolvlm-odd smolvlm odd
+make llava llava odd
