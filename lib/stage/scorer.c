@@ -97,6 +97,8 @@ void itm_scorer_run(const ItmScorer *s, Tape *t, real *out, const real *features
 
 /* ---- CLIP ---- */
 
+static const TokenizerKind tokenizers[] = {[SCORER_WORDS_CLIP] = TOKENIZER_CLIP, [SCORER_WORDS_SIGLIP] = TOKENIZER_UNIGRAM};
+
 static Preprocess preprocess_of(const ScorerPixels *pixels)
 {
     Preprocess p = {.size = (int)pixels->side, .crop = pixels->fit == SCORER_CROP};
@@ -109,7 +111,9 @@ static Preprocess preprocess_of(const ScorerPixels *pixels)
 bool clip_scorer_open(ClipScorer *s, const char *folder, const Kernels *kernels, Error *err)
 {
     *s = (ClipScorer){0};
-    if (!(s->model = scorer_open(folder, kernels, err)) || !(s->tokenizer = tokenizer_open_kind(folder, TOKENIZER_CLIP, err)))
+    if (!(s->model = scorer_open(folder, kernels, err)))
+        return false;
+    if (!(s->tokenizer = tokenizer_open_kind(folder, tokenizers[s->model->traits.words], err)))
         return false;
     s->max_tokens = s->model->traits.positions;
     s->images = preprocess_of(&s->model->traits.pixels);
@@ -148,12 +152,27 @@ void clip_scorer_images(const ClipScorer *s, Tape *t, real *rows, const float *p
     take(t, rows, scorer_images(t, s->model, pixels, n));
 }
 
+/* The ids with padding behind up to what the model looks at. */
+static ScorerText pad(const ClipScorer *s, Arena *arena, const Tokens *tokens)
+{
+    if (!s->model->traits.padded)
+        return (ScorerText){tokens->ids, tokens->count};
+    int32_t *ids = arena_alloc(arena, s->max_tokens * sizeof *ids);
+    for (size_t i = 0; i < s->max_tokens; i++)
+        ids[i] = i < tokens->count ? tokens->ids[i] : tokenizer_ids(s->tokenizer).pad;
+    return (ScorerText){ids, s->max_tokens};
+}
+
 bool clip_scorer_text(const ClipScorer *s, ScorerText *out, Slice text, Arena *arena, Error *err)
 {
     Tokens tokens;
+    const size_t rows = s->model->traits.vocabulary;
     if (!tokenizer_encode(&tokens, arena, s->tokenizer, text, ENCODE_SPECIAL | ENCODE_LITERAL, s->max_tokens, err))
         return false;
-    *out = (ScorerText){tokens.ids, tokens.count};
+    *out = pad(s, arena, &tokens);
+    for (size_t i = 0; i < out->n; i++)
+        if ((size_t)out->ids[i] >= rows)
+            return error_set(err, "the tokenizer's id %d has no row in the model's table of %zu", (int)out->ids[i], rows);
     return true;
 }
 

@@ -165,9 +165,10 @@ static Slice decode_wordpiece(Arena *arena, const Tokenizer *t, const int32_t *i
 
 Slice tokenizer_decode(Arena *arena, const Tokenizer *t, const int32_t *ids, size_t n)
 {
-    return t->vocab.kind == TOKENIZER_BERT            ? decode_wordpiece(arena, t, ids, n)
-           : t->vocab.kind == TOKENIZER_SENTENCEPIECE ? decode_sentencepiece(arena, t, ids, n)
-                                                      : decode_bpe(arena, t, ids, n);
+    return t->vocab.kind == TOKENIZER_BERT ? decode_wordpiece(arena, t, ids, n)
+           : t->vocab.kind == TOKENIZER_SENTENCEPIECE || t->vocab.kind == TOKENIZER_UNIGRAM
+               ? decode_sentencepiece(arena, t, ids, n)
+               : decode_bpe(arena, t, ids, n);
 }
 
 /* The bytes that an id adds to a caption: none for special ids, eos, and the names that OPT keeps for itself. */

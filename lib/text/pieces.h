@@ -29,6 +29,14 @@ bool split_clip(TextRange *piece, const Chars *s, size_t *at, size_t *closing);
 bool split_llama(TextRange *piece, const Chars *s, size_t *at, size_t most_digits);
 bool split_digits(TextRange *piece, const Chars *s, size_t *at);
 
+enum { SPACE_MARK = 0x2581 }; /* that stands for a space in SentencePiece's rows */
+
+/* The steps of a unigram tokenizer (v->steps), one after the other. */
+void normalize_steps(Chars *s, Chars *scratch, const Vocab *v);
+
+/* A piece of such a text as rows, appended to out; longest: bytes of the longest name. */
+void unigram_encode(TokenList *out, const Vocab *v, const Chars *s, TextRange piece, int32_t unknown, size_t longest);
+
 /* A text as SentencePiece's BPE reads it: spaces as U+2581, and one in front as v->front says. first: nothing is before it. */
 void normalize_sentencepiece(Chars *s, Chars *scratch, const Vocab *v, bool first);
 

@@ -107,9 +107,7 @@ void normalize_clip(Chars *s, Chars *scratch)
         if (dotted)
             chars_push(scratch, 0x307, s->origin[i]);
     }
-    Chars swapped = *s;
-    *s = *scratch;
-    *scratch = swapped;
+    chars_swap(s, scratch);
 }
 
 void token_list_push(TokenList *list, int32_t id, size_t first, size_t last)

@@ -98,19 +98,15 @@ bool split_digits(TextRange *piece, const Chars *s, size_t *at)
     return split_opt(piece, &part, at);
 }
 
-enum { LOW_LINE = 0x2581 }; /* that stands for a space */
-
 void normalize_sentencepiece(Chars *s, Chars *scratch, const Vocab *v, bool first)
 {
-    bool begins = s->n > 0 && (s->code[0] == ' ' || s->code[0] == LOW_LINE);
+    bool begins = s->n > 0 && (s->code[0] == ' ' || s->code[0] == SPACE_MARK);
     bool front =
         v->front == FRONT_ALWAYS || (v->front == FRONT_UNLESS && !begins) || (v->front == FRONT_FIRST && first && !begins);
     scratch->n = 0;
     if (front && s->n > 0)
-        chars_push(scratch, LOW_LINE, s->origin[0]);
+        chars_push(scratch, SPACE_MARK, s->origin[0]);
     for (size_t i = 0; i < s->n; i++)
-        chars_push(scratch, s->code[i] == ' ' ? LOW_LINE : s->code[i], s->origin[i]);
-    Chars swapped = *s;
-    *s = *scratch;
-    *scratch = swapped;
+        chars_push(scratch, s->code[i] == ' ' ? SPACE_MARK : s->code[i], s->origin[i]);
+    chars_swap(s, scratch);
 }

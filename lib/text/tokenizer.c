@@ -21,6 +21,7 @@ static bool find_ids(Tokenizer *t, Error *err)
     static const char *const names[][4] = {
         [TOKENIZER_BYTES] = {"", "", "<pad>", "<unk>"},
         [TOKENIZER_SENTENCEPIECE] = {"<s>", "</s>", "<pad>", "<unk>"},
+        [TOKENIZER_UNIGRAM] = {"", "</s>", "", "<unk>"},
         [TOKENIZER_OPT] = {"</s>", "\u010a", "<pad>", ""},
         [TOKENIZER_CLIP] = {"<|startoftext|>", "<|endoftext|>", "<|endoftext|>", "<|endoftext|>"},
         [TOKENIZER_BERT] = {"[CLS]", "[SEP]", "[PAD]", "[UNK]"}};
@@ -32,6 +33,11 @@ static bool find_ids(Tokenizer *t, Error *err)
         t->ids.bos = t->vocab.bos.size ? vocab_find(&t->vocab, t->vocab.bos) : -1;
         t->ids.eos = t->vocab.eos.size ? vocab_find(&t->vocab, t->vocab.eos) : -1;
         return t->ids.eos >= 0 || error_set(err, "tokenizer_config.json names no eos_token of the vocabulary");
+    }
+    if (t->vocab.kind == TOKENIZER_UNIGRAM) {
+        t->ids.unknown = vocab_find(&t->vocab, t->vocab.unknown);
+        t->ids.pad = t->vocab.pad.size ? vocab_find(&t->vocab, t->vocab.pad) : t->ids.eos;
+        return t->ids.eos >= 0 || error_set(err, "the vocabulary has no \"</s>\"");
     }
     if (t->ids.bos < 0 || t->ids.eos < 0)
         return error_set(err, "the vocabulary has no \"%s\"", name[t->ids.bos < 0 ? 0 : 1]);
@@ -81,7 +87,7 @@ static void find_bytes(Tokenizer *t)
         t->longest = name.size > t->longest ? name.size : t->longest;
         if (v->kind == TOKENIZER_CLIP && slice_ends(name, SLICE("</w>")))
             name.size -= 4;
-        if (v->kind == TOKENIZER_SENTENCEPIECE)
+        if (v->kind == TOKENIZER_SENTENCEPIECE || v->kind == TOKENIZER_UNIGRAM)
             t->bytes[id] = bytes_of_sentencepiece(&v->arena, name);
         else if (v->kind != TOKENIZER_BERT)
             t->bytes[id] = bytes_of_name(&v->arena, name);
@@ -106,7 +112,7 @@ Tokenizer *tokenizer_open(const char *model_dir, Error *err)
         return NULL;
     }
     find_bytes(t);
-    if (t->vocab.kind != TOKENIZER_BERT)
+    if (t->vocab.kind != TOKENIZER_BERT && t->vocab.kind != TOKENIZER_UNIGRAM)
         t->bpe = bpe_new(&t->vocab);
     return t;
 }
@@ -115,7 +121,8 @@ static const char *const kind_names[] = {[TOKENIZER_OPT] = "OPT's byte-level BPE
                                          [TOKENIZER_CLIP] = "CLIP's BPE",
                                          [TOKENIZER_BERT] = "BERT's WordPiece",
                                          [TOKENIZER_BYTES] = "a byte-level BPE of another kind than OPT's",
-                                         [TOKENIZER_SENTENCEPIECE] = "a SentencePiece BPE"};
+                                         [TOKENIZER_SENTENCEPIECE] = "a SentencePiece BPE",
+                                         [TOKENIZER_UNIGRAM] = "SigLIP's unigram model"};
 
 /* Takes a tokenizer that is of another kind than expected. */
 static Tokenizer *refuse(Tokenizer *t, const char *model_dir, const char *expected, Error *err)
@@ -135,7 +142,8 @@ Tokenizer *tokenizer_open_kind(const char *model_dir, TokenizerKind kind, Error 
 Tokenizer *tokenizer_open_language(const char *model_dir, Error *err)
 {
     Tokenizer *t = tokenizer_open(model_dir, err);
-    bool language = t && t->vocab.kind != TOKENIZER_CLIP && t->vocab.kind != TOKENIZER_BERT;
+    bool language = t && t->vocab.kind != TOKENIZER_CLIP && t->vocab.kind != TOKENIZER_BERT &&
+                    t->vocab.kind != TOKENIZER_UNIGRAM;
     return !t || language ? t : refuse(t, model_dir, "a language model's", err);
 }
 
@@ -171,7 +179,7 @@ bool tokenizer_same(const Tokenizer *a, const Tokenizer *b)
 
 size_t tokenizer_limit(const Tokenizer *t)
 {
-    static const size_t limits[] = {[TOKENIZER_CLIP] = 77, [TOKENIZER_BERT] = 32, [TOKENIZER_SENTENCEPIECE] = 0};
+    static const size_t limits[] = {[TOKENIZER_CLIP] = 77, [TOKENIZER_BERT] = 32, [TOKENIZER_UNIGRAM] = 64};
     return limits[t->vocab.kind];
 }
 
@@ -236,6 +244,19 @@ static bool next_piece(TextRange *piece, const Vocab *v, const Chars *s, size_t 
                                       : split_llama(piece, s, at, v->split == SPLIT_LLAMA3 ? 3 : 1);
 }
 
+/* SigLIP's way: steps, U+2581 for spaces, and a piece from each of these to the next. */
+static void encode_unigram(Tokenizer *t, Chars *s)
+{
+    size_t end;
+    normalize_steps(s, &t->scratch, &t->vocab);
+    normalize_sentencepiece(s, &t->scratch, &t->vocab, false);
+    for (size_t at = 0; at < s->n; at = end) {
+        for (end = at + 1; end < s->n && s->code[end] != SPACE_MARK;)
+            end++;
+        unigram_encode(&t->list, &t->vocab, s, (TextRange){at, end}, t->ids.unknown, t->longest);
+    }
+}
+
 /* Characters [start, end) as a text of its own. */
 static void encode_stretch(Tokenizer *t, size_t start, size_t end)
 {
@@ -249,6 +270,10 @@ static void encode_stretch(Tokenizer *t, size_t start, size_t end)
     if (v->kind == TOKENIZER_BERT) {
         normalize_bert(s, &t->scratch, v->cased);
         wordpiece_encode(&t->list, v, s, t->ids.unknown, t->longest);
+        return;
+    }
+    if (v->kind == TOKENIZER_UNIGRAM) {
+        encode_unigram(t, s);
         return;
     }
     if (v->kind == TOKENIZER_CLIP)
@@ -309,7 +334,8 @@ static void encode_all(Tokenizer *t, Slice text, bool literal)
 /* The list with special ids around it and cut to the limit, as arrays in the arena. */
 static bool finish(Tokens *out, Arena *arena, Tokenizer *t, bool special, size_t limit, Error *err)
 {
-    const bool closes = t->vocab.kind == TOKENIZER_CLIP || t->vocab.kind == TOKENIZER_BERT;
+    const TokenizerKind kind = t->vocab.kind;
+    const bool closes = kind == TOKENIZER_CLIP || kind == TOKENIZER_BERT || kind == TOKENIZER_UNIGRAM;
     size_t front = special && t->ids.bos >= 0, back = special && closes, n = t->list.n;
     if (limit && limit < front + back)
         return error_set(err, "a limit of %zu ids, expected at least %zu", limit, front + back);

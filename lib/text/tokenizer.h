@@ -1,6 +1,6 @@
 /*
  * Tokenizers of the published model families: OPT's byte-level BPE (BLIP-2), CLIP's BPE, BERT's WordPiece (ITM), the byte-level
- * BPEs of Llama 3, SmolLM2 and Qwen2, and the SentencePiece BPE of LLaMa-2, Mistral and Vicuna.
+ * BPEs of Llama 3, SmolLM2 and Qwen2, the SentencePiece BPE of LLaMa-2, Mistral and Vicuna, and SigLIP's unigram model.
  *
  * Ids, offsets and decoded text are those of Hugging Face tokenizers 0.23, to the last character. Text is UTF-8 of any
  * length, zero bytes included; nothing is trimmed or refused but invalid UTF-8. Unicode data are the ones of those
@@ -29,6 +29,7 @@ typedef enum TokenizerKind {
     TOKENIZER_BYTES,         /* byte-level BPE with a split of its own, tokenizer.json */
     TOKENIZER_SENTENCEPIECE, /* BPE of characters with spaces as U+2581 and unknown ones as bytes, tokenizer.json or
                                 tokenizer.model */
+    TOKENIZER_UNIGRAM, /* SigLIP's: lower case, no ASCII punctuation, unigram SentencePiece; tokenizer.json or spiece.model */
 } TokenizerKind;
 
 /* [start, end). */
@@ -46,14 +47,16 @@ typedef struct Tokens {
 
 /* How to encode; may be combined. */
 enum {
-    ENCODE_SPECIAL = 1, /* OPT: 2 in front. BERT: [CLS] .. [SEP]. CLIP: <|startoftext|> .. <|endoftext|>. Others: bos, if any */
+    ENCODE_SPECIAL = 1, /* OPT: 2 in front. BERT: [CLS] .. [SEP]. CLIP: <|startoftext|> .. <|endoftext|>. Unigram: </s>
+                            behind. Others: bos, if any */
     ENCODE_LITERAL = 2, /* "</s>" in the text is four characters, not the id 2: how captions are read */
 };
 
 /*
- * Opens the tokenizer of a model folder: tokenizer.json, or vocab.json and merges.txt, or vocab.txt, or tokenizer.model, with
- * what tokenizer_config.json, added_tokens.json and config.json beside them say (kind, added tokens). NULL with err set if files
- * are missing, damaged or of another kind. The caller frees it. Opening the real OPT vocabulary takes about 60 ms.
+ * Opens the tokenizer of a model folder: tokenizer.json, or vocab.json and merges.txt, or vocab.txt, or tokenizer.model, or
+ * spiece.model, with what tokenizer_config.json, added_tokens.json and config.json beside them say (kind, added tokens). NULL
+ * with err set if files are missing, damaged or of another kind. The caller frees it. Opening the real OPT vocabulary takes about
+ * 60 ms.
  */
 Tokenizer *tokenizer_open(const char *model_dir, Error *err);
 
@@ -81,13 +84,14 @@ bool tokenizer_same(const Tokenizer *a, const Tokenizer *b);
 /* Digest of all that decides what ids a text has (vocabulary, merges, added tokens), not of files; a few milliseconds. */
 uint64_t tokenizer_digest(const Tokenizer *t);
 
-/* The model's usual limit of ids, special ones included: 77 for CLIP, 32 for BERT (LAVIS's ITM), 0 (none) for OPT. */
+/* The model's usual limit of ids, special ones included: 77 for CLIP, 32 for BERT (LAVIS's ITM), 64 for SigLIP's, 0 (none)
+ * for OPT. */
 size_t tokenizer_limit(const Tokenizer *t);
 
 /*
  * Cuts text into ids. limit is the most ids there may be, special ids included; 0 for no limit. What is beyond is dropped at the
- * right; [SEP] and <|endoftext|> stay. False only for invalid UTF-8 (err says at which byte) or a limit too small for the
- * special ids. OPT and CLIP: pieces of text in no vocabulary entry give the unknown id if the vocabulary has one, else
+ * right; [SEP], <|endoftext|> and </s> behind stay. False only for invalid UTF-8 (err says at which byte) or a limit too small
+ * for the special ids. OPT and CLIP: pieces of text in no vocabulary entry give the unknown id if the vocabulary has one, else
  * nothing, as Hugging Face.
  */
 MUST_USE bool tokenizer_encode(Tokens *out, Arena *arena, const Tokenizer *t, Slice text, int flags, size_t limit, Error *err);

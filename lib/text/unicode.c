@@ -106,3 +106,10 @@ void chars_push(Chars *s, uint32_t code, uint32_t origin)
     s->code[s->n] = code;
     s->origin[s->n++] = origin;
 }
+
+void chars_swap(Chars *a, Chars *b)
+{
+    const Chars swapped = *a;
+    *a = *b;
+    *b = swapped;
+}

@@ -44,6 +44,7 @@ typedef struct Chars {
 /* Frees what it holds; it is empty again. */
 void chars_release(Chars *s);
 void chars_push(Chars *s, uint32_t code, uint32_t origin);
+void chars_swap(Chars *a, Chars *b);
 
 /*
  * NFD and NFC with data of Unicode 9. Origins follow the library's alignment: what a composition swallowed is forgotten, and

@@ -126,9 +126,18 @@ static bool merges_within(const Vocab *a, const Vocab *b)
     return true;
 }
 
+static bool scores_same(const Vocab *a, const Vocab *b)
+{
+    return a->n_scores == b->n_scores && a->n_steps == b->n_steps &&
+           (a->n_scores == 0 || memcmp(a->scores, b->scores, a->n_scores * sizeof *a->scores) == 0) &&
+           memcmp(a->steps, b->steps, a->n_steps * sizeof *a->steps) == 0;
+}
+
 bool vocab_same(const Vocab *a, const Vocab *b)
 {
     int32_t both = a->size < b->size ? a->size : b->size;
+    if (!scores_same(a, b))
+        return false;
     if (a->kind != b->kind || a->cased != b->cased || a->split != b->split || a->front != b->front ||
         a->composed != b->composed || a->ignore_merges != b->ignore_merges)
         return false;
@@ -191,6 +200,12 @@ uint64_t vocab_digest(const Vocab *v)
         const int32_t settings[] = {(int32_t)v->split, (int32_t)v->front, v->composed, v->ignore_merges};
         XXH3_64bits_update(state, settings, sizeof settings);
     }
+    if (v->kind == TOKENIZER_UNIGRAM) {
+        XXH3_64bits_update(state, v->steps, v->n_steps * sizeof *v->steps);
+        XXH3_64bits_update(state, v->scores, v->n_scores * sizeof *v->scores);
+        XXH3_64bits_update(state, v->charsmap.units, v->charsmap.n_units * sizeof *v->charsmap.units);
+        digest_slice(state, v->charsmap.texts);
+    }
     for (int32_t id = 0; id < v->size; id++)
         digest_slice(state, v->names[id]);
     digest_slice(state, v->unknown);
@@ -209,6 +224,7 @@ void vocab_release(Vocab *v)
 {
     free(v->names);
     free(v->added);
+    free(v->scores);
     arena_release(&v->arena);
     *v = (Vocab){0};
 }

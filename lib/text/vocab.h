@@ -9,6 +9,7 @@
 #include <jansson.h>
 
 #include "base/base.h"
+#include "text/charsmap.h"
 #include "text/tokenizer.h"
 
 /* A token that is cut out of the raw text before anything else. */
@@ -41,6 +42,17 @@ typedef enum Front {
     FRONT_NEVER,
 } Front;
 
+/* What a unigram tokenizer does to a text first. */
+typedef enum NormalStep {
+    NORMAL_LOWER,
+    NORMAL_NO_PUNCTUATION, /* ASCII's is dropped */
+    NORMAL_ONE_SPACE,      /* white space becomes one space */
+    NORMAL_ONE_BLANK,      /* two and more spaces become one */
+    NORMAL_STRIP,          /* of white space */
+    NORMAL_CHARSMAP,       /* SentencePiece's table */
+} NormalStep;
+enum { NORMAL_STEPS_MOST = 8 };
+
 typedef struct Vocab {
     Arena arena;
     TokenizerKind kind;
@@ -56,12 +68,18 @@ typedef struct Vocab {
     Slice unknown; /* BPE: empty for none */
     Split split;
     Front front;
-    bool composed;      /* the text is brought to NFC first (Qwen2) */
-    bool ignore_merges; /* a piece that is a row is that row, even where merges would not lead to it */
-    Slice bos, eos;     /* tokenizer_config.json's, for kinds without names of their own; empty for none */
-    int32_t image;      /* config.json's image_token_index, or -1 */
-    bool cased;         /* BERT that does not lower-case */
-    bool bare;          /* nothing but the vocabulary itself was in the folder */
+    bool composed;                       /* the text is brought to NFC first (Qwen2) */
+    bool ignore_merges;                  /* a piece that is a row is that row, even where merges would not lead to it */
+    Slice bos, eos, pad;                 /* tokenizer_config.json's, for kinds without names of their own; empty for none */
+    NormalStep steps[NORMAL_STEPS_MOST]; /* unigram, as what follows */
+    size_t n_steps;
+    Charsmap charsmap;
+    double *scores; /* [n_scores]: of the rows, which come first; added tokens have none */
+    size_t n_scores, scores_capacity;
+    double unknown_score; /* of a character of no row: the least score less UNKNOWN_PENALTY */
+    int32_t image;        /* config.json's image_token_index, or -1 */
+    bool cased;           /* BERT that does not lower-case */
+    bool bare;            /* nothing but the vocabulary itself was in the folder */
 } Vocab;
 
 /* Fills v from a model folder. False with err set; v is to be released either way. */
@@ -92,7 +110,16 @@ bool vocab_same(const Vocab *a, const Vocab *b);
 /* Which BPE a tokenizer.json is, and how its text is prepared; v has its names. What is not known is refused by name. */
 MUST_USE bool vocab_kind_read(Vocab *v, const json_t *root, Error *err);
 
-/* SentencePiece's tokenizer.model of a BPE. */
+/* A unigram model: its rows and steps. What is not known is refused by name. */
+MUST_USE bool vocab_unigram_read(Vocab *v, const json_t *root, Error *err);
+/* The next row of a unigram model. */
+#define UNKNOWN_PENALTY 10.0
+MUST_USE bool vocab_score_add(Vocab *v, Slice name, double score, Error *err);
+
+/* False, with an error that names a step of a tokenizer.json which nobody here knows. */
+bool vocab_step_unknown(const char *what, const json_t *step, Error *err);
+
+/* SentencePiece's tokenizer.model of a BPE, or spiece.model of SigLIP's unigram model. */
 MUST_USE bool vocab_sentencepiece_read(Vocab *v, const char *path, Error *err);
 
 /* Of all that decides what ids a text has; whatever files it came from. */

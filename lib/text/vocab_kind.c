@@ -23,7 +23,7 @@ static bool is_clip(const Vocab *v)
     return false;
 }
 
-static bool unknown_step(const char *what, const json_t *step, Error *err)
+bool vocab_step_unknown(const char *what, const json_t *step, Error *err)
 {
     char *found = step ? json_dumps(step, JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
     error_set(err, "%s is %.160s, which this suite does not know", what, found ? found : "missing");
@@ -54,13 +54,13 @@ static bool read_byte_level(Vocab *v, const json_t *before, const json_t *normal
     bool gpt2 = !json_is_false(json_object_get(bytes, "use_regex"));
     v->kind = TOKENIZER_BYTES;
     if (json_array_size(steps) != 2 || !typed(bytes, "ByteLevel") || json_is_true(json_object_get(bytes, "add_prefix_space")))
-        return unknown_step("pre_tokenizer", before, err);
+        return vocab_step_unknown("pre_tokenizer", before, err);
     if (gpt2 && typed(first, "Digits") && json_is_true(json_object_get(first, "individual_digits")))
         v->split = SPLIT_DIGITS;
     else if (gpt2 || !split_by_pattern(v, first))
-        return unknown_step("pre_tokenizer", before, err);
+        return vocab_step_unknown("pre_tokenizer", before, err);
     v->composed = typed(normalizer, "NFC");
-    return v->composed || json_is_null(normalizer) || !normalizer || unknown_step("normalizer", normalizer, err);
+    return v->composed || json_is_null(normalizer) || !normalizer || vocab_step_unknown("normalizer", normalizer, err);
 }
 
 /* A normalizer that puts U+2581 in front and for spaces. */
@@ -80,13 +80,13 @@ static bool read_sentencepiece(Vocab *v, const json_t *before, const json_t *nor
     v->kind = TOKENIZER_SENTENCEPIECE;
     if (!before || json_is_null(before)) {
         v->front = FRONT_ALWAYS;
-        return prepends(normalizer) || unknown_step("normalizer", normalizer, err);
+        return prepends(normalizer) || vocab_step_unknown("normalizer", normalizer, err);
     }
     v->front = strcmp(scheme, "first") == 0 ? FRONT_FIRST : strcmp(scheme, "never") == 0 ? FRONT_NEVER : FRONT_UNLESS;
     if (!typed(before, "Metaspace") || !json_is_false(json_object_get(before, "split")) ||
         strcmp(text_of(before, "replacement"), "\u2581") != 0)
-        return unknown_step("pre_tokenizer", before, err);
-    return !normalizer || json_is_null(normalizer) || unknown_step("normalizer", normalizer, err);
+        return vocab_step_unknown("pre_tokenizer", before, err);
+    return !normalizer || json_is_null(normalizer) || vocab_step_unknown("normalizer", normalizer, err);
 }
 
 bool vocab_kind_read(Vocab *v, const json_t *root, Error *err)

@@ -1,5 +1,5 @@
 /*
- * Vocabularies from the files of a model folder: tokenizer.json, or vocab.json + merges.txt, or vocab.txt.
+ * Vocabularies from the files of a model folder: tokenizer.json, or vocab.json + merges.txt, or vocab.txt, or SentencePiece's.
  *
  * The settings beside them (tokenizer_config.json, special_tokens_map.json, added_tokens.json, config.json) say which tokens are
  * cut out of raw text. A folder with nothing but a published vocabulary gets the tokens that the published checkpoints add.
@@ -176,8 +176,10 @@ static bool model_from_json(Vocab *v, const json_t *root, Error *err)
     json_t *model = json_object_get(root, "model"), *lower = json_object_get(json_object_get(root, "normalizer"), "lowercase");
     const char *type = json_string_value(json_object_get(model, "type"));
     bool has_merges = json_object_get(model, "merges") != NULL;
-    if (type && strcmp(type, "BPE") && strcmp(type, "WordPiece"))
-        return error_set(err, "model.type is \"%s\", expected BPE or WordPiece", type);
+    if (type && strcmp(type, "BPE") && strcmp(type, "WordPiece") && strcmp(type, "Unigram"))
+        return error_set(err, "model.type is \"%s\", expected BPE, WordPiece or Unigram", type);
+    if (type && strcmp(type, "Unigram") == 0)
+        return vocab_unigram_read(v, root, err) && added_from_array(v, json_object_get(root, "added_tokens"), err);
     if (!names_from_json(v, json_object_get(model, "vocab"), err))
         return error_prefix(err, "model.vocab");
     v->cased = json_is_false(lower);
@@ -213,8 +215,9 @@ static bool specials_from_object(Vocab *v, const json_t *object, Error *err)
                         json_is_true(json_object_get(t, "rstrip"))};
         if (json_is_string(content) && !vocab_added_add(v, a, err))
             return false;
-        if (json_is_string(content) && i < 2) /* what begins and what ends a text */
-            *(i == 0 ? &v->bos : &v->eos) = (Slice){arena_strndup(&v->arena, a.content.data, a.content.size), a.content.size};
+        Slice *role = i == 0 ? &v->bos : i == 1 ? &v->eos : i == 4 ? &v->pad : NULL; /* what begins, ends and fills a text */
+        if (json_is_string(content) && role)
+            *role = (Slice){arena_strndup(&v->arena, a.content.data, a.content.size), a.content.size};
     }
     return true;
 }
@@ -252,11 +255,21 @@ static bool added_from_names(Vocab *v, json_t *names, Error *err)
     return true;
 }
 
+/* Unigram models of other families (T5, ALBERT, ..) prepare texts otherwise. */
+static bool class_fits(const Vocab *v, const json_t *config, const char *folder, Error *err)
+{
+    const char *class = json_string_value(json_object_get(config, "tokenizer_class"));
+    if (v->kind != TOKENIZER_UNIGRAM || !class || strncmp(class, "SiglipTokenizer", 15) == 0)
+        return true;
+    return error_set(err, "%s/tokenizer_config.json: tokenizer_class is \"%.64s\", expected SiglipTokenizer for a unigram model",
+                     folder, class);
+}
+
 /*
  * What the settings files add, the defaults of the kind, and for a bare published vocabulary what its checkpoint adds.
  * tokenizer_config.json's numbers are read as reals: no limit is int(1e30) there, 1000000000000000019884624838656.
  */
-static bool read_settings(Vocab *v, const char *folder, Error *err)
+static bool read_settings(Vocab *v, const char *folder, bool from_json, Error *err)
 {
     json_t *config = NULL, *map = NULL, *added = NULL, *model = NULL;
     bool ok = json_read(&config, folder, "tokenizer_config.json", JSON_DECODE_INT_AS_REAL, err) &&
@@ -266,6 +279,7 @@ static bool read_settings(Vocab *v, const char *folder, Error *err)
                 error_prefix(err, "%s/tokenizer_config.json", folder));
     ok = ok && specials_from_object(v, config, err) && specials_from_object(v, map, err);
     ok = ok && (added_from_names(v, added, err) || error_prefix(err, "%s/added_tokens.json", folder));
+    ok = ok && (from_json || class_fits(v, config, folder, err));
     if (v->kind == TOKENIZER_BERT && json_object_get(config, "do_lower_case"))
         v->cased = json_is_false(json_object_get(config, "do_lower_case"));
     json_t *image = json_object_get(model, "image_token_index");
@@ -284,6 +298,7 @@ static bool add_defaults(Vocab *v, bool from_json, Error *err)
     static const char *const defaults[][6] = {[TOKENIZER_OPT] = {"<pad>", "</s>"},
                                               [TOKENIZER_BYTES] = {NULL},
                                               [TOKENIZER_SENTENCEPIECE] = {"<unk>", "<s>", "</s>"},
+                                              [TOKENIZER_UNIGRAM] = {"<unk>", "</s>"},
                                               [TOKENIZER_CLIP] = {"<|startoftext|>", "<|endoftext|>"},
                                               [TOKENIZER_BERT] = {"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"}};
     bool ok = true;
@@ -322,7 +337,9 @@ static bool read_vocabulary(Vocab *v, const VocabFiles *files, const char *folde
     if (files->words)
         return read_wordpiece(v, files->words, err);
     return error_set(
-        err, "%s: no tokenizer: expected tokenizer.json, or vocab.json and merges.txt, or vocab.txt, or tokenizer.model", folder);
+        err,
+        "%s: no tokenizer: expected tokenizer.json, or vocab.json and merges.txt, or vocab.txt, or tokenizer.model, or spiece.model",
+        folder);
 }
 
 bool vocab_read(Vocab *v, const char *folder, Error *err)
@@ -331,8 +348,9 @@ bool vocab_read(Vocab *v, const char *folder, Error *err)
     *v = (Vocab){.image = -1};
     bool ok = file_of(&f.whole, folder, "tokenizer.json", err) && file_of(&f.names, folder, "vocab.json", err) &&
               file_of(&f.merges, folder, "merges.txt", err) && file_of(&f.words, folder, "vocab.txt", err) &&
-              file_of(&f.pieces, folder, "tokenizer.model", err) && read_vocabulary(v, &f, folder, err) &&
-              read_settings(v, folder, err) && add_defaults(v, f.whole != NULL, err);
+              file_of(&f.pieces, folder, "tokenizer.model", err) &&
+              (f.pieces || file_of(&f.pieces, folder, "spiece.model", err)) && read_vocabulary(v, &f, folder, err) &&
+              read_settings(v, folder, f.whole != NULL, err) && add_defaults(v, f.whole != NULL, err);
     free(f.whole);
     free(f.names);
     free(f.merges);

@@ -1,6 +1,7 @@
 /*
- * SentencePiece's tokenizer.model (https://github.com/google/sentencepiece) of a BPE, as LLaMa-2 publishes it: pieces with
- * scores. Any two pieces that make up a third merge to it; the highest score goes first.
+ * SentencePiece's own files (https://github.com/google/sentencepiece), pieces with scores: tokenizer.model of a BPE, as LLaMa-2
+ * publishes it, where any two pieces that make up a third merge to it, the highest score first; and SigLIP's spiece.model, a
+ * unigram model, read as the tokenizer.json made of it says.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -9,7 +10,7 @@
 #include "text/sentencepiece.pb-c.h"
 #include "text/vocab.h"
 
-enum { NORMAL = 1, UNKNOWN = 2, CONTROL = 3, USER_DEFINED = 4, BYTE = 6, BPE = 2 };
+enum { NORMAL = 1, UNKNOWN = 2, CONTROL = 3, USER_DEFINED = 4, BYTE = 6, UNIGRAM = 1, BPE = 2 };
 
 typedef struct Ranked {
     const Sentencepiece__Piece *piece;
@@ -74,14 +75,52 @@ static bool pieces_read(Vocab *v, const Sentencepiece__Model *m, Error *err)
     return ok;
 }
 
-static bool settings_fit(const Sentencepiece__Model *m, Error *err)
+static bool bpe_fits(const Sentencepiece__Normalizer *n, Error *err)
 {
-    const Sentencepiece__Normalizer *n = m->normalizer_spec;
-    if (!m->trainer_spec || m->trainer_spec->model_type != BPE)
-        return error_set(err, "a model of type %d, expected a BPE (%d)", m->trainer_spec ? m->trainer_spec->model_type : 1, BPE);
     if (n && (n->precompiled_charsmap.len > 0 || n->remove_extra_whitespaces || !n->escape_whitespaces))
         return error_set(err, "it normalises texts, expected one that keeps them (normalization_rule_name identity)");
-    return m->n_pieces > 0 || error_set(err, "no pieces");
+    return true;
+}
+
+static bool read_bpe(Vocab *v, const Sentencepiece__Model *m, Error *err)
+{
+    v->kind = TOKENIZER_SENTENCEPIECE;
+    v->front = m->normalizer_spec && !m->normalizer_spec->add_dummy_prefix ? FRONT_NEVER : FRONT_ALWAYS;
+    return bpe_fits(m->normalizer_spec, err) && pieces_read(v, m, err);
+}
+
+static bool read_unigram(Vocab *v, const Sentencepiece__Model *m, Error *err)
+{
+    static const NormalStep steps[] = {NORMAL_LOWER, NORMAL_NO_PUNCTUATION, NORMAL_ONE_SPACE,
+                                       NORMAL_STRIP, NORMAL_CHARSMAP,       NORMAL_ONE_BLANK};
+    const Sentencepiece__Normalizer *n = m->normalizer_spec;
+    v->kind = TOKENIZER_UNIGRAM;
+    v->front = FRONT_UNLESS;
+    v->n_steps = sizeof steps / sizeof steps[0];
+    memcpy(v->steps, steps, sizeof steps);
+    if (n && (!n->add_dummy_prefix || !n->remove_extra_whitespaces || !n->escape_whitespaces))
+        return error_set(err, "it keeps spaces as they are, expected one that writes one before each word");
+    for (size_t i = 0; i < m->n_pieces; i++) {
+        const Sentencepiece__Piece *p = m->pieces[i];
+        if (!vocab_score_add(v, slice_of(p->piece ? p->piece : ""), (double)p->score, err))
+            return false;
+        if (p->type == UNKNOWN)
+            v->unknown = v->names[i];
+    }
+    if (!v->unknown.size)
+        return error_set(err, "no piece is the unknown one");
+    const Slice map = n ? (Slice){(const char *)n->precompiled_charsmap.data, n->precompiled_charsmap.len} : (Slice){0};
+    return map.size == 0 || charsmap_init(&v->charsmap, &v->arena, map, err);
+}
+
+static bool read_model(Vocab *v, const Sentencepiece__Model *m, Error *err)
+{
+    const int type = m->trainer_spec && m->trainer_spec->has_model_type ? m->trainer_spec->model_type : UNIGRAM;
+    if (m->n_pieces == 0)
+        return error_set(err, "no pieces");
+    if (type != BPE && type != UNIGRAM)
+        return error_set(err, "a model of type %d, expected a unigram model (%d) or a BPE (%d)", type, UNIGRAM, BPE);
+    return type == BPE ? read_bpe(v, m, err) : read_unigram(v, m, err);
 }
 
 bool vocab_sentencepiece_read(Vocab *v, const char *path, Error *err)
@@ -91,9 +130,7 @@ bool vocab_sentencepiece_read(Vocab *v, const char *path, Error *err)
     if (!bytes)
         return false;
     Sentencepiece__Model *m = sentencepiece__model__unpack(NULL, size, (const uint8_t *)bytes);
-    bool ok = m ? settings_fit(m, err) && pieces_read(v, m, err) : error_set(err, "no SentencePiece model");
-    v->kind = TOKENIZER_SENTENCEPIECE;
-    v->front = m && m->normalizer_spec && !m->normalizer_spec->add_dummy_prefix ? FRONT_NEVER : FRONT_ALWAYS;
+    bool ok = m ? read_model(v, m, err) : error_set(err, "no SentencePiece model");
     if (m)
         sentencepiece__model__free_unpacked(m, NULL);
     free(bytes);

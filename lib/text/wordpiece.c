@@ -28,9 +28,7 @@ void normalize_bert(Chars *s, Chars *scratch, bool cased)
 {
     size_t n = 0;
     clean(scratch, s);
-    Chars swapped = *s;
-    *s = *scratch;
-    *scratch = swapped;
+    chars_swap(s, scratch);
     if (cased)
         return;
     chars_nfd(s, scratch);

@@ -282,7 +282,7 @@ void shape_copy_tokenizer(const char *from, const char *to)
 {
     static const char *const names[] = {
         "vocab.json",        "merges.txt",     "vocab.txt", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
-        "added_tokens.json", "tokenizer.model"};
+        "added_tokens.json", "tokenizer.model", "spiece.model"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         char *source = path_join(from, names[i]), *target = path_join(to, names[i]);
         if (weights_there(source))

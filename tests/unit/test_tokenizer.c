@@ -187,15 +187,31 @@ static void test_small_smollm2(void **state)
 }
 
 /* SentencePiece's own file: the same ids as tokenizer.json's. */
+static void check_model_file(const char *whole_folder, const char *model_folder, const char *lines)
+{
+    Tokenizer *whole = open_or_fail(whole_folder), *model = open_or_fail(model_folder);
+    assert_int_equal(tokenizer_size(model), tokenizer_size(whole));
+    compare_file(model, lines);
+    tokenizer_free(whole);
+    tokenizer_free(model);
+}
+
 static void test_sentencepiece_model(void **state)
 {
     (void)state;
-    Tokenizer *whole = open_or_fail("tests/golden/tokenizers/llama2"),
-              *model = open_or_fail("tests/golden/tokenizers/llama2-model");
-    assert_int_equal(tokenizer_size(model), tokenizer_size(whole));
-    compare_file(model, "tests/golden/tokenizers/llama2.jsonl");
-    tokenizer_free(whole);
-    tokenizer_free(model);
+    check_model_file("tests/golden/tokenizers/llama2", "tests/golden/tokenizers/llama2-model",
+                     "tests/golden/tokenizers/llama2.jsonl");
+}
+
+/* SigLIP's two files are those of the models (tests/golden/siglip). */
+static void test_small_siglip(void **state)
+{
+    (void)state;
+    check_model_file("tests/golden/siglip/tiny", "tests/golden/siglip/odd", "tests/golden/tokenizers/siglip.jsonl");
+    Tokenizer *t = open_or_fail("tests/golden/siglip/tiny");
+    assert_int_equal(tokenizer_kind(t), TOKENIZER_UNIGRAM);
+    compare_file(t, "tests/golden/tokenizers/siglip.jsonl");
+    tokenizer_free(t);
 }
 
 /* The published vocabularies. */
@@ -257,10 +273,10 @@ int main(int argc, char **argv)
         return cmocka_run_group_tests(one, NULL, NULL);
 
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_small_opt),           cmocka_unit_test(test_small_bert),    cmocka_unit_test(test_small_clip),
-        cmocka_unit_test(test_small_llama2),        cmocka_unit_test(test_small_llama3),  cmocka_unit_test(test_small_smollm2),
-        cmocka_unit_test(test_sentencepiece_model), cmocka_unit_test(test_published_opt), cmocka_unit_test(test_published_bert),
-        cmocka_unit_test(test_published_clip),
+        cmocka_unit_test(test_small_opt),           cmocka_unit_test(test_small_bert),     cmocka_unit_test(test_small_clip),
+        cmocka_unit_test(test_small_llama2),        cmocka_unit_test(test_small_llama3),   cmocka_unit_test(test_small_smollm2),
+        cmocka_unit_test(test_sentencepiece_model), cmocka_unit_test(test_small_siglip),   cmocka_unit_test(test_published_opt),
+        cmocka_unit_test(test_published_bert),      cmocka_unit_test(test_published_clip),
     };
     (void)slice;
     return cmocka_run_group_tests(tests, NULL, NULL);
