@@ -37,7 +37,12 @@ static const ScorerFamily *family_of(const char *folder)
 
 Scorer *scorer_open(const char *folder, const Kernels *kernels, Error *err)
 {
-    return model_kind_check(folder, MODEL_SCORER, err) ? family_of(folder)->open(folder, kernels, err) : NULL;
+    return model_kind_check(folder, MODEL_SCORER, err) ? family_of(folder)->open(folder, false, kernels, err) : NULL;
+}
+
+Scorer *scorer_layout(const char *folder, const Kernels *kernels, Error *err)
+{
+    return model_kind_check(folder, MODEL_SCORER, err) ? family_of(folder)->open(folder, true, kernels, err) : NULL;
 }
 
 void scorer_free(Scorer *s)

@@ -35,7 +35,8 @@ typedef struct Scorer {
 typedef struct ScorerFamily {
     const char *said;       /* "a CLIP" */
     const char *model_type; /* of config.json */
-    Scorer *(*open)(const char *folder, const Kernels *kernels, Error *err);
+    /* layout: of the configuration alone, without values (bind.h). NULL with err set. */
+    Scorer *(*open)(const char *folder, bool layout, const Kernels *kernels, Error *err);
     void (*release)(Scorer *s); /* what it has beyond a Scorer */
     Tensor *(*images)(Tape *t, const Scorer *s, const float *pixels, size_t n);
     Tensor *(*texts)(Tape *t, const Scorer *s, const ScorerText *texts, size_t n);
@@ -46,6 +47,8 @@ bool scorer_knows(const char *model_type);
 
 /* The model of a folder, whichever family it is of. NULL with err set; STATUS_MISMATCH where config.json names none of them. */
 Scorer *scorer_open(const char *folder, const Kernels *kernels, Error *err);
+/* The same of a folder's configuration alone, without values: a layout. */
+Scorer *scorer_layout(const char *folder, const Kernels *kernels, Error *err);
 void scorer_free(Scorer *s); /* NULL is fine */
 
 /* pixels: host, [n, 3, side, side], as traits.pixels says. Unit rows [n, cols]. */

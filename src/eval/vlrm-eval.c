@@ -36,7 +36,8 @@ static size_t shard, shards = 1; /* of --sharded */
 static const Option options[] = {
     OPT_GROUP("Models"),
     OPT_STRING("clip", 0, &opt.clip, NULL, "MODEL",
-               "judge by this CLIP, which took no part in training (Hugging Face's layout or open_clip's)", .first = true),
+               "judge by this CLIP or SigLIP, which took no part in training (Hugging Face's layout or open_clip's)",
+               .first = true),
     OPT_STRING("itm", 0, &opt.itm, NULL, "MODEL", "measure the mean image-text matching logit under this model too",
                .first = true),
     OPT_INT("itm-max-tokens", 0, &opt.itm_max_tokens, "32", 3, 512, "N",

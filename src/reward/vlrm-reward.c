@@ -42,7 +42,7 @@ static const Option options[] = {
         "use another reference language model (default: the one inside --model); one with another tokenizer scores the captions' text"),
     OPT_STRING(
         "clip", 0, &opt.clip, NULL, "MODEL",
-        "add --clip-weight Phi over each batch (paper: equation 5, VLRM-RS) by this CLIP, in Hugging Face's layout or open_clip's",
+        "add --clip-weight Phi over each batch (paper: equation 5, VLRM-RS) by this CLIP or SigLIP, in Hugging Face's layout or open_clip's",
         .first = true),
     OPT_FLAG("no-itm", 0, &opt.no_itm, "reward by CLIP alone, load no ITM model"),
     OPT_FLAG("no-ref", 0, &opt.no_ref, "leave the reference term out (VLRM-RS), load no language model", .first = true),

@@ -16,9 +16,9 @@
 #include "base/pool.h"
 #include "base/random.h"
 #include "models/captioner.h"
-#include "models/families/clip/clip.h"
 #include "models/itm.h"
 #include "models/language.h"
+#include "models/scorer.h"
 #include "weights/weights.h"
 #include "weights/shapes.h"
 
@@ -97,7 +97,8 @@ static bool ends(const char *name, const char *end)
 /* The frozen encoder is the same in a captioner and a scorer of one seed, as in the published checkpoints. */
 static uint64_t key_of(const char *name, const char *family)
 {
-    bool shared = strcmp(family, "clip") != 0 && (has(name, "vision_model.embeddings.") || has(name, "vision_model.encoder."));
+    bool shared = strcmp(family, "clip") != 0 && strcmp(family, "siglip") != 0 &&
+                  (has(name, "vision_model.embeddings.") || has(name, "vision_model.encoder."));
     char *text = xasprintf("%s/%s", shared ? "encoder" : family, name);
     uint64_t key = hash_id(text, strlen(text));
     free(text);
@@ -118,7 +119,8 @@ static Recipe recipe_of(const Binding *b, const char *family, uint64_t seed)
         r.scale = 0.1;
     else if (has(n, "embed_positions") || has(n, "position_embedding") || has(n, "embed_tokens"))
         r.scale = 0.3; /* the embedding is tied with the logits: small, or every token predicts itself */
-    else if (has(n, "word_embeddings") || has(n, "token_embedding") || has(n, "class_embedding") || has(n, "query_tokens"))
+    else if (has(n, "word_embeddings") || has(n, "token_embedding") || has(n, "class_embedding") || has(n, "query_tokens") ||
+             ends(n, "probe"))
         r.scale = 0.7;
     else {
         r.scale = 1 / sqrt((double)b->cols);
@@ -231,10 +233,12 @@ int weights_random(const char *name, const char *dtype, const uint64_t *seed, co
         weights_die(&err);
     if (tokenizer)
         shape_copy_tokenizer(tokenizer, out);
-    if (strcmp(shape.family, "clip") == 0) {
-        Clip *c = clip_new(&shape.clip, kernels);
-        write_tensors(&c->base.binder, &shape, dtype, seed, out);
-        scorer_free(&c->base);
+    if (strcmp(shape.family, "clip") == 0 || strcmp(shape.family, "siglip") == 0) {
+        Scorer *s = scorer_layout(out, kernels, &err);
+        if (!s)
+            weights_die(&err);
+        write_tensors(&s->binder, &shape, dtype, seed, out);
+        scorer_free(s);
     } else if (strcmp(shape.family, "itm") == 0) {
         Itm *m = itm_new(&shape.blip2, kernels);
         write_tensors(&m->binder, &shape, dtype, seed, out);

@@ -40,7 +40,13 @@ static const SizeRow rows[] = {
 const char weights_shapes[] = "blip2-opt-2.7b|blip2-itm-vit-g|clip-vit-g-14|clip-vit-bigg-14|blip2-small|itm-small|clip-small|"
                               "blip2-mini|itm-mini|clip-mini|blip2-tiny|itm-tiny|clip-tiny|"
                               "llama-2-7b|llama-3.2-1b|smollm2-135m|llama-mini|"
-                              "smolvlm-256m|smolvlm-500m|smolvlm-2.2b|smolvlm-mini|llava-1.5-7b|llava-1.5-13b|llava-mini";
+                              "smolvlm-256m|smolvlm-500m|smolvlm-2.2b|smolvlm-mini|llava-1.5-7b|llava-1.5-13b|llava-mini|"
+                              "siglip-base-patch16-224|siglip-so400m-patch14-384|siglip2-base-patch16-224|siglip-tiny";
+
+static bool is(const ModelShape *s, const char *family)
+{
+    return strcmp(s->family, family) == 0;
+}
 
 /* ---- vocabularies ---- */
 
@@ -82,7 +88,7 @@ static bool size_vocabulary(ModelShape *s, const char *tokenizer, Error *err)
     int32_t newline;
     if (!vocabulary_size(tokenizer, &words, &newline, err))
         return false;
-    if (strcmp(s->family, "blip2") == 0) {
+    if (is(s, "blip2")) {
         if (newline < 0)
             return error_set(err, "%s: vocab.json has no newline, which ends a caption", tokenizer);
         bool real_one = words > 50000;
@@ -90,7 +96,7 @@ static bool size_vocabulary(ModelShape *s, const char *tokenizer, Error *err)
         s->eos = newline;
         s->blip2.text.vocabulary = real_one ? 50304 : (words + 1 + 7) / 8 * 8;
         s->blip2.image_token = real_one ? 50265 : (int32_t)s->blip2.text.vocabulary - 1;
-    } else if (strcmp(s->family, "itm") == 0) {
+    } else if (is(s, "itm")) {
         s->blip2.qformer.vocabulary = words > 30000 ? 30523 : words + 1; /* [DEC] */
     } else {
         s->clip.text.vocabulary = words;
@@ -157,6 +163,8 @@ bool shape_find(ModelShape *out, const char *name, const char *tokenizer, Error 
     if (shape_captioner_find(&out->captioner, name, tokenizer, &unread)) {
         out->family = "captioner";
         out->eos = out->captioner.eos;
+    } else if (shape_siglip_find(&out->siglip, name, tokenizer, &unread)) {
+        out->family = "siglip";
     } else if (!shape_language_find(&out->language, name, tokenizer, &unread)) {
         return error_set(err, "no shape %s", name);
     }
@@ -217,7 +225,7 @@ static json_t *clip_json(const ClipConfig *c)
 
 static json_t *blip2_json(const ModelShape *s)
 {
-    bool itm = strcmp(s->family, "itm") == 0;
+    bool itm = is(s, "itm");
     json_t *j = json_pack("{s:[s], s:s, s:I, s:I, s:o, s:o, s:o}", "architectures",
                           itm ? "Blip2ForImageTextRetrieval" : "Blip2ForConditionalGeneration", "model_type", "blip-2",
                           "num_query_tokens", (json_int_t)s->blip2.queries, "image_text_hidden_size",
@@ -231,9 +239,11 @@ static json_t *blip2_json(const ModelShape *s)
 
 static json_t *preprocessor_json(const ModelShape *s)
 {
-    if (strcmp(s->family, "captioner") == 0)
+    if (is(s, "captioner"))
         return shape_captioner_preprocessor(&s->captioner);
-    bool clip = strcmp(s->family, "clip") == 0;
+    if (is(s, "siglip"))
+        return shape_siglip_pixels_json(&s->siglip);
+    bool clip = is(s, "clip");
     json_int_t size = (json_int_t)(clip ? s->clip.vision.image : s->blip2.vision.image);
     json_t *j = json_pack("{s:b, s:b, s:b, s:b, s:[f, f, f], s:[f, f, f], s:i, s:f, s:s}", "do_convert_rgb", 1, "do_normalize", 1,
                           "do_rescale", 1, "do_resize", 1, "image_mean", 0.48145466, 0.4578275, 0.40821073, "image_std",
@@ -258,12 +268,12 @@ static bool write_json(json_t *j, const char *folder, const char *name, Error *e
 
 bool shape_write_config(const ModelShape *s, const char *dtype, const char *folder, Error *err)
 {
-    const bool language = strcmp(s->family, "language") == 0;
-    const bool captioner = strcmp(s->family, "captioner") == 0;
-    json_t *config = language                         ? shape_language_json(&s->language)
-                     : captioner                      ? shape_captioner_json(&s->captioner)
-                     : strcmp(s->family, "clip") == 0 ? clip_json(&s->clip)
-                                                      : blip2_json(s);
+    const bool language = is(s, "language"), captioner = is(s, "captioner");
+    json_t *config = language          ? shape_language_json(&s->language)
+                     : captioner       ? shape_captioner_json(&s->captioner)
+                     : is(s, "clip")   ? clip_json(&s->clip)
+                     : is(s, "siglip") ? shape_siglip_json(&s->siglip)
+                                       : blip2_json(s);
     json_object_set_new(config, "torch_dtype",
                         json_string(strcmp(dtype, "F16") == 0    ? "float16"
                                     : strcmp(dtype, "BF16") == 0 ? "bfloat16"
@@ -272,7 +282,7 @@ bool shape_write_config(const ModelShape *s, const char *dtype, const char *fold
                                    captioner ? 2 : 1);
     bool ok = write_json(config, folder, "config.json", err) &&
               (language || write_json(preprocessor_json(s), folder, "preprocessor_config.json", err));
-    if (ok && (captioner || strcmp(s->family, "blip2") == 0))
+    if (ok && (captioner || is(s, "blip2")))
         return write_json(generation, folder, "generation_config.json", err);
     json_decref(generation);
     return ok;
@@ -280,9 +290,15 @@ bool shape_write_config(const ModelShape *s, const char *dtype, const char *fold
 
 void shape_copy_tokenizer(const char *from, const char *to)
 {
-    static const char *const names[] = {
-        "vocab.json",        "merges.txt",     "vocab.txt", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
-        "added_tokens.json", "tokenizer.model", "spiece.model"};
+    static const char *const names[] = {"vocab.json",
+                                        "merges.txt",
+                                        "vocab.txt",
+                                        "tokenizer.json",
+                                        "tokenizer_config.json",
+                                        "special_tokens_map.json",
+                                        "added_tokens.json",
+                                        "tokenizer.model",
+                                        "spiece.model"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         char *source = path_join(from, names[i]), *target = path_join(to, names[i]);
         if (weights_there(source))

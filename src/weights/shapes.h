@@ -4,13 +4,15 @@
 
 #include "base/json_file.h"
 #include "models/families/blip2/blip2_config.h"
-#include "weights/shapes_captioner.h"
 #include "models/families/clip/clip_config.h"
+#include "models/families/siglip/siglip.h"
+#include "weights/shapes_captioner.h"
 
 typedef struct ModelShape {
-    const char *family; /* "blip2", "itm", "clip", "language", "captioner" */
+    const char *family; /* "blip2", "itm", "clip", "siglip", "language", "captioner" */
     LmConfig language;
     CaptionerShape captioner;
+    SiglipConfig siglip;
     Blip2Config blip2;
     ClipConfig clip;
     size_t used_words; /* rows of the captioner's vocabulary that are words; the rest is padding */
@@ -25,6 +27,11 @@ MUST_USE bool shape_find(ModelShape *out, const char *name, const char *tokenize
  * tokenizer cannot be read. */
 MUST_USE bool shape_language_find(LmConfig *out, const char *name, const char *tokenizer, Error *err);
 json_t *shape_language_json(const LmConfig *c); /* its config.json; the caller's */
+
+/* The SigLIPs among them, likewise; config.json and preprocessor_config.json. */
+MUST_USE bool shape_siglip_find(SiglipConfig *out, const char *name, const char *tokenizer, Error *err);
+json_t *shape_siglip_json(const SiglipConfig *c);
+json_t *shape_siglip_pixels_json(const SiglipConfig *c);
 
 /* config.json, generation_config.json (captioner) and preprocessor_config.json. */
 MUST_USE bool shape_write_config(const ModelShape *s, const char *dtype, const char *folder, Error *err);

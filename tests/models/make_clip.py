@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""CLIPs of every kind with the results of those who publish them, in float64, for test_scorer.c and clip-kinds.bats.
+"""CLIPs of every kind with the results of those who publish them, in float64, for test_scorer.c and scorer-kinds.bats.
 
     make_clip.py FAMILIES OUT NAME                        Hugging Face's; FAMILIES: what the oracle's families.py wrote (clip-openai)
     make_clip.py --open-clip safetensors|bin FAMILIES OUT NAME    open_clip's own layout, random, with that tokenizer and those images

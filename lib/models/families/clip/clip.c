@@ -39,13 +39,6 @@ static Clip *new_over(const ClipConfig *config, Checkpoint *checkpoint, const Ke
     return c;
 }
 
-Clip *clip_new(const ClipConfig *config, const Kernels *kernels)
-{
-    Clip *c = new_over(config, NULL, kernels);
-    bind_all(c, &c->base.binder);
-    return c;
-}
-
 Clip *clip_open(const char *folder, const Kernels *kernels, Error *err)
 {
     ClipConfig config;
@@ -71,9 +64,14 @@ Clip *clip_open(const char *folder, const Kernels *kernels, Error *err)
     return NULL;
 }
 
-static Scorer *open_scorer(const char *folder, const Kernels *kernels, Error *err)
+static Scorer *open_scorer(const char *folder, bool layout, const Kernels *kernels, Error *err)
 {
-    Clip *c = clip_open(folder, kernels, err);
+    ClipConfig config;
+    if (layout && !clip_config_read(&config, folder, err))
+        return NULL;
+    Clip *c = layout ? new_over(&config, NULL, kernels) : clip_open(folder, kernels, err);
+    if (layout)
+        bind_all(c, &c->base.binder);
     return c ? &c->base : NULL;
 }
 

@@ -25,7 +25,5 @@ typedef struct Clip {
  * set; freed by scorer_free.
  */
 Clip *clip_open(const char *folder, const Kernels *kernels, Error *err);
-/* A model of this shape without values (bind.h): its layout, or a model to be trained from nothing. */
-Clip *clip_new(const ClipConfig *config, const Kernels *kernels);
 
 #endif

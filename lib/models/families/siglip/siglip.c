@@ -42,16 +42,11 @@ static Siglip *new_over(const SiglipConfig *config, Checkpoint *checkpoint, cons
     return s;
 }
 
-Siglip *siglip_new(const SiglipConfig *config, const Kernels *kernels)
-{
-    return new_over(config, NULL, kernels);
-}
-
-static Scorer *siglip_open(const char *folder, const Kernels *kernels, Error *err)
+static Scorer *siglip_open(const char *folder, bool layout, const Kernels *kernels, Error *err)
 {
     SiglipConfig config;
-    Checkpoint *checkpoint = siglip_config_read(&config, folder, err) ? checkpoint_open(folder, err) : NULL;
-    if (!checkpoint)
+    Checkpoint *checkpoint = NULL;
+    if (!siglip_config_read(&config, folder, err) || (!layout && !(checkpoint = checkpoint_open(folder, err))))
         return NULL;
     Siglip *s = new_over(&config, checkpoint, kernels);
     if (binder_ok(&s->base.binder, err))

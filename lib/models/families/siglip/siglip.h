@@ -36,7 +36,4 @@ typedef struct Siglip {
     Tensor logit_scale, logit_bias; /* [1, 1], real: of the sigmoid; scores here are bare cosines */
 } Siglip;
 
-/* A model of this shape without values (bind.h): its layout. Freed by scorer_free. */
-Siglip *siglip_new(const SiglipConfig *config, const Kernels *kernels);
-
 #endif
