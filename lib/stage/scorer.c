@@ -97,8 +97,6 @@ void itm_scorer_run(const ItmScorer *s, Tape *t, real *out, const real *features
 
 /* ---- CLIP ---- */
 
-static const TokenizerKind tokenizers[] = {[SCORER_WORDS_CLIP] = TOKENIZER_CLIP, [SCORER_WORDS_SIGLIP] = TOKENIZER_UNIGRAM};
-
 static Preprocess preprocess_of(const ScorerPixels *pixels)
 {
     Preprocess p = {.size = (int)pixels->side, .crop = pixels->fit == SCORER_CROP};
@@ -113,7 +111,9 @@ bool clip_scorer_open(ClipScorer *s, const char *folder, const Kernels *kernels,
     *s = (ClipScorer){0};
     if (!(s->model = scorer_open(folder, kernels, err)))
         return false;
-    if (!(s->tokenizer = tokenizer_open_kind(folder, tokenizers[s->model->traits.words], err)))
+    s->tokenizer = s->model->traits.words == SCORER_WORDS_CLIP ? tokenizer_open_kind(folder, TOKENIZER_CLIP, err)
+                                                               : tokenizer_open_siglip(folder, err);
+    if (!s->tokenizer)
         return false;
     s->max_tokens = s->model->traits.positions;
     s->images = preprocess_of(&s->model->traits.pixels);

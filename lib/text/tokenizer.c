@@ -39,6 +39,11 @@ static bool find_ids(Tokenizer *t, Error *err)
         t->ids.pad = t->vocab.pad.size ? vocab_find(&t->vocab, t->vocab.pad) : t->ids.eos;
         return t->ids.eos >= 0 || error_set(err, "the vocabulary has no \"</s>\"");
     }
+    if (t->vocab.kind == TOKENIZER_SENTENCEPIECE && t->ids.bos < 0 && t->vocab.bos.size) { /* Gemma's names */
+        t->ids.bos = vocab_find(&t->vocab, t->vocab.bos);
+        t->ids.eos = vocab_find(&t->vocab, t->vocab.eos);
+        t->ids.pad = vocab_find(&t->vocab, t->vocab.pad);
+    }
     if (t->ids.bos < 0 || t->ids.eos < 0)
         return error_set(err, "the vocabulary has no \"%s\"", name[t->ids.bos < 0 ? 0 : 1]);
     if (t->vocab.kind == TOKENIZER_BERT && t->ids.unknown < 0)
@@ -145,6 +150,13 @@ Tokenizer *tokenizer_open_language(const char *model_dir, Error *err)
     bool language = t && t->vocab.kind != TOKENIZER_CLIP && t->vocab.kind != TOKENIZER_BERT &&
                     t->vocab.kind != TOKENIZER_UNIGRAM;
     return !t || language ? t : refuse(t, model_dir, "a language model's", err);
+}
+
+Tokenizer *tokenizer_open_siglip(const char *model_dir, Error *err)
+{
+    Tokenizer *t = tokenizer_open(model_dir, err);
+    bool siglip = t && (t->vocab.kind == TOKENIZER_UNIGRAM || t->vocab.kind == TOKENIZER_SENTENCEPIECE);
+    return !t || siglip ? t : refuse(t, model_dir, "SigLIP's unigram model or a SentencePiece BPE", err);
 }
 
 void tokenizer_free(Tokenizer *t)
@@ -278,16 +290,17 @@ static void encode_stretch(Tokenizer *t, size_t start, size_t end)
     }
     if (v->kind == TOKENIZER_CLIP)
         normalize_clip(s, &t->scratch);
-    else if (v->kind == TOKENIZER_SENTENCEPIECE)
+    else if (v->kind == TOKENIZER_SENTENCEPIECE) {
+        normalize_steps(s, &t->scratch, v);
         normalize_sentencepiece(s, &t->scratch, v, start == 0);
-    else if (v->composed)
+    } else if (v->composed)
         chars_nfc(s, &t->scratch);
     while (next_piece(&piece, v, s, &at, &closing))
         bpe_encode(t->bpe, &t->list, v, s, piece);
 }
 
-/* The longest added token at character i, or NULL. */
-static const AddedToken *added_at(const Tokenizer *t, Slice text, size_t i)
+/* The longest added token at character i, or NULL; literally, special ones are none. */
+static const AddedToken *added_at(const Tokenizer *t, Slice text, size_t i, bool literal)
 {
     const AddedToken *best = NULL;
     Slice rest = {text.data + t->at[i], text.size - t->at[i]};
@@ -295,7 +308,7 @@ static const AddedToken *added_at(const Tokenizer *t, Slice text, size_t i)
         return NULL;
     for (size_t k = 0; k < t->vocab.n_added; k++) {
         const AddedToken *a = &t->vocab.added[k];
-        if (slice_starts(rest, a->content) && (!best || a->content.size > best->content.size))
+        if (!(literal && a->special) && slice_starts(rest, a->content) && (!best || a->content.size > best->content.size))
             best = a;
     }
     return best;
@@ -311,8 +324,8 @@ static void encode_all(Tokenizer *t, Slice text, bool literal)
 {
     size_t from = 0, i = 0, n = t->input.n;
     t->list.n = 0;
-    while (!literal && i < n) {
-        const AddedToken *a = added_at(t, text, i);
+    while (i < n) {
+        const AddedToken *a = added_at(t, text, i, literal);
         if (!a) {
             i++;
             continue;
@@ -335,8 +348,8 @@ static void encode_all(Tokenizer *t, Slice text, bool literal)
 static bool finish(Tokens *out, Arena *arena, Tokenizer *t, bool special, size_t limit, Error *err)
 {
     const TokenizerKind kind = t->vocab.kind;
-    const bool closes = kind == TOKENIZER_CLIP || kind == TOKENIZER_BERT || kind == TOKENIZER_UNIGRAM;
-    size_t front = special && t->ids.bos >= 0, back = special && closes, n = t->list.n;
+    const bool closes = kind == TOKENIZER_CLIP || kind == TOKENIZER_BERT || kind == TOKENIZER_UNIGRAM || t->vocab.closed;
+    size_t front = special && t->ids.bos >= 0 && !t->vocab.unopened, back = special && closes, n = t->list.n;
     if (limit && limit < front + back)
         return error_set(err, "a limit of %zu ids, expected at least %zu", limit, front + back);
     if (limit && n > limit - front - back)

@@ -66,6 +66,9 @@ Tokenizer *tokenizer_open_kind(const char *model_dir, TokenizerKind kind, Error 
 /* As tokenizer_open, for a caller that reads what a language model says: CLIP's and BERT's are STATUS_MISMATCH. */
 Tokenizer *tokenizer_open_language(const char *model_dir, Error *err);
 
+/* As tokenizer_open, for SigLIP: its unigram model, or Gemma's SentencePiece BPE (SigLIP 2). */
+Tokenizer *tokenizer_open_siglip(const char *model_dir, Error *err);
+
 /* NULL is fine. */
 void tokenizer_free(Tokenizer *t);
 

@@ -200,8 +200,11 @@ uint64_t vocab_digest(const Vocab *v)
         const int32_t settings[] = {(int32_t)v->split, (int32_t)v->front, v->composed, v->ignore_merges};
         XXH3_64bits_update(state, settings, sizeof settings);
     }
-    if (v->kind == TOKENIZER_UNIGRAM) {
+    if (v->n_steps > 0)
         XXH3_64bits_update(state, v->steps, v->n_steps * sizeof *v->steps);
+    if (v->unopened || v->closed)
+        XXH3_64bits_update(state, (const bool[]){v->unopened, v->closed}, 2 * sizeof(bool));
+    if (v->kind == TOKENIZER_UNIGRAM) {
         XXH3_64bits_update(state, v->scores, v->n_scores * sizeof *v->scores);
         XXH3_64bits_update(state, v->charsmap.units, v->charsmap.n_units * sizeof *v->charsmap.units);
         digest_slice(state, v->charsmap.texts);

@@ -42,7 +42,7 @@ typedef enum Front {
     FRONT_NEVER,
 } Front;
 
-/* What a unigram tokenizer does to a text first. */
+/* What is done to a text first. */
 typedef enum NormalStep {
     NORMAL_LOWER,
     NORMAL_NO_PUNCTUATION, /* ASCII's is dropped */
@@ -71,10 +71,11 @@ typedef struct Vocab {
     bool composed;                       /* the text is brought to NFC first (Qwen2) */
     bool ignore_merges;                  /* a piece that is a row is that row, even where merges would not lead to it */
     Slice bos, eos, pad;                 /* tokenizer_config.json's, for kinds without names of their own; empty for none */
-    NormalStep steps[NORMAL_STEPS_MOST]; /* unigram, as what follows */
+    bool unopened, closed;               /* SentencePiece's BPE: no bos in front, eos behind (Gemma with SigLIP 2) */
+    NormalStep steps[NORMAL_STEPS_MOST]; /* what is done to a text first: unigram, and lower case of SigLIP 2 */
     size_t n_steps;
-    Charsmap charsmap;
-    double *scores; /* [n_scores]: of the rows, which come first; added tokens have none */
+    Charsmap charsmap; /* unigram, as what follows */
+    double *scores;    /* [n_scores]: of the rows, which come first; added tokens have none */
     size_t n_scores, scores_capacity;
     double unknown_score; /* of a character of no row: the least score less UNKNOWN_PENALTY */
     int32_t image;        /* config.json's image_token_index, or -1 */

@@ -63,21 +63,46 @@ static bool read_byte_level(Vocab *v, const json_t *before, const json_t *normal
     return v->composed || json_is_null(normalizer) || !normalizer || vocab_step_unknown("normalizer", normalizer, err);
 }
 
-/* A normalizer that puts U+2581 in front and for spaces. */
+/* A step that writes U+2581 for spaces. */
+static bool marks_spaces(const json_t *step)
+{
+    return typed(step, "Replace") && strcmp(text_of(json_object_get(step, "pattern"), "String"), " ") == 0 &&
+           strcmp(text_of(step, "content"), "\u2581") == 0;
+}
+
+/* LLaMa-2's two steps: U+2581 in front and for spaces. */
 static bool prepends(const json_t *normalizer)
 {
-    const json_t *steps = json_object_get(normalizer, "normalizers"), *front = json_array_get(steps, 0),
-                 *spaces = json_array_get(steps, 1);
+    const json_t *steps = json_object_get(normalizer, "normalizers"), *front = json_array_get(steps, 0);
     return typed(normalizer, "Sequence") && json_array_size(steps) == 2 && typed(front, "Prepend") &&
-           strcmp(text_of(front, "prepend"), "\u2581") == 0 && typed(spaces, "Replace") &&
-           strcmp(text_of(json_object_get(spaces, "pattern"), "String"), " ") == 0 &&
-           strcmp(text_of(spaces, "content"), "\u2581") == 0;
+           strcmp(text_of(front, "prepend"), "\u2581") == 0 && marks_spaces(json_array_get(steps, 1));
+}
+
+/* Gemma's one step, and SigLIP 2's two: lower case, U+2581 for spaces; nothing in front. */
+static bool read_gemma(Vocab *v, const json_t *normalizer)
+{
+    const json_t *steps = json_object_get(normalizer, "normalizers");
+    v->front = FRONT_NEVER;
+    if (json_array_size(steps) != 2)
+        return marks_spaces(normalizer);
+    v->steps[0] = NORMAL_LOWER;
+    v->n_steps = 1;
+    return typed(json_array_get(steps, 0), "Lowercase") && marks_spaces(json_array_get(steps, 1));
+}
+
+/* Gemma's split at spaces, of which none are left by then. */
+static bool splits_nothing(const json_t *before)
+{
+    return typed(before, "Split") && strcmp(text_of(json_object_get(before, "pattern"), "String"), " ") == 0 &&
+           strcmp(text_of(before, "behavior"), "MergedWithPrevious") == 0;
 }
 
 static bool read_sentencepiece(Vocab *v, const json_t *before, const json_t *normalizer, Error *err)
 {
     const char *scheme = text_of(before, "prepend_scheme");
     v->kind = TOKENIZER_SENTENCEPIECE;
+    if (splits_nothing(before))
+        return read_gemma(v, normalizer) || vocab_step_unknown("normalizer", normalizer, err);
     if (!before || json_is_null(before)) {
         v->front = FRONT_ALWAYS;
         return prepends(normalizer) || vocab_step_unknown("normalizer", normalizer, err);

@@ -255,6 +255,19 @@ static bool added_from_names(Vocab *v, json_t *names, Error *err)
     return true;
 }
 
+/* What tokenizer_config.json says of the ends of a text, for a SentencePiece BPE; SigLIP 2 was trained on lower case. */
+static void read_ends(Vocab *v, const json_t *config, const json_t *model)
+{
+    const char *type = json_string_value(json_object_get(model, "model_type"));
+    const char *class = json_string_value(json_object_get(config, "tokenizer_class"));
+    if (v->kind != TOKENIZER_SENTENCEPIECE)
+        return;
+    v->unopened = json_is_false(json_object_get(config, "add_bos_token"));
+    v->closed = json_is_true(json_object_get(config, "add_eos_token"));
+    if (v->n_steps == 0 && ((type && strcmp(type, "siglip") == 0) || (class && strcmp(class, "Siglip2Tokenizer") == 0)))
+        v->steps[v->n_steps++] = NORMAL_LOWER;
+}
+
 /* Unigram models of other families (T5, ALBERT, ..) prepare texts otherwise. */
 static bool class_fits(const Vocab *v, const json_t *config, const char *folder, Error *err)
 {
@@ -280,6 +293,7 @@ static bool read_settings(Vocab *v, const char *folder, bool from_json, Error *e
     ok = ok && specials_from_object(v, config, err) && specials_from_object(v, map, err);
     ok = ok && (added_from_names(v, added, err) || error_prefix(err, "%s/added_tokens.json", folder));
     ok = ok && (from_json || class_fits(v, config, folder, err));
+    read_ends(v, config, model);
     if (v->kind == TOKENIZER_BERT && json_object_get(config, "do_lower_case"))
         v->cased = json_is_false(json_object_get(config, "do_lower_case"));
     json_t *image = json_object_get(model, "image_token_index");

@@ -100,8 +100,8 @@ static void test_tokens(void **state)
 
 int main(void)
 {
-    static const char *const kinds[] = {"clip/openai",         "clip/long",   "clip/open-clip",
-                                        "clip/open-clip-text", "siglip/tiny", "siglip/odd"};
+    static const char *const kinds[] = {"clip/openai", "clip/long",  "clip/open-clip", "clip/open-clip-text",
+                                        "siglip/tiny", "siglip/odd", "siglip/v2"};
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_images), cmocka_unit_test(test_texts),
                                        cmocka_unit_test(test_tokens)};
     const char *other = getenv("VLRM_SCORER_PARITY");

@@ -214,6 +214,16 @@ static void test_small_siglip(void **state)
     tokenizer_free(t);
 }
 
+/* Gemma's, to lower case: config.json beside it is a SigLIP's. */
+static void test_small_siglip2(void **state)
+{
+    (void)state;
+    Tokenizer *t = open_or_fail("tests/golden/siglip/v2");
+    assert_int_equal(tokenizer_kind(t), TOKENIZER_SENTENCEPIECE);
+    compare_file(t, "tests/golden/tokenizers/siglip2.jsonl");
+    tokenizer_free(t);
+}
+
 /* The published vocabularies. */
 static void check_published(const char *kind, TokenizerKind expected)
 {
@@ -275,8 +285,8 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_small_opt),           cmocka_unit_test(test_small_bert),     cmocka_unit_test(test_small_clip),
         cmocka_unit_test(test_small_llama2),        cmocka_unit_test(test_small_llama3),   cmocka_unit_test(test_small_smollm2),
-        cmocka_unit_test(test_sentencepiece_model), cmocka_unit_test(test_small_siglip),   cmocka_unit_test(test_published_opt),
-        cmocka_unit_test(test_published_bert),      cmocka_unit_test(test_published_clip),
+        cmocka_unit_test(test_sentencepiece_model), cmocka_unit_test(test_small_siglip),   cmocka_unit_test(test_small_siglip2),
+        cmocka_unit_test(test_published_opt),       cmocka_unit_test(test_published_bert), cmocka_unit_test(test_published_clip),
     };
     (void)slice;
     return cmocka_run_group_tests(tests, NULL, NULL);

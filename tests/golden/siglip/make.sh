@@ -1,5 +1,5 @@
 #!/bin/bash
-# Makes the SigLIPs of tests/models/test_scorer.c, and what transformers computes of them.
+# Makes the SigLIPs of tests/models/test_scorer.c, and what transformers computes of them; and what their tokenizers make of hard strings.
 #
 #   tests/golden/siglip/make.sh PYTHON ORACLE
 #
@@ -15,3 +15,7 @@ for kind in tiny:tokenizer.json odd:spiece.model; do
     rm -rf "${here:?}/$size"
     "$python" "$here/../../models/make_siglip.py" "$work/$size" "$here" "$size" "${kind#*:}"
 done
+"$python" "$here/../../models/make_siglip2.py" "$oracle" "$here/v2" "$work/siglip2"
+mkdir "$work/siglip" && cp "$here/tiny/tokenizer.json" "$work/siglip"
+"$python" "$here/../make_tokenizers_families.py" "siglip=$work/siglip" "siglip2=$work/siglip2" --out "$work/tokens"
+mv "$work/tokens"/siglip.jsonl "$work/tokens"/siglip2.jsonl "$here/../tokenizers"
