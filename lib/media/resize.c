@@ -19,6 +19,12 @@ static double cubic(double x)
     return 0.0;
 }
 
+static double triangle(double x)
+{
+    x = fabs(x);
+    return x < 1.0 ? 1.0 - x : 0.0;
+}
+
 static double sinc(double x)
 {
     x *= M_PI;
@@ -36,7 +42,8 @@ typedef struct Filter {
     double support;
 } Filter;
 
-static const Filter filters[] = {[RESIZE_BICUBIC] = {cubic, 2.0}, [RESIZE_LANCZOS] = {lanczos, 3.0}};
+static const Filter filters[] = {
+    [RESIZE_BICUBIC] = {cubic, 2.0}, [RESIZE_LANCZOS] = {lanczos, 3.0}, [RESIZE_BILINEAR] = {triangle, 1.0}};
 
 static int32_t to_fixed(double w)
 {

@@ -99,7 +99,9 @@ void itm_scorer_run(const ItmScorer *s, Tape *t, real *out, const real *features
 
 static Preprocess preprocess_of(const ScorerPixels *pixels)
 {
-    Preprocess p = {.size = (int)pixels->side, .crop = pixels->fit == SCORER_CROP};
+    Preprocess p = {.size = (int)pixels->side,
+                    .crop = pixels->fit == SCORER_CROP,
+                    .filter = pixels->filter == SCORER_BILINEAR ? RESIZE_BILINEAR : RESIZE_BICUBIC};
     const bool said = pixels->std[0] > 0;
     memcpy(p.mean, said ? pixels->mean : PREPROCESS_MEAN, sizeof p.mean);
     memcpy(p.std, said ? pixels->std : PREPROCESS_STD, sizeof p.std);

@@ -147,8 +147,7 @@ Tokenizer *tokenizer_open_kind(const char *model_dir, TokenizerKind kind, Error 
 Tokenizer *tokenizer_open_language(const char *model_dir, Error *err)
 {
     Tokenizer *t = tokenizer_open(model_dir, err);
-    bool language = t && t->vocab.kind != TOKENIZER_CLIP && t->vocab.kind != TOKENIZER_BERT &&
-                    t->vocab.kind != TOKENIZER_UNIGRAM;
+    bool language = t && t->vocab.kind != TOKENIZER_CLIP && t->vocab.kind != TOKENIZER_BERT && t->vocab.kind != TOKENIZER_UNIGRAM;
     return !t || language ? t : refuse(t, model_dir, "a language model's", err);
 }
 

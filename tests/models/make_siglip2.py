@@ -52,6 +52,7 @@ if len(sys.argv) > 3:
 
 text = dict(model_type="siglip_text_model", vocab_size=len(vocab), projection_size=36) | families.widths(24, 2, 40, 2)
 vision = dict(model_type="siglip_vision_model", image_size=30, patch_size=8) | families.widths(36, 3, 48, 2)
+families.float64_in_earnest()
 with torch.no_grad():
     model = families.publish(folder, SiglipModel, dict(model_type="siglip", initializer_factor=1.0, text_config=text, vision_config=vision), a)
     p = families.preprocessor(folder, "Siglip", 30, resample=2, processor_class="SiglipProcessor")

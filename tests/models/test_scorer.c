@@ -64,6 +64,35 @@ static void test_texts(void **state)
     free(ids);
 }
 
+/* Images to pixels: resized, cut and normalised as the folder says, to the last place of a float. */
+static void test_pixels(void **state)
+{
+    ScorerCase *c = *state;
+    Error err = {0};
+    ClipScorer scorer;
+    const StoredTensor *want = golden(&c->golden, "pixels");
+    const size_t n = shape_size(&want->shape) / want->shape.dim[0];
+    float *pixels = xmalloc(n * sizeof *pixels);
+    if (!clip_scorer_open(&scorer, folder, tape_kernels(c->tape), &err))
+        fail_msg("%s", err.text);
+    for (size_t i = 0; i < want->shape.dim[0]; i++) {
+        Image image = {0};
+        size_t size;
+        char *path = xasprintf("%s/images/%04zu.png", folder, i), *data = file_read(path, &size, &err);
+        if (!data || !image_decode(&image, NULL, data, size, &err))
+            fail_msg("%s: %s", path, err.text);
+        preprocess(pixels, &image, &scorer.images);
+        for (size_t k = 0; k < n; k++) /* of at most 3: one unit in the last place is 2.4e-7 */
+            if (fabs(pixels[k] - dtype_load(want->type, want->data, i * n + k)) > 1e-6)
+                fail_msg("%s: value %zu is %g, expected %g", path, k, pixels[k], dtype_load(want->type, want->data, i * n + k));
+        image_release(&image);
+        free(data);
+        free(path);
+    }
+    clip_scorer_release(&scorer);
+    free(pixels);
+}
+
 /* The texts to ids, cut where the model's table of positions ends. */
 static void test_tokens(void **state)
 {
@@ -102,7 +131,7 @@ int main(void)
 {
     static const char *const kinds[] = {"clip/openai", "clip/long",  "clip/open-clip", "clip/open-clip-text",
                                         "siglip/tiny", "siglip/odd", "siglip/v2"};
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_images), cmocka_unit_test(test_texts),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_pixels), cmocka_unit_test(test_images), cmocka_unit_test(test_texts),
                                        cmocka_unit_test(test_tokens)};
     const char *other = getenv("VLRM_SCORER_PARITY");
     int failed = 0;

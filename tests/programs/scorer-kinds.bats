@@ -69,9 +69,10 @@ copy() {
     says 'preprocess_cfg.resize_mode is "squash", expected "shortest"'
 }
 
-@test "SigLIP: tokenizer.json and spiece.model" {
+@test "SigLIP: tokenizer.json and spiece.model; SigLIP 2, bilinear and with Gemma's tokenizer" {
     cosines "$ROOT/tests/golden/siglip/tiny"
     cosines "$ROOT/tests/golden/siglip/odd"
+    cosines "$ROOT/tests/golden/siglip/v2"
 }
 
 @test "the reward looks with a SigLIP: the cosines of the evaluation, and Phi" {
