@@ -3,7 +3,8 @@
  * vocabulary and ranges of the text, which decode again.
  *
  * About: lib/text/vocab_read.c lib/text/vocab.c lib/text/tokenizer.c lib/text/decode.c lib/text/bpe.c lib/text/split.c
- * lib/text/wordpiece.c
+ * lib/text/wordpiece.c lib/text/vocab_kind.c lib/text/vocab_unigram.c lib/text/charsmap.c lib/text/normal_steps.c
+ * lib/text/unigram.c
  */
 #include <stdlib.h>
 #include <string.h>

@@ -134,6 +134,15 @@ def tokenizers():
                                     added_tokens__json={"[DEC]": 14}, text=text))
     added = [{"id": 0, "content": "</s>", "special": True, "lstrip": True, "rstrip": True}]
     seed("tokenizer", "json-bpe", parts(tokenizer__json={"model": {"type": "BPE", "vocab": names, "merges": ["\u0120 c", ["a", "t"]], "unk_token": "A"}, "added_tokens": added}, text=text))
+    units = [0] * 256  # a table of one key, "a": its unit is that of byte 97, its value that of place 129, the text "b"
+    units[97], units[129] = 97 | 1 << 8 | (97 ^ 129) << 10, 1 << 31
+    table = struct.pack("<I", 1024) + struct.pack("<256I", *units) + b"b\0"
+    steps = [{"type": "Lowercase"}, {"type": "Replace", "pattern": {"Regex": "\\s+"}, "content": " "}, {"type": "Strip", "strip_left": True, "strip_right": True},
+             {"type": "Precompiled", "precompiled_charsmap": base64.b64encode(table).decode()}, {"type": "Replace", "pattern": {"Regex": " {2,}"}, "content": " "}]
+    rows = [["</s>", 0], ["<unk>", 0], ["\u2581", -2], ["a", -3], ["\u2581ca", -4], ["t", -3.5], ["don", -6]]
+    seed("tokenizer", "json-unigram", parts(tokenizer__json={"normalizer": {"type": "Sequence", "normalizers": steps},
+                                                             "pre_tokenizer": {"type": "Metaspace", "replacement": "\u2581", "prepend_scheme": "always", "split": True},
+                                                             "model": {"type": "Unigram", "vocab": rows, "unk_id": 1}, "added_tokens": added}, text=text))
     bert = {n: i for i, n in enumerate(words.split("\n"))}
     seed("tokenizer", "json-wordpiece", parts(tokenizer__json={"normalizer": {"lowercase": True}, "model": {"type": "WordPiece", "vocab": bert, "unk_token": "[UNK]"}}, text=text))
 

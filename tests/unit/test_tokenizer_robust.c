@@ -380,10 +380,10 @@ static void test_missing_ids(void **state)
     put_text("vocab.txt", "[PAD]\n[UNK]\n[CLS]\na\n");
     assert_null(tokenizer_open(folder, &err));
     assert_non_null(strstr(err.text, "the vocabulary has no \"[SEP]\""));
-    put_text("tokenizer.json", "{\"model\": {\"type\": \"Unigram\", \"vocab\": {\"a\": 1}}}");
+    put_text("tokenizer.json", "{\"model\": {\"type\": \"WordLevel\", \"vocab\": {\"a\": 1}}}");
     err = (Error){0};
     assert_null(tokenizer_open(folder, &err));
-    assert_non_null(strstr(err.text, "expected BPE or WordPiece"));
+    assert_non_null(strstr(err.text, "expected BPE, WordPiece or Unigram"));
 }
 
 /* Files with a few bytes changed, or cut: they open or give an error that names a file of the folder. */
