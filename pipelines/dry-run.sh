@@ -12,26 +12,37 @@ options_origins() {
             + (split("\u0000") as $o | [range(0; ($o | length) - 1; 2) | {($o[.]): {value: $given[0][$o[.]], from: $o[. + 1]}}] | add // {})'
 }
 
-# stage_plan PROGRAM OPTION...: its part, with at most so many tokens as captions may have.
+# stage_plan TOKENS PROGRAM OPTION...: its part, with captions of so many tokens.
 stage_plan() {
-    "$1" --config="$planned" "${@:2}" --plan="$tokens" || exit
+    "$2" --config="$planned" "${@:3}" --plan="$1" || exit
 }
 
-# dry_run: prints the plan; $plan_json: as JSON. The exit status is that of a stage which refuses its options or models.
+# expected_plan PROGRAM OPTION...: its part, with memory for captions as long as they may become, and seconds for captions of $tokens.
+expected_plan() {
+    local most
+    most=$(stage_plan "$longest" "$@") || exit
+    if [ "$tokens" = "$longest" ]; then printf '%s' "$most"; return; fi
+    stage_plan "$tokens" "$@" | jq -c --argjson most "$most" '. as $expected | $most | with_entries(
+        if .key | startswith("seconds ") then .value = $expected[.key] else . end)'
+}
+
+# dry_run: prints the plan; $plan_json: as JSON, $plan_tokens: what captions are long. The exit status is that of a stage which refuses
+# its options or models.
 dry_run() {
-    local tokens parts available
+    local longest tokens parts available
     value_of max-new-tokens
-    tokens=${value:-60}
+    longest=${value:-60} tokens=${plan_tokens:-${value:-60}}
+    [[ $tokens =~ ^[1-9][0-9]*$ && ${#tokens} -lt 10 && $tokens -le $longest ]] || usage "--tokens is $tokens, expected 1 to $longest (--max-new-tokens)"
     planned=$(mktemp) || recipe_die 'cannot make a temporary file'
     trap 'rm -f -- "$planned"' EXIT
     settings_print '' >"$planned"
     value_of batch
     parts=$(
-        stage_plan vlrm-rollout --sample "$features" --batch 0
-        stage_plan vlrm-reward --batch "$value"
-        stage_plan vlrm-update --batch "$value"
+        expected_plan vlrm-rollout --sample "$features" --batch 0
+        expected_plan vlrm-reward --batch "$value"
+        stage_plan "$tokens" vlrm-update --batch "$value"
     ) || exit
     available=$(awk '/^MemAvailable:/ {printf "%.0f", $2 * 1024}' /proc/meminfo)
-    jq -n -r --slurpfile stages <(printf '%s' "$parts") --slurpfile options <(options_origins "$planned") --argjson tokens "$tokens" \
-        --argjson available "${available:-null}" --arg json "$plan_json" --arg verbose "${verbose[*]}" -f "$stages_folder/plan.jq"
+    jq -n -r --slurpfile stages <(printf '%s' "$parts") --slurpfile options <(options_origins "$planned") --argjson tokens "$tokens" --argjson batch "$value" \
+        --argjson longest "$longest" --argjson available "${available:-null}" --arg features "$features" --arg json "$plan_json" --arg verbose "${verbose[*]}" -f "$stages_folder/plan.jq"
 }

@@ -30,7 +30,7 @@
 # writes them on, each batch at once (formats/reward.md has one in jq). It is stage "filter" in logs/ and messages.
 #
 # --dry-run (vlrm plan) says what it would do and take, and does nothing: options and where they come from, parameters, memory of each
-# stage, disk; with --json in JSON (formats/plan.md).
+# stage, disk, seconds of a step; --tokens N: of captions so long, --json: in JSON (formats/plan.md).
 #
 # The run folder: config.json (every option of vlrm-update, the models, the stages before it), train.json (what was given here),
 # logs/STAGE.log, metrics.jsonl, policy/, state/. The metrics are also printed, a line for each step. Killed or interrupted at any
@@ -61,7 +61,7 @@ parse() {
     while [ $# -gt 0 ]; do
         case $1 in
         --help | -h) recipe_help "${BASH_SOURCE[0]}"; exit ;;
-        --config | --recipe)
+        --config | --recipe | --tokens)
             [ $# -gt 1 ] || usage "$1 needs a value"
             set -- "$1=$2" "${@:3}"
             continue
@@ -71,6 +71,7 @@ parse() {
         --print-config) print_config=yes; shift; continue ;;
         --dry-run) dry_run=yes; shift; continue ;;
         --json) plan_json=yes; shift; continue ;;
+        --tokens=*) plan_tokens=${1#*=}; shift; continue ;;
         --verbose | -v) verbose=(-v); shift; continue ;;
         --) shift; sources+=("$@"); return ;;
         --*) name=${1#--} ;;
@@ -196,7 +197,7 @@ case ${1-} in --help | -h) recipe_help "${BASH_SOURCE[0]}"; exit ;; esac
 options_read "${programs[@]}"
 # shellcheck disable=SC2034 # parse reads it
 takes[score]=1 takes[score-weight]=1 takes[filter]=1
-config_file='' preset='' print_config='' dry_run='' plan_json=''
+config_file='' preset='' print_config='' dry_run='' plan_json='' plan_tokens=''
 parse "$@"
 [ -z "$config_file" ] || settings_file "$config_file" "$config_file"
 [ -z "$preset" ] || settings_recipe "$preset"
@@ -221,7 +222,7 @@ if [ -n "$dry_run" ]; then
     dry_run
     exit
 fi
-[ -z "$plan_json" ] || usage "--json goes with --dry-run"
+[ -z "$plan_json$plan_tokens" ] || usage "--json and --tokens go with --dry-run"
 has run || usage "--run is required"
 run=$value
 as_path run

@@ -11,7 +11,12 @@
 #include "base/memory.h"
 #include "base/msg.h"
 
-/* The smaller of two sizes. */
+/* The larger of two sizes, and the smaller. */
+static inline size_t size_max(size_t a, size_t b)
+{
+    return a > b ? a : b;
+}
+
 static inline size_t size_min(size_t a, size_t b)
 {
     return a < b ? a : b;

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "stage/tempo.h"
 #include "tensor/kernels_idle.h"
 
 enum { STREAMS = 1 << 20 }; /* bytes in which records are read and written */
@@ -54,7 +55,7 @@ void plan_memory(Plan *p, const char *part, double bytes)
 void plan_activations(Plan *p, const Tape *t, const Kernels *kernels)
 {
     const double packed = 4 << 20; /* f32 products pack their factors by pieces, those in bf16 the left one whole */
-    double factor = (double)idle_counts().largest_factor, f32 = factor * sizeof(real);
+    double factor = (double)idle_largest_factor(), f32 = factor * sizeof(real);
     plan_memory(p, "activations", (double)tape_reached(t));
     plan_memory(p, "scratch", kernels->compute == COMPUTE_BF16 ? 2 * factor : f32 < packed ? f32 : packed);
 }
@@ -63,6 +64,17 @@ void plan_spool(Plan *p, double bytes, double limit)
 {
     plan_memory(p, "records", bytes < limit ? bytes : limit);
     plan_number(p, "disk", bytes < limit ? 0 : bytes - limit);
+}
+
+void plan_seconds(Plan *p, const char *name, const Kernels *kernels, double share)
+{
+    const double budget = 0.6; /* of seconds: three stages have two */
+    double weights = 0;
+    size_t i;
+    json_t *model;
+    json_array_foreach (p->models, i, model)
+        weights += (double)json_integer_value(json_object_get(model, "mapped"));
+    json_object_set_new(p->more, name, json_real(share * tempo_seconds(kernels, weights, budget)));
 }
 
 void plan_number(Plan *p, const char *name, double value)
@@ -88,7 +100,7 @@ int plan_finish(Plan *p, const Program *program)
                             VLRM_VERSION, "models", p->models, "private", private, "memory", p->memory);
     json_object_update(all, p->more);
     json_decref(p->more);
-    json_dumpf(all, stdout, JSON_COMPACT);
+    json_dumpf(all, stdout, JSON_COMPACT | JSON_REAL_PRECISION(4));
     putchar('\n');
     json_decref(all);
     *p = (Plan){0};

@@ -37,6 +37,12 @@ void plan_activations(Plan *p, const Tape *t, const Kernels *kernels);
 /* Records that wait together: what is beyond `limit` bytes is on disk. */
 void plan_spool(Plan *p, double bytes, double limit);
 
+/*
+ * `share` of the seconds that what went over the idle table takes over `kernels` on this machine, by a sample of it (tempo.h);
+ * after the models.
+ */
+void plan_seconds(Plan *p, const char *name, const Kernels *kernels, double share);
+
 /* Any other number. */
 void plan_number(Plan *p, const char *name, double value);
 

@@ -4,16 +4,70 @@
 #include <stdlib.h>
 #include <string.h>
 
-static IdleCounts counts;
+static struct {
+    IdleCall *calls; /* owned */
+    size_t n, capacity, largest_factor;
+    double weight;
+} noted = {.weight = 1};
 
 void idle_reset(void)
 {
-    counts = (IdleCounts){0};
+    noted.n = 0;
+    noted.weight = 1;
 }
 
-IdleCounts idle_counts(void)
+void idle_weigh(double times)
 {
-    return counts;
+    noted.weight = times;
+}
+
+const IdleCall *idle_calls(size_t *n)
+{
+    *n = noted.n;
+    return noted.calls;
+}
+
+size_t idle_largest_factor(void)
+{
+    return noted.largest_factor;
+}
+
+/* The call of this kind and size, new or known, once more. */
+static IdleCall *note_call(IdleCall call)
+{
+    IdleCall *c = noted.calls, *end = c + noted.n;
+    while (c < end && !(c->slot == call.slot && c->type == call.type && c->m == call.m && c->n == call.n && c->k == call.k &&
+                        c->step == call.step))
+        c++;
+    if (c == end) {
+        noted.calls = array_reserve(noted.calls, &noted.capacity, noted.n + 1, sizeof *noted.calls);
+        c = &noted.calls[noted.n++];
+        *c = call;
+    }
+    c->times += noted.weight;
+    return c;
+}
+
+static void note_rows(IdleSlot slot, size_t rows, size_t cols)
+{
+    note_call((IdleCall){.slot = slot, .m = rows, .n = cols});
+}
+
+static void note_stream(size_t values)
+{
+    note_rows(IDLE_STREAM, values, 1);
+}
+
+static void note_attention(IdleSlot slot, const AttentionShape *shape)
+{
+    IdleCall *c =
+        note_call((IdleCall){.slot = slot, .m = shape->heads, .n = shape->cols, .k = shape->n_spans, .step = shape->step});
+    for (size_t i = 0; i < shape->n_spans; i++) {
+        const Span *s = &shape->spans[i];
+        double own = (double)s->nk - (shape->causal ? ((double)s->nq - 1) / 2 : 0);
+        c->queries += noted.weight * (double)s->nq;
+        c->pairs += noted.weight * (double)s->nq * ((double)s->n_prefix + own);
+    }
 }
 
 /* Nothing is written to it, so what is large takes no memory. */
@@ -27,7 +81,8 @@ static void *idle_new(size_t bytes)
 
 static void idle_move(void *dst, const void *src, size_t bytes)
 {
-    (void)dst, (void)src, (void)bytes;
+    (void)dst, (void)src;
+    note_stream(bytes / sizeof(real));
 }
 
 static void idle_download(void *host, const void *src, size_t bytes)
@@ -38,7 +93,8 @@ static void idle_download(void *host, const void *src, size_t bytes)
 
 static void idle_zero(void *p, size_t bytes)
 {
-    (void)p, (void)bytes;
+    (void)p;
+    note_stream(bytes / sizeof(real));
 }
 
 static const void *idle_weights(const void *host, size_t bytes)
@@ -49,14 +105,14 @@ static const void *idle_weights(const void *host, size_t bytes)
 
 static void count_factor(size_t m, size_t k)
 {
-    counts.largest_factor = m * k > counts.largest_factor ? m * k : counts.largest_factor;
+    noted.largest_factor = m * k > noted.largest_factor ? m * k : noted.largest_factor;
 }
 
 static void idle_matmul(real *y, const real *x, DType type, const void *w, const real *bias, bool add, size_t m, size_t n,
                         size_t k)
 {
-    (void)y, (void)x, (void)type, (void)w, (void)bias, (void)add;
-    counts.products += (double)m * (double)n * (double)k;
+    (void)y, (void)x, (void)w, (void)bias, (void)add;
+    note_call((IdleCall){.slot = IDLE_MATMUL, .type = type, .m = m, .n = n, .k = k});
     count_factor(m, k);
 }
 
@@ -64,155 +120,197 @@ static void idle_matmul_step(real *y, const real *x, DType type, const void *w, 
                              size_t k)
 {
     (void)y, (void)x, (void)w, (void)bias, (void)add;
-    counts.step_products += (double)m * (double)n * (double)k;
-    counts.step_bytes += (double)n * (double)k * (double)dtype_size(type);
+    note_call((IdleCall){.slot = IDLE_MATMUL_STEP, .type = type, .m = m, .n = n, .k = k});
     count_factor(m, k);
 }
 
 static void idle_matmul_dx(real *dx, const real *dy, DType type, const void *w, size_t m, size_t n, size_t k)
 {
-    (void)dx, (void)dy, (void)type, (void)w;
-    counts.products += (double)m * (double)n * (double)k;
+    (void)dx, (void)dy, (void)w;
+    note_call((IdleCall){.slot = IDLE_MATMUL_DX, .type = type, .m = m, .n = n, .k = k});
     count_factor(m, n);
 }
 
 static void idle_matmul_dw(real *dw, const real *dy, const real *x, size_t m, size_t n, size_t k)
 {
     (void)dw, (void)dy, (void)x;
-    counts.products += (double)m * (double)n * (double)k;
+    note_call((IdleCall){.slot = IDLE_MATMUL_DW, .type = DTYPE_F32, .m = m, .n = n, .k = k});
 }
 
 static void idle_column_sums(real *db, const real *dy, size_t m, size_t n)
 {
-    (void)db, (void)dy, (void)m, (void)n;
+    (void)db, (void)dy;
+    note_stream(m * n);
 }
 
 static void idle_layernorm(real *y, real *mean, real *rstd, const real *x, const real *gamma, const real *beta, double eps,
                            size_t rows, size_t cols)
 {
-    (void)y, (void)mean, (void)rstd, (void)x, (void)gamma, (void)beta, (void)eps, (void)rows, (void)cols;
+    (void)y, (void)mean, (void)rstd, (void)x, (void)gamma, (void)beta, (void)eps;
+    note_rows(IDLE_NORM, rows, cols);
 }
 
 static void idle_layernorm_backward(real *dx, real *dgamma, real *dbeta, const real *dy, const real *x, const real *mean,
                                     const real *rstd, const real *gamma, size_t rows, size_t cols)
 {
-    (void)dx, (void)dgamma, (void)dbeta, (void)dy, (void)x, (void)mean, (void)rstd, (void)gamma, (void)rows, (void)cols;
+    (void)dx, (void)dgamma, (void)dbeta, (void)dy, (void)x, (void)mean, (void)rstd, (void)gamma;
+    note_rows(IDLE_NORM_BACKWARD, rows, cols);
 }
 
 static void idle_rmsnorm(real *y, real *rstd, const real *x, const real *gamma, double eps, size_t rows, size_t cols)
 {
-    (void)y, (void)rstd, (void)x, (void)gamma, (void)eps, (void)rows, (void)cols;
+    (void)y, (void)rstd, (void)x, (void)gamma, (void)eps;
+    note_rows(IDLE_NORM, rows, cols);
 }
 
 static void idle_rmsnorm_backward(real *dx, real *dgamma, const real *dy, const real *x, const real *rstd, const real *gamma,
                                   size_t rows, size_t cols)
 {
-    (void)dx, (void)dgamma, (void)dy, (void)x, (void)rstd, (void)gamma, (void)rows, (void)cols;
+    (void)dx, (void)dgamma, (void)dy, (void)x, (void)rstd, (void)gamma;
+    note_rows(IDLE_NORM_BACKWARD, rows, cols);
 }
 
-static void idle_map(real *y, const real *x, size_t n)
+static void idle_gelu(real *y, const real *x, size_t n)
 {
-    (void)y, (void)x, (void)n;
+    (void)y, (void)x;
+    note_rows(IDLE_GELU, n, 1);
 }
 
-static void idle_map_backward(real *dx, const real *dy, const real *x, size_t n)
+static void idle_gelu_backward(real *dx, const real *dy, const real *x, size_t n)
 {
-    (void)dx, (void)dy, (void)x, (void)n;
+    (void)dx, (void)dy, (void)x;
+    note_rows(IDLE_GELU_BACKWARD, n, 1);
+}
+
+static void idle_relu(real *y, const real *x, size_t n)
+{
+    (void)y, (void)x;
+    note_stream(n);
+}
+
+static void idle_add(real *y, const real *a, const real *b, size_t n)
+{
+    (void)y, (void)a, (void)b;
+    note_stream(n);
+}
+
+static void idle_swiglu(real *y, const real *gate, const real *up, size_t n)
+{
+    (void)y, (void)gate, (void)up;
+    note_rows(IDLE_GELU, n, 1);
 }
 
 static void idle_swiglu_backward(real *dgate, real *dup, const real *dy, const real *gate, const real *up, size_t n)
 {
-    (void)dgate, (void)dup, (void)dy, (void)gate, (void)up, (void)n;
+    (void)dgate, (void)dup, (void)dy, (void)gate, (void)up;
+    note_rows(IDLE_GELU_BACKWARD, n, 1);
 }
 
 static void idle_rotate(real *x, const real *angles, bool back, size_t rows, size_t heads, size_t dim)
 {
-    (void)x, (void)angles, (void)back, (void)rows, (void)heads, (void)dim;
+    (void)x, (void)angles, (void)back;
+    note_stream(rows * heads * dim);
 }
 
 static void idle_axpy(real *y, double alpha, const real *x, size_t n)
 {
-    (void)y, (void)alpha, (void)x, (void)n;
+    (void)y, (void)alpha, (void)x;
+    note_stream(n);
 }
 
 static void idle_axpy_rows(real *y, const real *alpha, const real *x, size_t rows, size_t cols)
 {
-    (void)y, (void)alpha, (void)x, (void)rows, (void)cols;
+    (void)y, (void)alpha, (void)x;
+    note_stream(rows * cols);
 }
 
 static void idle_attention(real *out, real *stats, const real *q, const real *k, const real *v, const AttentionShape *shape)
 {
-    (void)out, (void)stats, (void)q, (void)k, (void)v, (void)shape;
+    (void)out, (void)stats, (void)q, (void)k, (void)v;
+    note_attention(IDLE_ATTENTION, shape);
 }
 
 static void idle_attention_backward(real *dq, real *dk, real *dv, const real *dout, const real *out, const real *stats,
                                     const real *q, const real *k, const real *v, const AttentionShape *shape)
 {
-    (void)dq, (void)dk, (void)dv, (void)dout, (void)out, (void)stats, (void)q, (void)k, (void)v, (void)shape;
+    (void)dq, (void)dk, (void)dv, (void)dout, (void)out, (void)stats, (void)q, (void)k, (void)v;
+    note_attention(IDLE_ATTENTION_BACKWARD, shape);
 }
 
 static void idle_embed(real *y, DType type, const void *table, const int32_t *ids, size_t n, size_t cols)
 {
-    (void)y, (void)type, (void)table, (void)ids, (void)n, (void)cols;
+    (void)y, (void)type, (void)table, (void)ids;
+    note_stream(n * cols);
 }
 
 static void idle_embed_backward(real *dtable, const real *dy, const int32_t *ids, size_t n, size_t cols)
 {
-    (void)dtable, (void)dy, (void)ids, (void)n, (void)cols;
+    (void)dtable, (void)dy, (void)ids;
+    note_stream(n * cols);
 }
 
 static void idle_gather(real *y, const real *const *sources, const RowRef *refs, size_t n, size_t cols)
 {
-    (void)y, (void)sources, (void)refs, (void)n, (void)cols;
+    (void)y, (void)sources, (void)refs;
+    note_stream(n * cols);
 }
 
 static void idle_gather_backward(real *const *dsources, const real *dy, const RowRef *refs, size_t n, size_t cols)
 {
-    (void)dsources, (void)dy, (void)refs, (void)n, (void)cols;
+    (void)dsources, (void)dy, (void)refs;
+    note_stream(n * cols);
 }
 
 static void idle_scatter(real *dst, const real *src, const size_t *rows, size_t n, size_t cols)
 {
-    (void)dst, (void)src, (void)rows, (void)n, (void)cols;
+    (void)dst, (void)src, (void)rows;
+    note_stream(n * cols);
 }
 
 static void idle_mean_rows(real *y, const real *x, const size_t *first, const size_t *count, size_t n, size_t cols)
 {
-    (void)y, (void)x, (void)first, (void)count, (void)n, (void)cols;
+    (void)y, (void)x, (void)first, (void)count;
+    note_stream(n * cols);
 }
 
 static void idle_normalise(real *y, real *norm, const real *x, size_t rows, size_t cols)
 {
-    (void)y, (void)norm, (void)x, (void)rows, (void)cols;
+    (void)y, (void)norm, (void)x;
+    note_stream(rows * cols);
 }
 
 static void idle_normalise_backward(real *dx, const real *dy, const real *y, const real *norm, size_t rows, size_t cols)
 {
-    (void)dx, (void)dy, (void)y, (void)norm, (void)rows, (void)cols;
+    (void)dx, (void)dy, (void)y, (void)norm;
+    note_stream(rows * cols);
 }
 
 static void idle_token_logp(real *logp, real *lse, real *entropy, const real *logits, const int32_t *targets, size_t rows,
                             size_t cols)
 {
-    (void)logp, (void)lse, (void)entropy, (void)logits, (void)targets, (void)rows, (void)cols;
+    (void)logp, (void)lse, (void)entropy, (void)logits, (void)targets;
+    note_rows(IDLE_LOGP, rows, cols);
 }
 
 static void idle_token_logp_backward(real *dlogits, const real *dlogp, const real *logits, const real *lse,
                                      const int32_t *targets, size_t rows, size_t cols)
 {
-    (void)dlogits, (void)dlogp, (void)logits, (void)lse, (void)targets, (void)rows, (void)cols;
+    (void)dlogits, (void)dlogp, (void)logits, (void)lse, (void)targets;
+    note_rows(IDLE_LOGP_BACKWARD, rows, cols);
 }
 
 static void idle_entropy_backward(real *dlogits, const real *dentropy, const real *entropy, const real *logits, const real *lse,
                                   size_t rows, size_t cols)
 {
-    (void)dlogits, (void)dentropy, (void)entropy, (void)logits, (void)lse, (void)rows, (void)cols;
+    (void)dlogits, (void)dentropy, (void)entropy, (void)logits, (void)lse;
+    note_rows(IDLE_LOGP_BACKWARD, rows, cols);
 }
 
 /* As if the last columns were by far the largest: no end of a caption is among them, and nobody needs more than these. */
 static void idle_top_k(real *values, int32_t *ids, double *lse, const real *logits, size_t rows, size_t cols, size_t k)
 {
     (void)logits;
+    note_call((IdleCall){.slot = IDLE_TOP_K, .m = rows, .n = cols, .k = k});
     for (size_t i = 0; i < rows; i++) {
         lse[i] = 0;
         for (size_t j = 0; j < k; j++) {
@@ -224,18 +322,21 @@ static void idle_top_k(real *values, int32_t *ids, double *lse, const real *logi
 
 static double idle_sum_squares(const real *x, size_t n)
 {
-    (void)x, (void)n;
+    (void)x;
+    note_stream(n);
     return 0;
 }
 
 static void idle_scale(real *x, double factor, size_t n)
 {
-    (void)x, (void)factor, (void)n;
+    (void)x, (void)factor;
+    note_stream(n);
 }
 
 static void idle_adam(real *p, const real *grad, real *m, real *v, const AdamStep *step, size_t n)
 {
-    (void)p, (void)grad, (void)m, (void)v, (void)step, (void)n;
+    (void)p, (void)grad, (void)m, (void)v, (void)step;
+    note_rows(IDLE_ADAM, n, 1);
 }
 
 const Kernels *kernels_idle(void)
@@ -259,18 +360,18 @@ const Kernels *kernels_idle(void)
         .layernorm_backward = idle_layernorm_backward,
         .rmsnorm = idle_rmsnorm,
         .rmsnorm_backward = idle_rmsnorm_backward,
-        .gelu = idle_map,
-        .gelu_backward = idle_map_backward,
-        .quick_gelu = idle_map,
-        .quick_gelu_backward = idle_map_backward,
-        .gelu_tanh = idle_map,
-        .gelu_tanh_backward = idle_map_backward,
-        .relu = idle_map,
-        .relu_backward = idle_map,
-        .swiglu = idle_map_backward,
+        .gelu = idle_gelu,
+        .gelu_backward = idle_gelu_backward,
+        .quick_gelu = idle_gelu,
+        .quick_gelu_backward = idle_gelu_backward,
+        .gelu_tanh = idle_gelu,
+        .gelu_tanh_backward = idle_gelu_backward,
+        .relu = idle_relu,
+        .relu_backward = idle_relu,
+        .swiglu = idle_swiglu,
         .swiglu_backward = idle_swiglu_backward,
         .rotate = idle_rotate,
-        .add = idle_map_backward,
+        .add = idle_add,
         .axpy = idle_axpy,
         .axpy_rows = idle_axpy_rows,
         .attention = idle_attention,

@@ -1,6 +1,7 @@
 /*
- * A table of kernels that computes nothing, and counts: what the same code would take over any other table, of memory (tape_peak)
- * and of products. For plans: models go through it in no time, and the pages of what it allocates are never touched.
+ * A table of kernels that computes nothing, and notes what it was asked for: what the same code would take over any other table,
+ * of memory (tape_peak) and of time (stage/tempo.h). For plans: models go through it in no time, and the pages of what it
+ * allocates are never touched.
  *
  * What a download gives is zero; the largest logits of every row are its last columns.
  */
@@ -9,21 +10,48 @@
 
 #include "tensor/kernels.h"
 
-/* What has been asked for since idle_reset. */
-typedef struct IdleCounts {
-    double products;       /* multiplications in products of whole sequences */
-    double step_products;  /* in those of steps of decoding */
-    double step_bytes;     /* of weights that those steps read */
-    size_t largest_factor; /* values of the largest left factor: what a CPU's scratch is made for */
-} IdleCounts;
+/* Kinds of calls that take about as long for the same sizes. */
+typedef enum IdleSlot {
+    IDLE_MATMUL, /* sizes: m, n, k, and the type of the weights */
+    IDLE_MATMUL_STEP,
+    IDLE_MATMUL_DX,
+    IDLE_MATMUL_DW,
+    IDLE_ATTENTION, /* heads, columns, spans, and whether it is a step */
+    IDLE_ATTENTION_BACKWARD,
+    IDLE_NORM, /* rows, columns */
+    IDLE_NORM_BACKWARD,
+    IDLE_LOGP,
+    IDLE_LOGP_BACKWARD,
+    IDLE_TOP_K,
+    IDLE_GELU, /* values */
+    IDLE_GELU_BACKWARD,
+    IDLE_ADAM,
+    IDLE_STREAM /* values that are read and written: sums, copies, rows that are picked */
+} IdleSlot;
+
+/* Calls of one kind and size. */
+typedef struct IdleCall {
+    IdleSlot slot;
+    DType type;
+    size_t m, n, k;
+    bool step;
+    double times;          /* how often; none of a whole number where they were weighed */
+    double queries, pairs; /* of attentions, of all of them: rows of q, pairs of a query and a key */
+} IdleCall;
 
 /* The table; borrowed, one for all. From one thread. */
 const Kernels *kernels_idle(void);
 
-/* Counts begin again from zero. */
+/* Calls of before are forgotten; those to come weigh 1. */
 void idle_reset(void);
 
-/* What has been asked for since then. */
-IdleCounts idle_counts(void);
+/* From now on each call stands for so many. */
+void idle_weigh(double times);
+
+/* The calls since idle_reset, each kind and size once, and how many there are. Valid until the next call over the table. */
+const IdleCall *idle_calls(size_t *n);
+
+/* Values of the largest left factor of a product there ever was: what a CPU's scratch is made for. */
+size_t idle_largest_factor(void);
 
 #endif

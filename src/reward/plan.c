@@ -30,26 +30,34 @@ static void models_release(Models *m)
     tokenizer_free(m->clip_tokenizer);
 }
 
-/* One image at a time through the encoder, then all their features. */
+/* One image at a time through ITM's encoder: where rollout's features are not its own. */
+static void plan_encoder(Plan *p, Tape *t, const Itm *m, const Kernels *kernels)
+{
+    const size_t image = m->vit.config.image;
+    float *pixels = xcalloc(3 * image * image, sizeof *pixels);
+    vit_blocks(t, &m->vit, pixels, 1);
+    tape_reset(t);
+    plan_model(p, "itm", m->checkpoint);
+    plan_seconds(p, "seconds an image", kernels, 1);
+    idle_reset();
+    free(pixels);
+}
+
+/* All features of some images, and their captions. */
 static void plan_itm(Plan *p, Tape *t, const Itm *m, size_t n, size_t n_tokens)
 {
     const Vit *v = &m->vit;
-    size_t image = v->config.image, values = vit_rows(v) * v->config.hidden;
-    float *pixels = xcalloc(3 * image * image, sizeof *pixels);
+    size_t values = vit_rows(v) * v->config.hidden;
     real *features = xcalloc(n * values, sizeof *features);
     int32_t *ids = xcalloc(n_tokens, sizeof *ids);
     QformerText *texts = xcalloc(n, sizeof *texts);
     for (size_t i = 0; i < n; i++)
         texts[i] = (QformerText){.image = i, .ids = ids, .n = n_tokens};
-    vit_blocks(t, v, pixels, 1);
-    tape_reset(t);
     Tensor *x = tape_input(t, n * vit_rows(v), v->config.hidden, features, false);
     QformerMemory memory = qformer_memory(t, &m->qformer, vit_norm(t, v, x), n);
     itm_logits(t, m, &memory, texts, n);
     tape_reset(t);
-    plan_model(p, "itm", m->checkpoint);
     plan_memory(p, "features", (double)(n * values * sizeof *features));
-    free(pixels);
     free(features);
     free(ids);
     free(texts);
@@ -97,6 +105,8 @@ bool scorers_plan(Plan *p, const ScorerOptions *options, const Kernels *kernels,
     if (ok) {
         Tape *t = tape_new(kernels_idle());
         plan_init(p);
+        if (m.itm)
+            plan_encoder(p, t, m.itm, kernels);
         if (m.clip)
             plan_clip(p, t, m.clip, n);
         if (m.itm)
@@ -104,6 +114,7 @@ bool scorers_plan(Plan *p, const ScorerOptions *options, const Kernels *kernels,
         if (m.ref)
             plan_ref(p, t, m.ref, n, n_tokens);
         plan_activations(p, t, kernels);
+        plan_seconds(p, "seconds a caption", kernels, 1 / (double)n);
         tape_free(t);
     }
     models_release(&m);

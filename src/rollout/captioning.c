@@ -270,6 +270,7 @@ void captioning_plan(Captioning *c, Plan *p, const Kernels *kernels)
     plan_memory(p, "images", (double)(2 * 3 * longest * longest));
     plan_memory(p, "features", values * ((double)sizeof(real) + (double)dtype_size(c->dtype)));
     plan_activations(p, c->tape, kernels);
+    plan_seconds(p, "seconds a caption", kernels, 1 / (double)(most * c->options.n_return));
     c->n_good = 0;
 }
 

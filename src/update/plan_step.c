@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "tensor/kernels_idle.h"
+#include "update/optimizer.h"
 #include "update/plan.h"
 
 /* Captions of a step that are enough to see the largest micro-batch. */
@@ -37,22 +38,38 @@ static double bytes_by_shape(const Learner *l, size_t n, size_t n_tokens)
     return all < (double)l->memory ? all : (double)l->memory;
 }
 
+/* What micro-batches are cut by. */
+static void plan_cut(Plan *p, const Learner *l, size_t n, size_t n_tokens)
+{
+    plan_number(p, "activations allowed", (double)l->memory);
+    plan_number(p, "activations of all", (double)n * (double)plan_bytes(l, n_tokens, false, false));
+    plan_number(p, "activations of one", (double)plan_bytes(l, n_tokens, false, true));
+}
+
 bool plan_step(Learner *l, Plan *p, const Kernels *kernels, size_t n, size_t n_tokens, Error *err)
 {
     Batch batch;
     Arena arena = {0};
     StepReport report = {0};
+    plan_cut(p, l, n, n_tokens);
     if (l->train_vision) {
         plan_memory(p, "activations", bytes_by_shape(l, n, n_tokens));
         return true;
     }
     batch_init(&batch, "/tmp", SIZE_MAX);
-    bool ok = captions_make(&batch, l, n < CAPTIONS_SEEN ? n : CAPTIONS_SEEN, n_tokens, err);
+    const size_t seen = size_min(n, CAPTIONS_SEEN);
+    bool ok = captions_make(&batch, l, seen, n_tokens, err);
     if (ok) {
+        idle_weigh((double)n / (double)seen);
         learner_begin(l, &batch, &report, &arena);
         ok = (l->head ? learner_values(l, &batch, &report, err) : true) && learner_policy(l, &batch, &report, err);
         plan_activations(p, l->tape, kernels);
         plan_number(p, "captions at once", (double)report.largest_micro);
+        idle_weigh(1);
+        if (l->head)
+            optimizer_value(l, 0, 1);
+        optimizer_policy(l, &report, 1);
+        plan_seconds(p, "seconds a step", kernels, 1);
     }
     arena_release(&arena);
     batch_release(&batch);

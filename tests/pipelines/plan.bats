@@ -81,14 +81,32 @@ stages_are_near() {
     grep -qE '^  seed +6 +environment$' <<<"$output"
     grep -qE '^  batch +64 +command line$' <<<"$output"
     says 'value-head               693121 parameters'
+    says 'of 60 tokens, the most there can be'
+    grep -qE '^a step +[0-9.]+ s of computing on this machine at rest: rollout [0-9.]+ s, reward [0-9.]+ s, update [0-9.]+ s; [0-9.]+ s more where ITM' <<<"$output"
     [ ! -e run ]
     "$BIN/vlrm" train --dry-run --json --config mine.json --model "$TINY/captioner" --itm "$TINY/itm" --batch 64 >plan.json
     jq -e '.options["warmup-steps"].from == "default" and .options.seed == {value: "6", from: "environment"} and
         .private == ([.stages[].private] | add) and all(.stages[]; .private == ([.memory[]] | add)) and .mapped < ([.stages[].models[].mapped] | add)' plan.json
+    jq -e '.seconds | .step == .rollout + .reward + .update and all(.[]; . > 0)' plan.json
     jq -n -r --slurpfile stages <(jq -c '.stages[]' plan.json) --slurpfile options <(echo '{}') --argjson tokens 60 --argjson available 1000 \
-        --arg json '' --arg verbose '' -f "$ROOT/pipelines/plan.jq" | grep -qF 'update     activations'
+        --argjson batch 64 --argjson longest 60 --arg features --features --arg json '' --arg verbose '' -f "$ROOT/pipelines/plan.jq" | grep -qF 'update     activations'
+    exits 2 "$BIN/vlrm" plan --tokens 61 --model "$TINY/captioner" --itm "$TINY/itm"
+    says '--tokens is 61, expected 1 to 60'
     exits 2 "$BIN/vlrm" plan --itm "$TINY/itm"
     says '--model is required'
     exits 1 "$BIN/vlrm" plan --model nowhere --itm "$TINY/itm"
     says nowhere/config.json
+}
+
+@test "shorter captions: seconds and the update's memory are of them, room elsewhere is for the longest" {
+    local plan=("$BIN/vlrm" plan --model "$TINY/captioner" --itm "$TINY/itm" --batch 64 --json)
+    "${plan[@]}" >long.json
+    "${plan[@]}" --tokens 10 >short.json
+    part() { jq ".stages[] | select(.stage == \"$2\") | $3" "$1"; }
+    [ "$(part long.json rollout '.memory["keys and values"]')" = "$(part short.json rollout '.memory["keys and values"]')" ]
+    [ "$(part long.json reward .private)" -gt $(($(part short.json reward .private) * 9 / 10)) ]
+    [ "$(part short.json update .memory.activations)" -lt $(($(part long.json update .memory.activations) / 2)) ]
+    exits 0 "$BIN/vlrm" plan --model "$TINY/captioner" --itm "$TINY/itm" --batch 64 --tokens 10 --memory 32
+    says 'captions of 10 tokens; where they can be longer is room for 60'
+    grep -qE '^update +[0-9]+ captions at once, for --memory 32; all 64 take [0-9.]+ MiB of activations$' <<<"$output"
 }
