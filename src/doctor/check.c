@@ -43,3 +43,11 @@ void check_add(Checks *c, const char *name, bool ok, double value, double bound,
     putchar('\n');
     fflush(stdout);
 }
+
+void check_layers(Checks *c, const double *values, size_t n)
+{
+    json_t *layers = json_array();
+    for (size_t i = 0; i < n; i++)
+        json_array_append_new(layers, number_or_null(values[i]));
+    json_object_set_new(json_array_get(c->list, json_array_size(c->list) - 1), "layers", layers);
+}

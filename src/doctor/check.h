@@ -7,7 +7,7 @@
 #include "base/base.h"
 
 typedef struct Checks {
-    json_t *list; /* owned: [{"check", "ok", "value", "bound", "says"}] */
+    json_t *list; /* owned: [{"check", "ok", "value", "bound", "says", "layers"}] */
     size_t failed;
     bool printing; /* a line for each as it is made */
 } Checks;
@@ -18,5 +18,8 @@ void checks_release(Checks *c);
 
 /* Adds one. value and bound are NaN where there is none. */
 void check_add(Checks *c, const char *name, bool ok, double value, double bound, const char *format, ...) PRINTF_LIKE(6, 7);
+
+/* The values of the layers that the check added last is of: [n]. */
+void check_layers(Checks *c, const double *values, size_t n);
 
 #endif

@@ -5,8 +5,9 @@
 #include <stdlib.h>
 
 #include "models/captioner.h"
+#include "models/families/blip2/blip2.h"
+#include "models/families/clip/clip.h"
 #include "models/itm.h"
-#include "models/scorer.h"
 
 /* Largest difference over a tensor, relative to its largest value. f32 has 24 bits and bf16 8, through some layers: on a Sapphire
  * Rapids 4e-7 and 1e-2 were found. */
@@ -17,34 +18,82 @@ typedef struct Golden {
     const char *table;
     double bound;
     Tape *tape;
-    Checkpoint *expected;
+    Checkpoint *expected, *layers; /* of whole models; of models that end after fewer layers */
     Captioner *captioner;
     Itm *itm;
-    Scorer *clip;
+    Clip *clip;
     size_t items;
 } Golden;
+
+/* What a part of a model gives, on the tape; of as many layers as its configuration says now. */
+typedef Tensor *Part(const Golden *g);
 
 static const StoredTensor *expected(const Golden *g, const char *name)
 {
     return checkpoint_find(g->expected, name);
 }
 
-/* What was computed against the tensor of that name; the part is what the check is called. */
-static void compare(Golden *g, const char *part, const char *name, const Tensor *found)
+/* The largest difference of what was computed from what was expected, relative to the largest value; INFINITY for another size.
+ */
+static double error_of(const StoredTensor *t, const Tensor *found)
 {
-    const StoredTensor *t = expected(g, name);
     size_t n = shape_size(&t->shape);
     double worst = 0, largest = 0;
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; i < n && n == tensor_size(found); i++) {
         double a = tensor_data(found)[i], b = dtype_load(t->type, t->data, i), off = fabs(a - b);
         worst = off > worst || isnan(off) ? off : worst;
         largest = fmax(largest, fabs(b));
     }
-    char *check = xasprintf("%s: %s", g->table, part);
-    double error = worst / largest;
-    check_add(g->checks, check, n == tensor_size(found) && error <= g->bound, error, g->bound, "largest error over %zu values",
-              n);
+    return n == tensor_size(found) ? worst / largest : INFINITY;
+}
+
+/* What is expected of the part with its first n layers; NULL where it is not there. */
+static const StoredTensor *expected_after(const Golden *g, const char *name, size_t n, size_t whole)
+{
+    if (n == whole)
+        return expected(g, name);
+    char *of_layer = xasprintf("%s.%zu", name, n);
+    const StoredTensor *t = checkpoint_find(g->layers, of_layer);
+    free(of_layer);
+    return t;
+}
+
+/* One check of a part, with the errors of all its layers; it is called after the first of them that is wrong. */
+static void add(Golden *g, const char *part, const double *errors, size_t n, size_t values)
+{
+    double worst = 0;
+    size_t wrong = 0;
+    char *said = xstrdup(n > 1 ? ", by layer" : "");
+    for (size_t i = 0; i < n; i++) {
+        char *more = n > 1 ? xasprintf("%s %.1e", said, errors[i]) : xstrdup("");
+        free(said);
+        said = more;
+        worst = errors[i] > worst || isnan(errors[i]) ? errors[i] : worst;
+        if (wrong == 0 && !(errors[i] <= g->bound))
+            wrong = i + 1;
+    }
+    char *check = wrong > 0 && n > 1 ? xasprintf("%s: %s, layer %zu of %zu", g->table, part, wrong, n)
+                                     : xasprintf("%s: %s", g->table, part);
+    check_add(g->checks, check, wrong == 0, worst, g->bound, "largest error over %zu values%s", values, said);
+    check_layers(g->checks, errors, n);
     free(check);
+    free(said);
+}
+
+/* The part after each of its layers: a model that ends there is compared with torch's that does. layers: of its configuration. */
+static void compare(Golden *g, const char *part, const char *name, size_t *layers, Part *compute)
+{
+    const size_t whole = layers ? *layers : 1;
+    double *errors = xcalloc(whole, sizeof *errors);
+    for (size_t n = 1; n <= whole; n++) {
+        const StoredTensor *t = expected_after(g, name, n, whole);
+        if (layers)
+            *layers = n;
+        errors[n - 1] = t ? error_of(t, compute(g)) : NAN;
+        tape_reset(g->tape);
+    }
+    add(g, part, errors, whole, shape_size(&expected(g, name)->shape));
+    free(errors);
 }
 
 /* The integers of a tensor; the caller frees them. */
@@ -62,42 +111,52 @@ static int32_t *ids_of(const Golden *g, const char *name, size_t **counts)
     return ids;
 }
 
-static Tensor *features(const Golden *g, const Vit *v)
+static Tensor *seen(const Golden *g)
 {
-    return vit_norm(g->tape, v, vit_blocks(g->tape, v, expected(g, "pixels")->data, g->items));
+    return captioner_features(g->tape, g->captioner, expected(g, "pixels")->data, g->items);
+}
+
+static Tensor *vision(const Golden *g)
+{
+    return vit_norm(g->tape, &g->captioner->vit, seen(g));
+}
+
+static Tensor *prefix(const Golden *g)
+{
+    return captioner_prefix(g->tape, g->captioner, seen(g), g->items);
 }
 
 /* Log-probabilities of the captions, behind their images or alone. */
-static Tensor *logp(const Golden *g, Tensor *prefixes, const int32_t *tokens, const size_t *counts)
+static Tensor *logp(const Golden *g, Tensor *prefixes)
 {
+    const Lm *lm = &g->captioner->lm;
+    size_t *counts, first = 0, queries = prefixes ? g->captioner->n_prefix : 0;
+    int32_t *tokens = ids_of(g, "tokens", &counts);
     LmSequence *s = xcalloc(g->items, sizeof *s);
-    size_t first = 0, queries = prefixes ? g->captioner->n_prefix : 0;
     for (size_t i = 0; i < g->items; i++) {
         s[i] = (LmSequence){.prefix = i * queries, .n_prefix = queries, .tokens = tokens + first, .n = counts[i]};
         first += counts[i];
     }
-    Tensor *out = lm_logp(g->tape, &g->captioner->lm, lm_hidden(g->tape, &g->captioner->lm, prefixes, s, g->items), tokens, NULL);
+    Tensor *out = lm_logp(g->tape, lm, lm_hidden(g->tape, lm, prefixes, s, g->items), tokens, NULL);
     free(s);
+    free(tokens);
+    free(counts);
     return out;
 }
 
-static void check_captioner(Golden *g)
+static Tensor *logp_of_captions(const Golden *g)
 {
-    size_t *counts;
-    int32_t *tokens = ids_of(g, "tokens", &counts);
-    const Tensor *seen = captioner_features(g->tape, g->captioner, expected(g, "pixels")->data, g->items);
-    compare(g, "vision encoder", "vision", vit_norm(g->tape, &g->captioner->vit, seen));
-    Tensor *prefixes = captioner_prefix(g->tape, g->captioner, seen, g->items);
-    compare(g, "Q-Former", "prefix", prefixes);
-    compare(g, "language model, captions", "logp", logp(g, prefixes, tokens, counts));
-    compare(g, "language model, text alone", "ref_logp", logp(g, NULL, tokens, counts));
-    tape_reset(g->tape);
-    free(tokens);
-    free(counts);
+    return logp(g, prefix(g));
 }
 
-static void check_itm(Golden *g)
+static Tensor *logp_of_text(const Golden *g)
 {
+    return logp(g, NULL);
+}
+
+static Tensor *itm_of_texts(const Golden *g)
+{
+    const Itm *m = g->itm;
     size_t *counts, first = 0;
     int32_t *ids = ids_of(g, "itm_ids", &counts);
     QformerText *texts = xcalloc(g->items, sizeof *texts);
@@ -105,15 +164,21 @@ static void check_itm(Golden *g)
         texts[i] = (QformerText){.image = i, .ids = ids + first, .n = counts[i]};
         first += counts[i];
     }
-    QformerMemory m = qformer_memory(g->tape, &g->itm->qformer, features(g, &g->itm->vit), g->items);
-    compare(g, "ITM", "itm_logits", itm_logits(g->tape, g->itm, &m, texts, g->items));
-    tape_reset(g->tape);
+    Tensor *x = vit_norm(g->tape, &m->vit, vit_blocks(g->tape, &m->vit, expected(g, "pixels")->data, g->items));
+    QformerMemory memory = qformer_memory(g->tape, &m->qformer, x, g->items);
+    Tensor *out = itm_logits(g->tape, m, &memory, texts, g->items);
     free(texts);
     free(ids);
     free(counts);
+    return out;
 }
 
-static void check_clip(Golden *g)
+static Tensor *clip_images(const Golden *g)
+{
+    return scorer_images(g->tape, &g->clip->base, expected(g, "clip_pixels")->data, g->items);
+}
+
+static Tensor *clip_texts(const Golden *g)
 {
     size_t *counts, first = 0;
     int32_t *ids = ids_of(g, "clip_ids", &counts);
@@ -122,12 +187,24 @@ static void check_clip(Golden *g)
         texts[i] = (ScorerText){.ids = ids + first, .n = counts[i]};
         first += counts[i];
     }
-    compare(g, "CLIP, images", "clip_image", scorer_images(g->tape, g->clip, expected(g, "clip_pixels")->data, g->items));
-    compare(g, "CLIP, texts", "clip_text", scorer_texts(g->tape, g->clip, texts, g->items));
-    tape_reset(g->tape);
+    Tensor *out = scorer_texts(g->tape, &g->clip->base, texts, g->items);
     free(texts);
     free(ids);
     free(counts);
+    return out;
+}
+
+/* In the order in which one feeds the next. */
+static void compare_all(Golden *g)
+{
+    Captioner *c = g->captioner;
+    compare(g, "vision encoder", "vision", &c->vit.config.layers, vision);
+    compare(g, "Q-Former", "prefix", &((Blip2 *)c->own)->qformer.config.layers, prefix);
+    compare(g, "language model, captions", "logp", &c->lm.config.layers, logp_of_captions);
+    compare(g, "language model, text alone", "ref_logp", NULL, logp_of_text);
+    compare(g, "ITM", "itm_logits", &g->itm->qformer.config.layers, itm_of_texts);
+    compare(g, "CLIP, images", "clip_image", &g->clip->vit.config.layers, clip_images);
+    compare(g, "CLIP, texts", "clip_text", &g->clip->text.config.layers, clip_texts);
 }
 
 /* Whether every tensor that is read above is there. */
@@ -142,35 +219,30 @@ static bool whole(const Golden *g, Error *err)
     return true;
 }
 
-static char *part_of(const char *folder, const char *name)
-{
-    return path_join(folder, name);
-}
-
 void golden_check(Checks *c, const char *folder, const Kernels *kernels, bool bf16)
 {
+    static const char *const names[] = {"parity.safetensors", "layers.safetensors", "blip2", "itm", "clip"};
+    enum { NAMES = sizeof names / sizeof *names };
     Error err = {0};
-    char *table = xasprintf("%s %s", kernels->name, bf16 ? "bf16" : "f32"), *paths[4];
+    char *table = xasprintf("%s %s", kernels->name, bf16 ? "bf16" : "f32"), *paths[NAMES];
     Golden g = {.checks = c, .table = table, .bound = bf16 ? bound_bf16 : bound_f32, .tape = tape_new(kernels)};
-    paths[0] = part_of(folder, "parity.safetensors");
-    paths[1] = part_of(folder, "blip2");
-    paths[2] = part_of(folder, "itm");
-    paths[3] = part_of(folder, "clip");
-    bool ok = (g.expected = checkpoint_open(paths[0], &err)) && (g.captioner = captioner_open(paths[1], kernels, &err)) &&
-              (g.itm = itm_open(paths[2], kernels, &err)) && (g.clip = scorer_open(paths[3], kernels, &err)) && whole(&g, &err);
+    for (size_t i = 0; i < NAMES; i++)
+        paths[i] = path_join(folder, names[i]);
+    bool ok = (g.expected = checkpoint_open(paths[0], &err)) && (g.layers = checkpoint_open(paths[1], &err)) &&
+              (g.captioner = captioner_open(paths[2], kernels, &err)) && (g.itm = itm_open(paths[3], kernels, &err)) &&
+              (g.clip = clip_open(paths[4], kernels, &err)) && whole(&g, &err);
     if (ok) {
         g.items = expected(&g, "pixels")->shape.dim[0];
-        check_captioner(&g);
-        check_itm(&g);
-        check_clip(&g);
+        compare_all(&g);
     } else
         check_add(c, table, false, NAN, NAN, "%s", err.text);
     captioner_free(g.captioner);
     itm_free(g.itm);
-    scorer_free(g.clip);
+    scorer_free(g.clip ? &g.clip->base : NULL);
     checkpoint_free(g.expected);
+    checkpoint_free(g.layers);
     tape_free(g.tape);
-    for (size_t i = 0; i < 4; i++)
+    for (size_t i = 0; i < NAMES; i++)
         free(paths[i]);
     free(table);
 }

@@ -13,6 +13,7 @@
 #include "base/pool.h"
 #include "base/sandbox.h"
 #include "doctor/golden.h"
+#include "doctor/libraries.h"
 #include "doctor/machine.h"
 #include "doctor/model.h"
 
@@ -43,8 +44,9 @@ static const Program program = {
     .description =
         "Sends small bundled models (captioner, ITM, CLIP) through every set of kernels that this machine can run (plain C, AVX2, AVX-512, "
         "AVX512-BF16, AMX, CUDA where built and there) and compares each part with what torch computed in float64: the largest error, relative to "
-        "the largest value, beside its bound. Parts come in the order in which one feeds the next: the first that fails is where to look.\n\n"
-        "Then threads, free memory and how fast it is, open files and room for temporary files. The exit status is 7 when a check fails.",
+        "the largest value, beside its bound, and layer by layer. Parts come in the order in which one feeds the next: the first that fails is where to "
+        "look, and is called after the first of its layers that is wrong.\n\n"
+        "Then the versions of libraries, against those built with, and MPI's; threads, free memory and how fast it is, open files and room for temporary files. The exit status is 7 when a check fails.",
     .examples = "vlrm-doctor\nvlrm-doctor --model blip2 --model clip --json",
     .options = options,
 };
@@ -88,6 +90,7 @@ int main(int argc, char **argv)
     pool_init((int)opt.threads);
     checks_init(&checks, !opt.json);
     check_kernels(&checks);
+    libraries_check(&checks);
     machine_check(&checks, temporary && *temporary ? temporary : "/tmp");
     for (size_t i = 0; i < opt.models.count; i++)
         model_check(&checks, opt.models.items[i], kernels_cpu(COMPUTE_F32));

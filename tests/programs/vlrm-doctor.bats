@@ -13,25 +13,27 @@ setup() {
     [ "${lines[-1]}" = "$((${#lines[@]} - 1)) checks, 0 failed" ]
     vlrm-doctor --json >doctor.json
     jq -e '.failed == 0 and .first_failed == null and ([.checks[].check | select(startswith("plain f32: "))] | length) == 7 and
-        all(.checks[] | select(.bound != null); .value <= .bound and .value > 0)' doctor.json
+        all(.checks[] | select(.bound != null); .value <= .bound and .value > 0 and (.layers | max) == .value)' doctor.json
+    jq -e '[.checks[] | select(.check | startswith("plain f32: ")) | .layers | length] == [3, 5, 3, 1, 5, 3, 3]' doctor.json
+    jq -e '[.checks[] | select(.check | startswith("library ")).check] | contains(["library libavcodec", "library zstd", "library OpenBLAS", "library MPI"])' doctor.json
 }
 
 # bats test_tags=asan
 @test "a part that is wrong is the first that is named" {
     cp -r "$ROOT/share/doctor" golden
-    # One weight of the Q-Former: what comes before it is right still, what it feeds is wrong.
+    # One weight of the Q-Former's third layer: what comes before it is right still, what it feeds is wrong.
     python3 - golden/blip2/model.safetensors <<'PYTHON'
 import json, struct, sys
 data = bytearray(open(sys.argv[1], "rb").read())
 size = struct.unpack("<Q", data[:8])[0]
 head = json.loads(data[8:8 + size])
-name = next(n for n in sorted(head) if n.startswith("qformer.") and n.endswith("query.weight"))
+name = next(n for n in sorted(head) if n.startswith("qformer.") and ".2." in n and n.endswith("query.weight"))
 at = 8 + size + head[name]["data_offsets"][0]
 data[at:at + 64] = bytes(64)
 open(sys.argv[1], "wb").write(data)
 PYTHON
     exits 7 vlrm-doctor --golden golden
-    says 'failed, the first is plain f32: Q-Former'
+    says 'failed, the first is plain f32: Q-Former, layer 3 of 5'
     exits 7 vlrm-doctor --golden nowhere
     says 'nowhere/parity.safetensors'
     exits 2 vlrm-doctor golden

@@ -3,7 +3,9 @@
 
 #include <cblas.h>
 #include <dlfcn.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 
 #include "base/base.h"
@@ -23,6 +25,7 @@ enum { BUFFER_BYTES = 128 << 20 };
 #define NAME_OF_EXPANDED(f) #f
 
 static __typeof__(GEMM) *gemm;
+static char *(*describe)(void), *(*core)(void);
 
 static bool has_room(size_t bytes)
 {
@@ -66,10 +69,22 @@ void blas_init(void)
         die("%s: cannot be loaded: %s", LIBRARY, dlerror());
     *(void **)&set_threads = dlsym(library, "openblas_set_num_threads");
     *(void **)&gemm = dlsym(library, NAME_OF(GEMM));
+    *(void **)&describe = dlsym(library, "openblas_get_config");
+    *(void **)&core = dlsym(library, "openblas_get_corename");
     if (!gemm || !set_threads)
         die("%s: is no OpenBLAS: %s", LIBRARY, dlerror());
     set_threads(1); /* where somebody had it loaded before */
     buffers_reserve(library);
+}
+
+Library blas_library(void)
+{
+    Library l = {.name = "OpenBLAS", .fits = gemm != NULL};
+    const char *version = describe ? describe() : "of unknown version"; /* "OpenBLAS 0.3.21 NO_AFFINITY .." */
+    version += strncmp(version, "OpenBLAS ", 9) == 0 ? 9 : 0;
+    snprintf(l.built, sizeof l.built, "%.*s", (int)strcspn(OPENBLAS_VERSION + 10, " "), OPENBLAS_VERSION + 10);
+    snprintf(l.found, sizeof l.found, "%.*s, for %s", (int)strcspn(version, " "), version, core ? core() : "some processor");
+    return l;
 }
 
 void blas_gemm(bool ta, bool tb, size_t m, size_t n, size_t k, real alpha, const real *a, size_t lda, const real *b, size_t ldb,

@@ -5,6 +5,7 @@
 #ifndef TENSOR_CPU_BLAS_H
 #define TENSOR_CPU_BLAS_H
 
+#include "base/library.h"
 #include "tensor/tensor.h"
 
 /*
@@ -20,5 +21,8 @@ void blas_init(void);
  */
 void blas_gemm(bool ta, bool tb, size_t m, size_t n, size_t k, real alpha, const real *a, size_t lda, const real *b, size_t ldb,
                real beta, real *c, size_t ldc);
+
+/* What it says of itself: its version, and the kind of processor that it computes for. After blas_init. */
+Library blas_library(void);
 
 #endif
