@@ -235,6 +235,8 @@ install: programs $(MAN5)
 		$(SHARE)/bash-completion/completions $(SHARE)/fish/vendor_completions.d $(SHARE)/zsh/site-functions
 	install $(BINS) bin/vlrm $(DESTDIR)$(PREFIX)/bin/
 	install pipelines/*.sh pipelines/*.py pipelines/*.jq pipelines/*.sql $(SHARE)/vlrm/pipelines/
+	install -d $(SHARE)/vlrm/pipelines/slurm
+	install pipelines/slurm/*.sbatch $(SHARE)/vlrm/pipelines/slurm/
 	cp -R share/. $(SHARE)/vlrm/
 	[ ! -d formats ] || cp -R formats $(SHARE)/doc/vlrm/
 	for page in $(wildcard doc/*.1); do install -m 644 $$page $(SHARE)/man/man1/; done

@@ -375,6 +375,8 @@ stages_verdict() {
     done
     if [ -n "$culprit" ]; then
         stage_report "$culprit"
+        # Who interrupts may have signalled all processes, as Slurm does: what one made of another's end then is no failure.
+        case $stages_interrupts:${stage_statuses[$culprit]} in 0:*) ;; *:1 | *:5 | *:141 | *:143) echo "vlrm $recipe_name: interrupted" >&2; return 75 ;; esac
         return "${stage_statuses[$culprit]}"
     fi
     [ "$stages_interrupts" = 0 ] || { echo "vlrm $recipe_name: interrupted" >&2; return 75; }

@@ -85,7 +85,40 @@ static bool is_over(const Ranks *r, double waited)
     return r->patience > 0 && waited > r->patience + (r->rank > 0 ? grace : 0);
 }
 
-/* Waits for one message; `who` is who has not come, where it does not. */
+/* Whether rank i is the first on its machine. */
+static bool is_new_host(const Ranks *r, size_t i)
+{
+    for (size_t k = 0; k < i; k++)
+        if (strcmp(r->host[k], r->host[i]) == 0)
+            return false;
+    return true;
+}
+
+/* The names of all machines, once each: "m1, m2". The caller frees it. */
+static char *name_hosts(const Ranks *r)
+{
+    char *all = xstrdup("");
+    for (size_t i = 0; i < r->size; i++) {
+        if (!is_new_host(r, i))
+            continue;
+        char *longer = xasprintf("%s%s%s", all, *all ? ", " : "", r->host[i]);
+        free(all);
+        all = longer;
+    }
+    return all;
+}
+
+/* Who is missing, as far as a rank knows that has come to an exchange itself; said once, before the end. */
+static const char *absent(const Ranks *r)
+{
+    if (r->rank > 0)
+        return xasprintf("rank 0 (%s) has not come", r->host[0]);
+    if (r->hosts == 1)
+        return xstrdup("all ranks have come, but their messages do not");
+    return xasprintf("all ranks have come, but messages between their machines (%s) do not", name_hosts(r));
+}
+
+/* Waits for one message; `who` is who has not come, where it does not; NULL: what can be known of that where all take part. */
 static void wire_wait(Ranks *r, Wire *w, const char *what, const char *who)
 {
     const double start = seconds_now();
@@ -94,7 +127,7 @@ static void wire_wait(Ranks *r, Wire *w, const char *what, const char *who)
         pause_after(waited);
         waited = seconds_now() - start;
         if (is_over(r, waited)) {
-            warn("waited %.0f s for %s: %s (--patience)", waited, what, who);
+            warn("waited %.0f s for %s: %s (--patience)", waited, what, who ? who : absent(r));
             wire_abort(STATUS_FAILURE);
         }
     }
@@ -161,12 +194,6 @@ static void arrive(Ranks *r, const char *what)
     r->tell = wire_tell(&r->told);
 }
 
-/* Who is missing, as far as a rank knows that has come to an exchange itself. */
-static const char *absent(const Ranks *r)
-{
-    return r->rank > 0 ? "rank 0 has not come" : "the ranks have come, but their messages do not";
-}
-
 /* ---- what is said ---- */
 
 static size_t *offsets_of(const int64_t *sizes, size_t n)
@@ -184,13 +211,13 @@ void ranks_gather(Ranks *r, const char *what, const void *mine, size_t bytes, Ga
     sizes[0] = size;
     if (r) {
         arrive(r, what);
-        wire_wait(r, wire_gather_sizes(&size, sizes), what, absent(r));
+        wire_wait(r, wire_gather_sizes(&size, sizes), what, NULL);
     }
     out->offset = offsets_of(sizes, ranks_size(r));
     const size_t all = out->offset[ranks_size(r)];
     out->data = xmalloc(all + 1);
     if (r)
-        wire_wait(r, wire_gather(mine, bytes, out->data, out->offset, r->size), what, absent(r));
+        wire_wait(r, wire_gather(mine, bytes, out->data, out->offset, r->size), what, NULL);
     else if (bytes > 0)
         memcpy(out->data, mine, bytes);
     free(sizes);
@@ -209,7 +236,7 @@ void ranks_sum(Ranks *r, const char *what, int64_t *values, size_t n)
         return;
     arrive(r, what);
     for (size_t i = 0; i < n; i += SUM_PIECE)
-        wire_wait(r, wire_sum(values + i, n - i < SUM_PIECE ? n - i : SUM_PIECE), what, absent(r));
+        wire_wait(r, wire_sum(values + i, n - i < SUM_PIECE ? n - i : SUM_PIECE), what, NULL);
 }
 
 void ranks_broadcast(Ranks *r, const char *what, size_t from, void *data, size_t bytes)
@@ -219,7 +246,7 @@ void ranks_broadcast(Ranks *r, const char *what, size_t from, void *data, size_t
     arrive(r, what);
     for (size_t i = 0; i < bytes; i += BROADCAST_PIECE)
         wire_wait(r, wire_broadcast(from, (char *)data + i, bytes - i < BROADCAST_PIECE ? bytes - i : BROADCAST_PIECE), what,
-                  absent(r));
+                  NULL);
 }
 
 /* Waits for a message to or from one rank. */
@@ -291,12 +318,8 @@ static void learn_hosts(Ranks *r, const char *mine)
     Gathered all = {0};
     ranks_gather(r, "the other ranks", mine, WIRE_HOST, &all);
     memcpy(r->host, all.data, r->size * WIRE_HOST);
-    for (size_t i = 0; i < r->size; i++) {
-        bool known = false;
-        for (size_t k = 0; k < i && !known; k++)
-            known = strcmp(r->host[k], r->host[i]) == 0;
-        r->hosts += !known;
-    }
+    for (size_t i = 0; i < r->size; i++)
+        r->hosts += is_new_host(r, i);
     gathered_release(&all);
 }
 

@@ -131,6 +131,26 @@ meddled() {
     same_parameters "$TMP/whole" "$TMP/run" 10
 }
 
+@test "mpirun that is asked to end, and has the time: every rank ends after the same step, and the same command goes on" {
+    shards
+    "${train[@]}" --run "$TMP/whole" --batch 6 "$TMP/shards" > /dev/null
+    # A user's program that lets two batches pass, and the others once there is a file.
+    local gate="vlrm-cat --bin=base64 | while IFS= read -r line; do case \$line in *'\"batch\": {\"index\": 2,'*) until [ -e $TMP/go ]; do sleep 0.1; done ;; esac; printf '%s\n' \"\$line\"; done | vlrm-cat --from=json"
+    OMPI_MCA_odls_base_sigkill_timeout=15 ranks 2 run --batch 6 --filter "$gate" > "$TMP/out" 2> "$TMP/err" &
+    job=$!
+    eventually 60 steps_taken 2
+    # mpirun passes SIGTERM on after that time, and kills after twice that time.
+    kill -TERM "$(pgrep -P $job mpirun || pgrep -fx "mpirun .*--run $TMP/run .*")"
+    wait $job && false
+    grep -q "^vlrm train, rank 0 on $(uname -n): interrupted" "$TMP/err"
+    grep -q "^vlrm train, rank 1 on $(uname -n): interrupted" "$TMP/err"
+    no steps_taken 3
+    eventually 30 no processes_of run > /dev/null
+    touch "$TMP/go"
+    ranks 2 run --batch 6 --filter "$gate" > /dev/null
+    same_parameters "$TMP/whole" "$TMP/run" 5
+}
+
 @test "one training on several ranks: the commands of the README" {
     awk 'index($0, "train.bats: one training on several ranks") {found = 1; next} found && /^```/ {if (inside) exit; inside = 1; next} inside' "$ROOT/README.md" > "$TMP/commands"
     grep -q mpirun "$TMP/commands"

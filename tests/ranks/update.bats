@@ -169,6 +169,23 @@ apart() {
     jq -se '.[0].captions == 6 and .[0].repeated == 1 and .[1].captions == 7' "$TMP/run/metrics.jsonl"
 }
 
+@test "a full disk at rank 0 ends all; when there is room, all go on to the same bits" {
+    [ "$(id -u)" = 0 ] || skip "needs root to mount a small file system"
+    mkdir "$TMP/small"
+    mount -t tmpfs -o size=1m none "$TMP/small" 2> /dev/null || skip "cannot mount a tmpfs here"
+    exits 1 ranks 2 small/run --keep 9
+    grep -q 'No space left on device' "$TMP/said"
+    no pgrep -f -- "--run $TMP/small/run"
+    mount -o remount,size=16m "$TMP/small"
+    ranks 2 small/run --keep 9 > /dev/null
+    ranks 3 whole > /dev/null
+    same small/run whole
+}
+
+teardown() {
+    ! mountpoint -q "$TMP/small" || umount "$TMP/small"
+}
+
 @test "a rank that hangs is named, and all end" {
     deal 2
     # shellcheck disable=SC2016

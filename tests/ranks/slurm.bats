@@ -1,0 +1,124 @@
+#!/usr/bin/env bats
+# Jobs of a real Slurm, of two nodes on loopback: a training that is queued again at its time limit, arrays, scancel, a rank that dies.
+
+setup() {
+    load ../programs/common
+    load slurm
+    ORACLE=$ROOT/tests/golden/oracle/tiny
+    TMP=$BATS_TEST_TMPDIR
+    slurm_start "$TMP/slurm"
+    export VLRM_THREADS=1 VLRM_GRACE_SECONDS=1 VLRM=$ROOT/bin/vlrm
+    jobs=$ROOT/pipelines/slurm
+    options=(--model "$ORACLE/blip2" --itm "$ORACLE/itm" --learning-rate 1e-2 --warmup-steps 0 --max-new-tokens 8 --batch 6 --block 2)
+}
+
+teardown() {
+    slurm_stop
+}
+
+# A user's program between reward and update that lets batches pass up to number $1, and the others once there is a file $TMP/go.
+gate() {
+    # shellcheck disable=SC2016 # the recipe's shell expands it
+    printf '%s' "vlrm-cat --bin=base64 | while IFS= read -r line; do case \$line in *'\"batch\": {\"index\": $1,'*) until [ -e $TMP/go ]; do sleep 0.1; done ;; esac; printf '%s\n' \"\$line\"; done | vlrm-cat --from=json"
+}
+
+# train OPTION...: queues a training of two nodes; its number in `job`.
+train() {
+    job=$(sbatch --parsable --nodes=2 --ntasks=2 --output="$TMP/log" "$@")
+}
+
+steps_taken() {
+    [ "$(cat "$TMP/run/metrics.jsonl" 2> /dev/null | wc -l)" -ge "$1" ]
+}
+
+processes_of() {
+    pgrep -f -- "$TMP/$1"
+}
+
+same_parameters() {
+    local set
+    for set in policy value; do cmp "$1/state/step-000005/$set.safetensors" "$2/state/step-000005/$set.safetensors"; done
+    cmp "$1/consumed" "$2/consumed"
+}
+
+shards() {
+    "$VLRM" corpus --out "$TMP/shards" --shards 2 --jobs 1 "$ORACLE/f64/images"
+    "$VLRM" train "${options[@]}" --run "$TMP/one" "$TMP/shards" > /dev/null
+}
+
+@test "a training whose time is up is queued again, and goes on to the same bits" {
+    shards
+    train --time=1 --signal=TERM@30 "$jobs/train.sbatch" "$TMP/run" "${options[@]}" --filter "$(gate 2)" "$TMP/shards"
+    eventually 60 steps_taken 2
+    eventually 90 slurm_is "$job" PENDING || { cat "$TMP/log"; false; }
+    grep -q "job $job is queued again" "$TMP/log"
+    eventually 20 no processes_of run > /dev/null
+    no steps_taken 3
+    touch "$TMP/go"
+    scontrol update JobId="$job" StartTime=now+5 # a credential that was just revoked is of no use
+    eventually 90 slurm_is "$job" COMPLETED FAILED || { cat "$TMP/log"; false; }
+    slurm_is "$job" COMPLETED || { scontrol show job "$job"; cat "$TMP/log"; tail -n 20 "$slurm"/log/*; false; }
+    scontrol show job "$job" | grep -q 'Restarts=1'
+    same_parameters "$TMP/one" "$TMP/run"
+    jq -se 'map(.ranks.size) == [2, 2, 2, 2, 2]' "$TMP/run/metrics.jsonl"
+    [ -z "$(find "$TMP/run" -name '.statuses*')" ]
+}
+
+@test "scancel ends a training, which is not queued again; one that cannot take a step neither; the same command goes on" {
+    shards
+    train "$jobs/train.sbatch" "$TMP/run" "${options[@]}" --filter "$(gate 1)" "$TMP/shards"
+    eventually 60 steps_taken 1
+    scancel "$job"
+    eventually 60 slurm_is "$job" CANCELLED
+    eventually 30 no processes_of run > /dev/null
+    no grep 'queued again and' "$TMP/log"
+    # No batch passes: the signal that Slurm sends before the limit, sent by hand.
+    train "$jobs/train.sbatch" "$TMP/run" "${options[@]}" --filter "$(gate 1)" "$TMP/shards"
+    eventually 60 grep -q 'vlrm train: 2 ranks' "$TMP/log"
+    eventually 60 processes_of 'run/ranks/1/train.json' > /dev/null
+    sleep 2
+    scancel --signal=TERM "$job"
+    eventually 60 slurm_is "$job" FAILED
+    scontrol show job "$job" | grep -q 'ExitCode=75:0'
+    grep -q 'no step was taken since this job began' "$TMP/log"
+    touch "$TMP/go"
+    train --wait "$jobs/train.sbatch" "$TMP/run" "${options[@]}" --filter "$(gate 1)" "$TMP/shards"
+    same_parameters "$TMP/one" "$TMP/run"
+}
+
+@test "a rank that is killed by kill -9 ends the job, whose log names it" {
+    shards
+    train "$jobs/train.sbatch" "$TMP/run" "${options[@]}" --batch 3 --value-updates 100 "$TMP/shards"
+    eventually 60 steps_taken 1
+    kill -9 "$(pgrep -f -- "vlrm-update .*--config=$TMP/run/ranks/1/train.json" | head -1)"
+    eventually 60 slurm_is "$job" FAILED
+    grep -q "vlrm train, rank 1 on $(uname -n): update ended with status 137" "$TMP/log"
+    eventually 30 no processes_of run > /dev/null
+    no grep 'queued again' "$TMP/log"
+}
+
+@test "arrays: a corpus, captions and evaluations, each task its share; together what one process does" {
+    sbatch --wait --array=0-2 --output="$TMP/log.%a" "$jobs/corpus.sbatch" "$TMP/frames" "$ORACLE/f64/images" > /dev/null
+    cmp <(vlrm-cat "$TMP"/frames/*.vlrm | jq -r '.id // empty' | sort) <(vlrm-extract "$ORACLE/f64/images" | vlrm-cat | jq -r '.id // empty' | sort)
+    [ "$(find "$TMP/frames" -name '*.vlrm' | wc -l)" = 3 ]
+    sbatch --wait --array=4-5 --output="$TMP/log.%a" "$jobs/caption.sbatch" "$TMP/captions" --model "$ORACLE/blip2" --max-new-tokens 6 "$ORACLE/f64/images" > /dev/null
+    "$VLRM" caption --model "$ORACLE/blip2" --max-new-tokens 6 "$ORACLE/f64/images" > "$TMP/all"
+    [ "$(find "$TMP/captions" -name 'part-0000?-of-00002.jsonl' | wc -l)" = 2 ]
+    cmp <(cat "$TMP"/captions/*.jsonl | jq -c '[.id, .caption]' | sort) <(jq -c '[.id, .caption]' "$TMP/all" | sort)
+    shards
+    sbatch --wait --array=0-1 --output="$TMP/log.%a" "$jobs/evaluate.sbatch" "$TMP/one" --model "$ORACLE/blip2" --clip "$ORACLE/clip" --greedy "$ORACLE/f64/images" > /dev/null
+    [ "$(ls "$TMP/one/evaluate")" = $'step-000003.json\nstep-000004.json' ]
+    jq -e '.stage == "eval" and .runs[0].captions == 30' "$TMP"/one/evaluate/*.json
+    # Beyond what there is.
+    exits 2 sbatch --wait --array=0-3 --output="$TMP/log.%a" "$jobs/evaluate.sbatch" "$TMP/one" --model "$ORACLE/blip2" --clip "$ORACLE/clip" --greedy "$ORACLE/f64/images"
+    grep -q 'has no policy number 3: it has kept 3' "$TMP/log.3"
+}
+
+@test "without a job it says so, and what is wrong of its words" {
+    exits 2 "$VLRM" slurm train "$TMP/run" --model x
+    says "there is no job: sbatch train.sbatch"
+    exits 2 "$VLRM" slurm retrain
+    says "not 'retrain'"
+    exits 2 "$VLRM" slurm train --run x
+    says "the folder comes first"
+}
