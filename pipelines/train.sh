@@ -146,8 +146,13 @@ want_shards() {
 
 # What is about to learn together.
 say_ranks() {
+    local hosts=${OMPI_MCA_orte_num_nodes-${SLURM_STEP_NUM_NODES-}} batch
+    value_of batch
+    batch=$value
     value_of block
-    echo "vlrm train: $ranks ranks, blocks of ${value:-32} captions, integer sums; each has its part of $(value_of batch; echo "$value") captions a step" >&2
+    echo "vlrm train: $ranks ranks${hosts:+ on $hosts host$([ "$hosts" = 1 ] || echo s)}, $((batch / ranks))$([ $((batch % ranks)) = 0 ] || echo " or $((batch / ranks + 1))") captions each, blocks of ${value:-32}, integer sums" >&2
+    [ $(((batch + ${value:-32} - 1) / ${value:-32})) -ge "$ranks" ] ||
+        echo "vlrm train: there are fewer blocks than ranks: of $ranks only $(((batch + ${value:-32} - 1) / ${value:-32})) learn, unless --block is $((batch / ranks > 0 ? batch / ranks : 1))" >&2
 }
 
 # The run takes these options: $1 becomes RUN/train.json. Says so when they are others than before.
@@ -232,6 +237,8 @@ has model || usage "--model is required"
 find_streams
 own=$run # what is this rank's alone
 [ "$rank" = 0 ] || own=$run/ranks/$rank
+policies=$own
+if [ "$rank" != 0 ] && has scratch; then policies=$value/$rank; fi
 
 who=train
 [ "$ranks" = 1 ] || who="train, rank $rank on $(uname -n)"
@@ -249,8 +256,8 @@ if [ "$rank" = 0 ]; then
     stages_rows=yes
 else
     # Its vlrm-update publishes anew what its vlrm-rollout waits for.
-    rm -rf -- "$own/policy"
-    mkdir -p -- "$own/policy" || recipe_die "cannot make $own/policy"
+    rm -rf -- "$policies/policy"
+    mkdir -p -- "$policies/policy" || recipe_die "cannot make $policies/policy"
     mv -f -- "$starting" "$own/train.json" || recipe_die "cannot write $own/train.json"
 fi
 config=(--config="$own/train.json" "${verbose[@]}")
@@ -261,7 +268,7 @@ else
 fi
 deal=() defer=()
 [ "$ranks" = 1 ] || deal=(--deal="$rank/$ranks") defer=(--defer)
-stage rollout all vlrm-rollout "${config[@]}" --sample "$features" --policy="$own/policy" "${deal[@]}"
+stage rollout all vlrm-rollout "${config[@]}" --sample "$features" --policy="$policies/policy" "${deal[@]}"
 stage reward all vlrm-reward "${config[@]}" --batch 0 "${defer[@]}"
 if has score; then
     as_given=$value

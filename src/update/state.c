@@ -336,7 +336,9 @@ static bool run_resume(Run *run, Learner *l, Error *err)
 bool run_open(Run *run, const RunOptions *options, json_t *numbers, Learner *l, Error *err)
 {
     *run = (Run){.options = *options, .numbers = numbers, .lock = -1};
-    run->own = options->rank == 0 ? xstrdup(options->folder) : xasprintf("%s/ranks/%zu", options->folder, options->rank);
+    run->own = options->rank == 0 ? xstrdup(options->folder)
+               : options->scratch ? xasprintf("%s/%zu", options->scratch, options->rank)
+                                  : xasprintf("%s/ranks/%zu", options->folder, options->rank);
     run->policy = path_join(run->own, "policy");
     run->state = path_join(options->folder, "state");
     run->metrics_path = path_join(options->folder, "metrics.jsonl");

@@ -17,8 +17,9 @@
 
 typedef struct RunOptions {
     const char *folder;
+    const char *scratch; /* where ranks but the first have a folder each, R; NULL: RUN/ranks */
     int64_t keep, keep_every, checkpoint_every, lag;
-    size_t rank;      /* 0 writes the folder; another has RUN/ranks/R/policy, and reads the state alone */
+    size_t rank;      /* 0 writes the folder; another publishes its policies in its own, and reads the state alone */
     Changes *changes; /* borrowed: of options since the steps before */
 } RunOptions;
 

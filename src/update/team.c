@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "base/hash.h"
 #include "stream/filter.h"
 #include "update/config.h"
@@ -69,8 +70,8 @@ static char *value_text(const json_t *value)
 static bool differs(const Team *t, size_t i, const char *key, const json_t *found, const json_t *expected, Error *err)
 {
     char *is = value_text(found), *was = value_text(expected);
-    error_set_status(err, STATUS_MISMATCH, "rank %zu (%s): %s is %s, expected %s as at rank 0: all ranks must be alike", i,
-                     ranks_host(t->ranks, i), key, is, was);
+    error_set_status(err, STATUS_MISMATCH, "rank %zu (%s): %s is %s, expected %s as at rank 0", i, ranks_host(t->ranks, i), key,
+                     is, was);
     free(is);
     free(was);
     return false;
@@ -91,7 +92,7 @@ static bool alike(const Team *t, json_t *const *objects, Error *err)
 static json_t *shared_options(const json_t *options, const Learner *l)
 {
     static const char *const own[] = {"threads", "device", "sandbox", "spool-memory", "status-file", "config",
-                                      "run",     "model",  "init",    "dump",         "tensorboard"};
+                                      "run",     "model",  "init",    "dump",         "tensorboard", "scratch"};
     json_t *all = json_object();
     const char *key;
     json_t *value;
@@ -110,10 +111,24 @@ static json_t *shared_options(const json_t *options, const Learner *l)
     return all;
 }
 
-/* A block is computed by one rank: on another processor it may come to other bits, as it would in a run of one rank. */
+/* Of this program's own file; "" where it cannot be read. */
+static Digest build_digest(void)
+{
+    Error ignored = {0};
+    size_t size;
+    char *program = file_read("/proc/self/exe", &size, &ignored);
+    const Digest digest = program ? digest_text(hash_id(program, size)) : (Digest){""};
+    free(program);
+    return digest;
+}
+
+/* A block is computed by one rank: on another processor, or by another build, it may come to other bits, as it would in a run of
+ * one rank. */
 static void warn_of_processors(Team *t, const Learner *l)
 {
-    json_t *mine = json_pack("{s:s}", "kernels", l->kernels->name), **all = gather_json(t, "the ranks' processors", mine);
+    const Digest build = build_digest();
+    json_t *mine = json_pack("{s:s, s:s}", "kernels", l->kernels->name, "digest of vlrm-update", build.text);
+    json_t **all = gather_json(t, "the ranks' processors", mine);
     Error differs_at = {0};
     if (!alike(t, all, &differs_at) && team_leads(t))
         warn("%s: the run is whole, but its bits depend on which rank has which records", differs_at.text);

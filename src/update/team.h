@@ -29,7 +29,8 @@ bool team_shared(const Team *t);
 bool team_leads(const Team *t);
 
 /* Before anything of the run is opened: whether all have the same build, options (borrowed) and models. Else STATUS_MISMATCH
- * naming a rank, what it has and what was expected. Rank 0 says how many they are, and warns of processors that differ. */
+ * naming a rank, what it has and what was expected. Rank 0 says how many they are, and warns of processors and of builds of one
+ * version that differ. */
 MUST_USE bool team_compare(Team *t, const json_t *options, const Learner *l, Error *err);
 
 /* Holds the others until rank 0 has opened the run; what rank 0 did before this call, the others find done after it. */

@@ -17,7 +17,7 @@
 
 /* As given. */
 typedef struct UpdateOptions {
-    const char *run, *init, *replay, *dump, *tensorboard, *record;
+    const char *run, *init, *replay, *dump, *tensorboard, *record, *scratch;
     LearnerOptions learner;
     Machine machine;
     int64_t batch, patience, spool_memory, keep, keep_every, keep_batches, checkpoint_every, max_steps;

@@ -70,6 +70,9 @@ static const Option options[] = {
     OPT_GROUP("Several ranks, under mpirun or srun"),
     OPT_INT("patience", 0, &opt.patience, "1800", 0, 1e9, "SECONDS",
             "end all ranks where one has not come to a step, or to a part of it, for so long; 0: wait for ever"),
+    OPT_STRING(
+        "scratch", 0, &opt.scratch, NULL, "DIR",
+        "publish the policies of rank R from 1 on in DIR/R/policy, on each machine's own disk (default: RUN/ranks/R/policy)"),
     OPT_GROUP("Machine"),
     OPT_INT("memory", 0, &opt.learner.memory, "2048", 16, 1e9, "MIB", "cut micro-batches so that activations fit",
             .numbers = true),
@@ -123,9 +126,14 @@ static void complete_options(void)
 /* The run, or the state that a kept batch met. */
 static bool open_run(Training *loop, Error *err)
 {
-    RunOptions ro = {
-        opt.run,       opt.keep, opt.keep_every, opt.checkpoint_every, opt.policy.max_lag, ranks_rank(loop->team.ranks),
-        &loop->changes};
+    RunOptions ro = {opt.run,
+                     opt.scratch,
+                     opt.keep,
+                     opt.keep_every,
+                     opt.checkpoint_every,
+                     opt.policy.max_lag,
+                     ranks_rank(loop->team.ranks),
+                     &loop->changes};
     json_t *numbers = settings_numbers(&program, loop->init.text);
     if (opt.replay) {
         ro.folder = opt.replay;

@@ -67,6 +67,18 @@ records() {
     cmp "$TMP/explained" <(vlrm-explain --model "$ORACLE/blip2" "$TMP/one.vlrm")
 }
 
+@test "what is about to learn together is said first; policies of other ranks may lie on their machines' own disks" {
+    shards
+    "${train[@]}" --run "$TMP/one" "$TMP/shards" > /dev/null
+    ranks 3 three --scratch "$TMP/scratch" 2> "$TMP/err" > /dev/null
+    same_parameters "$TMP/one" "$TMP/three" 3
+    [ "$(readlink "$TMP/scratch/2/policy/latest")" = step-000003 ]
+    [ -e "$TMP/three/ranks/2/train.json" ] && [ ! -e "$TMP/three/ranks/2/policy" ]
+    grep -qx 'vlrm train: 3 ranks on 1 host, 3 or 4 captions each, blocks of 2, integer sums' "$TMP/err"
+    ranks 2 wide --block 11 2> "$TMP/err" > /dev/null
+    grep -qx 'vlrm train: there are fewer blocks than ranks: of 2 only 1 learn, unless --block is 5' "$TMP/err"
+}
+
 @test "a reward of one's own is added by every rank to its part" {
     shards
     echo 'def reward(record): return len(record["caption"]["text"]) / 10' > "$TMP/length.py"

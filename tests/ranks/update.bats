@@ -135,6 +135,16 @@ apart() {
     [ ! -s "$TMP/run/metrics.jsonl" ]
 }
 
+@test "another build of the same version is said at the start, and the run goes on" {
+    deal 2
+    cp -L "$BIN/vlrm-update" "$TMP/other"
+    echo >> "$TMP/other" # behind what the loader reads
+    # shellcheck disable=SC2016
+    apart 0 '"$(dirname "$2")/other" "${@:4}" "$2.1"' 2> /dev/null
+    says "digest of vlrm-update is "
+    says "as at rank 0: the run is whole, but its bits depend on which rank has which records"
+}
+
 @test "a rank whose parameters are others is named before any step" {
     deal 1
     "${update[@]}" --run "$TMP/other" --dump "$TMP/dump" --max-steps 1 "$TMP/part.0" > /dev/null
