@@ -82,14 +82,14 @@ slurm_is() {
     case " ${*:2} " in *" $(slurm_state "$1") "*) ;; *) return 1 ;; esac
 }
 
+# Ends the daemons, and what jobs are left.
 slurm_stop() {
-    local name
+    local name pid
     [ -n "${slurm-}" ] || return 0
-    scancel --full -u "$(id -un)" 2> /dev/null || true
+    scancel --full -u "$(id -un)" 2> /dev/null || echo 'no controller to end the jobs'
     for name in slurmd.n1 slurmd.n2 slurmctld munged; do
-        [ ! -s "$slurm/$name.pid" ] || kill "$(< "$slurm/$name.pid")" 2> /dev/null || true
-    done
-    for name in slurmd.n1 slurmd.n2 slurmctld munged; do
-        [ ! -s "$slurm/$name.pid" ] || eventually 20 no kill -0 "$(< "$slurm/$name.pid")" > /dev/null 2>&1 || true
+        [ -s "$slurm/$name.pid" ] || continue
+        pid=$(< "$slurm/$name.pid")
+        if kill "$pid" 2> /dev/null; then eventually 30 no kill -0 "$pid" > /dev/null 2>&1; fi
     done
 }
