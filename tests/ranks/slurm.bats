@@ -115,6 +115,19 @@ shards() {
     grep -q 'has no policy number 3: it has kept 3' "$TMP/log.3"
 }
 
+@test "the commands of doc/scale.md" {
+    awk 'index($0, "slurm.bats: the commands of doc/scale.md") {found = 1; next} found && /^```/ {if (inside) exit; inside = 1; next} inside' "$ROOT/doc/scale.md" > "$TMP/commands"
+    [ "$(grep -c ^sbatch "$TMP/commands")" = 3 ]
+    cp -R "$ORACLE/f64/images" "$TMP/videos"
+    cp -R "$ORACLE/f64/images" "$TMP/photos"
+    ln -s "$ORACLE"/{blip2,itm,clip} "$TMP"
+    cd "$TMP"
+    export jobs
+    VLRM_MAX_NEW_TOKENS=8 bash -e commands || { cat slurm-*.out; false; }
+    jq -se 'map(.ranks.size) == [2, 2, 2, 2]' wide/metrics.jsonl
+    [ "$(find wide/evaluate -name 'step-*.json' | wc -l)" = 2 ]
+}
+
 @test "without a job it says so, and what is wrong of its words" {
     exits 2 "$VLRM" slurm train "$TMP/run" --model x
     says "there is no job: sbatch train.sbatch"

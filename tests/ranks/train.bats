@@ -164,11 +164,13 @@ meddled() {
 }
 
 @test "one training on several ranks: the commands of the README" {
-    awk 'index($0, "train.bats: one training on several ranks") {found = 1; next} found && /^```/ {if (inside) exit; inside = 1; next} inside' "$ROOT/README.md" > "$TMP/commands"
-    grep -q mpirun "$TMP/commands"
     cp -R "$ORACLE/f64/images" "$TMP/videos"
     ln -s "$ORACLE/blip2" "$ORACLE/itm" "$TMP"
-    cd "$TMP"
-    PATH=$ROOT/bin:$PATH OMPI_MCA_rmaps_base_oversubscribe=1 VLRM_MAX_NEW_TOKENS=8 bash -e commands
-    jq -se 'map(.ranks.size) == [2]' wide/metrics.jsonl
+    for page in README.md doc/scale.md; do
+        awk 'index($0, "train.bats: one training on several ranks") {found = 1; next} found && /^```/ {if (inside) exit; inside = 1; next} inside' "$ROOT/$page" > "$TMP/commands"
+        grep -q mpirun "$TMP/commands"
+        (cd "$TMP" && PATH=$ROOT/bin:$PATH OMPI_MCA_rmaps_base_oversubscribe=1 VLRM_MAX_NEW_TOKENS=8 bash -e commands)
+        jq -se 'map(.ranks.size) == [2]' "$TMP/wide/metrics.jsonl"
+        rm -r "$TMP/wide" "$TMP/frames"
+    done
 }
