@@ -5,7 +5,7 @@
 #   tests/bench/ranks.sh [STEPS] [BATCH]
 set -eu
 cd "$(dirname "$0")/../.."
-steps=${1:-8} batch=${2:-128} root=$PWD
+steps=${1:-8} batch=${2:-128}
 command -v mpirun >/dev/null || { echo 'bench: SKIPPED ranks: no mpirun'; exit; }
 export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_rmaps_base_oversubscribe=1
 folder=$(mktemp -d)

@@ -13,7 +13,7 @@ setup() {
     train=("$ROOT/bin/vlrm" train --model "$ORACLE/blip2" --itm "$ORACLE/itm" --learning-rate 1e-2 --warmup-steps 0 --max-new-tokens 8 --block 2)
     slowly=(--batch 3 --value-updates 50) # ten steps, so slow that somebody can meddle
     "$ROOT/bin/vlrm" corpus --out "$TMP/shards" --shards 2 --jobs 1 "$ORACLE/f64/images"
-    cd "$TMP"
+    cd "$TMP" || return
 }
 
 # on_two SCRIPT ARGUMENT...: two machines, and on them a script in which "${mpirun[@]}" starts a rank on each.

@@ -57,7 +57,7 @@ shards() {
     touch "$TMP/go"
     scontrol update JobId="$job" StartTime=now+5 # a credential that was just revoked is of no use
     eventually 90 slurm_is "$job" COMPLETED FAILED || { cat "$TMP/log"; false; }
-    slurm_is "$job" COMPLETED || { scontrol show job "$job"; cat "$TMP/log"; tail -n 20 "$slurm"/log/*; false; }
+    slurm_is "$job" COMPLETED || { scontrol show job "$job"; cat "$TMP/log"; tail -n 20 "$TMP"/slurm/log/*; false; }
     scontrol show job "$job" | grep -q 'Restarts=1'
     same_parameters "$TMP/one" "$TMP/run"
     jq -se 'map(.ranks.size) == [2, 2, 2, 2, 2]' "$TMP/run/metrics.jsonl"
