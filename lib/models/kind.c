@@ -13,6 +13,7 @@ static const struct {
     const char *architecture, *type, *said;
 } known[] = {
     {MODEL_ITM, "Blip2ForImageTextRetrieval", "blip-2", "a BLIP-2 image-text matching model"},
+    {MODEL_ITM, "BlipForImageTextRetrieval", "blip", "a BLIP image-text matching model"},
     {MODEL_SCORER, "CLIPModel", "clip", "a CLIP"},
     {MODEL_SCORER, "SiglipModel", "siglip", "a SigLIP"},
     {MODEL_LANGUAGE, "OPTForCausalLM", "opt", "a language model"},

@@ -8,7 +8,7 @@
 #include "base/base.h"
 
 typedef enum ModelKind {
-    MODEL_ITM,      /* Blip2ForImageTextRetrieval */
+    MODEL_ITM,      /* Blip2ForImageTextRetrieval, BlipForImageTextRetrieval (matcher.h) */
     MODEL_SCORER,   /* CLIPModel, SiglipModel (scorer.h) */
     MODEL_LANGUAGE, /* OPTForCausalLM; a captioner (captioner.h) has one inside */
 } ModelKind;

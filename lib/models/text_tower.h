@@ -1,6 +1,6 @@
 /*
  * The text side of CLIP and SigLIP: words and learned positions, pre-norm blocks, a last norm. Which row speaks for a text, and
- * what is behind it, the family says. models.md sections 5.5 and 5.7.
+ * what is behind it, the family says. models.md sections 5.4 and 5.7.
  */
 #ifndef MODELS_TEXT_TOWER_H
 #define MODELS_TEXT_TOWER_H

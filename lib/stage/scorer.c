@@ -11,17 +11,18 @@
 
 bool itm_scorer_open(ItmScorer *s, const char *folder, size_t max_tokens, bool crop, const Kernels *kernels, Error *err)
 {
-    *s = (ItmScorer){.folder = folder, .max_tokens = max_tokens};
-    if (!(s->model = itm_open(folder, kernels, err)) || !(s->tokenizer = tokenizer_open_kind(folder, TOKENIZER_BERT, err)))
+    *s = (ItmScorer){.folder = folder};
+    if (!(s->model = matcher_open(folder, kernels, err)) || !(s->tokenizer = tokenizer_open_kind(folder, TOKENIZER_BERT, err)))
         return false;
+    s->max_tokens = max_tokens < s->model->positions ? max_tokens : s->model->positions;
     s->encoder = digest_text(vit_digest(s->model->checkpoint, "vision_model"));
-    s->images = frame_preprocess(&s->model->config.vision, crop);
+    s->images = frame_preprocess(&s->model->vit.config, crop);
     return true;
 }
 
 void itm_scorer_release(ItmScorer *s)
 {
-    itm_free(s->model);
+    matcher_free(s->model);
     tokenizer_free(s->tokenizer);
     *s = (ItmScorer){0};
 }
@@ -72,23 +73,22 @@ bool itm_scorer_features(ItmScorer *s, Tape *t, real *out, const Record *r, Erro
     return features_compute(s, t, out, r, err);
 }
 
-bool itm_scorer_text(const ItmScorer *s, QformerText *out, size_t image, Slice text, Arena *arena, Error *err)
+bool itm_scorer_text(const ItmScorer *s, MatcherText *out, size_t image, Slice text, Arena *arena, Error *err)
 {
     Tokens tokens;
-    if (!tokenizer_encode(&tokens, arena, s->tokenizer, text, ENCODE_SPECIAL, s->max_tokens, err))
+    if (!tokenizer_encode(&tokens, arena, s->tokenizer, text, ENCODE_SPECIAL | ENCODE_LITERAL, s->max_tokens, err))
         return false;
-    *out = (QformerText){.image = image, .ids = tokens.ids, .n = tokens.count};
+    *out = (MatcherText){.image = image, .ids = tokens.ids, .n = tokens.count};
     return true;
 }
 
-void itm_scorer_run(const ItmScorer *s, Tape *t, real *out, const real *features, size_t n_images, const QformerText *texts,
+void itm_scorer_run(const ItmScorer *s, Tape *t, real *out, const real *features, size_t n_images, const MatcherText *texts,
                     size_t n)
 {
     const Vit *vit = &s->model->vit;
     real *logits = xmalloc(2 * n * sizeof *logits);
     Tensor *x = tape_input(t, n_images * vit_rows(vit), vit->config.hidden, features, false);
-    QformerMemory memory = qformer_memory(t, &s->model->qformer, vit_norm(t, vit, x), n_images);
-    tape_kernels(t)->download(logits, itm_logits(t, s->model, &memory, texts, n)->data, 2 * n * sizeof *logits);
+    tape_kernels(t)->download(logits, matcher_logits(t, s->model, x, n_images, texts, n)->data, 2 * n * sizeof *logits);
     for (size_t i = 0; i < n; i++)
         out[i] = logits[2 * i + 1];
     tape_reset(t);

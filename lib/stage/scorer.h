@@ -8,7 +8,7 @@
 #define STAGE_SCORER_H
 
 #include "base/hash.h"
-#include "models/itm.h"
+#include "models/matcher.h"
 #include "models/scorer.h"
 #include "stage/frame.h"
 #include "text/tokenizer.h"
@@ -18,7 +18,7 @@
 /* `= {0}`: none, model NULL. */
 typedef struct ItmScorer {
     const char *folder;   /* borrowed */
-    Itm *model;           /* owned */
+    Matcher *model;       /* owned */
     Tokenizer *tokenizer; /* owned */
     Preprocess images;
     size_t max_tokens;            /* of a text */
@@ -43,11 +43,12 @@ size_t itm_scorer_values(const ItmScorer *s);
  */
 MUST_USE bool itm_scorer_features(ItmScorer *s, Tape *t, real *out, const Record *r, Error *err);
 
-/* The text's ids, in the arena, as a text about image `image`. False with err set for one that is not UTF-8. */
-MUST_USE bool itm_scorer_text(const ItmScorer *s, QformerText *out, size_t image, Slice text, Arena *arena, Error *err);
+/* The text's ids, in the arena, as a text about image `image`; "[SEP]" in it is characters. False with err set for one that is
+ * not UTF-8. */
+MUST_USE bool itm_scorer_text(const ItmScorer *s, MatcherText *out, size_t image, Slice text, Arena *arena, Error *err);
 
 /* Logits of a match, out [n], of n > 0 texts about images with these features [n_images, itm_scorer_values]. Empties the tape. */
-void itm_scorer_run(const ItmScorer *s, Tape *t, real *out, const real *features, size_t n_images, const QformerText *texts,
+void itm_scorer_run(const ItmScorer *s, Tape *t, real *out, const real *features, size_t n_images, const MatcherText *texts,
                     size_t n);
 
 /* ---- CLIP and its like ---- */

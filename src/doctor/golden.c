@@ -6,8 +6,8 @@
 
 #include "models/captioner.h"
 #include "models/families/blip2/blip2.h"
+#include "models/families/blip2/itm.h"
 #include "models/families/clip/clip.h"
-#include "models/itm.h"
 
 /* Largest difference over a tensor, relative to its largest value. f32 has 24 bits and bf16 8, through some layers: on a Sapphire
  * Rapids 4e-7 and 1e-2 were found. */
@@ -159,14 +159,13 @@ static Tensor *itm_of_texts(const Golden *g)
     const Itm *m = g->itm;
     size_t *counts, first = 0;
     int32_t *ids = ids_of(g, "itm_ids", &counts);
-    QformerText *texts = xcalloc(g->items, sizeof *texts);
+    MatcherText *texts = xcalloc(g->items, sizeof *texts);
     for (size_t i = 0; i < g->items; i++) {
-        texts[i] = (QformerText){.image = i, .ids = ids + first, .n = counts[i]};
+        texts[i] = (MatcherText){.image = i, .ids = ids + first, .n = counts[i]};
         first += counts[i];
     }
-    Tensor *x = vit_norm(g->tape, &m->vit, vit_blocks(g->tape, &m->vit, expected(g, "pixels")->data, g->items));
-    QformerMemory memory = qformer_memory(g->tape, &m->qformer, x, g->items);
-    Tensor *out = itm_logits(g->tape, m, &memory, texts, g->items);
+    const Tensor *x = vit_blocks(g->tape, &m->base.vit, expected(g, "pixels")->data, g->items);
+    Tensor *out = matcher_logits(g->tape, &m->base, x, g->items, texts, g->items);
     free(texts);
     free(ids);
     free(counts);
@@ -237,7 +236,7 @@ void golden_check(Checks *c, const char *folder, const Kernels *kernels, bool bf
     } else
         check_add(c, table, false, NAN, NAN, "%s", err.text);
     captioner_free(g.captioner);
-    itm_free(g.itm);
+    matcher_free(g.itm ? &g.itm->base : NULL);
     scorer_free(g.clip ? &g.clip->base : NULL);
     checkpoint_free(g.expected);
     checkpoint_free(g.layers);

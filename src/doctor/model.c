@@ -8,7 +8,7 @@
 #include "base/hash.h"
 #include "base/json_file.h"
 #include "models/captioner.h"
-#include "models/itm.h"
+#include "models/matcher.h"
 #include "models/scorer.h"
 #include "text/tokenizer.h"
 
@@ -17,7 +17,7 @@ typedef struct Found {
     const Checkpoint *checkpoint;
     size_t vocabulary; /* of its texts; 0 where it reads none */
     Captioner *captioner;
-    Itm *itm;
+    Matcher *itm;
     Scorer *scorer;
 } Found;
 
@@ -38,11 +38,10 @@ static bool open_model(Found *f, const char *folder, const Kernels *kernels, Err
             f->checkpoint = f->scorer->checkpoint;
             f->vocabulary = f->scorer->traits.vocabulary;
         }
-    } else if (name && strstr(name, "ImageTextRetrieval")) {
-        f->what = "a BLIP2-ITM";
-        f->itm = itm_open(folder, kernels, err);
+    } else if (matcher_knows(name)) {
+        f->itm = matcher_open(folder, kernels, err);
         if (f->itm)
-            f->checkpoint = f->itm->checkpoint, f->vocabulary = f->itm->config.qformer.vocabulary;
+            f->what = f->itm->family->said, f->checkpoint = f->itm->checkpoint, f->vocabulary = f->itm->vocabulary;
     } else {
         f->captioner = captioner_open(folder, kernels, err);
         if (f->captioner)
@@ -99,6 +98,6 @@ void model_check(Checks *c, const char *folder, const Kernels *kernels)
         check_add(c, "digest", true, NAN, NAN, "%s", digest_text(checkpoint_digest(f.checkpoint, NULL, 0)).text);
     }
     captioner_free(f.captioner);
-    itm_free(f.itm);
+    matcher_free(f.itm);
     scorer_free(f.scorer);
 }

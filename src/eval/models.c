@@ -95,7 +95,7 @@ static bool features_fill(Models *m, const Record *r, uint64_t key, Error *err)
 
 bool models_itm(Models *m, double *logit, const Record *r, uint64_t key, Slice text, Error *err)
 {
-    QformerText one;
+    MatcherText one;
     real match;
     bool ok = features_fill(m, r, key, err) && itm_scorer_text(&m->itm, &one, 0, text, &m->arena, err);
     if (ok) {

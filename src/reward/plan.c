@@ -6,7 +6,7 @@
 #include "tensor/kernels_idle.h"
 
 typedef struct Models {
-    Itm *itm;
+    Matcher *itm;
     Scorer *clip;
     LanguageModel *ref;
     Tokenizer *captions, *itm_tokenizer, *clip_tokenizer;
@@ -15,14 +15,14 @@ typedef struct Models {
 static bool models_open(Models *m, const ScorerOptions *o, Error *err)
 {
     const Kernels *idle = kernels_idle();
-    return (!o->itm || ((m->itm = itm_open(o->itm, idle, err)) && (m->itm_tokenizer = tokenizer_open(o->itm, err)))) &&
+    return (!o->itm || ((m->itm = matcher_open(o->itm, idle, err)) && (m->itm_tokenizer = tokenizer_open(o->itm, err)))) &&
            (!o->clip || ((m->clip = scorer_open(o->clip, idle, err)) && (m->clip_tokenizer = tokenizer_open(o->clip, err)))) &&
            (!o->ref || ((m->ref = language_model_open(o->ref, idle, err)) && (m->captions = tokenizer_open(o->ref, err))));
 }
 
 static void models_release(Models *m)
 {
-    itm_free(m->itm);
+    matcher_free(m->itm);
     scorer_free(m->clip);
     language_model_free(m->ref);
     tokenizer_free(m->captions);
@@ -31,7 +31,7 @@ static void models_release(Models *m)
 }
 
 /* One image at a time through ITM's encoder: where rollout's features are not its own. */
-static void plan_encoder(Plan *p, Tape *t, const Itm *m, const Kernels *kernels)
+static void plan_encoder(Plan *p, Tape *t, const Matcher *m, const Kernels *kernels)
 {
     const size_t image = m->vit.config.image;
     float *pixels = xcalloc(3 * image * image, sizeof *pixels);
@@ -44,18 +44,17 @@ static void plan_encoder(Plan *p, Tape *t, const Itm *m, const Kernels *kernels)
 }
 
 /* All features of some images, and their captions. */
-static void plan_itm(Plan *p, Tape *t, const Itm *m, size_t n, size_t n_tokens)
+static void plan_itm(Plan *p, Tape *t, const Matcher *m, size_t n, size_t n_tokens)
 {
     const Vit *v = &m->vit;
     size_t values = vit_rows(v) * v->config.hidden;
     real *features = xcalloc(n * values, sizeof *features);
     int32_t *ids = xcalloc(n_tokens, sizeof *ids);
-    QformerText *texts = xcalloc(n, sizeof *texts);
+    MatcherText *texts = xcalloc(n, sizeof *texts);
     for (size_t i = 0; i < n; i++)
-        texts[i] = (QformerText){.image = i, .ids = ids, .n = n_tokens};
+        texts[i] = (MatcherText){.image = i, .ids = ids, .n = n_tokens};
     Tensor *x = tape_input(t, n * vit_rows(v), v->config.hidden, features, false);
-    QformerMemory memory = qformer_memory(t, &m->qformer, vit_norm(t, v, x), n);
-    itm_logits(t, m, &memory, texts, n);
+    matcher_logits(t, m, x, n, texts, n);
     tape_reset(t);
     plan_memory(p, "features", (double)(n * values * sizeof *features));
     free(features);

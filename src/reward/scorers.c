@@ -96,7 +96,7 @@ static void score_itm(Scorers *s, ScoreItem *items, size_t n)
     size_t n_texts = 0;
     ImageSet set = {arena_alloc(&arena, n * sizeof(uint64_t)), arena_alloc(&arena, n * itm_scorer_values(&s->itm) * sizeof(real)),
                     0};
-    QformerText *texts = arena_calloc(&arena, n, sizeof *texts);
+    MatcherText *texts = arena_calloc(&arena, n, sizeof *texts);
     size_t *owner = arena_calloc(&arena, n, sizeof *owner);
     double start = seconds_now();
     for (size_t i = 0; i < n; i++) {

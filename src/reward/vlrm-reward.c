@@ -36,7 +36,7 @@ static const Option options[] = {
     OPT_GROUP("Models"),
     OPT_STRING("model", 'm', &opt.model, NULL, "MODEL",
                "read captions by the tokenizer of this captioner, whose language model is the reference", .first = true),
-    OPT_STRING("itm", 0, &opt.itm, NULL, "MODEL", "score by this model, BLIP-2's image-text matching", .first = true),
+    OPT_STRING("itm", 0, &opt.itm, NULL, "MODEL", "score by this model, BLIP-2's image-text matching or BLIP's", .first = true),
     OPT_STRING(
         "ref", 0, &opt.ref, NULL, "MODEL",
         "use another reference language model (default: the one inside --model); one with another tokenizer scores the captions' text"),

@@ -16,7 +16,7 @@
 #include "base/pool.h"
 #include "base/random.h"
 #include "models/captioner.h"
-#include "models/itm.h"
+#include "models/matcher.h"
 #include "models/language.h"
 #include "models/scorer.h"
 #include "weights/weights.h"
@@ -239,10 +239,12 @@ int weights_random(const char *name, const char *dtype, const uint64_t *seed, co
             weights_die(&err);
         write_tensors(&s->binder, &shape, dtype, seed, out);
         scorer_free(s);
-    } else if (strcmp(shape.family, "itm") == 0) {
-        Itm *m = itm_new(&shape.blip2, kernels);
+    } else if (strcmp(shape.family, "itm") == 0 || strcmp(shape.family, "blip-itm") == 0) {
+        Matcher *m = matcher_layout(out, kernels, &err);
+        if (!m)
+            weights_die(&err);
         write_tensors(&m->binder, &shape, dtype, seed, out);
-        itm_free(m);
+        matcher_free(m);
     } else if (strcmp(shape.family, "language") == 0) {
         LanguageModel *m = language_model_new(&shape.language, kernels);
         write_tensors(&m->binder, &shape, dtype, seed, out);

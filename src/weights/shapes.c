@@ -41,7 +41,8 @@ const char weights_shapes[] = "blip2-opt-2.7b|blip2-itm-vit-g|clip-vit-g-14|clip
                               "blip2-mini|itm-mini|clip-mini|blip2-tiny|itm-tiny|clip-tiny|"
                               "llama-2-7b|llama-3.2-1b|smollm2-135m|llama-mini|"
                               "smolvlm-256m|smolvlm-500m|smolvlm-2.2b|smolvlm-mini|llava-1.5-7b|llava-1.5-13b|llava-mini|"
-                              "siglip-base-patch16-224|siglip-so400m-patch14-384|siglip2-base-patch16-224|siglip-tiny";
+                              "siglip-base-patch16-224|siglip-so400m-patch14-384|siglip2-base-patch16-224|siglip-tiny|"
+                              "blip-itm-base|blip-itm-large|blip-itm-tiny";
 
 static bool is(const ModelShape *s, const char *family)
 {
@@ -165,6 +166,9 @@ bool shape_find(ModelShape *out, const char *name, const char *tokenizer, Error 
         out->eos = out->captioner.eos;
     } else if (shape_siglip_find(&out->siglip, name, tokenizer, &unread)) {
         out->family = "siglip";
+    } else if (shape_blip_find(&out->blip, name, tokenizer, &unread)) {
+        out->family = "blip-itm";
+        out->blip2.vision.image = out->blip.vision.image; /* whose pixels are BLIP-2's */
     } else if (!shape_language_find(&out->language, name, tokenizer, &unread)) {
         return error_set(err, "no shape %s", name);
     }
@@ -269,11 +273,12 @@ static bool write_json(json_t *j, const char *folder, const char *name, Error *e
 bool shape_write_config(const ModelShape *s, const char *dtype, const char *folder, Error *err)
 {
     const bool language = is(s, "language"), captioner = is(s, "captioner");
-    json_t *config = language          ? shape_language_json(&s->language)
-                     : captioner       ? shape_captioner_json(&s->captioner)
-                     : is(s, "clip")   ? clip_json(&s->clip)
-                     : is(s, "siglip") ? shape_siglip_json(&s->siglip)
-                                       : blip2_json(s);
+    json_t *config = language            ? shape_language_json(&s->language)
+                     : captioner         ? shape_captioner_json(&s->captioner)
+                     : is(s, "clip")     ? clip_json(&s->clip)
+                     : is(s, "siglip")   ? shape_siglip_json(&s->siglip)
+                     : is(s, "blip-itm") ? shape_blip_json(&s->blip)
+                                         : blip2_json(s);
     json_object_set_new(config, "torch_dtype",
                         json_string(strcmp(dtype, "F16") == 0    ? "float16"
                                     : strcmp(dtype, "BF16") == 0 ? "bfloat16"

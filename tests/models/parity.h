@@ -20,7 +20,7 @@
 
 #include "base/pool.h"
 #include "models/captioner.h"
-#include "models/itm.h"
+#include "models/matcher.h"
 #include "models/scorer.h"
 #include "learn/lora.h"
 #include "learn/value_head.h"
@@ -33,7 +33,7 @@ typedef struct Case {
     Tape *tape;
     Checkpoint *golden;
     Captioner *captioner;
-    Itm *itm;
+    Matcher *itm;
     Scorer *clip; /* NULL where the folder has none */
     size_t items;
     int32_t *tokens, *itm_ids, *clip_ids;
@@ -96,7 +96,7 @@ static inline int open_case(void **state)
     char *parity = path_join(folder, "parity.safetensors");
     c.golden = checkpoint_open(parity, &err);
     c.captioner = captioner_open(blip2, c.kernels, &err);
-    c.itm = itm_open(itm, c.kernels, &err);
+    c.itm = matcher_open(itm, c.kernels, &err);
     c.clip = access(clip, F_OK) == 0 ? scorer_open(clip, c.kernels, &err) : NULL;
     free(blip2);
     free(itm);
@@ -121,7 +121,7 @@ static inline int close_case(void **state)
 {
     Case *c = *state;
     captioner_free(c->captioner);
-    itm_free(c->itm);
+    matcher_free(c->itm);
     scorer_free(c->clip);
     checkpoint_free(c->golden);
     tape_free(c->tape);
@@ -171,14 +171,14 @@ static inline Tensor *hidden(const Case *c, bool with_images)
 
 static inline Tensor *itm_scores(const Case *c)
 {
-    QformerText *texts = xcalloc(c->items, sizeof *texts);
+    MatcherText *texts = xcalloc(c->items, sizeof *texts);
     size_t first = 0;
     for (size_t i = 0; i < c->items; i++) {
-        texts[i] = (QformerText){.image = i, .ids = c->itm_ids + first, .n = c->itm_counts[i]};
+        texts[i] = (MatcherText){.image = i, .ids = c->itm_ids + first, .n = c->itm_counts[i]};
         first += texts[i].n;
     }
-    QformerMemory m = qformer_memory(c->tape, &c->itm->qformer, features(c, &c->itm->vit), c->items);
-    Tensor *logits = itm_logits(c->tape, c->itm, &m, texts, c->items);
+    const Tensor *seen = vit_blocks(c->tape, &c->itm->vit, golden(c, "pixels")->data, c->items);
+    Tensor *logits = matcher_logits(c->tape, c->itm, seen, c->items, texts, c->items);
     free(texts);
     return logits;
 }

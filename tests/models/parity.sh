@@ -14,17 +14,17 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 [ $# -gt 0 ] || set -- 11 12
 failed=0
-# scorers SEED FAMILY MAKE [ARGUMENT]: such a checkpoint in both sizes, by tests/models/MAKE.
+# scorers SEED FAMILY TEST MAKE [ARGUMENT]: such a checkpoint in both sizes, made by tests/models/MAKE, compared by TEST.
 scorers() {
     for size in tiny odd; do
         rm -rf "$work/c"
         if ! "$python" tests/models/pillow_only.py "$oracle/families.py" "$work/c" --family "$2" --size "$size" --seed "$1" --dtype float64 >"$work/log" 2>&1 ||
-            ! "$python" "tests/models/$3" "$work/c" "$work/c" made "${@:4}" >"$work/log" 2>&1; then
+            ! "$python" "tests/models/$4" "$work/c" "$work/c" made "${@:5}" >"$work/log" 2>&1; then
             cat "$work/log"
             exit 1
         fi
         for variant in release double; do
-            if VLRM_SCORER_PARITY=$work/c/made "build/$variant/tests/models/test_scorer" >"$work/log" 2>&1; then
+            if VLRM_SCORER_PARITY=$work/c/made "build/$variant/tests/models/$3" >"$work/log" 2>&1; then
                 echo "ok: $variant, seed $1, $2 $size"
             else
                 echo "FAILED: $variant, seed $1, $2 $size"
@@ -35,9 +35,10 @@ scorers() {
     done
 }
 for seed; do
-    scorers "$seed" clip-openai make_clip.py
-    scorers "$seed" siglip make_siglip.py tokenizer.json
-    scorers "$seed" siglip make_siglip.py spiece.model
+    scorers "$seed" clip-openai test_scorer make_clip.py
+    scorers "$seed" siglip test_scorer make_siglip.py tokenizer.json
+    scorers "$seed" siglip test_scorer make_siglip.py spiece.model
+    scorers "$seed" blip-itm test_matcher make_blip_itm.py
     for layout in "tiny float32 --legacy" "odd float32" "odd bfloat16" "odd float16 --legacy"; do
         read -r size dtype legacy <<<"$layout"
         rm -rf "$work/c"

@@ -119,10 +119,10 @@ static void test_train_scorer(void **state)
 {
     Case *c = *state, own = *c;
     Error err = {0};
-    own.itm = itm_open(checkpoint_path(c->itm->checkpoint), c->kernels, &err);
+    own.itm = matcher_open(checkpoint_path(c->itm->checkpoint), c->kernels, &err);
     assert_non_null(own.itm);
     check_gradients(&own, itm_scores, &own.itm->binder, "scorer");
-    itm_free(own.itm);
+    matcher_free(own.itm);
 }
 
 static void test_train_clip(void **state)

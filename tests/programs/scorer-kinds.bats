@@ -1,4 +1,5 @@
-# Every kind of scorer as --clip: OpenAI's CLIP, Long-CLIP, open_clip's own layout and SigLIP give the cosines of those who publish them.
+# Every kind of scorer: OpenAI's CLIP, Long-CLIP, open_clip's own layout and SigLIP as --clip give the cosines of those who publish them,
+# BLIP as --itm its logits.
 
 setup() {
     load oracle
@@ -123,4 +124,47 @@ copy() {
     rm tokenizer.json tokenizer_config.json special_tokens_map.json
     exits 6 vlrm-eval --clip . --no-references in.vlrm
     says "its tokenizer is CLIP's BPE, expected SigLIP's unigram model or a SentencePiece BPE"
+}
+
+# logits FOLDER LIMIT KEY: of texts read up to LIMIT ids, against the publisher's.
+logits() {
+    cd "$1" || return
+    vlrm-cat --from=json captions.jsonl > "$TMP/in.vlrm"
+    vlrm-eval --clip "$ROOT/tests/golden/siglip/odd" --itm . --itm-max-tokens "$2" --no-references --per-image "$TMP/each" "$TMP/in.vlrm" > "$TMP/report"
+    paste -d' ' <(jq .itm "$TMP/each") <(jq ".$3" captions.jsonl) | near 1e-5
+}
+
+@test "BLIP as --itm: whole texts, and cut at 35 ids as Salesforce cut them" {
+    for size in tiny odd; do
+        logits "$ROOT/tests/golden/blip-itm/$size" 512 itm
+        logits "$ROOT/tests/golden/blip-itm/$size" 35 itm_35
+    done
+}
+
+@test "the reward by a BLIP is the evaluation's; features of another encoder are not used" {
+    blip=$ROOT/tests/golden/blip-itm/odd
+    cd "$ORACLE/f64"
+    captions | vlrm-reward --model "$ORACLE/blip2" --itm "$blip" --no-ref --itm-max-tokens 40 > "$TMP/r.vlrm"
+    captions | vlrm-eval --clip "$ORACLE/clip" --itm "$blip" --itm-max-tokens 40 --no-references --per-image "$TMP/each" > "$TMP/report"
+    paste -d' ' <(vlrm-cat "$TMP/r.vlrm" | jq '.reward.parts.itm // empty') <(jq .itm "$TMP/each") | near 1e-6
+    captions | vlrm-rollout --model "$ORACLE/blip2" --greedy --features > "$TMP/f.vlrm"
+    exits 0 vlrm-reward --model "$ORACLE/blip2" --itm "$blip" --no-ref "$TMP/f.vlrm"
+    says "its features are of another encoder than $blip's"
+}
+
+@test "plan, doctor and weights know BLIP's matching model" {
+    odd=$ROOT/tests/golden/blip-itm/odd
+    vlrm-reward --model "$ORACLE/blip2" --itm "$odd" --no-ref --plan 20 | jq -e '.models[] | select(.option == "itm") | .parameters == 188896'
+    vlrm-doctor --json --model "$odd" > "$TMP/checks"
+    jq -e .failed==0 "$TMP/checks"
+    grep "is a BLIP image-text matching model; every name and shape is as its config.json says" "$TMP/checks"
+    vlrm-weights random --shape blip-itm-tiny --tokenizer "$odd" --out "$TMP/made"
+    cd "$ORACLE/f64"
+    captions | vlrm-reward --model "$ORACLE/blip2" --itm "$TMP/made" --no-ref | vlrm-cat | jq -se 'map(.reward.parts.itm // empty) | unique | length > 3'
+    vlrm-weights random --shape blip-itm-base --zero --out "$TMP/z"
+    [ "$(vlrm-weights list "$TMP/z" | awk -F'\t' '{ n += $4 / 4 } END { print n }')" = 223744258 ]
+    jq '.text_config.is_decoder = false' "$odd/config.json" > "$TMP/z/config.json"
+    captions > "$TMP/in.vlrm"
+    exits 1 vlrm-reward --model "$ORACLE/blip2" --itm "$TMP/z" --no-ref "$TMP/in.vlrm"
+    says 'text_config.is_decoder is false, expected true'
 }

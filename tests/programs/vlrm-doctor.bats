@@ -43,7 +43,7 @@ PYTHON
 @test "checkpoints: what they are; a value that is none, a tokenizer of another model" {
     oracle=$ROOT/tests/golden/oracle/tiny
     vlrm-doctor --json --model "$oracle/blip2" --model "$oracle/itm" --model "$oracle/clip" >models.json
-    jq -e '.failed == 0 and ([.checks[] | select(.check == "model").says] | length == 3 and (.[0] | test("BLIP-2 captioner")) and (.[1] | test("BLIP2-ITM")) and (.[2] | test("CLIP")))' models.json
+    jq -e '.failed == 0 and ([.checks[] | select(.check == "model").says] | length == 3 and (.[0] | test("BLIP-2 captioner")) and (.[1] | test("BLIP-2 image-text matching model")) and (.[2] | test("CLIP")))' models.json
     [ "$(jq -r '[.checks[] | select(.check == "digest").says][0]' models.json)" = "$(vlrm-weights digest "$oracle/blip2" | grep -oE '[0-9a-f]{16}' | head -n 1)" ]
     cp -rL "$oracle/blip2" broken
     chmod -R u+w broken

@@ -38,9 +38,9 @@ static Tokens tokens_of(const MatchWriter *w, const char *text)
     return lesson_tokens(w->tokenizer, text, ENCODE_SPECIAL, tokenizer_limit(w->tokenizer), w->arena);
 }
 
-static QformerText about(size_t image, Tokens tokens)
+static MatcherText about(size_t image, Tokens tokens)
 {
-    return (QformerText){image, tokens.ids, tokens.count};
+    return (MatcherText){image, tokens.ids, tokens.count};
 }
 
 static int32_t patch_of(const MatchWriter *w, const Sight *sight, int object)
@@ -102,7 +102,7 @@ static void draw_other(const Gallery *g, char hardest[CAPTION_MAX], const Scene 
     }
 }
 
-static QformerText hide(const MatchWriter *w, const QformerText *whole, double share)
+static MatcherText hide(const MatchWriter *w, const MatcherText *whole, double share)
 {
     const int32_t mask = tokenizer_id(w->tokenizer, SLICE("[MASK]"));
     int32_t *ids = arena_alloc(w->arena, whole->n * sizeof *ids);
@@ -110,7 +110,7 @@ static QformerText hide(const MatchWriter *w, const QformerText *whole, double s
         bool special = i == 0 || i + 1 == whole->n;
         ids[i] = !special && dice_chance(w->dice, share) ? mask : whole->ids[i];
     }
-    return (QformerText){whole->image, ids, whole->n};
+    return (MatcherText){whole->image, ids, whole->n};
 }
 
 /* A caption of everything, or of one object: what is hidden there is known to who knows which object the rest is about. */
@@ -120,7 +120,7 @@ static void draw_masked(MatchTexts *out, const MatchWriter *w, size_t image, con
     const bool one = dice_chance(w->dice, 0.5);
     caption_write(text, sight->scene, one ? &plan_one : &plan_long, w->dice);
     const Tokens tokens = tokens_of(w, text);
-    const QformerText whole = about(image, tokens);
+    const MatcherText whole = about(image, tokens);
     out->text[MASKED] = hide(w, &whole, one ? HIDDEN_OF_ONE : HIDDEN);
     out->masked_places = places_of(w, sight, text, tokens);
     out->whole = whole.ids;

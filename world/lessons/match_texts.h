@@ -33,7 +33,7 @@ typedef struct Places {
 } Places;
 
 typedef struct MatchTexts {
-    QformerText text[MATCH_TEXTS];
+    MatcherText text[MATCH_TEXTS];
     Places places, masked_places; /* of the true one, of the masked one */
     const int32_t *whole;         /* ids of the masked text before pieces were hidden */
     bool exchanged, related;      /* the changed one has two details exchanged; one relation changed */

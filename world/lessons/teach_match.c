@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "models/itm.h"
+#include "models/families/blip2/itm.h"
 #include "world/lessons/contrast.h"
 #include "world/lessons/match_texts.h"
 #include "world/lessons/teach.h"
@@ -56,7 +56,7 @@ typedef struct Class {
 typedef struct Sheet {
     size_t n;           /* images */
     size_t *numbers;    /* of their sights */
-    QformerText *texts; /* [n * MATCH_TEXTS] */
+    MatcherText *texts; /* [n * MATCH_TEXTS] */
     MatchTexts *drawn;  /* [n] */
 } Sheet;
 
@@ -79,7 +79,7 @@ static Hardness hardness(const Class *c)
 
 static size_t patches_in_row(const Class *c)
 {
-    return (size_t)c->g->side / c->itm->vit.config.patch;
+    return (size_t)c->g->side / c->itm->base.vit.config.patch;
 }
 
 static Sheet sheet_draw(Class *c, Arena *arena)
@@ -164,7 +164,7 @@ static void ask(Questions *q, size_t row, int32_t answer)
 }
 
 /* The words of a true caption that its changed twin does not share, and what the twin has there: are they true? */
-static void ask_changed(Questions *q, const QformerText *a, const QformerText *b, size_t row)
+static void ask_changed(Questions *q, const MatcherText *a, const MatcherText *b, size_t row)
 {
     if (a->n != b->n)
         return; /* another number of pieces: which stands for which cannot be said */
@@ -175,7 +175,7 @@ static void ask_changed(Questions *q, const QformerText *a, const QformerText *b
         }
 }
 
-static void ask_hidden(Questions *q, const QformerText *masked, const int32_t *whole, size_t row)
+static void ask_hidden(Questions *q, const MatcherText *masked, const int32_t *whole, size_t row)
 {
     for (size_t j = 0; j < masked->n; j++)
         if (masked->ids[j] != whole[j])
@@ -235,7 +235,7 @@ static void align(Class *c, const QformerMemory *memory, const Sheet *s)
 {
     Tape *t = c->lesson.tape;
     const size_t n = s->n, queries = c->itm->qformer.queries;
-    QformerText *alone = tape_alloc(t, 2 * n * sizeof *alone);
+    MatcherText *alone = tape_alloc(t, 2 * n * sizeof *alone);
     size_t *first = tape_alloc(t, 2 * n * sizeof *first), *count = first + n;
     for (size_t i = 0; i < n; i++) {
         alone[i] = s->drawn[i].text[TRUE_ONE];
@@ -272,7 +272,7 @@ static void match_step(Class *c, Arena *arena)
 {
     Tape *t = c->lesson.tape;
     const Sheet s = sheet_draw(c, arena);
-    const Tensor *features = vit_norm(t, &c->itm->vit, sights_features(t, &c->itm->vit, c->features, s.numbers, s.n));
+    const Tensor *features = vit_norm(t, &c->itm->base.vit, sights_features(t, &c->itm->base.vit, c->features, s.numbers, s.n));
     QformerMemory memory = qformer_memory(t, &c->itm->qformer, features, s.n);
     Tensor *words;
     const Tensor *rows = qformer_pairs(t, &c->itm->qformer, &memory, s.texts, s.n * MATCH_TEXTS, &words);
@@ -335,8 +335,8 @@ static void teach_class(Class *c, const Checkpoint *captioner)
     c->place_table[1] = lesson_table(&c->lesson, "match.after", patches_in_row(c) * patches_in_row(c), hidden);
     if (anew)
         take_over(&c->lesson, captioner);
-    Tape *t = tape_new(c->itm->binder.kernels);
-    c->features = sights_encode(c->g, &c->itm->vit, t);
+    Tape *t = tape_new(c->itm->base.binder.kernels);
+    c->features = sights_encode(c->g, &c->itm->base.vit, t);
     tape_free(t);
     while (lesson_step(&c->lesson)) /* the encoder's gradients stay zero: its output is a constant here */
         match_step(c, &arena);
@@ -353,13 +353,13 @@ bool teach_match(const Gallery *g, const TeachOptions *o, const Kernels *kernels
     c.tokenizer = c.itm ? tokenizer_open(o->model, err) : NULL;
     bool ok = c.tokenizer != NULL;
     if (ok) {
-        lesson_begin(&c.lesson, &(LessonOptions){"match", o->steps, o->rate, 0, o->seed}, &c.itm->binder);
+        lesson_begin(&c.lesson, &(LessonOptions){"match", o->steps, o->rate, 0, o->seed}, &c.itm->base.binder);
         teach_class(&c, captioner);
         ok = lesson_save(&c.lesson, o->model, err);
         lesson_release(&c.lesson);
     }
     tokenizer_free(c.tokenizer);
-    itm_free(c.itm);
+    matcher_free(c.itm ? &c.itm->base : NULL);
     checkpoint_free(captioner);
     return ok;
 }

@@ -1,5 +1,5 @@
-/* The scorer; see itm.h. */
-#include "models/itm.h"
+/* BLIP-2's matching model; see itm.h. */
+#include "models/families/blip2/itm.h"
 
 #include <stdlib.h>
 
@@ -15,48 +15,42 @@ static void bind_contrast(Itm *m, Binder *b)
     bind_linear(b, &m->text_projection, out, d, true, "text_projection");
 }
 
-/* Takes the checkpoint; NULL: a layout without values. */
-static Itm *new_over(const Blip2Config *config, Checkpoint *checkpoint, const Kernels *kernels)
+static void bind_all(Itm *m, Binder *b)
 {
-    Itm *m = xcalloc(1, sizeof *m);
-    *m = (Itm){.config = *config, .checkpoint = checkpoint};
-    binder_init(&m->binder, kernels, checkpoint);
-    vit_bind(&m->vit, &m->binder, &config->vision, VIT_EVA, "vision_model");
-    qformer_bind(&m->qformer, &m->binder, &config->qformer, config->queries, true);
-    bind_linear(&m->binder, &m->head, 2, config->qformer.hidden, true, "itm_head");
-    bind_contrast(m, &m->binder);
-    return m;
+    vit_bind(&m->base.vit, b, &m->config.vision, VIT_EVA, "vision_model");
+    qformer_bind(&m->qformer, b, &m->config.qformer, m->config.queries, true);
+    bind_linear(b, &m->head, 2, m->config.qformer.hidden, true, "itm_head");
+    bind_contrast(m, b);
 }
 
-Itm *itm_new(const Blip2Config *config, const Kernels *kernels)
+static Matcher *itm_matcher_open(const char *folder, bool layout, const Kernels *kernels, Error *err)
 {
-    return new_over(config, NULL, kernels);
+    Blip2Config config;
+    Checkpoint *checkpoint = NULL;
+    if (!blip2_config_read(&config, folder, err) || (!layout && !(checkpoint = checkpoint_open(folder, err))))
+        return NULL;
+    Itm *m = xcalloc(1, sizeof *m);
+    m->config = config;
+    m->base = (Matcher){.family = &blip2_itm_family,
+                        .checkpoint = checkpoint,
+                        .vocabulary = config.qformer.vocabulary,
+                        .positions = config.qformer.positions};
+    binder_init(&m->base.binder, kernels, checkpoint);
+    bind_all(m, &m->base.binder);
+    if (binder_ok(&m->base.binder, err))
+        return &m->base;
+    matcher_free(&m->base);
+    return NULL;
 }
 
 Itm *itm_open(const char *folder, const Kernels *kernels, Error *err)
 {
-    Blip2Config config;
-    if (!model_kind_check(folder, MODEL_ITM, err) || !blip2_config_read(&config, folder, err))
-        return NULL;
-    Checkpoint *checkpoint = checkpoint_open(folder, err);
-    if (!checkpoint)
-        return NULL;
-    Itm *m = new_over(&config, checkpoint, kernels);
-    if (binder_ok(&m->binder, err))
-        return m;
-    itm_free(m);
-    return NULL;
+    return model_kind_check(folder, MODEL_ITM, err) ? (Itm *)itm_matcher_open(folder, false, kernels, err) : NULL;
 }
 
-void itm_free(Itm *m)
+static void itm_release(Matcher *base)
 {
-    if (!m)
-        return;
-    vit_release(&m->vit);
-    qformer_release(&m->qformer);
-    binder_release(&m->binder);
-    checkpoint_free(m->checkpoint);
-    free(m);
+    qformer_release(&((Itm *)base)->qformer);
 }
 
 Tensor *itm_head(Tape *t, const Itm *m, const Tensor *rows, size_t n)
@@ -71,7 +65,15 @@ Tensor *itm_head(Tape *t, const Itm *m, const Tensor *rows, size_t n)
     return op_linear(t, mean, &m->head);
 }
 
-Tensor *itm_logits(Tape *t, const Itm *m, const QformerMemory *memory, const QformerText *texts, size_t n)
+static Tensor *itm_logits(Tape *t, const Matcher *base, const Tensor *rows, size_t n_images, const MatcherText *texts, size_t n)
 {
-    return itm_head(t, m, qformer_pairs(t, &m->qformer, memory, texts, n, NULL), n);
+    const Itm *m = (const Itm *)base;
+    QformerMemory memory = qformer_memory(t, &m->qformer, rows, n_images);
+    return itm_head(t, m, qformer_pairs(t, &m->qformer, &memory, texts, n, NULL), n);
 }
+
+const MatcherFamily blip2_itm_family = {.said = "a BLIP-2 image-text matching model",
+                                        .architecture = "Blip2ForImageTextRetrieval",
+                                        .open = itm_matcher_open,
+                                        .release = itm_release,
+                                        .logits = itm_logits};

@@ -1,34 +1,28 @@
 /*
- * The scorer: Blip2ForImageTextRetrieval's image-text matching head. models.md section 4.
+ * BLIP-2's matching model: Blip2ForImageTextRetrieval's image-text matching head behind a Q-Former. models.md section 4. What
+ * programs want of it is matcher.h's; who trains one looks inside.
  */
-#ifndef MODELS_ITM_H
-#define MODELS_ITM_H
+#ifndef MODELS_FAMILIES_BLIP2_ITM_H
+#define MODELS_FAMILIES_BLIP2_ITM_H
 
 #include "models/families/blip2/qformer.h"
-#include "models/vit.h"
+#include "models/matcher.h"
 
 typedef struct Itm {
+    Matcher base; /* its vit's blocks are usually the captioner's, the final norm is its own */
     Blip2Config config;
-    Checkpoint *checkpoint; /* owned */
-    Binder binder;
-    Vit vit; /* its blocks are usually the captioner's (vit_digest), its final norm is its own */
     Qformer qformer;
     Linear head;                               /* [2, hidden]: 0 no match, 1 match */
-    Linear vision_projection, text_projection; /* carried along; not used */
+    Linear vision_projection, text_projection; /* of the contrast: carried along */
 } Itm;
 
-Itm *itm_open(const char *folder, const Kernels *kernels, Error *err); /* NULL with err set */
-/* A model of this shape without values (bind.h): its layout, or a model to be trained from nothing. */
-Itm *itm_new(const Blip2Config *config, const Kernels *kernels);
-void itm_free(Itm *m);
+/* NULL with err set. Freed by matcher_free. */
+Itm *itm_open(const char *folder, const Kernels *kernels, Error *err);
 
 /*
- * Logits [n, 2] before softmax, index 1 = match: the head on the mean of the query rows (the mean of its values on each). memory:
- * qformer_memory of the images' normed features; texts name their image in it.
+ * Logits [n, 2] from the query rows [n * queries, hidden] that qformer_pairs gives: the head on the mean of a pair's rows (the
+ * mean of its values on each).
  */
-Tensor *itm_logits(Tape *t, const Itm *m, const QformerMemory *memory, const QformerText *texts, size_t n);
-
-/* The same from the query rows [n * queries, hidden] that qformer_pairs gives. */
 Tensor *itm_head(Tape *t, const Itm *m, const Tensor *rows, size_t n);
 
 #endif

@@ -5,35 +5,20 @@
 
 /* ---- binding ---- */
 
-static void bind_attention(Binder *b, QformerAttention *a, const QformerConfig *c, size_t memory, const char *name)
-{
-    bind_linear(b, &a->query, c->hidden, c->hidden, true, "%s.attention.query", name);
-    bind_linear(b, &a->key, c->hidden, memory, true, "%s.attention.key", name);
-    bind_linear(b, &a->value, c->hidden, memory, true, "%s.attention.value", name);
-    bind_linear(b, &a->dense, c->hidden, c->hidden, true, "%s.output.dense", name);
-    bind_norm(b, &a->norm, c->hidden, c->eps, "%s.output.LayerNorm", name);
-}
-
-static void bind_ffn(Binder *b, QformerFfn *f, const QformerConfig *c, const char *layer, const char *suffix)
-{
-    bind_linear(b, &f->up, c->mlp, c->hidden, true, "%s.intermediate%s.dense", layer, suffix);
-    bind_linear(b, &f->down, c->hidden, c->mlp, true, "%s.output%s.dense", layer, suffix);
-    bind_norm(b, &f->norm, c->hidden, c->eps, "%s.output%s.LayerNorm", layer, suffix);
-}
-
 static void bind_layer(Qformer *q, Binder *b, size_t i)
 {
     const QformerConfig *c = &q->config;
+    const BertSizes sizes = {c->hidden, c->mlp, c->eps};
     QformerLayer *l = &q->layers[i];
     char *name = xasprintf("qformer.encoder.layer.%zu", i);
     char *self = xasprintf("%s.attention", name), *cross = xasprintf("%s.crossattention", name);
-    bind_attention(b, &l->self, c, c->hidden, self);
+    bert_bind_attention(b, &l->self, &sizes, c->hidden, self, "attention");
     l->has_cross = i % c->cross_frequency == 0;
     if (l->has_cross)
-        bind_attention(b, &l->cross, c, c->encoder_hidden, cross);
-    bind_ffn(b, &l->ffn_query, c, name, "_query");
+        bert_bind_attention(b, &l->cross, &sizes, c->encoder_hidden, cross, "attention");
+    bert_bind_ffn(b, &l->ffn_query, &sizes, name, "_query");
     if (q->text)
-        bind_ffn(b, &l->ffn_text, c, name, "");
+        bert_bind_ffn(b, &l->ffn_text, &sizes, name, "");
     free(cross);
     free(self);
     free(name);
@@ -81,25 +66,6 @@ QformerMemory qformer_memory(Tape *t, const Qformer *q, const Tensor *features, 
     return m;
 }
 
-/* LN(dense(attention) + x): both attentions end so. */
-static Tensor *attend(Tape *t, const QformerAttention *a, Tensor *x, const Tensor *k, const Tensor *v, const Span *spans,
-                      size_t n, size_t heads)
-{
-    Tensor *h = op_attention(t, op_linear(t, x, &a->query), k, v, spans, n, heads, false);
-    return op_norm(t, op_linear_add_inplace(t, x, h, &a->dense), &a->norm);
-}
-
-static Tensor *self_attend(Tape *t, const QformerAttention *a, Tensor *x, const Span *spans, size_t n, size_t heads)
-{
-    return attend(t, a, x, op_linear(t, x, &a->key), op_linear(t, x, &a->value), spans, n, heads);
-}
-
-static Tensor *feed_forward(Tape *t, const QformerFfn *f, Tensor *x)
-{
-    Tensor *h = op_gelu_inplace(t, op_linear(t, x, &f->up));
-    return op_norm(t, op_linear_add_inplace(t, x, h, &f->down), &f->norm);
-}
-
 /* Cross-attention (where layer i has it) and feed-forward of the query rows [n * queries, hidden]; set j reads image image[j]. */
 static Tensor *query_half(Tape *t, const Qformer *q, size_t i, const QformerMemory *m, Tensor *x, const Span *cross, size_t n)
 {
@@ -107,9 +73,9 @@ static Tensor *query_half(Tape *t, const Qformer *q, size_t i, const QformerMemo
     if (l->has_cross) {
         const Tensor *k = m->k ? m->k[i] : op_linear(t, m->features, &l->cross.key);
         const Tensor *v = m->v ? m->v[i] : op_linear(t, m->features, &l->cross.value);
-        x = attend(t, &l->cross, x, k, v, cross, n, q->config.heads);
+        x = bert_attend(t, &l->cross, x, k, v, cross, n, q->config.heads, false);
     }
-    return feed_forward(t, &l->ffn_query, x);
+    return bert_feed_forward(t, &l->ffn_query, x);
 }
 
 /* One layer of queries alone; lives on the tape until the backward pass. */
@@ -123,7 +89,7 @@ typedef struct QueryLayer {
 static Tensor *query_layer(Tape *t, void *context, Tensor *x)
 {
     const QueryLayer *l = context;
-    x = self_attend(t, &l->q->layers[l->i].self, x, l->self, l->n, l->q->config.heads);
+    x = bert_self_attend(t, &l->q->layers[l->i].self, x, l->self, l->n, l->q->config.heads, false);
     return query_half(t, l->q, l->i, &l->memory, x, l->cross, l->n);
 }
 
@@ -161,7 +127,7 @@ typedef struct PairLayout {
     int32_t *ids, *positions;       /* [text_rows] */
 } PairLayout;
 
-static PairLayout layout_new(const Qformer *q, const QformerMemory *m, const QformerText *texts, size_t n)
+static PairLayout layout_new(const Qformer *q, const QformerMemory *m, const MatcherText *texts, size_t n)
 {
     const size_t nq = q->queries;
     PairLayout l = {0};
@@ -239,17 +205,17 @@ static Tensor *pair_layer(Tape *t, void *context, Tensor *x)
     const Qformer *q = p->q;
     const QformerLayer *layer = &q->layers[p->i];
     const PairLayout *l = p->layout;
-    const Tensor *joined = self_attend(t, &layer->self, x, l->self, p->n, q->config.heads);
+    const Tensor *joined = bert_self_attend(t, &layer->self, x, l->self, p->n, q->config.heads, false);
     Tensor *queries = op_gather(t, &joined, 1, l->query_rows, p->n * q->queries);
     queries = query_half(t, q, p->i, p->memory, queries, l->cross, p->n);
     if (p->i + 1 == q->config.layers)
         return queries;
-    const Tensor *text = feed_forward(t, &layer->ffn_text, op_gather(t, &joined, 1, l->text_refs, l->text_rows));
+    const Tensor *text = bert_feed_forward(t, &layer->ffn_text, op_gather(t, &joined, 1, l->text_refs, l->text_rows));
     return op_gather(t, (const Tensor *const[]){queries, text}, 2, l->join, l->rows);
 }
 
 /* Not recorded, a layer leaves nothing behind but its result: the next one computes in the same memory. */
-Tensor *qformer_pairs(Tape *t, const Qformer *q, const QformerMemory *memory, const QformerText *texts, size_t n, Tensor **words)
+Tensor *qformer_pairs(Tape *t, const Qformer *q, const QformerMemory *memory, const MatcherText *texts, size_t n, Tensor **words)
 {
     if (!q->text)
         bug("this Q-Former has no text branch");
@@ -268,7 +234,7 @@ Tensor *qformer_pairs(Tape *t, const Qformer *q, const QformerMemory *memory, co
     return x;
 }
 
-Tensor *qformer_texts(Tape *t, const Qformer *q, const QformerText *texts, size_t n)
+Tensor *qformer_texts(Tape *t, const Qformer *q, const MatcherText *texts, size_t n)
 {
     if (!q->text)
         bug("this Q-Former has no text branch");
@@ -289,7 +255,8 @@ Tensor *qformer_texts(Tape *t, const Qformer *q, const QformerText *texts, size_
     Tensor *x = op_add(t, op_embed(t, &q->word_table, ids, rows), op_embed(t, &q->position_table, positions, rows));
     x = op_norm(t, x, &q->norm);
     for (size_t i = 0; i < q->config.layers; i++)
-        x = feed_forward(t, &q->layers[i].ffn_text, self_attend(t, &q->layers[i].self, x, self, n, q->config.heads));
+        x = bert_feed_forward(t, &q->layers[i].ffn_text,
+                              bert_self_attend(t, &q->layers[i].self, x, self, n, q->config.heads, false));
     const Tensor *all = x;
     x = op_gather(t, &all, 1, first, n);
     free(ids);

@@ -5,23 +5,14 @@
 #ifndef MODELS_QFORMER_H
 #define MODELS_QFORMER_H
 
-#include "models/bind.h"
+#include "models/bert.h"
 #include "models/families/blip2/blip2_config.h"
-
-typedef struct QformerAttention {
-    Linear query, key, value, dense;
-    Norm norm;
-} QformerAttention;
-
-typedef struct QformerFfn {
-    Linear up, down;
-    Norm norm;
-} QformerFfn;
+#include "models/matcher.h"
 
 typedef struct QformerLayer {
-    QformerAttention self, cross; /* cross: only where has_cross */
+    BertAttention self, cross; /* cross: only where has_cross */
     bool has_cross;
-    QformerFfn ffn_query, ffn_text; /* ffn_text: only with text input */
+    BertFfn ffn_query, ffn_text; /* ffn_text: only with text input */
 } QformerLayer;
 
 typedef struct Qformer {
@@ -54,20 +45,13 @@ QformerMemory qformer_memory(Tape *t, const Qformer *q, const Tensor *features, 
 /* Queries alone, one set per image: [images * queries, hidden]. */
 Tensor *qformer_queries(Tape *t, const Qformer *q, const QformerMemory *memory);
 
-/* One text about one image: ids with [CLS] and [SEP], 1 .. positions of them. */
-typedef struct QformerText {
-    size_t image;
-    const int32_t *ids;
-    size_t n;
-} QformerText;
-
 /*
  * Queries together with text, n pairs: the queries' rows [n * queries, hidden]. Self-attention runs over a pair's queries and its
  * text, both ways. words: NULL, or set to the texts' rows as the last layer takes them in, [sum of n, hidden].
  */
-Tensor *qformer_pairs(Tape *t, const Qformer *q, const QformerMemory *memory, const QformerText *texts, size_t n, Tensor **words);
+Tensor *qformer_pairs(Tape *t, const Qformer *q, const QformerMemory *memory, const MatcherText *texts, size_t n, Tensor **words);
 
 /* Texts alone, for image-text contrast: the rows of [CLS], [n, hidden]. Their images are not looked at. */
-Tensor *qformer_texts(Tape *t, const Qformer *q, const QformerText *texts, size_t n);
+Tensor *qformer_texts(Tape *t, const Qformer *q, const MatcherText *texts, size_t n);
 
 #endif
