@@ -91,3 +91,14 @@ bool model_kind_check(const char *folder, ModelKind expected, Error *err)
     free(path);
     return ok;
 }
+
+char *model_kinds_known(void)
+{
+    char *all = captioner_known();
+    for (int k = 0; k < KNOWN; k++) {
+        char *longer = xasprintf("%s, %s", all, known[k].architecture);
+        free(all);
+        all = longer;
+    }
+    return all;
+}

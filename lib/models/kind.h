@@ -10,7 +10,7 @@
 typedef enum ModelKind {
     MODEL_ITM,      /* Blip2ForImageTextRetrieval, BlipForImageTextRetrieval (matcher.h) */
     MODEL_SCORER,   /* CLIPModel, SiglipModel (scorer.h) */
-    MODEL_LANGUAGE, /* OPTForCausalLM; a captioner (captioner.h) has one inside */
+    MODEL_LANGUAGE, /* a causal language model (language.h); a captioner (captioner.h) has one inside */
 } ModelKind;
 
 /*
@@ -21,5 +21,8 @@ MUST_USE bool model_kind_check(const char *folder, ModelKind expected, Error *er
 
 /* What a model of this architecture or, where that says nothing, type is called: "a CLIP"; NULL for what nobody here knows. */
 const char *model_kind_said(const char *architecture, const char *type);
+
+/* "A, B, C": every architecture that this suite opens; the caller frees it. */
+char *model_kinds_known(void);
 
 #endif

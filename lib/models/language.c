@@ -24,6 +24,12 @@ static const LanguageFamily *family_find(const char *model_type, char *known, si
     return NULL;
 }
 
+bool language_knows(const char *model_type)
+{
+    char known[128];
+    return model_type && family_find(model_type, known, sizeof known);
+}
+
 bool language_config(LmConfig *out, ConfigFields f)
 {
     char known[128];

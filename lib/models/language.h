@@ -24,6 +24,9 @@ MUST_USE bool language_config(LmConfig *out, ConfigFields f);
 /* An OPT of these sizes; what else its configuration says is the same in all of them. */
 LmConfig opt_config(size_t hidden, size_t layers, size_t heads, size_t ffn, size_t positions, size_t vocabulary);
 
+/* Whether a family has this model_type (NULL: none). */
+bool language_knows(const char *model_type);
+
 /* A language model from its own folder, or the one inside a captioner's. */
 typedef struct LanguageModel {
     Checkpoint *checkpoint; /* owned; NULL if lent */

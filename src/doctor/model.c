@@ -8,6 +8,8 @@
 #include "base/hash.h"
 #include "base/json_file.h"
 #include "models/captioner.h"
+#include "models/kind.h"
+#include "models/language.h"
 #include "models/matcher.h"
 #include "models/scorer.h"
 #include "text/tokenizer.h"
@@ -17,9 +19,47 @@ typedef struct Found {
     const Checkpoint *checkpoint;
     size_t vocabulary; /* of its texts; 0 where it reads none */
     Captioner *captioner;
+    LanguageModel *language;
     Matcher *itm;
     Scorer *scorer;
 } Found;
+
+static void open_scorer(Found *f, const char *folder, const Kernels *kernels, Error *err)
+{
+    f->scorer = scorer_open(folder, kernels, err);
+    if (f->scorer)
+        f->what = f->scorer->family->said, f->checkpoint = f->scorer->checkpoint, f->vocabulary = f->scorer->traits.vocabulary;
+}
+
+static void open_matcher(Found *f, const char *folder, const Kernels *kernels, Error *err)
+{
+    f->itm = matcher_open(folder, kernels, err);
+    if (f->itm)
+        f->what = f->itm->family->said, f->checkpoint = f->itm->checkpoint, f->vocabulary = f->itm->vocabulary;
+}
+
+static void open_captioner(Found *f, const char *folder, const Kernels *kernels, Error *err)
+{
+    f->captioner = captioner_open(folder, kernels, err);
+    if (f->captioner)
+        f->what = f->captioner->family->said, f->checkpoint = f->captioner->checkpoint,
+        f->vocabulary = f->captioner->lm.config.vocabulary;
+}
+
+static void open_language(Found *f, const char *folder, const Kernels *kernels, Error *err)
+{
+    f->language = language_model_open(folder, kernels, err);
+    if (f->language)
+        f->what = "a language model", f->checkpoint = f->language->checkpoint, f->vocabulary = f->language->lm.config.vocabulary;
+}
+
+static void refuse(const char *folder, const char *found, Error *err)
+{
+    char *known = model_kinds_known();
+    error_set_status(err, STATUS_MISMATCH, "%s/config.json: found another kind of model (%.64s), expected one of %s", folder,
+                     found, known);
+    free(known);
+}
 
 /* Opens the folder as what its config.json says that it is; binding checks every name and shape. */
 static bool open_model(Found *f, const char *folder, const Kernels *kernels, Error *err)
@@ -31,23 +71,16 @@ static bool open_model(Found *f, const char *folder, const Kernels *kernels, Err
     free(path);
     if (!config)
         return false;
-    if (scorer_knows(type)) {
-        f->scorer = scorer_open(folder, kernels, err);
-        if (f->scorer) {
-            f->what = f->scorer->family->said;
-            f->checkpoint = f->scorer->checkpoint;
-            f->vocabulary = f->scorer->traits.vocabulary;
-        }
-    } else if (matcher_knows(name)) {
-        f->itm = matcher_open(folder, kernels, err);
-        if (f->itm)
-            f->what = f->itm->family->said, f->checkpoint = f->itm->checkpoint, f->vocabulary = f->itm->vocabulary;
-    } else {
-        f->captioner = captioner_open(folder, kernels, err);
-        if (f->captioner)
-            f->what = f->captioner->family->said, f->checkpoint = f->captioner->checkpoint,
-            f->vocabulary = f->captioner->lm.config.vocabulary;
-    }
+    if (scorer_knows(type))
+        open_scorer(f, folder, kernels, err);
+    else if (matcher_knows(name))
+        open_matcher(f, folder, kernels, err);
+    else if (!name || captioner_said(name))
+        open_captioner(f, folder, kernels, err);
+    else if (language_knows(type))
+        open_language(f, folder, kernels, err);
+    else
+        refuse(folder, name, err);
     json_decref(config);
     return f->checkpoint;
 }
@@ -98,6 +131,7 @@ void model_check(Checks *c, const char *folder, const Kernels *kernels)
         check_add(c, "digest", true, NAN, NAN, "%s", digest_text(checkpoint_digest(f.checkpoint, NULL, 0)).text);
     }
     captioner_free(f.captioner);
+    language_model_free(f.language);
     matcher_free(f.itm);
     scorer_free(f.scorer);
 }

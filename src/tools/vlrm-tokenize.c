@@ -42,8 +42,8 @@ static const Program program = {
     .input = "a JSON string a line; with --decode an array of ids, or an object with \"ids\"",
     .output = "a JSON object a line: \"ids\", \"pieces\", \"offsets\"; with --decode a JSON string",
     .description =
-        "DIR, a folder or ORG/NAME in the Hub's local cache (vlrm(7)), holds tokenizer.json, or vocab.json and merges.txt, or vocab.txt, or tokenizer.model: byte-level BPE of "
-        "OPT, Llama 3, SmolLM2 or Qwen2, CLIP's BPE, BERT's WordPiece, or LLaMa-2's SentencePiece. Ids, offsets and "
+        "DIR, a folder or ORG/NAME in the Hub's local cache (vlrm(7)), holds tokenizer.json, or vocab.json and merges.txt, or vocab.txt, or tokenizer.model or spiece.model: byte-level BPE of "
+        "OPT, Llama 3, SmolLM2 or Qwen2, CLIP's BPE, BERT's WordPiece, the SentencePiece of LLaMa-2, Gemma or SigLIP. Ids, offsets and "
         "decoded text are those of Hugging Face tokenizers.\n\n"
         "offsets are [start, end) of each token in the text, in whole characters, so that tokens that share a "
         "character have ranges that overlap; an inserted special id has [0, 0]. pieces are the names in the "

@@ -59,3 +59,14 @@ PYTHON
     exits 7 vlrm-doctor --model broken
     says 'broken/config.json'
 }
+
+@test "a language model; another kind is refused, naming what is known" {
+    vlrm-weights random --shape llama-mini --tokenizer "$ROOT/tests/golden/tokenizers/llama2" --out lm
+    vlrm-doctor --json --model lm > models.json
+    jq -e '.failed == 0 and ([.checks[] | select(.check == "model").says] | .[0] | test("is a language model"))' models.json
+    mkdir other
+    echo '{"architectures": ["BertModel"], "model_type": "bert"}' > other/config.json
+    exits 7 vlrm-doctor --model other
+    says "other/config.json: found another kind of model (BertModel), expected one of Blip2ForConditionalGeneration, "
+    says ", BlipForImageTextRetrieval, CLIPModel, SiglipModel, "
+}
