@@ -112,6 +112,23 @@ made_run() {
     no grep -q $'\033\[3' screen
 }
 
+@test "README's picture of it is drawn by its script" {
+    made_run
+    "$ROOT/doc/pictures/top.py" run >top.svg
+    python3 - top.svg <<'PYTHON'
+import sys, xml.etree.ElementTree as tree
+svg = tree.parse(sys.argv[1]).getroot()
+words = [(e.get("x"), e.get("y"), e.text) for e in svg.iter("{http://www.w3.org/2000/svg}text")]
+texts = [text for _, _, text in words]
+assert svg.tag.endswith("svg") and {"run", "rollout", "reward", "update", "entropy", "stalled:"} <= set(texts), texts
+assert len({(x, y) for x, y, _ in words}) == len(words)
+assert any(e.get("fill") == "#e06c75" for e in svg.iter() if e.text == "stalled:")
+bars = [e.get("d") for e in svg.iter("{http://www.w3.org/2000/svg}path")]
+assert len(bars) >= 10 and all(d.count("z") == 12 for d in bars), bars
+PYTHON
+    no "$ROOT/doc/pictures/top.py" nowhere
+}
+
 @test "vlrm train: on a terminal what it will do, then rows; else JSON lines as ever; a collapse is said in both" {
     train=("$ROOT/bin/vlrm" train --model "$ORACLE/blip2" --itm "$ORACLE/itm" --batch 10 --max-steps 3 --collapse-length 50 --max-new-tokens 12)
     "${train[@]}" --run plain "$ORACLE/f64/images" >lines 2>said
