@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "stage/machine.h"
 #include "tensor/kernels_idle.h"
 
 typedef struct Models {
@@ -97,8 +98,17 @@ static void plan_clip(Plan *p, Tape *t, const Scorer *m, size_t n)
     free(texts);
 }
 
-bool scorers_plan(Plan *p, const ScorerOptions *options, const Kernels *kernels, size_t n, size_t n_tokens, Error *err)
+/* ITM's encoder has the shape of the captioner's, whose features the records have; in the type of its weights. */
+static void plan_waiting(Plan *p, const Matcher *m, const Expected *e)
 {
+    const Vit *v = &m->vit;
+    const size_t value = v->blocks[0].fc1.weight.type == DTYPE_F32 ? 4 : 2;
+    plan_spool(p, (double)(e->waiting * vit_rows(v) * v->config.hidden * value), (double)e->spool);
+}
+
+bool scorers_plan(Plan *p, const ScorerOptions *options, const Kernels *kernels, const Expected *e, Error *err)
+{
+    const size_t n = (size_t)machine_batch((int64_t)e->together, kernels), n_tokens = e->n_tokens;
     Models m = {0};
     bool ok = models_open(&m, options, err);
     if (ok) {
@@ -112,6 +122,8 @@ bool scorers_plan(Plan *p, const ScorerOptions *options, const Kernels *kernels,
             plan_itm(p, t, m.itm, n, n_tokens + 2 < options->itm_max_tokens ? n_tokens + 2 : options->itm_max_tokens);
         if (m.ref)
             plan_ref(p, t, m.ref, n, n_tokens);
+        if (m.itm && e->waiting > 0)
+            plan_waiting(p, m.itm, e);
         plan_activations(p, t, kernels);
         plan_seconds(p, "seconds a caption", kernels, 1 / (double)n);
         tape_free(t);

@@ -5,10 +5,15 @@
 #include "reward/scorers.h"
 #include "stage/plan.h"
 
-/*
- * Begins the plan, and adds what n captions of n_tokens take that go through the models together, each of an image of its own;
- * kernels: those that will compute. False with err set where a model cannot be opened.
- */
-MUST_USE bool scorers_plan(Plan *p, const ScorerOptions *options, const Kernels *kernels, size_t n, size_t n_tokens, Error *err);
+typedef struct Expected {
+    size_t together,
+        n_tokens;   /* captions that go through the models at once (--score-batch), each of its own image; their tokens */
+    size_t waiting; /* records that wait for their batch, with the captioner's features; 0: none does */
+    double spool;   /* bytes of them that stay in memory */
+} Expected;
+
+/* Begins the plan, and adds what these captions take; kernels: those that will compute. False with err set where a model cannot
+ * be opened. */
+MUST_USE bool scorers_plan(Plan *p, const ScorerOptions *options, const Kernels *kernels, const Expected *e, Error *err);
 
 #endif

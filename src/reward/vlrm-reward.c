@@ -417,19 +417,19 @@ static void name_inputs(Loop *l)
 
 static ScorerOptions scorer_options(void)
 {
-    const char *itm = opt.no_itm ? NULL : opt.itm, *ref = opt.ref ? opt.ref : opt.model;
-    return (ScorerOptions){itm, opt.no_ref ? NULL : ref, opt.clip, (size_t)opt.itm_max_tokens, opt.crop, NULL};
+    const char *itm = opt.no_itm ? NULL : opt.itm, *ref = opt.no_ref ? NULL : opt.ref ? opt.ref : opt.model;
+    return (ScorerOptions){itm, ref, opt.clip, (size_t)opt.itm_max_tokens, opt.crop, NULL};
 }
 
-/* --plan: what it takes, from shapes alone. */
 static int print_plan(void)
 {
     Error err = {0};
     const Kernels *kernels;
     Plan plan;
-    ScorerOptions so = scorer_options();
-    if (!machine_kernels(&opt.machine, &kernels, &err) ||
-        !scorers_plan(&plan, &so, kernels, (size_t)machine_batch(opt.score_batch, kernels), (size_t)opt.plan, &err))
+    const ScorerOptions so = scorer_options();
+    const size_t waiting = opt.defer || (!opt.clip && opt.standardise == STANDARDISE_NONE) ? 0 : (size_t)opt.batch;
+    const Expected e = {(size_t)opt.score_batch, (size_t)opt.plan, waiting, (size_t)opt.spool_memory << 20};
+    if (!machine_kernels(&opt.machine, &kernels, &err) || !scorers_plan(&plan, &so, kernels, &e, &err))
         die_status(err.status, "%s", err.text);
     return plan_finish(&plan, &program);
 }

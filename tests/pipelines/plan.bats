@@ -102,6 +102,9 @@ stages_are_near() {
     local plan=("$BIN/vlrm" plan --model "$TINY/captioner" --itm "$TINY/itm" --batch 64 --json)
     "${plan[@]}" >long.json
     "${plan[@]}" --tokens 10 >short.json
+    rewards() { vlrm-reward --model "$TINY/captioner" --itm "$TINY/itm" --batch 64 --plan 40 "$@" | jq '.memory.records // 0'; }
+    [ "$(rewards)" = 0 ] # only what waits for its batch is kept
+    [ "$(rewards --clip "$TINY/clip")" = $((64 * 37 * 128 * 2)) ]
     part() { jq ".stages[] | select(.stage == \"$2\") | $3" "$1"; }
     [ "$(part long.json rollout '.memory["keys and values"]')" = "$(part short.json rollout '.memory["keys and values"]')" ]
     [ "$(part long.json reward .private)" -gt $(($(part short.json reward .private) * 9 / 10)) ]
