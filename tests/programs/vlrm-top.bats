@@ -157,7 +157,7 @@ rows() {
     recipe=$!
     eventually 60 rows 2
     kill -USR1 $recipe
-    for pid in $(pgrep -P $recipe); do kill -USR1 "$pid"; done # as Slurm does to all of a step
+    for pid in $(pgrep -P $recipe); do kill -USR1 "$pid" || [ ! -e "/proc/$pid" ]; done # as Slurm does to all of a step; some have ended
     eventually 60 grep -qE '^vlrm train: step [0-9]+' said
     eventually 20 grep -qE '^vlrm-update: [0-9]+ captions' run/logs/update.log
     eventually 60 rows $(($(wc -l <run/metrics.jsonl) + 2))
