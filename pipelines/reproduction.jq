@@ -62,17 +62,25 @@ def noise($row): training($row) | [(map(.all.grad_agreement) | cell), (map(.all.
 def captions_table($steps): [compared[] as $row | row_of("test"; $row) | select(length > 0) | . as $rows | [$row] + quality + [($results[0] | seconds_at($row; $steps) | map(select(. != null)) | mean | figure(0))] +
     ($results[0] | noise($row)) + [($results[0] | training($row) | map(.all.memory) | mean | figure(0)), ($rows | length)]] |
     table(["baseline", "R@1", "details said", "not true", "grammar", "seconds", "gradients agree", "variance explained", "update's memory, MiB", "seeds"]);
-def seconds_table: [compared[] as $row | row_of("seconds"; $row) | select(length > 0) | [$row, (map(.taken) | sort | map(tostring) | join(", "))] + quality + [length]] |
-    table(["baseline", "steps, by seed", "R@1", "details said", "not true", "grammar", "seeds"]);
+def seconds_table: [compared[] as $row | row_of("seconds"; $row) | select(length > 0) | (map(.taken) | max) as $last |
+    [$row, (map(.taken) | sort | map(tostring) | join(", ")), ($results[0] | seconds_at($row; $last) | map(select(. != null)) | mean | figure(0))] + quality + [length]] |
+    table(["baseline", "steps, by seed", "at second", "R@1", "details said", "not true", "grammar", "seeds"]);
 def curve_of($row): [.rows[] | select(.row == $row and (.set | startswith("curve-"))) | .step = (.set[6:] | tonumber)] | group_by(.step);
 def curve_table($row): [curve_of($row)[] | .[0].step as $step | [$step, ($results[0] | seconds_at($row; $step) | mean | figure(0))] + quality] | table(["step", "second", "R@1", "details said", "not true", "grammar"]);
+# The compared rows where the first of them had taken its last step: each by its last policy on the curve that was there by then, or a twentieth later.
+def second_of($row; $step): $results[0] | seconds_at($row; $step) | mean;
+def soonest: [compared[] as $row | curve_of($row) | select(length > 0) | map(second_of($row; .[0].step)) | max] | min;
+def soon: soonest as $second | compared[] as $row | [curve_of($row)[] | select(second_of($row; .[0].step) <= $second * 1.05)] | select(length > 0) | max_by(.[0].step);
+def soon_table: [soon | [.[0].row, .[0].step, (second_of(.[0].row; .[0].step) | figure(0))] + quality] |
+    table(["baseline", "step", "at second", "R@1", "details said", "not true", "grammar"]);
 def helped_table: [helped[] as $row | (.trainings[] | select(.row == $row and .seed == ($results[0].trainings | map(.seed) | min))) as $t |
     [.rows[] | select(.set == "test" and .row == $row and .seed == $t.seed)] as $rows |
     [$row, ($t.begin.value_loss | figure(1)), ($t.end.value_loss | figure(1)), ($t.all.explained_variance | figure(3)), ($t.end.explained_variance | figure(3)), ($t.all.grad_agreement | figure(3))] +
     ($rows | quality) + [($t.seconds | figure(0))]] |
     table(["row", "value loss, first 10 steps", "last 10", "variance explained", "last 10", "gradients agree", "R@1", "details said", "not true", "grammar", "seconds"]);
-# The best of the compared rows by details that are said and true, in the same seconds: what a newcomer would take.
-def best: [compared[] as $row | row_of("seconds"; $row) | select(length > 0) | {row: $row, value: (map(.truth.detail_recall - .truth.hallucination) | mean)}] | max_by(.value);
+# The best of the compared rows by details that are said and true: what a newcomer would take.
+def best_of(sets): [sets | {row: .[0].row, value: (map(.truth.detail_recall - .truth.hallucination) | mean)}] | max_by(.value);
+def best_figure: if . then "**\(.row)** (\(.value | figure(3)))" else "-" end;
 
 # What the paper says, as numbers of this world: [claim, wanted, found, whether it holds].
 def claims:
@@ -162,9 +170,14 @@ step_table,
 "",
 (.settings | map(select(startswith("MINI_STEPS="))) | first // "MINI_STEPS=200" | gsub("[^0-9]"; "") | tonumber) as $steps | captions_table($steps),
 "",
-"In the same seconds: the last policy kept that was there when VLRM of the same seed had taken its last step:",
+"In the same seconds: the last policy kept that was there when VLRM of the same seed had taken its last step. One whose training ended before is by its",
+"own last step:",
 "",
 seconds_table,
+"",
+"In fewer seconds, \(soonest | figure(0)): when the first of them had taken its last step, on the first frames of the test set (the tables below):",
+"",
+soon_table,
 "",
 "By step and by second, on the first frames of the test set, means over seeds:",
 (compared[] as $row | select(curve_of($row) | length > 0) | "", "**\($row)**", "", curve_table($row)),
@@ -173,7 +186,9 @@ seconds_table,
 "",
 helped_table,
 "",
-(best | if . then "By details that are said and true, in the same seconds, the one to begin with is **\(.row)** (details said less claims not true: \(.value | figure(3)))." else empty end),
+"By details that are said and true (details said less claims not true), the one to begin with is, with the same captions,",
+"\(best_of(compared[] as $row | row_of("test"; $row) | select(length > 0)) | best_figure); in the same seconds \(best_of(compared[] as $row | row_of("seconds"; $row) | select(length > 0)) | best_figure); in fewer \(best_of(soon) | best_figure).",
+"The learning rate of all of them was chosen for VLRM.",
 "",
 "## The premise",
 "",

@@ -14,16 +14,30 @@ train() {
 
 @test "the recipes hold the paper's settings: programs' defaults, and models by the Hub's names" {
     unset VLRM_THREADS
-    for name in vlrm vlrm-rs; do
+    for name in vlrm vlrm-rs; do # --train has no default: it is what the model has
         train --recipe "$name" --print-config > "$name.json"
         jq -e '.model == "Salesforce/blip2-opt-2.7b" and .itm == "Salesforce/blip2-itm-vit-g" and .batch == 4096' "$name.json"
         for program in vlrm-extract vlrm-rollout vlrm-reward vlrm-update; do
-            jq -e --slurpfile table <("$program" --help-options) '. as $recipe | ["max", "pick", "batch", "no-ref"] as $set
+            jq -e --slurpfile table <("$program" --help-options) '. as $recipe | ["max", "pick", "batch", "no-ref", "train"] as $set
                 | [$table[].options[] | select(.default != null and (.name | IN($set[]) | not) and $recipe[.name] != null and $recipe[.name] != .default) | .name] == []' "$name.json"
         done
     done
     jq -e '.clip == null and .["no-ref"] == null' vlrm.json
     jq -e '.clip == "laion/CLIP-ViT-bigG-14-laion2B-39B-b160k" and .["no-ref"] and .["clip-weight"] == 0.3' vlrm-rs.json
+}
+
+@test "the recommended ones: rloo is the paper's without a value head, the miniature's is what vlrm reproduce trains with" {
+    jq -e --slurpfile paper "$ROOT/share/recipes/vlrm.json" '
+        del(.baseline, .["num-return"]) == ($paper[0] | del(.["value-head", "lora-rank", "lora-alpha"])) and .baseline == "rloo" and .["num-return"] == 8' \
+        "$ROOT/share/recipes/vlrm-rloo.json"
+    # The command that reproduce would run, as settings.
+    (
+        . "$ROOT/pipelines/stages.sh"
+        . "$ROOT/pipelines/miniature.sh"
+        mini_train run clips "$MINI_STEPS" "$MINI_EVERY" --print-config
+    ) > ours.json
+    train --recipe miniature --model "$ROOT/share/tiny/captioner" --itm "$ROOT/share/tiny/itm" --run run clips --print-config > theirs.json
+    diff <(jq -S 'map_values(tonumber? // .)' ours.json) <(jq -S 'map_values(tonumber? // .)' theirs.json)
 }
 
 @test "the command line wins over the environment, that over --config, that over --recipe; -v says which" {
@@ -59,7 +73,7 @@ train() {
     exits 2 train --run run --config none.json clips
     says 'cannot read none.json'
     exits 2 train --run run --recipe vrlm clips
-    says 'no recipe "vrlm": there are vlrm vlrm-rs, or name a file NAME.json'
+    says 'no recipe "vrlm": there are miniature vlrm vlrm-rloo vlrm-rs, or name a file NAME.json'
     exits 2 train --run run --config
     says '--config needs a value'
 }
