@@ -56,7 +56,7 @@ endif
 %_avx512bf16.o: VARIANT_FLAGS += -mavx2 -mfma -mf16c -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512bf16
 %_amx.o: VARIANT_FLAGS += -mavx2 -mfma -mf16c -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512bf16 -mamx-tile -mamx-bf16
 
-LIB_SOURCES  := $(wildcard lib/*/*.c lib/models/families/*/*.c lib/tensor/cpu/*.c lib/tensor/cpu/plain/*.c)
+LIB_SOURCES  := $(wildcard lib/*/*.c lib/base/options/*.c lib/text/*/*.c lib/models/families/*/*.c lib/tensor/cpu/*.c lib/tensor/cpu/plain/*.c)
 LIB_SOURCES  += $(wildcard lib/tensor/cpu/$(if $(filter double,$(VARIANT)),absent,vec)/*.c)
 ifeq ($(VARIANT),cuda)
 ifeq ($(shell command -v $(NVCC)),)
@@ -77,12 +77,12 @@ LIB_SOURCES  += $(if $(MPI_FLAGS),lib/ranks/mpi/wire_mpi.c,lib/ranks/absent/wire
 LIBS         += $(filter -L% -l% -Wl%,$(MPI_FLAGS))
 $(B)/lib/ranks/mpi/%.o: CPPFLAGS += $(patsubst -I%,-isystem %,$(filter -I% -D%,$(MPI_FLAGS)))
 ifeq ($(VARIANT),fuzz)
-LIB_SOURCES  := $(wildcard lib/base/*.c lib/stream/*.c lib/checkpoint/*.c lib/tensor/*.c lib/text/*.c lib/media/*.c lib/stage/*.c)
+LIB_SOURCES  := $(wildcard lib/base/*.c lib/base/options/*.c lib/stream/*.c lib/checkpoint/*.c lib/tensor/*.c lib/text/*.c lib/text/*/*.c lib/media/*.c lib/stage/*.c)
 LIB_SOURCES  += $(wildcard lib/models/*.c lib/models/families/*/*.c) lib/learn/lora.c lib/learn/parameters.c lib/learn/draw.c
 endif
 MAINS        := $(wildcard src/*/vlrm-*.c world/vlrm-*.c)
-PROTOS       := $(wildcard src/*/*.proto lib/*/*.proto)
-PARTS        := $(filter-out $(MAINS),$(wildcard src/*/*.c world/*.c world/*/*.c)) $(patsubst %.proto,%.pb-c.c,$(filter src/%,$(PROTOS)))
+PROTOS       := $(wildcard src/*/*/*.proto lib/*/*.proto)
+PARTS        := $(filter-out $(MAINS),$(wildcard src/*/*.c src/*/*/*.c world/*.c world/*/*.c)) $(patsubst %.proto,%.pb-c.c,$(filter src/%,$(PROTOS)))
 LIB_SOURCES  += $(patsubst %.proto,%.pb-c.c,$(filter lib/%,$(PROTOS)))
 TEST_MAINS   := $(wildcard tests/unit/test_*.c tests/ops/test_*.c tests/models/test_*.c)
 ifeq ($(VARIANT),double)
@@ -109,12 +109,12 @@ programs: $(LIBRARY) $(BINS)
 tests: $(TESTS) $(FAULT_MALLOC)
 benches: $(BENCHES)
 
-# The names of all programs' options, out of their tables: lib/base/option_names.h.
-OPTION_LIST   := $(B)/lib/base/option_list
-OPTION_TABLES := $(MAINS) $(wildcard lib/*/*.h src/*/*.h)
+# The names of all programs' options, out of their tables: lib/base/options/names.h.
+OPTION_LIST   := $(B)/lib/base/options/list
+OPTION_TABLES := $(MAINS) $(wildcard lib/*/*.h lib/base/options/*.h src/*/*.h src/*/*/*.h)
 $(OPTION_LIST).c: $(OPTION_TABLES) Makefile
 	mkdir -p $(@D)
-	{ echo '#include "base/option_names.h"'; echo 'const char *const option_names[] = {'; cat $(OPTION_TABLES) | tr '\\\n' '  ' | \
+	{ echo '#include "base/options/names.h"'; echo 'const char *const option_names[] = {'; cat $(OPTION_TABLES) | tr '\\\n' '  ' | \
 		grep -oE 'OPT_(FLAG|FLAG_ON|INT|REAL|STRING|ENUM|LIST)\( *"[a-z0-9-]+"' | sed -E 's/.*("[^"]*")/\1,/' | LC_ALL=C sort -u; \
 		echo 'NULL};'; } >$@.new
 	if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
@@ -130,7 +130,7 @@ $(B)/%.o: %.c config.mk Makefile
 	echo '  CC    $@'
 	$(CC) $(CPPFLAGS) $(ALL_CFLAGS) $(DEPFLAGS) -c -o $@ $<
 
-# Protocol buffers: src/x/y.proto gives build/<variant>/src/x/y.pb-c.{c,h}, included as "x/y.pb-c.h"; lib/ likewise.
+# Protocol buffers: src/x/y/z.proto gives build/<variant>/src/x/y/z.pb-c.{c,h}, included as "x/y/z.pb-c.h"; lib/ likewise.
 $(PROTOS:%.proto=$(B)/%.pb-c.c): $(B)/%.pb-c.c: %.proto
 	mkdir -p $(@D)
 	protoc-c --c_out=$(B) $<

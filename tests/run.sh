@@ -22,7 +22,7 @@ export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=1:abort_on_error=0} UBSAN_OPTIO
 # Names of all jobs, the long ones first. asan runs those bats tests that are tagged so ("# bats test_tags=asan").
 list_jobs() {
     local variant file
-    for file in tests/{programs,extract,update,ranks,world,pages,pipelines}/*.bats; do
+    for file in tests/{programs,tools,models,extract,update,eval,ranks,world,pages,pipelines}/*.bats; do
         [ -e "$file" ] || continue
         echo "release/${file#tests/}"
         if grep -q '^# bats .*_tags=.*asan' "$file"; then echo "asan/${file#tests/}"; fi

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "base/options.h"
+#include "base/options/options.h"
 #include "world/words.h"
 
 static const char *const relation_names[RELATIONS] = {"left of", "right of", "above", "below", "beside"};

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 #include "base/hash.h"
-#include "base/options.h"
+#include "base/options/options.h"
 #include "base/sandbox.h"
 #include "stream/filter.h"
 #include "world/language.h"

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "base/options.h"
+#include "base/options/options.h"
 #include "base/sandbox.h"
 #include "stream/filter.h"
 #include "world/tally.h"

@@ -11,7 +11,7 @@
 
 #include "base/memory.h"
 #include "base/msg.h"
-#include "base/options.h"
+#include "base/options/options.h"
 #include "base/progress.h"
 
 enum { SPINS = 4000 };

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/options.h"
+#include "base/options/options.h"
 #include "learn/draw.h"
 
 #define GROUP "value-head"

@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-#include "base/options.h"
+#include "base/options/options.h"
 #include "base/progress.h"
 #include "base/sandbox.h"
 #include "tensor/kernels.h"

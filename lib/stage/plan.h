@@ -7,7 +7,7 @@
 
 #include <jansson.h>
 
-#include "base/options.h"
+#include "base/options/options.h"
 #include "checkpoint/checkpoint.h"
 #include "tensor/tape.h"
 

@@ -19,7 +19,7 @@
 #ifndef STREAM_FILTER_H
 #define STREAM_FILTER_H
 
-#include "base/options.h"
+#include "base/options/options.h"
 #include "stream/stream.h"
 
 typedef struct Filter {

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "base/options.h"
+#include "base/options/options.h"
 
 bool kernels_find(const char *device, Compute compute, const Kernels **out, Error *err)
 {

@@ -3,7 +3,7 @@
  * library's alignment: what replaces characters stands for the last of them.
  */
 #include "base/utf8.h"
-#include "text/graphemes.h"
+#include "text/unicode/graphemes.h"
 #include "text/pieces.h"
 
 enum { MAPPED_MOST = 6 }; /* bytes from which on a cluster is mapped character by character */

@@ -5,7 +5,7 @@
 #define TEXT_PIECES_H
 
 #include "text/tokenizer.h"
-#include "text/unicode.h"
+#include "text/unicode/unicode.h"
 #include "text/vocab.h"
 
 /* Tokens while they are made: ranges are in characters of the input. */

@@ -4,7 +4,7 @@
  *
  * Ids, offsets and decoded text are those of Hugging Face tokenizers 0.23, to the last character. Text is UTF-8 of any
  * length, zero bytes included; nothing is trimmed or refused but invalid UTF-8. Unicode data are the ones of those
- * libraries (lib/text/unicode.h), not of the system, so the same text has the same ids on every machine.
+ * libraries (lib/text/unicode/unicode.h), not of the system, so the same text has the same ids on every machine.
  *
  * A Tokenizer is read-only but for a cache of words under a lock: threads may share one. Results lie in the caller's
  * arena and live as long as that.

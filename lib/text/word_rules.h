@@ -6,7 +6,7 @@
 
 #include "base/hash.h"
 #include "text/automaton.h"
-#include "text/unicode.h"
+#include "text/unicode/unicode.h"
 #include "text/words.h"
 
 /* A phrase with single spaces; size code points. */

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/utf8.h"
-#include "text/unicode.h"
+#include "text/unicode/unicode.h"
 #include "text/word_rules.h"
 
 /* A caption as code points: character i is code[i], bytes [at[i], at[i + 1]), of a letter, mark or digit if inside[i]. */

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/options.h"
+#include "base/options/options.h"
 #include "base/pool.h"
 #include "base/sandbox.h"
 #include "doctor/golden.h"

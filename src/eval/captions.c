@@ -8,7 +8,7 @@
 #include "base/hash.h"
 #include "eval/derived.h"
 #include "eval/recall.h"
-#include "text/ptb.h"
+#include "text/ptb/ptb.h"
 
 /* ---- metrics ---- */
 

@@ -2,7 +2,7 @@
 #ifndef EVAL_CHECKS_H
 #define EVAL_CHECKS_H
 
-#include "base/options.h"
+#include "base/options/options.h"
 #include "eval/metrics.h"
 
 typedef enum CheckKind { CHECK_BELOW, CHECK_ABOVE, CHECK_DROP } CheckKind;

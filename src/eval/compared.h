@@ -3,7 +3,7 @@
 #define EVAL_COMPARED_H
 
 #include "eval/frequencies.h"
-#include "text/ptb.h"
+#include "text/ptb/ptb.h"
 
 /* Of image i they are count[i] from first[i] on. */
 typedef struct Compared {

@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/options.h"
-#include "text/ptb.h"
+#include "base/options/options.h"
+#include "text/ptb/ptb.h"
 
 void frequencies_add(Frequencies *f, const Words *references, size_t n, Arena *scratch)
 {

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "eval/derived.h"
-#include "text/ptb.h"
+#include "text/ptb/ptb.h"
 
 void row_release(Row *row)
 {

@@ -9,7 +9,7 @@
 #include "base/utf8.h"
 #include "stage/caption.h"
 #include "stream/filter.h"
-#include "text/unicode.h"
+#include "text/unicode/unicode.h"
 
 /* A record that waits for its batch. */
 typedef struct Pending {

@@ -8,7 +8,7 @@
 
 #include <jansson.h>
 
-#include "base/options.h"
+#include "base/options/options.h"
 #include "eval/compared.h"
 #include "eval/metrics.h"
 #include "eval/models.h"

@@ -6,7 +6,7 @@
 
 #include "base/hash.h"
 #include "base/utf8.h"
-#include "text/unicode.h"
+#include "text/unicode/unicode.h"
 
 /* A word of a text: its place and the hash of its case-folded form. */
 typedef struct Word {

@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "base/hash.h"
-#include "base/options.h"
+#include "base/options/options.h"
 #include "base/pool.h"
 #include "base/signals.h"
 #include "checkpoint/hub.h"

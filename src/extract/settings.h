@@ -4,7 +4,7 @@
 #ifndef EXTRACT_SETTINGS_H
 #define EXTRACT_SETTINGS_H
 
-#include "base/options.h"
+#include "base/options/options.h"
 
 typedef enum Pick { PICK_FIRST, PICK_SPREAD, PICK_RANDOM } Pick;
 typedef enum Retry { RETRY_NONE, RETRY_FAILED } Retry;

@@ -11,7 +11,7 @@
 #include <xxhash.h>
 
 #include "base/hash.h"
-#include "base/options.h"
+#include "base/options/options.h"
 #include "base/random.h"
 #include "base/sandbox.h"
 #include "base/signals.h"

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "base/hash.h"
-#include "base/options.h"
+#include "base/options/options.h"
 #include "base/sandbox.h"
 #include "base/signals.h"
 #include "pages/page.h"

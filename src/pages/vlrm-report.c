@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/options.h"
+#include "base/options/options.h"
 #include "base/sandbox.h"
 #include "base/steps.h"
 #include "pages/evals.h"

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/options.h"
+#include "base/options/options.h"
 #include "base/pool.h"
 #include "base/progress.h"
 #include "base/signals.h"

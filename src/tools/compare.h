@@ -2,7 +2,7 @@
 #ifndef TOOLS_COMPARE_H
 #define TOOLS_COMPARE_H
 
-#include "base/options.h"
+#include "base/options/options.h"
 #include "stream/stream.h"
 
 /* A field and how far its numbers may lie apart. */

@@ -2,7 +2,7 @@
 #ifndef TOOLS_CSV_H
 #define TOOLS_CSV_H
 
-#include "base/options.h"
+#include "base/options/options.h"
 #include "stream/stream.h"
 
 /* The line of names: id and the fields. */

@@ -2,7 +2,7 @@
 #ifndef TOOLS_FIELDS_H
 #define TOOLS_FIELDS_H
 
-#include "base/options.h"
+#include "base/options/options.h"
 #include "stream/stream.h"
 
 /* The record as msgpack with its id and the fields alone: "caption" keeps a group, "caption.text" a key of it, and so on down. */

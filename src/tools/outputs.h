@@ -4,7 +4,7 @@
 #ifndef TOOLS_OUTPUTS_H
 #define TOOLS_OUTPUTS_H
 
-#include "base/options.h"
+#include "base/options/options.h"
 #include "tools/beside.h"
 #include "tools/coco.h"
 #include "tools/images.h"

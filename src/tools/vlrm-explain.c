@@ -11,7 +11,7 @@
 #include <unistd.h>
 #include <wchar.h>
 
-#include "base/options.h"
+#include "base/options/options.h"
 #include "base/progress.h"
 #include "base/sandbox.h"
 #include "base/signals.h"
@@ -21,7 +21,7 @@
 #include "stream/filter.h"
 #include "stream/made_from.h"
 #include "text/tokenizer.h"
-#include "text/unicode.h"
+#include "text/unicode/unicode.h"
 
 static struct {
     const char *model;

@@ -13,7 +13,7 @@
 #include <string.h>
 
 #include "base/base.h"
-#include "base/options.h"
+#include "base/options/options.h"
 #include "base/progress.h"
 #include "base/sandbox.h"
 #include "base/signals.h"

@@ -12,7 +12,7 @@
 #include <termios.h>
 #include <unistd.h>
 
-#include "base/options.h"
+#include "base/options/options.h"
 #include "base/sandbox.h"
 #include "base/signals.h"
 #include "top/view.h"

@@ -10,7 +10,7 @@
 
 #include <jansson.h>
 
-#include "base/options.h"
+#include "base/options/options.h"
 #include "update/learner.h"
 
 enum { COLLAPSE_STEPS = 10 };

@@ -16,7 +16,7 @@
 #define UPDATE_LEARNER_H
 
 #include "base/hash.h"
-#include "base/options.h"
+#include "base/options/options.h"
 #include "learn/policy.h"
 #include "learn/value_head.h"
 #include "update/baseline.h"

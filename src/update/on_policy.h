@@ -5,8 +5,8 @@
 #ifndef UPDATE_ON_POLICY_H
 #define UPDATE_ON_POLICY_H
 
-#include "base/options.h"
-#include "update/state.h"
+#include "base/options/options.h"
+#include "update/run/state.h"
 
 typedef struct OnPolicyRules {
     bool off;         /* captions of any policy, or none, are accepted */

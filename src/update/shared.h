@@ -11,7 +11,7 @@
 
 #include "ranks/ranks.h"
 #include "update/batch.h"
-#include "update/consumed.h"
+#include "update/run/consumed.h"
 
 /* Makes every rank's batch the batch of all, and its ids consumed; ranks NULL: only that. A record whose id another rank has too
  * is left out, and counted. False where the spool cannot be read or written. */

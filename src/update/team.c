@@ -7,7 +7,7 @@
 #include "base/file.h"
 #include "base/hash.h"
 #include "stream/filter.h"
-#include "update/config.h"
+#include "update/run/config.h"
 
 bool team_open(Team *t, int64_t patience, Error *err)
 {

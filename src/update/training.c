@@ -10,12 +10,12 @@
 #include "base/progress.h"
 #include "stage/frame.h"
 #include "stage/prompt.h"
-#include "update/dump.h"
-#include "update/kept.h"
-#include "update/metrics.h"
-#include "update/settings.h"
+#include "update/run/dump.h"
+#include "update/run/kept.h"
+#include "update/run/metrics.h"
+#include "update/run/settings.h"
 #include "update/shared.h"
-#include "update/state.h"
+#include "update/run/state.h"
 
 /* A batch consumed before must hold the records that it held then. */
 static void check_consumed(const Training *loop, const Record *r)

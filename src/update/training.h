@@ -8,12 +8,12 @@
 #include "stage/groups.h"
 #include "stage/machine.h"
 #include "stream/filter.h"
-#include "update/config.h"
+#include "update/run/config.h"
 #include "update/on_policy.h"
-#include "update/pace.h"
-#include "update/recorder.h"
+#include "update/run/pace.h"
+#include "update/run/recorder.h"
 #include "update/team.h"
-#include "update/tensorboard.h"
+#include "update/run/tensorboard.h"
 
 /* As given. */
 typedef struct UpdateOptions {

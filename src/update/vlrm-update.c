@@ -9,7 +9,7 @@
 
 #include "base/clock.h"
 #include "base/hash.h"
-#include "base/options.h"
+#include "base/options/options.h"
 #include "base/pool.h"
 #include "base/progress.h"
 #include "base/signals.h"
@@ -18,11 +18,11 @@
 #include "stage/inputs.h"
 #include "stage/plan.h"
 #include "tensor/kernels_idle.h"
-#include "update/dump.h"
-#include "update/kept.h"
+#include "update/run/dump.h"
+#include "update/run/kept.h"
 #include "update/learner_options.h"
 #include "update/plan_step.h"
-#include "update/settings.h"
+#include "update/run/settings.h"
 #include "update/training.h"
 
 static UpdateOptions opt;

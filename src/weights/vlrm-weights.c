@@ -6,7 +6,7 @@
  */
 #include <string.h>
 
-#include "base/options.h"
+#include "base/options/options.h"
 #include "base/pool.h"
 #include "base/sandbox.h"
 #include "checkpoint/hub.h"

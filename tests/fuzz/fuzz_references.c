@@ -2,7 +2,7 @@
  * Any text as what vlrm-eval --references reads: a file of references, with a split and without; document frequencies; and as a
  * text that the Penn Treebank tokeniser cuts up, whose tokens stand one space apart.
  *
- * About: lib/base/json_elements.c lib/text/ptb.c lib/text/lexer.c
+ * About: lib/base/json_elements.c lib/text/ptb/ptb.c lib/text/ptb/lexer.c
  * src/eval/references.c src/eval/image_names.c src/eval/frequencies.c src/eval/grams.c src/eval/chair.c
  */
 #include <stdlib.h>
@@ -14,7 +14,7 @@
 #include "eval/frequencies.h"
 #include "eval/references.h"
 #include "tests/fuzz/given.h"
-#include "text/ptb.h"
+#include "text/ptb/ptb.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -9,7 +9,7 @@ load common
     sed -n '/^```sh$/,/^```$/p' HACKING.md | sed '1d;$d' >"$BATS_TEST_TMPDIR/commands"
     exits 0 env -u MAKEFLAGS -u MAKELEVEL bash -eu -o pipefail "$BATS_TEST_TMPDIR/commands"
     says 'make test '
-    says 'release/programs/vlrm-cat.bats'
+    says 'release/tools/vlrm-cat.bats'
     says ' passed, 0 failed'
     says 'vlrm-cat.bats: '
 }

@@ -15,7 +15,7 @@
 #include "base/base.h"
 #include "base/hashmap.h"
 #include "base/lock.h"
-#include "base/options.h"
+#include "base/options/options.h"
 #include "base/pool.h"
 #include "base/random.h"
 

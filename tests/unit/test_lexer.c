@@ -13,7 +13,7 @@
 
 #include "base/memory.h"
 #include "base/random.h"
-#include "text/lexer.h"
+#include "text/ptb/lexer.h"
 
 enum { MOST = 16 };
 

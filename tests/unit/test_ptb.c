@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 #include "eval/overlap.h"
-#include "text/ptb.h"
+#include "text/ptb/ptb.h"
 
 static void tokens_are_those_of_pycocoevalcap(void **state)
 {

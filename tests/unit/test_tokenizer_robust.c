@@ -18,8 +18,8 @@
 #include "base/random.h"
 #include "base/utf8.h"
 #include "text/tokenizer.h"
-#include "text/unicode.h"
-#include "text/unicode_data.h"
+#include "text/unicode/unicode.h"
+#include "text/unicode/unicode_data.h"
 
 #define ROOT "tests/golden/tokenizers/"
 

@@ -14,7 +14,7 @@
 
 #include "base/base.h"
 #include "base/random.h"
-#include "text/graphemes.h"
+#include "text/unicode/graphemes.h"
 #include "text/tokenizer.h"
 
 static char folder[] = "/tmp/test_unigram_XXXXXX";

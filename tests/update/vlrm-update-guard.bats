@@ -31,7 +31,7 @@ skipped() {
     exits 0 bash -c 'cat "$1" | "${@:2}"' - <(skipped "$other") "${update[@]}" --max-steps 2 --change-options
     sed -nE 's/.*: --([a-z-]+ of [a-z]+) changes from .*/\1/p' <<< "$output" | sort > "$TMP/said"
     # All but those of the machine, of where files lie and of when to end: the names that config.c leaves out, each of which some stage has.
-    sed -n '/^static bool harmless/,/};/p' "$ROOT/src/update/config.c" | grep -oE '"[a-z-]+"' | tr -d '"' > "$TMP/harmless"
+    sed -n '/^static bool harmless/,/};/p' "$ROOT/src/update/run/config.c" | grep -oE '"[a-z-]+"' | tr -d '"' > "$TMP/harmless"
     printf '%s\n' append bad-phrases clip deadline deal decode-batch device exempt-words itm jobs journal limit list model patience policy ref resume retry \
         sandbox score-batch spool spool-memory threads zstd | diff - <(sort "$TMP/harmless")
     jq -r 'select(.vlrm) | ., .upstream, .upstream.upstream | .stage as $s | .params | keys[] | . + " of " + $s' "$TMP/lines" > "$TMP/options"

@@ -4,7 +4,7 @@
     python3 tests/golden/metrics/make.py [KIND TEXTS [SEED]]
 
     ptb.jsonl       {"text", "tokens"}: texts and what pycocoevalcap's PTBTokenizer makes of them. A text's tokens are its own
-                    (lib/text/ptb.h says where pycocoevalcap looks on to the next): an x stands between two
+                    (lib/text/ptb/ptb.h says where pycocoevalcap looks on to the next): an x stands between two
     captions.jsonl  records with a caption and frame.references
     scores.json     pycocoevalcap's BLEU, ROUGE-L and CIDEr of them, aac-metrics' CIDEr-D: of the set, and per image where there is such
 

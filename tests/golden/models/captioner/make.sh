@@ -1,5 +1,5 @@
 #!/bin/bash
-# Makes the fixtures of tests/models/test_captioner.c and tests/programs/captioners.bats: random captioners of other families than BLIP-2 in
+# Makes the fixtures of tests/models/test_captioner.c and tests/models/captioners.bats: random captioners of other families than BLIP-2 in
 # Hugging Face's layout, and what the reference makes of two images.
 #
 #   tests/golden/models/captioner/make.sh PYTHON ORACLE [SEED]
