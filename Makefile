@@ -213,6 +213,7 @@ bench: all benches
 	tests/bench/ranks.sh
 	if [ -n "$(VLRM_ORACLE)" ] && [ -n "$(CHECKPOINTS)" ]; then \
 	    for c in $(CHECKPOINTS); do VLRM_ORACLE=$(VLRM_ORACLE) tests/bench/step.sh $$c || exit 1; done; \
+	    VLRM_ORACLE=$(VLRM_ORACLE) tests/bench/smolvlm.sh || exit 1; \
 	else echo "bench: SKIPPED the comparison with torch: it needs VLRM_ORACLE=PYTHON CHECKPOINTS='DIR...' (tests/bench/step.sh)"; fi
 
 demo:

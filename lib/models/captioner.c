@@ -7,7 +7,7 @@
 #include "models/config.h"
 #include "models/kind.h"
 
-static const CaptionerFamily *const families[] = {&blip2_family, &smolvlm_family, &llava_family};
+static const CaptionerFamily *const families[] = {&blip2_family, &smolvlm_family, &llava_family, &instructblip_family};
 enum { N_FAMILIES = sizeof families / sizeof *families };
 
 const char *const captioner_part_names[] = {"query", "qformer", "projection", NULL};
@@ -110,6 +110,7 @@ void captioner_free(Captioner *c)
     binder_release(&c->binder);
     checkpoint_free(c->checkpoint);
     free(c->prompt);
+    free(c->request);
     free(c);
 }
 
@@ -149,6 +150,17 @@ bool captioner_prompt(Captioner *c, const int32_t *ids, size_t n, Error *err)
     c->n_prompt = n;
     c->n_prefix = n - 1;
     c->lm.config.bos = ids[n - 1];
+    return true;
+}
+
+bool captioner_request(Captioner *c, const int32_t *ids, size_t n, Error *err)
+{
+    if (n == 0 || n > c->most_request)
+        return error_set_status(err, STATUS_MISMATCH, "the request has %zu tokens, expected 1 to %zu", n, c->most_request);
+    free(c->request);
+    c->request = xmalloc(n * sizeof *c->request);
+    memcpy(c->request, ids, n * sizeof *c->request);
+    c->n_request = n;
     return true;
 }
 

@@ -49,6 +49,8 @@ typedef struct CaptionerFamily {
     /* The text around a caption's image and request, <image> written for each of its rows; the caller frees it. NULL: none. */
     char *(*prompt)(const Captioner *c, const char *request);
     const char *request; /* the usual one */
+    const char
+        *reader; /* a folder in the model's with the BERT tokenizer that the connector reads the request by; NULL: it does not */
 
     /* features [n * vit_rows, hidden], before the encoder's final norm, to rows of the language model [n * image_rows, ..]. */
     Tensor *(*rows)(Tape *t, const Captioner *c, const Tensor *features, size_t n);
@@ -72,9 +74,11 @@ struct Captioner {
     size_t n_prefix;     /* rows before the prompt's last token; 0: no prompt yet */
     int32_t *prompt;     /* owned: the prompt's ids, which the n-gram rule takes to stand before a caption; [n_prompt] */
     size_t n_prompt;     /* 0: none are told */
-    int32_t image_token; /* id of <image>; -1 where there is none */
-    int32_t eos;         /* ends a caption */
-    void *own;           /* the family's */
+    int32_t *request;    /* owned: the request's ids as the connector reads them; [n_request] */
+    size_t n_request, most_request; /* most_request: that the connector has positions for */
+    int32_t image_token;            /* id of <image>; -1 where there is none */
+    int32_t eos;                    /* ends a caption */
+    void *own;                      /* the family's */
 };
 
 /* A Hugging Face folder of a family that is known; another is STATUS_MISMATCH, naming both. NULL with err set. */
@@ -96,6 +100,9 @@ char *captioner_known(void);
  */
 MUST_USE bool captioner_prompt(Captioner *c, const int32_t *ids, size_t n, Error *err);
 
+/* What the connector reads from now on, for families with a reader: 1 and more ids, [CLS] and [SEP] among them. */
+MUST_USE bool captioner_request(Captioner *c, const int32_t *ids, size_t n, Error *err);
+
 /* <image> as often as an image has rows, for CaptionerFamily.prompt; the caller frees it. */
 char *captioner_images_text(const Captioner *c);
 
@@ -109,6 +116,6 @@ Tensor *captioner_prefix(Tape *t, const Captioner *c, const Tensor *features, si
 uint64_t captioner_encoder_digest(const Captioner *c);
 
 /* The families: families/NAME/. */
-extern const CaptionerFamily blip2_family, smolvlm_family, llava_family;
+extern const CaptionerFamily blip2_family, smolvlm_family, llava_family, instructblip_family;
 
 #endif

@@ -26,12 +26,29 @@ static bool takes_prompt(const Captioner *c, const char *request, Error *err)
     return false;
 }
 
-bool prompt_set(Captioner *c, const Tokenizer *t, const char *request, Error *err)
+/* What the connector reads, by its own tokenizer. */
+static bool set_request(Captioner *c, const char *folder, const char *request, Error *err)
+{
+    Tokens tokens;
+    Arena arena = {0};
+    char *path = path_join(folder, c->family->reader);
+    Tokenizer *t = tokenizer_open_kind(path, TOKENIZER_BERT, err);
+    bool ok = t && tokenizer_encode(&tokens, &arena, t, (Slice){request, strlen(request)}, ENCODE_SPECIAL, 0, err) &&
+              captioner_request(c, tokens.ids, tokens.count, err);
+    tokenizer_free(t);
+    arena_release(&arena);
+    free(path);
+    return ok;
+}
+
+bool prompt_set(Captioner *c, const char *folder, const Tokenizer *t, const char *request, Error *err)
 {
     if (!takes_prompt(c, request, err))
         return !request;
-    char *text = c->family->prompt(c, request ? request : c->family->request);
-    bool ok = set_text(c, t, text, err) || error_prefix(err, "the prompt");
+    request = request ? request : c->family->request;
+    char *text = c->family->prompt(c, request);
+    bool ok = (set_text(c, t, text, err) && (!c->family->reader || set_request(c, folder, request, err))) ||
+              error_prefix(err, "the prompt");
     free(text);
     return ok;
 }
@@ -41,7 +58,7 @@ bool prompt_set_from(Captioner *c, const char *folder, const char *request, Erro
     if (!takes_prompt(c, request, err))
         return !request;
     Tokenizer *t = tokenizer_open_language(folder, err);
-    bool ok = t && prompt_set(c, t, request, err);
+    bool ok = t && prompt_set(c, folder, t, request, err);
     tokenizer_free(t);
     return ok;
 }

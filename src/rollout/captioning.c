@@ -41,7 +41,8 @@ bool captioning_init(Captioning *c, const CaptioningOptions *options, const Kern
     *c = (Captioning){.options = *options, .kernels = kernels};
     c->captioner = captioner_open(options->model, kernels, err);
     c->tokenizer = c->captioner ? tokenizer_open_language(options->model, err) : NULL;
-    if (!c->tokenizer || !tokenizer_agrees(c, err) || !prompt_set(c->captioner, c->tokenizer, options->prompt, err))
+    if (!c->tokenizer || !tokenizer_agrees(c, err) ||
+        !prompt_set(c->captioner, options->model, c->tokenizer, options->prompt, err))
         return false;
     const size_t n_prefix = c->captioner->n_prefix, side = c->captioner->images.side;
     if (!lm_fits(&c->captioner->lm, n_prefix + 1, (size_t)options->generate.max_new_tokens))

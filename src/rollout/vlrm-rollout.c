@@ -35,7 +35,7 @@ static const Option options[] = {
     OPT_GROUP("Model"),
     OPT_STRING(
         "model", 'm', &opt.model, NULL, "MODEL",
-        "caption with this model, BLIP-2 OPT, SmolVLM or LLaVA in Hugging Face layout: a folder, or ORG/NAME[@REVISION] in the Hub's local cache (vlrm(7))",
+        "caption with this model, BLIP-2 OPT, InstructBLIP, SmolVLM or LLaVA in Hugging Face layout: a folder, or ORG/NAME[@REVISION] in the Hub's local cache (vlrm(7))",
         .first = true),
     OPT_STRING("prompt", 0, &opt.prompt, NULL, "TEXT",
                "ask for this, within the chat template of a captioner that has one (default: Describe the image.)"),

@@ -30,8 +30,8 @@ static int64_t plan_tokens;
 
 static const Option options[] = {
     OPT_GROUP("Model and run"),
-    OPT_STRING("model", 'm', &opt.learner.model, NULL, "MODEL", "train this captioner, BLIP-2 OPT, SmolVLM or LLaVA",
-               .first = true),
+    OPT_STRING("model", 'm', &opt.learner.model, NULL, "MODEL",
+               "train this captioner, BLIP-2 OPT, InstructBLIP, SmolVLM or LLaVA", .first = true),
     OPT_STRING("run", 'r', &opt.run, NULL, "DIR",
                "keep policy, checkpoints and metrics in this folder; an existing run is continued", .first = true),
     OPT_STRING("init", 0, &opt.init, NULL, "FILE",

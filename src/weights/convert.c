@@ -99,15 +99,30 @@ static bool is_weights(const char *name)
     return false;
 }
 
-/* A file beside the weights; folders stay where they are. */
+/* A second tokenizer has a folder of its own (InstructBLIP's qformer_tokenizer). */
+static bool is_tokenizer(const char *folder)
+{
+    char *file = path_join(folder, "tokenizer_config.json");
+    const bool is = weights_there(file);
+    free(file);
+    return is;
+}
+
+/* A file beside the weights, or the folder of a tokenizer; other folders stay where they are. */
 static void copy_other(const char *from, const char *to, const char *name)
 {
+    Error err = {0};
     char *source = path_join(from, name), *target = path_join(to, name);
     struct stat s;
     if (stat(source, &s) != 0)
         die("stat %s:", source);
-    if (S_ISREG(s.st_mode))
+    if (S_ISREG(s.st_mode)) {
         weights_copy(source, target);
+    } else if (S_ISDIR(s.st_mode) && is_tokenizer(source)) {
+        if (!folder_make(target, &err))
+            weights_die(&err);
+        weights_copy_others(source, target);
+    }
     free(source);
     free(target);
 }

@@ -63,7 +63,7 @@ size_t weights_check_delta(const Checkpoint *base, const Checkpoint *delta, bool
 /* Copies one file, or dies. */
 void weights_copy(const char *from, const char *to);
 
-/* Copies those files of a model folder that are not weights, or dies. */
+/* Copies those files of a model folder that are not weights, and folders with a tokenizer, or dies. */
 void weights_copy_others(const char *from, const char *to);
 
 #endif

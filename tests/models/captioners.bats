@@ -40,12 +40,12 @@ generates() {
 }
 
 @test "greedy captions and beams are the reference's, images and prompt included" {
-    for family in smolvlm smolvlm-odd llava; do generates "$BIN" "$family"; done
+    for family in smolvlm smolvlm-odd llava instructblip; do generates "$BIN" "$family"; done
 }
 
 @test "the same in the double build" {
     [ -x "$ROOT/build/double/bin/vlrm-rollout" ] || skip "no double build of the programs"
-    for family in smolvlm smolvlm-odd llava; do generates "$ROOT/build/double/bin" "$family"; done
+    for family in smolvlm smolvlm-odd llava instructblip; do generates "$ROOT/build/double/bin" "$family"; done
 }
 
 @test "--prompt asks for something else; a family that takes none says so" {
@@ -134,6 +134,8 @@ trains() {
     [ "$(vlrm-weights list "$TMP/run/policy/latest/model.safetensors" | cut -f 1)" = model.connector.modality_projection.proj.weight ]
     trains llava
     [ "$(vlrm-weights list "$TMP/run/policy/latest/model.safetensors" | cut -f 1 | grep -c '^multi_modal_projector\.linear_[12]\.\(weight\|bias\)$')" = 4 ]
+    trains instructblip
+    vlrm-weights list "$TMP/run/policy/latest/model.safetensors" | cut -f 1 | grep -qx 'language_projection.weight'
 }
 
 @test "what is trained unless told otherwise, and a part that it has not" {
@@ -166,7 +168,7 @@ trains() {
         jq "$1" model/config.json > "$TMP/model/config.json"
         vlrm-rollout --model "$TMP/model" --greedy --max-new-tokens 8 "$TMP/in.vlrm" | tokens
     }
-    changed '.vision_feature_layer = 3' | diff "$TMP/usual" - # of four layers, and the embeddings before them: -2
+    changed '.vision_feature_layer = 2' | diff "$TMP/usual" - # of three layers, and the embeddings before them: -2
     run ! cmp <(changed '.vision_feature_layer = -1') "$TMP/usual"
     run ! cmp <(changed '.vision_feature_select_strategy = "full"') "$TMP/usual"
     jq '.vision_config.model_type = "siglip_vision_model"' model/config.json > "$TMP/model/config.json"
@@ -178,6 +180,25 @@ trains() {
     says 'policy: 33024 parameters' # two linear layers of 128
     exits 0 vlrm-doctor --model model
     says 'a LLaVA'
+}
+
+@test "InstructBLIP: the queries read the request by their own tokenizer; query, Q-Former and projection are trained" {
+    into instructblip
+    cp -r model "$TMP/model"
+    exits 0 vlrm-update --count --model model
+    says 'query: 96 parameters'
+    says 'projection: 800 parameters'
+    vlrm-rollout --model model --greedy --max-new-tokens 8 "$TMP/in.vlrm" | tokens > "$TMP/usual"
+    vlrm-rollout --model model --greedy --max-new-tokens 8 --prompt 'Name the colours.' "$TMP/in.vlrm" | tokens > "$TMP/asked"
+    run ! cmp "$TMP/usual" "$TMP/asked"
+    rm -r "$TMP/model/qformer_tokenizer"
+    exits 1 vlrm-rollout --model "$TMP/model" --greedy "$TMP/in.vlrm"
+    says 'qformer_tokenizer'
+    exits 6 vlrm-rollout --model model --greedy --prompt "$(printf 'a %.0s' {1..70})" "$TMP/in.vlrm"
+    says 'the request has 72 tokens, expected 1 to 64'
+    jq '.text_config.model_type = "opt"' model/config.json > "$TMP/model/config.json"
+    exits 6 vlrm-rollout --model "$TMP/model" --greedy "$TMP/in.vlrm"
+    says 'text_config.model_type: expected "llama"'
 }
 
 @test "random ones of true size have the published numbers of parameters" {

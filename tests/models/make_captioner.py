@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """A captioner's folder for test_captioner.c and the programs' tests, by ../shared/oracle/families.py in float64.
 
-    make_captioner.py ORACLE OUT --family smolvlm|llava --size tiny|odd [--seed N]
+    make_captioner.py ORACLE OUT --family smolvlm|llava|instructblip --size tiny|odd [--seed N]
 
 OUT gets model/ (the checkpoint as published) and, of two images and five captions: parity.safetensors, all that families.py says of them
 (forward, policy and policy-lora), with prompt, tokens and tokens.counts; images/ and generate.jsonl. Pixels are rounded to float32 before the model
@@ -22,6 +22,10 @@ sys.path.insert(0, str(a.oracle))
 import families  # noqa: E402
 
 families.IMAGES, families.CAPTIONS = 2, 5
+if a.family == "instructblip":  # which the oracle does not have
+    sys.path.insert(0, str(pathlib.Path(__file__).parent))
+    import families_instructblip
+    families.FAMILIES["instructblip"] = families_instructblip.instructblip
 exact = families.pixel_values
 families.pixel_values = lambda *args: exact(*args).float().double()
 with tempfile.TemporaryDirectory() as made:
@@ -33,11 +37,15 @@ with tempfile.TemporaryDirectory() as made:
     out["pixel_values"] = out["pixel_values"].float()
     for name in ("policy", "policy-lora"):
         t = load_file(reference / f"{name}.safetensors")
-        kept = {k: v for k, v in t.items() if k in ("p", "loss") or k.startswith("grad.") or (k.startswith("base_model") and name == "policy-lora")}
+        own = "base_model" if name == "policy-lora" else ""  # the connector's are of `policy`
+        kept = {k: v for k, v in t.items() if k in ("p", "loss") or k.startswith("grad." + own) or (own and k.startswith(own))}
         out |= {f"{name}.{k}" if not k.startswith("base_model") else k: v.float() if k.startswith("base_model") else v for k, v in kept.items()}
         out["normalised"] = t["normalised"]
     captions = [json.loads(line)["caption"]["tokens"] for line in open(reference / "captions.jsonl")]
-    out["prompt"] = torch.tensor(json.loads((reference / "prompt.json").read_text())["ids"])
+    prompt = json.loads((reference / "prompt.json").read_text())
+    out["prompt"] = torch.tensor(prompt["ids"])
+    if "request" in prompt:
+        out["request"] = torch.tensor(prompt["request"])
     out["tokens"] = torch.tensor([t for c in captions for t in c])
     out["tokens.counts"] = torch.tensor([len(c) for c in captions])
     shutil.rmtree(a.out, ignore_errors=True)

@@ -60,5 +60,5 @@ refused() {
     jq '.text_config = {model_type: "llama", hidden_size: 32, num_attention_heads: 2, vocab_size: 600}' "$small/config.json" > "$TMP/vicuna/config.json"
     captions > "$TMP/in.vlrm"
     exits 6 vlrm-rollout --model "$TMP/vicuna" "$TMP/in.vlrm"
-    says 'text_config.model_type: expected "opt", the one language model that is known behind a Q-Former'
+    says 'text_config.model_type: expected "opt", the one language model that is known behind this Q-Former'
 }

@@ -3,11 +3,8 @@
  */
 #include "models/families/blip2/blip2.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include "models/reals.h"
 
 #define BOS 2 /* `</s>`, which OPT puts before every text */
 
@@ -43,7 +40,7 @@ static void bind(Captioner *c)
     Blip2 *b = c->own;
     const Blip2Config *config = &b->config;
     vit_bind(&c->vit, &c->binder, &config->vision, VIT_EVA, "vision_model");
-    qformer_bind(&b->qformer, &c->binder, &config->qformer, config->queries, false);
+    qformer_bind(&b->qformer, &c->binder, &config->qformer, config->queries, QFORMER_NO_TEXT);
     bind_linear(&c->binder, &b->projection, config->text.hidden, config->qformer.hidden, true, "language_projection");
     lm_bind(&c->lm, &c->binder, &config->text, "language_model.model.decoder", NULL);
     set_prompt(c, config->queries);
@@ -63,15 +60,10 @@ static Tensor *rows(Tape *t, const Captioner *c, const Tensor *features, size_t 
     return op_linear(t, qformer_queries(t, &b->qformer, &memory), &b->projection);
 }
 
-/* Of the image's keys and values there are as many as it has rows, and gradients of them. */
 static double reals(const Captioner *c, bool checkpointing)
 {
     const Blip2 *b = c->own;
-    const QformerConfig *q = &b->config.qformer;
-    double h = (double)q->hidden, layers = (double)q->layers, queries = (double)b->config.queries;
-    double crosses = ceil(layers / (double)q->cross_frequency);
-    return queries * (stack_reals(h, 2 * (double)q->mlp, layers, checkpointing) + (checkpointing ? 2 : crosses + 1) * 4 * h) +
-           (double)vit_rows(&c->vit) * crosses * 4 * h;
+    return qformer_reals(&b->qformer, vit_rows(&c->vit), b->config.queries, checkpointing);
 }
 
 static const char *const architectures[] = {"Blip2ForConditionalGeneration", NULL};

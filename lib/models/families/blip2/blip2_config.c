@@ -42,7 +42,7 @@ static bool read_qformer(QformerConfig *c, const json_t *root, Error *err)
     return f.ok;
 }
 
-static bool read_blip2(Blip2Config *c, const json_t *root, Error *err)
+static bool read_parts(Blip2Config *c, const json_t *root, Error *err)
 {
     ConfigFields top = {.first = root, .what = "config", .err = err, .ok = true};
     *c = (Blip2Config){0};
@@ -52,22 +52,27 @@ static bool read_blip2(Blip2Config *c, const json_t *root, Error *err)
     if (!top.ok || !read_vision(&c->vision, root, err) || !read_qformer(&c->qformer, root, err) ||
         !language_config(&c->text, config_fields(root, "text_config", err)))
         return false;
-    if (c->text.family != &opt_family)
-        return error_set_status(
-            err, STATUS_MISMATCH,
-            "text_config.model_type: expected \"opt\", the one language model that is known behind a Q-Former");
     if (c->qformer.encoder_hidden != c->vision.hidden)
         return error_set(err, "qformer_config.encoder_hidden_size is %zu, expected vision_config.hidden_size %zu",
                          c->qformer.encoder_hidden, c->vision.hidden);
     return true;
 }
 
-bool blip2_config_read(Blip2Config *out, const char *folder, Error *err)
+/* BLIP-2's names of tensors are known around an OPT alone; InstructBLIP has a LLaMA. */
+static bool knows_language(const Blip2Config *c, const LanguageFamily *only, Error *err)
+{
+    return c->text.family == only ||
+           error_set_status(err, STATUS_MISMATCH,
+                            "text_config.model_type: expected \"%s\", the one language model that is known behind this Q-Former",
+                            only->model_types[0]);
+}
+
+static bool read(Blip2Config *out, const char *folder, const LanguageFamily *language, Error *err)
 {
     char *path;
     json_t *root = config_json(folder, &path, err);
     bool ok = root != NULL;
-    if (ok && !(ok = read_blip2(out, root, err)))
+    if (ok && !(ok = read_parts(out, root, err) && knows_language(out, language, err)))
         error_prefix(err, "%s", path);
     if (ok)
         out->eos = out->text.eos;
@@ -75,4 +80,14 @@ bool blip2_config_read(Blip2Config *out, const char *folder, Error *err)
     json_decref(root);
     free(path);
     return ok;
+}
+
+bool blip2_config_read(Blip2Config *out, const char *folder, Error *err)
+{
+    return read(out, folder, &opt_family, err);
+}
+
+bool instructblip_config_read(Blip2Config *out, const char *folder, Error *err)
+{
+    return read(out, folder, &llama_family, err);
 }

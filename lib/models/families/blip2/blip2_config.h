@@ -23,5 +23,7 @@ typedef struct Blip2Config { /* Blip2ForConditionalGeneration, Blip2ForImageText
 
 /* FOLDER/config.json (and generation_config.json). */
 MUST_USE bool blip2_config_read(Blip2Config *out, const char *folder, Error *err);
+/* The same of InstructBLIP, which has a LLaMA. */
+MUST_USE bool instructblip_config_read(Blip2Config *out, const char *folder, Error *err);
 
 #endif

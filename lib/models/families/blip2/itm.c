@@ -18,7 +18,7 @@ static void bind_contrast(Itm *m, Binder *b)
 static void bind_all(Itm *m, Binder *b)
 {
     vit_bind(&m->base.vit, b, &m->config.vision, VIT_EVA, "vision_model");
-    qformer_bind(&m->qformer, b, &m->config.qformer, m->config.queries, true);
+    qformer_bind(&m->qformer, b, &m->config.qformer, m->config.queries, QFORMER_TEXT);
     bind_linear(b, &m->head, 2, m->config.qformer.hidden, true, "itm_head");
     bind_contrast(m, b);
 }

@@ -1,7 +1,10 @@
 /* The Q-Former; see qformer.h. Rows of a pair: its queries, then its text. */
 #include "models/families/blip2/qformer.h"
 
+#include <math.h>
 #include <stdlib.h>
+
+#include "models/reals.h"
 
 /* ---- binding ---- */
 
@@ -24,18 +27,20 @@ static void bind_layer(Qformer *q, Binder *b, size_t i)
     free(name);
 }
 
-void qformer_bind(Qformer *q, Binder *b, const QformerConfig *config, size_t queries, bool text)
+void qformer_bind(Qformer *q, Binder *b, const QformerConfig *config, size_t queries, QformerReads reads)
 {
     const size_t d = config->hidden;
-    *q = (Qformer){.config = *config, .queries = queries, .text = text};
+    *q = (Qformer){.config = *config, .queries = queries, .text = reads != QFORMER_NO_TEXT};
+    const bool within = reads == QFORMER_TEXT_WITHIN;
     q->layers = xcalloc(config->layers, sizeof q->layers[0]);
     bind_vector(b, &q->query, queries, d, SHAPE(1, queries, d), "query_tokens");
-    if (text) {
+    if (q->text) {
+        const char *at = within ? "qformer." : "";
         const size_t words = config->vocabulary, positions = config->positions;
-        bind_matrix(b, &q->word_table, words, d, SHAPE(words, d), "embeddings.word_embeddings.weight");
-        bind_matrix(b, &q->position_table, positions, d, SHAPE(positions, d), "embeddings.position_embeddings.weight");
+        bind_matrix(b, &q->word_table, words, d, SHAPE(words, d), "%sembeddings.word_embeddings.weight", at);
+        bind_matrix(b, &q->position_table, positions, d, SHAPE(positions, d), "%sembeddings.position_embeddings.weight", at);
     }
-    bind_norm(b, &q->norm, d, config->eps, "qformer.layernorm");
+    bind_norm(b, &q->norm, d, config->eps, within ? "qformer.embeddings.layernorm" : "qformer.layernorm");
     for (size_t i = 0; i < config->layers; i++)
         bind_layer(q, b, i);
 }
@@ -263,4 +268,14 @@ Tensor *qformer_texts(Tape *t, const Qformer *q, const MatcherText *texts, size_
     free(self);
     free(first);
     return x;
+}
+
+/* Of the image's keys and values there are as many as it has rows, and gradients of them. */
+double qformer_reals(const Qformer *q, size_t image_rows, size_t rows, bool checkpointing)
+{
+    const QformerConfig *c = &q->config;
+    double h = (double)c->hidden, layers = (double)c->layers, crosses = ceil(layers / (double)c->cross_frequency);
+    return (double)rows *
+               (stack_reals(h, 2 * (double)c->mlp, layers, checkpointing) + (checkpointing ? 2 : crosses + 1) * 4 * h) +
+           (double)image_rows * crosses * 4 * h;
 }

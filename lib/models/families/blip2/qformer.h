@@ -25,8 +25,10 @@ typedef struct Qformer {
     QformerLayer *layers;              /* owned */
 } Qformer;
 
-/* Binds query_tokens, qformer.* and, with text, embeddings.*. */
-void qformer_bind(Qformer *q, Binder *b, const QformerConfig *config, size_t queries, bool text);
+/* Binds query_tokens, qformer.* and, with text, what embeds it: embeddings.* (BLIP-2), or within qformer.embeddings
+ * (InstructBLIP, where the norm is too). */
+typedef enum QformerReads { QFORMER_NO_TEXT, QFORMER_TEXT, QFORMER_TEXT_WITHIN } QformerReads;
+void qformer_bind(Qformer *q, Binder *b, const QformerConfig *config, size_t queries, QformerReads reads);
 void qformer_release(Qformer *q);
 
 /*
@@ -50,6 +52,12 @@ Tensor *qformer_queries(Tape *t, const Qformer *q, const QformerMemory *memory);
  * text, both ways. words: NULL, or set to the texts' rows as the last layer takes them in, [sum of n, hidden].
  */
 Tensor *qformer_pairs(Tape *t, const Qformer *q, const QformerMemory *memory, const MatcherText *texts, size_t n, Tensor **words);
+
+/*
+ * How many values a recorded pass leaves, gradients included, for an image of so many rows and so many rows of queries and text:
+ * for plans (reals.h).
+ */
+double qformer_reals(const Qformer *q, size_t image_rows, size_t rows, bool checkpointing);
 
 /* Texts alone, for image-text contrast: the rows of [CLS], [n, hidden]. Their images are not looked at. */
 Tensor *qformer_texts(Tape *t, const Qformer *q, const MatcherText *texts, size_t n);

@@ -14,4 +14,5 @@ make() {
 }
 make smolvlm smolvlm tiny
 make smolvlm-odd smolvlm odd
-make llava llava odd
+make llava llava tiny
+make instructblip instructblip tiny
