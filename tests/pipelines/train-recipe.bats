@@ -16,7 +16,8 @@ train() {
     unset VLRM_THREADS
     for name in vlrm vlrm-rs; do # --train has no default: it is what the model has
         train --recipe "$name" --print-config > "$name.json"
-        jq -e '.model == "Salesforce/blip2-opt-2.7b" and .itm == "Salesforce/blip2-itm-vit-g" and .batch == 4096' "$name.json"
+        jq -e '.model == "Salesforce/blip2-opt-2.7b" and .itm == "Salesforce/blip2-itm-vit-g" and .batch == 4096
+            and .train == ["query", "qformer", "projection"]' "$name.json" # the default is what the model of the run has
         for program in vlrm-extract vlrm-rollout vlrm-reward vlrm-update; do
             jq -e --slurpfile table <("$program" --help-options) '. as $recipe | ["max", "pick", "batch", "no-ref", "train"] as $set
                 | [$table[].options[] | select(.default != null and (.name | IN($set[]) | not) and $recipe[.name] != null and $recipe[.name] != .default) | .name] == []' "$name.json"

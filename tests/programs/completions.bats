@@ -32,7 +32,7 @@ completes() {
 @test "zsh" {
     command -v zsh > /dev/null || skip "no zsh here: its completions were not tested"
     zsh -f -c 'autoload -U compinit; compinit -u -D; . "$1"; _vlrm_options vlrm-cat; _vlrm_choices vlrm-cat --bin' - "$at/_vlrm" > "$BATS_TEST_TMPDIR/out"
-    grep -q '^--fields:only these groups' "$BATS_TEST_TMPDIR/out"
+    grep -q '^--fields:print only these groups' "$BATS_TEST_TMPDIR/out"
     grep -qx base64 "$BATS_TEST_TMPDIR/out"
 }
 
