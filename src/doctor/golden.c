@@ -4,14 +4,11 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "doctor/measured.h"
 #include "models/captioner.h"
 #include "models/families/blip2/blip2.h"
 #include "models/families/blip2/itm.h"
 #include "models/families/clip/clip.h"
-
-/* Largest difference over a tensor, relative to its largest value. f32 has 24 bits and bf16 8, through some layers: on a Sapphire
- * Rapids 4e-7 and 1e-2 were found. */
-static const double bound_f32 = 1e-5, bound_bf16 = 0.03;
 
 typedef struct Golden {
     Checks *checks;
@@ -33,20 +30,6 @@ static const StoredTensor *expected(const Golden *g, const char *name)
     return checkpoint_find(g->expected, name);
 }
 
-/* The largest difference of what was computed from what was expected, relative to the largest value; INFINITY for another size.
- */
-static double error_of(const StoredTensor *t, const Tensor *found)
-{
-    size_t n = shape_size(&t->shape);
-    double worst = 0, largest = 0;
-    for (size_t i = 0; i < n && n == tensor_size(found); i++) {
-        double a = tensor_data(found)[i], b = dtype_load(t->type, t->data, i), off = fabs(a - b);
-        worst = off > worst || isnan(off) ? off : worst;
-        largest = fmax(largest, fabs(b));
-    }
-    return n == tensor_size(found) ? worst / largest : INFINITY;
-}
-
 /* What is expected of the part with its first n layers; NULL where it is not there. */
 static const StoredTensor *expected_after(const Golden *g, const char *name, size_t n, size_t whole)
 {
@@ -58,28 +41,6 @@ static const StoredTensor *expected_after(const Golden *g, const char *name, siz
     return t;
 }
 
-/* One check of a part, with the errors of all its layers; it is called after the first of them that is wrong. */
-static void add(Golden *g, const char *part, const double *errors, size_t n, size_t values)
-{
-    double worst = 0;
-    size_t wrong = 0;
-    char *said = xstrdup(n > 1 ? ", by layer" : "");
-    for (size_t i = 0; i < n; i++) {
-        char *more = n > 1 ? xasprintf("%s %.1e", said, errors[i]) : xstrdup("");
-        free(said);
-        said = more;
-        worst = errors[i] > worst || isnan(errors[i]) ? errors[i] : worst;
-        if (wrong == 0 && !(errors[i] <= g->bound))
-            wrong = i + 1;
-    }
-    char *check = wrong > 0 && n > 1 ? xasprintf("%s: %s, layer %zu of %zu", g->table, part, wrong, n)
-                                     : xasprintf("%s: %s", g->table, part);
-    check_add(g->checks, check, wrong == 0, worst, g->bound, "largest error over %zu values%s", values, said);
-    check_layers(g->checks, errors, n);
-    free(check);
-    free(said);
-}
-
 /* The part after each of its layers: a model that ends there is compared with torch's that does. layers: of its configuration. */
 static void compare(Golden *g, const char *part, const char *name, size_t *layers, Part *compute)
 {
@@ -89,10 +50,10 @@ static void compare(Golden *g, const char *part, const char *name, size_t *layer
         const StoredTensor *t = expected_after(g, name, n, whole);
         if (layers)
             *layers = n;
-        errors[n - 1] = t ? error_of(t, compute(g)) : NAN;
+        errors[n - 1] = t ? measured_error(t, compute(g)) : NAN;
         tape_reset(g->tape);
     }
-    add(g, part, errors, whole, shape_size(&expected(g, name)->shape));
+    measured_add(g->checks, g->table, g->bound, part, errors, whole, shape_size(&expected(g, name)->shape));
     free(errors);
 }
 
@@ -224,7 +185,7 @@ void golden_check(Checks *c, const char *folder, const Kernels *kernels, bool bf
     enum { NAMES = sizeof names / sizeof *names };
     Error err = {0};
     char *table = xasprintf("%s %s", kernels->name, bf16 ? "bf16" : "f32"), *paths[NAMES];
-    Golden g = {.checks = c, .table = table, .bound = bf16 ? bound_bf16 : bound_f32, .tape = tape_new(kernels)};
+    Golden g = {.checks = c, .table = table, .bound = measured_bound(bf16), .tape = tape_new(kernels)};
     for (size_t i = 0; i < NAMES; i++)
         paths[i] = path_join(folder, names[i]);
     bool ok = (g.expected = checkpoint_open(paths[0], &err)) && (g.layers = checkpoint_open(paths[1], &err)) &&

@@ -12,6 +12,7 @@
 #include "base/options/options.h"
 #include "base/pool.h"
 #include "base/sandbox.h"
+#include "doctor/families.h"
 #include "doctor/golden.h"
 #include "doctor/libraries.h"
 #include "doctor/machine.h"
@@ -42,7 +43,7 @@ static const Program program = {
     .summary = "check that this build is right on this machine, with these weights",
     .operands = "",
     .description =
-        "Sends small bundled models (captioner, ITM, CLIP) through every set of kernels that this machine can run (plain C, AVX2, AVX-512, "
+        "Sends small bundled models (BLIP-2, ITM, CLIP, LLaVA, SmolVLM, SigLIP, LLaMa) through every set of kernels that this machine can run (plain C, AVX2, AVX-512, "
         "AVX512-BF16, AMX, CUDA where built and there) and compares each part with what torch computed in float64: the largest error, relative to "
         "the largest value, beside its bound, and layer by layer. Parts come in the order in which one feeds the next: the first that fails is where to "
         "look, and is called after the first of its layers that is wrong.\n\n"
@@ -51,6 +52,13 @@ static const Program program = {
     .options = options,
 };
 
+static void check_table(Checks *c, const char *folder, const Kernels *kernels)
+{
+    const bool bf16 = kernels->compute == COMPUTE_BF16;
+    golden_check(c, folder, kernels, bf16);
+    families_check(c, folder, kernels, bf16);
+}
+
 static void check_kernels(Checks *c)
 {
     const Kernels *tables[TABLES_MAX], *cuda;
@@ -58,10 +66,10 @@ static void check_kernels(Checks *c)
     const char *folder = opt.golden ? opt.golden : installed;
     size_t n = kernels_cpu_all(tables, TABLES_MAX);
     for (size_t i = 0; i < n; i++)
-        golden_check(c, folder, tables[i], tables[i]->compute == COMPUTE_BF16);
+        check_table(c, folder, tables[i]);
     Error none = {0};
     if (kernels_cuda(0, COMPUTE_F32, &cuda, &none))
-        golden_check(c, folder, cuda, false);
+        check_table(c, folder, cuda);
     else
         check_add(c, "cuda", true, NAN, NAN, "not checked: %s", none.text);
     free(installed);
