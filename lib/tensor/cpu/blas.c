@@ -77,13 +77,24 @@ void blas_init(void)
     buffers_reserve(library);
 }
 
+/* The word behind the name in " OpenBLAS 0.3.21 NO_AFFINITY ..", and its size. */
+static const char *version_in(const char *text, int *size)
+{
+    static const char name[] = "OpenBLAS ";
+    const char *at = strstr(text, name);
+    at = at ? at + strlen(name) : text;
+    *size = (int)strcspn(at, " ");
+    return at;
+}
+
 Library blas_library(void)
 {
     Library l = {.name = "OpenBLAS", .fits = gemm != NULL};
-    const char *version = describe ? describe() : "of unknown version"; /* "OpenBLAS 0.3.21 NO_AFFINITY .." */
-    version += strncmp(version, "OpenBLAS ", 9) == 0 ? 9 : 0;
-    snprintf(l.built, sizeof l.built, "%.*s", (int)strcspn(OPENBLAS_VERSION + 10, " "), OPENBLAS_VERSION + 10);
-    snprintf(l.found, sizeof l.found, "%.*s, for %s", (int)strcspn(version, " "), version, core ? core() : "some processor");
+    int size;
+    const char *version = version_in(OPENBLAS_VERSION, &size);
+    snprintf(l.built, sizeof l.built, "%.*s", size, version);
+    version = version_in(describe ? describe() : "unknown", &size);
+    snprintf(l.found, sizeof l.found, "%.*s, for %s", size, version, core ? core() : "some processor");
     return l;
 }
 
