@@ -7,6 +7,7 @@
 #include "doctor/measured.h"
 #include "models/captioner.h"
 #include "models/language.h"
+#include "models/matcher.h"
 #include "models/scorer.h"
 
 typedef struct Family {
@@ -97,6 +98,24 @@ static bool check_scorer(const Family *f, const char *folder, Error *err)
     return true;
 }
 
+/* Text i is about image i mod the number of images. */
+static bool check_matcher(const Family *f, const char *folder, Error *err)
+{
+    Matcher *m = matcher_open(folder, f->kernels, err);
+    if (!m)
+        return false;
+    const StoredTensor *pixels = expected(f, "pixels");
+    size_t n, n_ids, n_images = pixels->shape.dim[0];
+    const int32_t *all = ids(f, "ids", &n_ids), *counts = ids(f, "ids.counts", &n);
+    MatcherText *texts = tape_alloc(f->tape, n * sizeof *texts);
+    for (size_t i = 0, first = 0; i < n; first += (size_t)counts[i++])
+        texts[i] = (MatcherText){.image = i % n_images, .ids = all + first, .n = (size_t)counts[i]};
+    const Tensor *features = vit_blocks(f->tape, &m->vit, pixels->data, n_images);
+    compare(f, "images and texts", "itm_logits", matcher_logits(f->tape, m, features, n_images, texts, n));
+    matcher_free(m);
+    return true;
+}
+
 /* Whether every tensor that a check reads is there. names: the last is NULL. */
 static bool whole(const Checkpoint *expected, const char *const *names, Error *err)
 {
@@ -110,6 +129,7 @@ void families_check(Checks *c, const char *folder, const Kernels *kernels, bool 
 {
     static const char *const captions[] = {"prompt", "tokens", "tokens.counts", "pixel_values", "connector", "logp", NULL};
     static const char *const pairs[] = {"pixels", "ids", "ids.counts", "image", "text", NULL};
+    static const char *const matches[] = {"pixels", "ids", "ids.counts", "itm_logits", NULL};
     static const char *const texts[] = {"tokens", "tokens.counts", "logp", NULL};
     static const struct {
         const char *name, *said, *const *reads;
@@ -117,6 +137,7 @@ void families_check(Checks *c, const char *folder, const Kernels *kernels, bool 
     } families[] = {{"llava", "LLaVA", captions, check_captioner},
                     {"smolvlm", "SmolVLM", captions, check_captioner},
                     {"siglip", "SigLIP", pairs, check_scorer},
+                    {"blip-itm", "BLIP ITM", matches, check_matcher},
                     {"llama", "LLaMa", texts, check_language}};
     char *table = xasprintf("%s %s", kernels->name, bf16 ? "bf16" : "f32");
     for (size_t i = 0; i < sizeof families / sizeof *families; i++) {

@@ -12,9 +12,9 @@ setup() {
     says 'plain f32: vision encoder'
     [ "${lines[-1]}" = "$((${#lines[@]} - 1)) checks, 0 failed" ]
     vlrm-doctor --json >doctor.json
-    jq -e '.failed == 0 and .first_failed == null and ([.checks[].check | select(startswith("plain f32: "))] | length) == 14 and
+    jq -e '.failed == 0 and .first_failed == null and ([.checks[].check | select(startswith("plain f32: "))] | length) == 15 and
         all(.checks[] | select(.bound != null); .value <= .bound and .value > 0 and (.layers | max) == .value)' doctor.json
-    jq -e '[.checks[] | select(.check | startswith("plain f32: ")) | .layers | length] == [3, 5, 3, 1, 5, 3, 3] + [range(7) | 1]' doctor.json
+    jq -e '[.checks[] | select(.check | startswith("plain f32: ")) | .layers | length] == [3, 5, 3, 1, 5, 3, 3] + [range(8) | 1]' doctor.json
     jq -e '[.checks[] | select(.check | startswith("library ")).check] | contains(["library libavcodec", "library zstd", "library OpenBLAS", "library MPI"])' doctor.json
 }
 

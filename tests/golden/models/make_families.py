@@ -14,6 +14,7 @@ FAMILIES = {
     "llava": (GOLDEN / "models/captioner/llava", "model", CAPTIONER),
     "smolvlm": (GOLDEN / "models/captioner/smolvlm", "model", CAPTIONER),
     "siglip": (GOLDEN / "siglip/tiny", "", "pixels ids ids.counts image text".split()),
+    "blip-itm": (GOLDEN / "blip-itm/tiny", "", "pixels ids ids.counts itm_logits".split()),
     "llama": (GOLDEN / "models/language/llama", "model", "tokens tokens.counts logp".split()),
 }
 shutil.rmtree(OUT, ignore_errors=True)
