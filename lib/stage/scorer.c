@@ -7,6 +7,15 @@
 #include "base/hash.h"
 #include "stage/inputs.h"
 
+/* Whether the model has a row for each id: a folder may hold another model's tokenizer of the right kind. */
+static bool ids_fit(const int32_t *ids, size_t n, size_t rows, Error *err)
+{
+    for (size_t i = 0; i < n; i++)
+        if ((size_t)ids[i] >= rows)
+            return error_set(err, "the tokenizer's id %d has no row in the model's table of %zu", (int)ids[i], rows);
+    return true;
+}
+
 /* ---- ITM ---- */
 
 bool itm_scorer_open(ItmScorer *s, const char *folder, size_t max_tokens, bool crop, const Kernels *kernels, Error *err)
@@ -79,7 +88,7 @@ bool itm_scorer_text(const ItmScorer *s, MatcherText *out, size_t image, Slice t
     if (!tokenizer_encode(&tokens, arena, s->tokenizer, text, ENCODE_SPECIAL | ENCODE_LITERAL, s->max_tokens, err))
         return false;
     *out = (MatcherText){.image = image, .ids = tokens.ids, .n = tokens.count};
-    return true;
+    return ids_fit(tokens.ids, tokens.count, s->model->vocabulary, err);
 }
 
 void itm_scorer_run(const ItmScorer *s, Tape *t, real *out, const real *features, size_t n_images, const MatcherText *texts,
@@ -117,6 +126,8 @@ bool clip_scorer_open(ClipScorer *s, const char *folder, const Kernels *kernels,
                                                                : tokenizer_open_siglip(folder, err);
     if (!s->tokenizer)
         return false;
+    if (s->model->traits.padded && tokenizer_ids(s->tokenizer).pad < 0)
+        return error_set(err, "%s/tokenizer_config.json names no pad_token of the vocabulary, which ends its texts", folder);
     s->max_tokens = s->model->traits.positions;
     s->images = preprocess_of(&s->model->traits.pixels);
     return true;
@@ -168,14 +179,10 @@ static ScorerText pad(const ClipScorer *s, Arena *arena, const Tokens *tokens)
 bool clip_scorer_text(const ClipScorer *s, ScorerText *out, Slice text, Arena *arena, Error *err)
 {
     Tokens tokens;
-    const size_t rows = s->model->traits.vocabulary;
     if (!tokenizer_encode(&tokens, arena, s->tokenizer, text, ENCODE_SPECIAL | ENCODE_LITERAL, s->max_tokens, err))
         return false;
     *out = pad(s, arena, &tokens);
-    for (size_t i = 0; i < out->n; i++)
-        if ((size_t)out->ids[i] >= rows)
-            return error_set(err, "the tokenizer's id %d has no row in the model's table of %zu", (int)out->ids[i], rows);
-    return true;
+    return ids_fit(out->ids, out->n, s->model->traits.vocabulary, err);
 }
 
 void clip_scorer_texts(const ClipScorer *s, Tape *t, real *rows, const ScorerText *texts, size_t n)

@@ -168,3 +168,18 @@ logits() {
     exits 1 vlrm-reward --model "$ORACLE/blip2" --itm "$TMP/z" --no-ref "$TMP/in.vlrm"
     says 'text_config.is_decoder is false, expected true'
 }
+
+@test "a tokenizer with more ids than the model has rows is said, not looked up" {
+    for model in siglip/tiny blip-itm/tiny; do
+        cp -r "$ROOT/tests/golden/$model" "$TMP/${model%/*}"
+    done
+    cd "$TMP"
+    jq '.model.vocab += [["aquamarine", 0]]' siglip/tokenizer.json > t && mv t siglip/tokenizer.json
+    yes extra | head -400 | awk '{ print $1 NR }' >> blip-itm/vocab.txt
+    cd siglip
+    jq -nc '{id: "a", frame: {path: "images/0000.png"}, caption: {text: "aquamarine extra399"}}' | vlrm-cat --from=json > in.vlrm
+    exits 1 vlrm-eval --clip . --no-references in.vlrm
+    says "the tokenizer's id 96 has no row in the model's table of 96"
+    exits 1 vlrm-eval --clip "$ROOT/tests/golden/siglip/odd" --itm ../blip-itm --no-references in.vlrm
+    says "has no row in the model's table of 224"
+}
