@@ -129,7 +129,8 @@ static Slice decode_sentencepiece(Arena *arena, const Tokenizer *t, const int32_
         if (end == i)
             text_add(&out, tokenizer_token_bytes(t, kept[end++]));
     }
-    bool front = out.size > 0 && out.data[0] == ' ' && t->vocab.front != FRONT_NEVER;
+    bool front = out.size > 0 && out.data[0] == ' ' && t->vocab.front != FRONT_NEVER &&
+                 !(t->vocab.kind == TOKENIZER_UNIGRAM && is_byte_row(t, kept[0]));
     return (Slice){out.data + front, out.size - front};
 }
 

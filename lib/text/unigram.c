@@ -3,6 +3,7 @@
  * whose scores, log-probabilities, have the greatest sum (Viterbi); a character of no row is unknown, a run of them one token.
  */
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/utf8.h"
@@ -70,6 +71,23 @@ static void find_ways(Lattice *l, const Vocab *v, size_t longest)
         l->ways[l->ways[to].from].to = to;
 }
 
+/* Characters [from, to) as the rows of their bytes, each for all of them; false where one is no row. */
+static bool push_bytes(TokenList *out, const Lattice *l, const Vocab *v, size_t from, size_t to, size_t first, size_t last)
+{
+    const size_t before = out->n;
+    for (size_t i = l->at[from]; i < l->at[to]; i++) {
+        char name[8];
+        snprintf(name, sizeof name, "<0x%02X>", (unsigned)(uint8_t)l->text[i]);
+        const int32_t id = vocab_find(v, slice_of(name));
+        if (id < 0) {
+            out->n = before;
+            return false;
+        }
+        token_list_push(out, id, first, last);
+    }
+    return true;
+}
+
 void unigram_encode(TokenList *out, const Vocab *v, const Chars *s, TextRange piece, int32_t unknown, size_t longest)
 {
     Lattice l = lattice_new(s, piece);
@@ -81,7 +99,9 @@ void unigram_encode(TokenList *out, const Vocab *v, const Chars *s, TextRange pi
             to = l.ways[to].to;
         if (id < 0)
             id = row_of(&l, v, from, to);
-        token_list_push(out, id < 0 ? unknown : id, s->origin[piece.start + from], s->origin[piece.start + to - 1]);
+        const size_t first = s->origin[piece.start + from], last = s->origin[piece.start + to - 1];
+        if (id >= 0 || !v->bytes || !push_bytes(out, &l, v, from, to, first, last))
+            token_list_push(out, id < 0 ? unknown : id, first, last);
     }
     lattice_free(&l);
 }

@@ -128,7 +128,7 @@ static bool merges_within(const Vocab *a, const Vocab *b)
 
 static bool scores_same(const Vocab *a, const Vocab *b)
 {
-    return a->n_scores == b->n_scores && a->n_steps == b->n_steps &&
+    return a->n_scores == b->n_scores && a->bytes == b->bytes && a->n_steps == b->n_steps &&
            (a->n_scores == 0 || memcmp(a->scores, b->scores, a->n_scores * sizeof *a->scores) == 0) &&
            memcmp(a->steps, b->steps, a->n_steps * sizeof *a->steps) == 0;
 }
@@ -205,6 +205,7 @@ uint64_t vocab_digest(const Vocab *v)
     if (v->unopened || v->closed)
         XXH3_64bits_update(state, (const bool[]){v->unopened, v->closed}, 2 * sizeof(bool));
     if (v->kind == TOKENIZER_UNIGRAM) {
+        XXH3_64bits_update(state, &v->bytes, sizeof v->bytes);
         XXH3_64bits_update(state, v->scores, v->n_scores * sizeof *v->scores);
         XXH3_64bits_update(state, v->charsmap.units, v->charsmap.n_units * sizeof *v->charsmap.units);
         digest_slice(state, v->charsmap.texts);

@@ -77,6 +77,7 @@ typedef struct Vocab {
     Charsmap charsmap; /* unigram, as what follows */
     double *scores;    /* [n_scores]: of the rows, which come first; added tokens have none */
     size_t n_scores, scores_capacity;
+    bool bytes;           /* what is of no row becomes the bytes of its UTF-8 ("<0x0A>"), where all of them are rows */
     double unknown_score; /* of a character of no row: the least score less UNKNOWN_PENALTY */
     int32_t image;        /* config.json's image_token_index, or -1 */
     bool cased;           /* BERT that does not lower-case */

@@ -106,6 +106,7 @@ static bool read_unigram(Vocab *v, const Sentencepiece__Model *m, Error *err)
             return false;
         if (p->type == UNKNOWN)
             v->unknown = v->names[i];
+        v->bytes = v->bytes || p->type == BYTE;
     }
     if (!v->unknown.size)
         return error_set(err, "no piece is the unknown one");

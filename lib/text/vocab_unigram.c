@@ -134,8 +134,7 @@ bool vocab_unigram_read(Vocab *v, const json_t *root, Error *err)
         return false;
     if (!json_is_integer(unknown) || json_integer_value(unknown) < 0 || (size_t)json_integer_value(unknown) >= v->n_scores)
         return error_set(err, "model.unk_id is not a row of model.vocab");
-    if (json_is_true(json_object_get(model, "byte_fallback")))
-        return error_set(err, "model.byte_fallback is true, expected false for a unigram model");
+    v->bytes = json_is_true(json_object_get(model, "byte_fallback"));
     v->unknown = v->names[json_integer_value(unknown)];
     return read_steps(v, json_object_get(root, "normalizer"), err) &&
            (is_metaspace(before) || vocab_step_unknown("pre_tokenizer", before, err));

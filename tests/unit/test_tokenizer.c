@@ -214,6 +214,13 @@ static void test_small_siglip(void **state)
     tokenizer_free(t);
 }
 
+/* The multilingual SigLIP's kind: what is of no row is bytes. */
+static void test_small_siglip_bytes(void **state)
+{
+    (void)state;
+    check_small("siglip-bytes", TOKENIZER_UNIGRAM);
+}
+
 /* Gemma's, to lower case: config.json beside it is a SigLIP's. */
 static void test_small_siglip2(void **state)
 {
@@ -283,10 +290,11 @@ int main(int argc, char **argv)
         return cmocka_run_group_tests(one, NULL, NULL);
 
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_small_opt),           cmocka_unit_test(test_small_bert),     cmocka_unit_test(test_small_clip),
-        cmocka_unit_test(test_small_llama2),        cmocka_unit_test(test_small_llama3),   cmocka_unit_test(test_small_smollm2),
-        cmocka_unit_test(test_sentencepiece_model), cmocka_unit_test(test_small_siglip),   cmocka_unit_test(test_small_siglip2),
-        cmocka_unit_test(test_published_opt),       cmocka_unit_test(test_published_bert), cmocka_unit_test(test_published_clip),
+        cmocka_unit_test(test_small_opt),           cmocka_unit_test(test_small_bert),    cmocka_unit_test(test_small_clip),
+        cmocka_unit_test(test_small_llama2),        cmocka_unit_test(test_small_llama3),  cmocka_unit_test(test_small_smollm2),
+        cmocka_unit_test(test_sentencepiece_model), cmocka_unit_test(test_small_siglip),  cmocka_unit_test(test_small_siglip2),
+        cmocka_unit_test(test_small_siglip_bytes),  cmocka_unit_test(test_published_opt), cmocka_unit_test(test_published_bert),
+        cmocka_unit_test(test_published_clip),
     };
     (void)slice;
     return cmocka_run_group_tests(tests, NULL, NULL);

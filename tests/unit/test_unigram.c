@@ -83,7 +83,6 @@ static void test_files(void **state)
     refuses("\"vocab\": [[\"a\"]], \"unk_id\": 0", "null", SPACE, "model.vocab[0] is not a piece with its score");
     refuses("\"vocab\": [[\"a\", -1]], \"unk_id\": 1", "null", SPACE, "model.unk_id is not a row");
     refuses("\"vocab\": [[\"a\", -1]], \"unk_id\": null", "null", SPACE, "model.unk_id is not a row");
-    refuses(ROWS ", \"byte_fallback\": true", "null", SPACE, "model.byte_fallback is true");
     refuses(ROWS, "{\"type\": \"NFKC\"}", SPACE, "normalizer is {\"type\":\"NFKC\"}, which this suite does not know");
     refuses(ROWS, "{\"type\": \"Replace\", \"pattern\": {\"Regex\": \"[.,]\"}, \"content\": \"\"}", SPACE,
             "which this suite does not know");

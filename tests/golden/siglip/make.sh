@@ -18,4 +18,6 @@ done
 "$python" "$here/../../models/make_siglip2.py" "$oracle" "$here/v2" "$work/siglip2"
 mkdir "$work/siglip" && cp "$here/tiny/tokenizer.json" "$work/siglip"
 "$python" "$here/../make_tokenizers_families.py" "siglip=$work/siglip" "siglip2=$work/siglip2" --out "$work/tokens"
+"$python" "$here/make_bytes.py" "$oracle" "$work/bytes"
+"$python" "$here/../make_tokenizers_families.py" "siglip-bytes=$work/bytes" --strings 10
 mv "$work/tokens"/siglip.jsonl "$work/tokens"/siglip2.jsonl "$here/../tokenizers"
