@@ -11,7 +11,7 @@ setup() {
 cosines() {
     cd "$1" || return
     jq -c 'select(.caption.text | length <= 300)' captions.jsonl > "$TMP/lines"
-    vlrm-cat --from=json "$TMP/lines" | vlrm-eval --clip . --no-references --per-image "$TMP/each" > "$TMP/report"
+    vlrm-cat --from=json "$TMP/lines" | vlrm-eval --compute f32 --clip . --no-references --per-image "$TMP/each" > "$TMP/report"
     paste -d' ' <(jq .cosine "$TMP/each") <(jq .cosine "$TMP/lines") | near 1e-5
 }
 
@@ -130,7 +130,7 @@ copy() {
 logits() {
     cd "$1" || return
     vlrm-cat --from=json captions.jsonl > "$TMP/in.vlrm"
-    vlrm-eval --clip "$ROOT/tests/golden/siglip/odd" --itm . --itm-max-tokens "$2" --no-references --per-image "$TMP/each" "$TMP/in.vlrm" > "$TMP/report"
+    vlrm-eval --compute f32 --clip "$ROOT/tests/golden/siglip/odd" --itm . --itm-max-tokens "$2" --no-references --per-image "$TMP/each" "$TMP/in.vlrm" > "$TMP/report"
     paste -d' ' <(jq .itm "$TMP/each") <(jq ".$3" captions.jsonl) | near 1e-5
 }
 

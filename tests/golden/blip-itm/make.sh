@@ -9,8 +9,9 @@ python=$1 oracle=$2 here=$(cd "$(dirname "$0")" && pwd)
 export HF_HUB_OFFLINE=1 CUDA_VISIBLE_DEVICES=''
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-for size in tiny odd; do
+for kind in tiny: odd:F16; do
+    size=${kind%:*} half=${kind#*:}
     "$python" "$here/../../models/pillow_only.py" "$oracle/families.py" "$work/$size" --family blip-itm --size "$size" --dtype float64
     rm -rf "${here:?}/$size"
-    "$python" "$here/../../models/make_blip_itm.py" "$work/$size" "$here" "$size"
+    "$python" "$here/../../models/make_blip_itm.py" "$work/$size" "$here" "$size" ${half:+"$half"}
 done

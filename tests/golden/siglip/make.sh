@@ -9,11 +9,11 @@ python=$1 oracle=$2 here=$(cd "$(dirname "$0")" && pwd)
 export HF_HUB_OFFLINE=1 CUDA_VISIBLE_DEVICES=''
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-for kind in tiny:tokenizer.json odd:spiece.model; do
-    size=${kind%:*}
+for kind in "tiny tokenizer.json" "odd spiece.model F16"; do
+    read -r size tokenizer half <<<"$kind"
     "$python" "$here/../../models/pillow_only.py" "$oracle/families.py" "$work/$size" --family siglip --size "$size" --dtype float64
     rm -rf "${here:?}/$size"
-    "$python" "$here/../../models/make_siglip.py" "$work/$size" "$here" "$size" "${kind#*:}"
+    "$python" "$here/../../models/make_siglip.py" "$work/$size" "$here" "$size" "$tokenizer" ${half:+"$half"}
 done
 "$python" "$here/../../models/make_siglip2.py" "$oracle" "$here/v2" "$work/siglip2"
 mkdir "$work/siglip" && cp "$here/tiny/tokenizer.json" "$work/siglip"
