@@ -98,6 +98,7 @@ BENCHES   := $(BENCH_MAINS:%.c=$(B)/%)
 ifeq ($(VARIANT),release)
 FAULT_MALLOC := $(B)/tests/faults/allocations.so
 endif
+FAKE_NCCL    := $(B)/tests/ranks/libnccl.so.2
 
 .PHONY: all programs tests benches test build-test check build-all faults bench fuzz fuzzers demo reproduce cuda install man flags nvcc-name help compile-commands format clean
 all: programs
@@ -106,7 +107,7 @@ ifeq ($(VARIANT),release)
 endif
 
 programs: $(LIBRARY) $(BINS)
-tests: $(TESTS) $(FAULT_MALLOC)
+tests: $(TESTS) $(FAULT_MALLOC) $(FAKE_NCCL)
 benches: $(BENCHES)
 
 # The names of all programs' options, out of their tables: lib/base/options/names.h.
@@ -176,6 +177,12 @@ $(FAULT_MALLOC): tests/faults/allocations.c config.mk Makefile
 	mkdir -p $(@D)
 	echo '  LINK  $@'
 	$(CC) -D_GNU_SOURCE $(ALL_CFLAGS) $(LDFLAGS) -shared -fPIC -fno-builtin -o $@ $< -ldl -lpthread
+
+# Loaded by tests/unit/test_devices.c in place of NVIDIA's.
+$(FAKE_NCCL): tests/ranks/nccl.c config.mk Makefile
+	mkdir -p $(@D)
+	echo '  LINK  $@'
+	$(CC) -D_GNU_SOURCE -std=c17 $(CFLAGS) $(WARNINGS) $(LDFLAGS) -shared -fPIC -o $@ $<
 
 # make reads pkg-config's answers when it starts, so what needs packages runs in a second make, after they are there.
 JOBS ?= $(shell nproc)

@@ -4,7 +4,7 @@ import random
 
 TERMS = {
     "encode": 0.0030, "token": 0.0195, "weights": 0.1, "decode": 128, "reward": 0.0007, "update": 0.0075, "mean": 20.0, "deviation": 12.0,
-    "longest": 60, "batch": 4096, "block": 32, "parameters": 388e6, "convert": 0.15, "adam": 0.05, "node": 8, "inside": 20e9, "between": 12e9,
+    "longest": 60, "batch": 4096, "block": 32, "parameters": 388e6, "convert": 0.004, "adam": 0.05, "node": 8, "inside": 20e9, "between": 12e9,
     "state": 5.4e9, "policy": 0.41e9, "disk": 2e9, "every": 1,
 }
 DRAWS = 40  # steps that are simulated

@@ -16,7 +16,7 @@
 # Several ranks: mpirun -n 4 vlrm train ... (or srun --mpi=pmix) is one training by four pipes, each of which captions and learns from
 # its part of every batch, to the same parameters, bit for bit, on any number of them. --batch stays the whole batch. All read the
 # same shards or images; videos are refused, for one that cannot be read somewhere would shift all batches: vlrm corpus makes shards of
-# them. The run folder must be the same for all; that of rank R is RUN/ranks/R, with its logs.
+# them. The run folder must be the same for all; that of rank R is RUN/ranks/R, with its logs. --device cuda is the GPU of the rank on its node.
 #
 # On a terminal it says what it is going to do, and shows a row for each step and warnings; `vlrm top RUN` shows more, anywhere.
 # Elsewhere, and under mpirun, the metrics are printed as lines of JSON.
@@ -155,6 +155,21 @@ say_ranks() {
         echo "vlrm train: there are fewer blocks than ranks: of $ranks only $(((batch + ${value:-32} - 1) / ${value:-32})) learn, unless --block is $((batch / ranks > 0 ? batch / ranks : 1))" >&2
 }
 
+# Of several ranks with --device cuda each takes a GPU of its node, in turn: its option, in `device`.
+choose_device() {
+    local gpus commas=${CUDA_VISIBLE_DEVICES-} own=${OMPI_COMM_WORLD_LOCAL_RANK-${SLURM_LOCALID-0}}
+    device=()
+    value_of device
+    if [ "$ranks" = 1 ] || [ "$value" != cuda ]; then return; fi
+    gpus=$(nvidia-smi --list-gpus 2>/dev/null | wc -l)
+    if [ -n "$commas" ]; then
+        commas=${commas//[!,]/}
+        gpus=$((${#commas} + 1))
+    fi
+    device=(--device="cuda:$((gpus > 0 ? own % gpus : 0))")
+    echo "vlrm train, rank $rank on $(uname -n): ${device[*]}" >&2
+}
+
 # The run takes these options: $1 becomes RUN/train.json. Says so when they are others than before.
 keep_config() {
     rm -f -- "$run/train.json.before"
@@ -242,6 +257,7 @@ if [ "$rank" != 0 ] && has scratch; then policies=$value/$rank; fi
 
 who=train
 [ "$ranks" = 1 ] || who="train, rank $rank on $(uname -n)"
+choose_device
 stages_begin "$who" "$own"
 rm -f -- "$own"/train.json.writing-???????? # the folder is ours: whoever left them has been killed
 starting=$(recipe_temporary "$own/train.json") || recipe_die "cannot write in $own"
@@ -268,15 +284,15 @@ else
 fi
 deal=() defer=()
 [ "$ranks" = 1 ] || deal=(--deal="$rank/$ranks") defer=(--defer)
-stage rollout all vlrm-rollout "${config[@]}" --sample "$features" --policy="$policies/policy" "${deal[@]}"
-stage reward all vlrm-reward "${config[@]}" --batch 0 "${defer[@]}"
+stage rollout all vlrm-rollout "${config[@]}" --sample "$features" --policy="$policies/policy" "${deal[@]}" "${device[@]}"
+stage reward all vlrm-reward "${config[@]}" --batch 0 "${defer[@]}" "${device[@]}"
 if has score; then
     as_given=$value
     value_of score-weight
     stage score all "$BASH" "$stages_folder/score.sh" --weight="${value:-1}" -- "$as_given"
 fi
 if has filter; then stage filter all "$BASH" -o pipefail -c "$value"; fi
-stage update all vlrm-update "${config[@]}" --run="$run" --batch 0
+stage update all vlrm-update "${config[@]}" --run="$run" --batch 0 "${device[@]}"
 # shellcheck disable=SC2119
 stages_run
 status=$?

@@ -14,18 +14,9 @@
 
 #include "base/clock.h"
 #include "base/hash.h"
-#include "ranks/wire.h"
+#include "ranks/inside.h"
 
 enum { SUM_PIECE = 1 << 20, BROADCAST_PIECE = 1 << 24 }; /* of one message: integers, bytes */
-
-struct Ranks {
-    size_t rank, size, hosts;
-    char (*host)[WIRE_HOST]; /* owned: [size] */
-    double patience, waited;
-    int64_t exchange; /* how many there have been */
-    int64_t told;     /* what the word to rank 0 says; its own memory until it is done */
-    Wire *tell;       /* that word; NULL: none is under way */
-};
 
 bool ranks_launched(void)
 {
@@ -118,20 +109,36 @@ static const char *absent(const Ranks *r)
     return xasprintf("all ranks have come, but messages between their machines (%s) do not", name_hosts(r));
 }
 
-/* Waits for one message; `who` is who has not come, where it does not; NULL: what can be known of that where all take part. */
-static void wire_wait(Ranks *r, Wire *w, const char *what, const char *who)
+void ranks_abort(const Ranks *r, int status)
+{
+    devices_abort(r->devices);
+    wire_abort(status);
+}
+
+void ranks_wait(Ranks *r, bool (*done)(void *), void *context, const char *what, const char *who)
 {
     const double start = seconds_now();
     double waited = 0;
-    while (!wire_done(w)) {
+    while (!done(context)) {
         pause_after(waited);
         waited = seconds_now() - start;
         if (is_over(r, waited)) {
             warn("waited %.0f s for %s: %s (--patience)", waited, what, who ? who : absent(r));
-            wire_abort(STATUS_FAILURE);
+            ranks_abort(r, STATUS_FAILURE);
         }
     }
     r->waited += waited;
+}
+
+static bool message_done(void *w)
+{
+    return wire_done(w);
+}
+
+/* Waits for one message. */
+static void wire_wait(Ranks *r, Wire *w, const char *what, const char *who)
+{
+    ranks_wait(r, message_done, w, what, who);
 }
 
 /* "rank 2 (host), rank 5 (host)": those of which `missing` is not NULL. The caller frees it. */
@@ -172,7 +179,7 @@ static void hear_all(Ranks *r, const char *what)
         waited = seconds_now() - start;
         if (is_over(r, waited)) {
             warn("waited %.0f s for %s: no word from %s (--patience)", waited, what, name_ranks(r, under_way));
-            wire_abort(STATUS_FAILURE);
+            ranks_abort(r, STATUS_FAILURE);
         }
     }
     r->waited += waited;
@@ -180,8 +187,7 @@ static void hear_all(Ranks *r, const char *what)
     free(said);
 }
 
-/* Every exchange begins with it. */
-static void arrive(Ranks *r, const char *what)
+void ranks_arrive(Ranks *r, const char *what)
 {
     r->exchange++;
     if (r->rank == 0) {
@@ -210,7 +216,7 @@ void ranks_gather(Ranks *r, const char *what, const void *mine, size_t bytes, Ga
     int64_t size = (int64_t)bytes, *sizes = xcalloc(ranks_size(r), sizeof *sizes);
     sizes[0] = size;
     if (r) {
-        arrive(r, what);
+        ranks_arrive(r, what);
         wire_wait(r, wire_gather_sizes(&size, sizes), what, NULL);
     }
     out->offset = offsets_of(sizes, ranks_size(r));
@@ -234,7 +240,7 @@ void ranks_sum(Ranks *r, const char *what, int64_t *values, size_t n)
 {
     if (!r)
         return;
-    arrive(r, what);
+    ranks_arrive(r, what);
     for (size_t i = 0; i < n; i += SUM_PIECE)
         wire_wait(r, wire_sum(values + i, n - i < SUM_PIECE ? n - i : SUM_PIECE), what, NULL);
 }
@@ -243,7 +249,7 @@ void ranks_broadcast(Ranks *r, const char *what, size_t from, void *data, size_t
 {
     if (!r)
         return;
-    arrive(r, what);
+    ranks_arrive(r, what);
     for (size_t i = 0; i < bytes; i += BROADCAST_PIECE)
         wire_wait(r, wire_broadcast(from, (char *)data + i, bytes - i < BROADCAST_PIECE ? bytes - i : BROADCAST_PIECE), what,
                   NULL);
@@ -345,6 +351,7 @@ void ranks_close(Ranks *r)
         return;
     if (r->tell)
         wire_wait(r, r->tell, "the end", "rank 0 has not heard of us");
+    devices_free(r->devices);
     wire_close();
     free(r->host);
     free(r);

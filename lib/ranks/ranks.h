@@ -50,6 +50,26 @@ void gathered_release(Gathered *g);
 /* values[i] becomes the sum of all ranks' values[i]: exact, whatever the order, as long as it does not overflow. */
 void ranks_sum(Ranks *r, const char *what, int64_t *values, size_t n);
 
+/* ---- sums that stay on devices ---- */
+
+/* What a rank computes on: a name that no other device of its machine has ("" : not on a device), and whether all that the device
+ * was asked for is done. */
+typedef struct RanksDevice {
+    const char *name;
+    bool (*idle)(void);
+} RanksDevice;
+
+/*
+ * Whether sums of device memory go by NCCL from now on: where each rank has a device of its own, and libnccl.so.2 can be loaded.
+ * All ranks come to the same answer. Where it is no, though all have devices, rank 0 says why: memory then goes through the
+ * hosts. wanted: as the user says.
+ */
+bool ranks_use_devices(Ranks *r, const RanksDevice *device, bool wanted);
+bool ranks_sums_devices(const Ranks *r);
+
+/* As ranks_sum, of memory of the device; only where ranks_sums_devices. */
+void ranks_sum_device(Ranks *r, const char *what, int64_t *values, size_t n);
+
 /* All get the bytes that rank `from` has. */
 void ranks_broadcast(Ranks *r, const char *what, size_t from, void *data, size_t bytes);
 

@@ -173,7 +173,21 @@ typedef struct Kernels {
     void (*clamp)(real *x, double limit, size_t n); /* to [-limit, limit]; NaN stays NaN */
     void (*scale)(real *x, double factor, size_t n);
     void (*adam)(real *p, const real *grad, real *m, real *v, const AdamStep *step, size_t n);
+
+    /*
+     * Sums as integers, which have no order: sums += llrint(x INTEGERS_SCALE). Where |x| is INTEGERS_RANGE or more, x is no
+     * number, or |sum| would be above most, the sum stays, and *worst (of the table's memory, as the arrays are) becomes what
+     * does not fit.
+     */
+    void (*integers_add)(int64_t *sums, const real *x, size_t n, int64_t most, double *worst);
+    void (*integers_get)(real *x, const int64_t *sums, size_t n); /* x = sums / INTEGERS_SCALE */
+
+    /* Whether all that was asked for is done; does not wait. On a CPU it always is. */
+    bool (*idle)(void);
 } Kernels;
+
+#define INTEGERS_SCALE 0x1p50
+#define INTEGERS_RANGE 0x1p13
 
 /* Waits until all that was asked for is done: p is some matrix of the table's. For clocks; nothing else needs it. */
 static inline void kernels_wait(const Kernels *k, const real *p)
@@ -196,6 +210,9 @@ size_t kernels_cpu_all(const Kernels **tables, size_t max);
 
 /* The CUDA table for device n; false with err set where this build or machine has none. */
 MUST_USE bool kernels_cuda(int device, Compute compute, const Kernels **out, Error *err);
+
+/* The bus address of the CUDA device that is in use, as no other of the machine has it; "" where none is. Borrowed. */
+const char *kernels_cuda_address(void);
 
 /* --device "cpu", "cuda" or "cuda:N" to a table. */
 MUST_USE bool kernels_find(const char *device, Compute compute, const Kernels **out, Error *err);

@@ -333,6 +333,21 @@ static void idle_scale(real *x, double factor, size_t n)
     note_stream(n);
 }
 
+static void idle_integers_add(int64_t *sums, const real *x, size_t n, int64_t most, double *worst)
+{
+    (void)sums, (void)x, (void)n, (void)most, (void)worst;
+}
+
+static void idle_integers_get(real *x, const int64_t *sums, size_t n)
+{
+    (void)x, (void)sums, (void)n;
+}
+
+static bool idle_always(void)
+{
+    return true;
+}
+
 static void idle_adam(real *p, const real *grad, real *m, real *v, const AdamStep *step, size_t n)
 {
     (void)p, (void)grad, (void)m, (void)v, (void)step;
@@ -393,6 +408,9 @@ const Kernels *kernels_idle(void)
         .clamp = idle_scale,
         .scale = idle_scale,
         .adam = idle_adam,
+        .integers_add = idle_integers_add,
+        .integers_get = idle_integers_get,
+        .idle = idle_always,
     };
     return &table;
 }

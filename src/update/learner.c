@@ -113,8 +113,8 @@ void learner_free(Learner *l)
     lora_free(l->policy_lora);
     lora_free(l->value_lora);
     reference_release(&l->reference, l->kernels);
-    fixed_release(&l->policy_sum);
-    fixed_release(&l->value_sum);
+    fixed_release(&l->policy_sum, l->kernels);
+    fixed_release(&l->value_sum, l->kernels);
     parameters_release(&l->policy);
     parameters_release(&l->value);
     tape_free(l->tape);

@@ -330,7 +330,7 @@ static bool blocks_run(Step *s, Pass *pass, size_t first, size_t last, const Par
     const size_t block = (size_t)s->l->options.block, end = size_min(s->batch->own_end, last);
     bool ok = true;
     if (set)
-        fixed_begin(sum, set);
+        fixed_begin(sum, set, ranks_size(s->l->ranks));
     for (first = first > s->batch->own_first ? first : s->batch->own_first; ok && first < end; first += block) {
         ok = plan_run_part(s->l, s->batch, first, size_min(first + block, end), s->report, pass, s);
         if (ok && set)

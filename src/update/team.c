@@ -154,6 +154,14 @@ bool team_compare(Team *t, const json_t *options, const Learner *l, Error *err)
     return true;
 }
 
+void team_use_devices(Team *t, const Kernels *kernels, bool wanted)
+{
+    const bool cuda = strcmp(kernels->name, "cuda") == 0;
+    const RanksDevice device = {cuda ? kernels_cuda_address() : "", kernels->idle};
+    if (ranks_use_devices(t->ranks, &device, wanted))
+        note("gradients go from device to device, by NCCL");
+}
+
 bool team_compare_inputs(Team *t, const json_t *header, Error *err)
 {
     if (!team_shared(t) || t->compared)

@@ -33,6 +33,9 @@ bool team_leads(const Team *t);
  * version that differ. */
 MUST_USE bool team_compare(Team *t, const json_t *options, const Learner *l, Error *err);
 
+/* Gradients are summed from device to device from now on, where they can be (ranks_use_devices). wanted: as the user says. */
+void team_use_devices(Team *t, const Kernels *kernels, bool wanted);
+
 /* Holds the others until rank 0 has opened the run; what rank 0 did before this call, the others find done after it. */
 void team_follow(Team *t);
 

@@ -23,7 +23,7 @@ typedef struct UpdateOptions {
     int64_t batch, patience, spool_memory, keep, keep_every, keep_batches, checkpoint_every, max_steps;
     OnPolicyRules policy;
     CollapseLimits limits;
-    bool stop_on_collapse, change_options, prepare;
+    bool stop_on_collapse, change_options, prepare, nccl;
 } UpdateOptions;
 
 /* The loop's state. */

@@ -73,6 +73,8 @@ static const Option options[] = {
     OPT_STRING(
         "scratch", 0, &opt.scratch, NULL, "DIR",
         "publish the policies of rank R from 1 on in DIR/R/policy, on each machine's own disk (default: RUN/ranks/R/policy)"),
+    OPT_FLAG_ON("nccl", 0, &opt.nccl,
+                "sum gradients from GPU to GPU by NCCL, where each rank has one of its own and libnccl.so.2 is there"),
     OPT_GROUP("Machine"),
     OPT_INT("memory", 0, &opt.learner.memory, "2048", 16, 1e9, "MIB", "cut micro-batches so that activations fit",
             .numbers = true),
@@ -182,6 +184,7 @@ static void open_all(Training *loop, char **operands, int n)
         !recorder_open(&loop->recorder, opt.record, team_leads(&loop->team), &program, loop->inputs = name_inputs(loop), &err))
         die_status(err.status, "%s", err.text);
     loop->learner->ranks = loop->team.ranks;
+    team_use_devices(&loop->team, kernels, opt.nccl);
     learner_describe(loop->learner);
     batch_init(&loop->batch, opt.replay ? opt.dump : opt.run, (size_t)opt.spool_memory << 20);
     if (opt.replay) {

@@ -77,12 +77,37 @@ on_device() {
 }
 
 @test "the CUDA table agrees with the plain one" {
-    cuda_build build/cuda/tests/ops/test_kernels build/cuda/tests/ops/test_kernels_products
-    for name in test_kernels test_kernels_products; do
+    cuda_build build/cuda/tests/ops/test_kernels build/cuda/tests/ops/test_kernels_products build/cuda/tests/ops/test_kernels_integers
+    for name in test_kernels test_kernels_products test_kernels_integers; do
         "$ROOT/build/cuda/tests/ops/$name" > "$TMP/$name" 2>&1 || {
             tail -n 30 "$TMP/$name"
             return 1
         }
     done
     if no_device=$(grep -m1 'is not compared' "$TMP/test_kernels"); then skip "$no_device"; fi
+}
+
+@test "what is declared of NCCL is what nccl.h has" {
+    printf '#include <nccl.h>\n' | gcc -E -I/usr/local/cuda/include - > /dev/null 2>&1 || skip "no nccl.h here"
+    cat > "$TMP/nccl.c" << 'C'
+#include <nccl.h>
+#include <stddef.h>
+#include "ranks/nccl.h"
+_Static_assert(sizeof(NcclId) == sizeof(ncclUniqueId), "id");
+_Static_assert((int)NCCL_SUCCESS == (int)ncclSuccess && (int)NCCL_IN_PROGRESS == (int)ncclInProgress, "results");
+_Static_assert((int)NCCL_INT64 == (int)ncclInt64 && (int)NCCL_SUM == (int)ncclSum, "types");
+_Static_assert(offsetof(NcclConfig, size) == offsetof(ncclConfig_t, size) && offsetof(NcclConfig, magic) == offsetof(ncclConfig_t, magic), "config");
+_Static_assert(offsetof(NcclConfig, version) == offsetof(ncclConfig_t, version) && offsetof(NcclConfig, blocking) == offsetof(ncclConfig_t, blocking), "config");
+_Static_assert(sizeof(NcclConfig) <= sizeof(ncclConfig_t), "config");
+int main(void)
+{
+    const ncclConfig_t config = NCCL_CONFIG_INITIALIZER;
+    ncclResult_t (*unique_id)(ncclUniqueId *) = ncclGetUniqueId;
+    ncclResult_t (*init)(ncclComm_t *, int, ncclUniqueId, int, ncclConfig_t *) = ncclCommInitRankConfig;
+    ncclResult_t (*state)(ncclComm_t, ncclResult_t *) = ncclCommGetAsyncError;
+    ncclResult_t (*sum)(const void *, void *, size_t, ncclDataType_t, ncclRedOp_t, ncclComm_t, cudaStream_t) = ncclAllReduce;
+    return !(unique_id && init && state && sum && config.magic == NCCL_CONFIG_MAGIC && config.version >= NCCL_2_14);
+}
+C
+    gcc -std=gnu17 -Wall -Werror -I"$ROOT/lib" -I/usr/local/cuda/include -c -o "$TMP/nccl.o" "$TMP/nccl.c"
 }

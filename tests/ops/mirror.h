@@ -394,6 +394,31 @@ static void mirror_adam(real *p, const real *grad, real *m, real *v, const AdamS
     back();
 }
 
+/* Bytes of any type that the device writes. */
+static void *out_bytes(void *host, size_t bytes)
+{
+    size_t i = mirror_index(host, bytes);
+    mirrored[i].out = true;
+    return mirrored[i].copy;
+}
+
+static void mirror_integers_add(int64_t *sums, const real *x, size_t n, int64_t most, double *worst)
+{
+    device->integers_add(out_bytes(sums, n * sizeof *sums), in(x, n), n, most, out_bytes(worst, sizeof *worst));
+    back();
+}
+
+static void mirror_integers_get(real *x, const int64_t *sums, size_t n)
+{
+    device->integers_get(out(x, n), mirrored[mirror_index(sums, n * sizeof *sums)].copy, n);
+    back();
+}
+
+static bool mirror_idle(void)
+{
+    return device->idle();
+}
+
 /* The mirror of a table. There is one at a time. */
 static const Kernels *mirror_of(const Kernels *under)
 {
@@ -444,6 +469,9 @@ static const Kernels *mirror_of(const Kernels *under)
         .clamp = mirror_clamp,
         .scale = mirror_scale,
         .adam = mirror_adam,
+        .integers_add = mirror_integers_add,
+        .integers_get = mirror_integers_get,
+        .idle = mirror_idle,
     };
     return &t;
 }

@@ -114,12 +114,12 @@ static inline void check(const real *found, const real *expected, size_t n, doub
                  fast->compute == COMPUTE_BF16 ? "bf16" : "f32", error / size, n, most);
 }
 
-static bool same(real a, real b)
+static inline bool same(real a, real b)
 {
     return memcmp(&a, &b, sizeof a) == 0 || (isnan(a) && isnan(b));
 }
 
-static void *weights_of(DType type, const real *values, size_t n)
+static inline void *weights_of(DType type, const real *values, size_t n)
 {
     void *w = malloc(n * dtype_size(type) + 1);
     for (size_t i = 0; i < n; i++)

@@ -79,6 +79,16 @@ records() {
     grep -qx 'vlrm train: there are fewer blocks than ranks: of 2 only 1 learn, unless --block is 5' "$TMP/err"
 }
 
+@test "of several ranks each takes a GPU of its node; where there is none it is said, and no processor takes its place" {
+    shards
+    for r in 0:0 1:1 2:0; do # of three ranks on a node with two
+        exits 2 env OMPI_COMM_WORLD_RANK=${r%:*} OMPI_COMM_WORLD_LOCAL_RANK=${r%:*} OMPI_COMM_WORLD_SIZE=3 CUDA_VISIBLE_DEVICES=4,7 \
+            "${train[@]}" --run "$TMP/run" --device cuda "$TMP/shards"
+        says "vlrm train, rank ${r%:*} on $(uname -n): --device=cuda:${r#*:}"
+        says "device cuda:${r#*:}: this build has no CUDA"
+    done
+}
+
 @test "a reward of one's own is added by every rank to its part" {
     shards
     echo 'def reward(record): return len(record["caption"]["text"]) / 10' > "$TMP/length.py"

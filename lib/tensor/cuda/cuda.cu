@@ -73,6 +73,7 @@ static void table_fill(Kernels *k, Compute compute)
     cuda_logits_fill(k);
     cuda_sums_fill(k);
     cuda_optimizer_fill(k);
+    cuda_integers_fill(k);
 }
 
 extern "C" bool kernels_cuda(int device, Compute compute, const Kernels **out, Error *err)
@@ -98,4 +99,13 @@ extern "C" bool kernels_cuda(int device, Compute compute, const Kernels **out, E
     }
     *out = &tables[compute == COMPUTE_BF16];
     return true;
+}
+
+extern "C" const char *kernels_cuda_address(void)
+{
+    static char address[32];
+    int device = 0;
+    if (cudaGetDevice(&device) != cudaSuccess || cudaDeviceGetPCIBusId(address, sizeof address, device) != cudaSuccess)
+        return "";
+    return address;
 }

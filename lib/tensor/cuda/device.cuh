@@ -44,6 +44,7 @@ void cuda_attention_backward_fill(Kernels *k);
 void cuda_rows_fill(Kernels *k);
 void cuda_logits_fill(Kernels *k);
 void cuda_optimizer_fill(Kernels *k);
+void cuda_integers_fill(Kernels *k);
 void cuda_sums_fill(Kernels *k);
 
 /* Readies memory and cuBLAS on the current device, once. */

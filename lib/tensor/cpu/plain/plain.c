@@ -13,4 +13,5 @@ void plain_fill(Kernels *k, Compute compute)
     plain_rows_fill(k);
     plain_logits_fill(k);
     plain_optimizer_fill(k);
+    plain_integers_fill(k);
 }

@@ -22,6 +22,7 @@ void plain_attention_fill(Kernels *k);
 void plain_rows_fill(Kernels *k);
 void plain_logits_fill(Kernels *k);
 void plain_optimizer_fill(Kernels *k);
+void plain_integers_fill(Kernels *k);
 
 /* What the other tables share with the plain one. */
 
