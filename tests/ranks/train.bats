@@ -171,6 +171,14 @@ meddled() {
     touch "$TMP/go"
     ranks 2 run --batch 6 --filter "$gate" > /dev/null
     same_parameters "$TMP/whole" "$TMP/run" 5
+    # What is kept of a collapse is the whole batch, whoever has read it, and the state that it met.
+    [ -n "$(ls "$TMP/whole/collapse")" ]
+    diff <(ls "$TMP/whole/collapse") <(ls "$TMP/run/collapse")
+    for step in "$TMP"/whole/collapse/*; do
+        cmp "$step/policy.safetensors" "$TMP/run/collapse/${step##*/}/policy.safetensors"
+        diff <(vlrm-cat --fields id,caption,reward,frame.image "$step/batch.vlrm" | jq -c 'select(.id)') \
+            <(vlrm-cat --fields id,caption,reward,frame.image "$TMP/run/collapse/${step##*/}/batch.vlrm" | jq -c 'select(.id)')
+    done
 }
 
 @test "one training on several ranks: the commands of the README" {
