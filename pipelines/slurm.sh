@@ -87,7 +87,7 @@ train() {
 }
 
 corpus() {
-    step -- vlrm corpus --out "$@"
+    step --ntasks=1 -- vlrm corpus --out "$@"
     [ "$status" = 75 ] || exit "$status"
     queue_again
 }
@@ -97,7 +97,7 @@ caption() {
     array_read
     as_path out
     mkdir -p -- "$out" || recipe_die "cannot make $out"
-    step -- vlrm caption --shard "$task/$tasks" --resume --output "$(printf '%s/part-%05d-of-%05d.jsonl' "$out" "$task" "$tasks")" "${@:2}"
+    step --ntasks=1 -- vlrm caption --shard "$task/$tasks" --resume --output "$(printf '%s/part-%05d-of-%05d.jsonl' "$out" "$task" "$tasks")" "${@:2}"
     [ "$status" = 75 ] || exit "$status"
     queue_again
 }
@@ -111,7 +111,7 @@ evaluate() {
     policy=${policies[$task]-}
     [ -d "$policy" ] || recipe_die "$run has no policy number $task: it has kept ${#policies[@]}" 2
     mkdir -p -- "$run/evaluate" || recipe_die "cannot make $run/evaluate"
-    step -- vlrm evaluate --policy="$policy" --output="$run/evaluate/${policy##*/}.json" "${@:2}"
+    step --ntasks=1 -- vlrm evaluate --policy="$policy" --output="$run/evaluate/${policy##*/}.json" "${@:2}"
     [ "$status" = 75 ] || exit "$status"
     queue_again
 }
@@ -126,5 +126,6 @@ esac
 shift
 case ${1--} in -*) usage "$name: the folder comes first" ;; esac
 [ -n "${SLURM_JOB_ID-}" ] || recipe_die "there is no job: sbatch $name.sbatch .. makes one" 2
+if [ -n "${SLURM_CPUS_PER_TASK-}" ]; then export SRUN_CPUS_PER_TASK=$SLURM_CPUS_PER_TASK; fi # srun takes it by this name since 22.05
 export VLRM_STOP_SECONDS=${VLRM_STOP_SECONDS:-900} # Slurm itself ends what takes longer
 "$name" "$@"
