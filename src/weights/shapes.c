@@ -23,6 +23,7 @@ typedef struct SizeRow {
 /* The order is that of weights_shapes. */
 static const SizeRow rows[] = {
     {"blip2-opt-2.7b", "blip2", {1408, 39, 16, 6144, 224, 14}, {768, 12, 12, 3072}, 32, {2560, 32, 32, 10240}, 0, 12},
+    {"blip2-opt-6.7b", "blip2", {1408, 39, 16, 6144, 224, 14}, {768, 12, 12, 3072}, 32, {4096, 32, 32, 16384}, 0, 12},
     {"blip2-itm-vit-g", "itm", {1408, 39, 16, 6144, 224, 14}, {768, 12, 12, 3072}, 32, {2560, 32, 32, 10240}, 256, 0},
     {"clip-vit-g-14", "clip", {1408, 40, 16, 6144, 224, 14}, {0}, 0, {1024, 24, 16, 4096}, 1024, 0},
     {"clip-vit-bigg-14", "clip", {1664, 48, 16, 8192, 224, 14}, {0}, 0, {1280, 32, 20, 5120}, 1280, 0},
@@ -37,12 +38,13 @@ static const SizeRow rows[] = {
     {"clip-tiny", "clip", {32, 2, 2, 64, 28, 14}, {0}, 0, {24, 2, 2, 48}, 16, 0},
 };
 
-const char weights_shapes[] = "blip2-opt-2.7b|blip2-itm-vit-g|clip-vit-g-14|clip-vit-bigg-14|blip2-small|itm-small|clip-small|"
-                              "blip2-mini|itm-mini|clip-mini|blip2-tiny|itm-tiny|clip-tiny|"
-                              "llama-2-7b|llama-3.2-1b|smollm2-135m|llama-mini|"
-                              "smolvlm-256m|smolvlm-500m|smolvlm-2.2b|smolvlm-mini|llava-1.5-7b|llava-1.5-13b|llava-mini|"
-                              "siglip-base-patch16-224|siglip-so400m-patch14-384|siglip2-base-patch16-224|siglip-tiny|"
-                              "blip-itm-base|blip-itm-large|blip-itm-tiny";
+const char weights_shapes[] =
+    "blip2-opt-2.7b|blip2-opt-6.7b|blip2-itm-vit-g|clip-vit-g-14|clip-vit-bigg-14|blip2-small|itm-small|clip-small|"
+    "blip2-mini|itm-mini|clip-mini|blip2-tiny|itm-tiny|clip-tiny|"
+    "llama-2-7b|llama-3.2-1b|smollm2-135m|llama-mini|"
+    "smolvlm-256m|smolvlm-500m|smolvlm-2.2b|smolvlm-mini|llava-1.5-7b|llava-1.5-13b|llava-mini|"
+    "siglip-base-patch16-224|siglip-so400m-patch14-384|siglip2-base-patch16-224|siglip-tiny|"
+    "blip-itm-base|blip-itm-large|blip-itm-tiny";
 
 static bool is(const ModelShape *s, const char *family)
 {

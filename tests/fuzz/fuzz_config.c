@@ -3,13 +3,14 @@
  * model can be made of.
  *
  * About: lib/models/config.c lib/models/families/blip2/blip2_config.c lib/models/families/clip/clip_config.c
- * lib/models/families/siglip/siglip_config.c lib/learn/lora.c
- * lib/base/json_file.c
+ * lib/models/families/siglip/siglip_config.c lib/models/families/smolvlm/smolvlm.c lib/models/families/llava/llava.c
+ * lib/learn/lora.c lib/base/json_file.c
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "learn/lora.h"
+#include "models/captioner.h"
 #include "models/families/blip2/blip2_config.h"
 #include "models/families/clip/clip_config.h"
 #include "models/families/siglip/siglip.h"
@@ -23,8 +24,24 @@ static void check_vision(const VisionConfig *c)
         abort();
 }
 
+/* Of the family that the folder says, if any, as far as it is read without tensors. */
+static void read_captioner(const char *folder)
+{
+    Error none = {0}, err = {0};
+    const CaptionerFamily *family = captioner_family(folder, &none);
+    if (!family)
+        return;
+    Captioner c = {.family = family};
+    const bool ok = family->read(&c, folder, &err);
+    if (ok == (err.text[0] != 0) || (ok && (!c.images.side || c.images.longest > 16384)))
+        abort();
+    if (c.own)
+        family->release(&c);
+}
+
 static void read_configs(const char *folder)
 {
+    read_captioner(folder);
     Error e[5] = {0};
     Blip2Config blip2;
     ClipConfig clip, open_clip;

@@ -202,7 +202,7 @@ trains() {
 }
 
 @test "random ones of true size have the published numbers of parameters" {
-    for expected in smolvlm-256m:256484928 smolvlm-500m:507482304 smolvlm-2.2b:2246784880 llava-1.5-7b:7063427072; do
+    for expected in smolvlm-256m:256484928 smolvlm-500m:507482304 smolvlm-2.2b:2246784880 llava-1.5-7b:7063427072 blip2-opt-6.7b:7752869376; do
         vlrm-weights random --shape "${expected%:*}" --zero --dtype bf16 --out "$TMP/zero"
         [ "$(vlrm-weights list "$TMP/zero" | awk '{ n += $NF / 2 } END { printf "%.0f", n }')" = "${expected#*:}" ]
         rm -r "$TMP/zero"

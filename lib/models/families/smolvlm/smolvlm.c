@@ -27,7 +27,7 @@ typedef struct Smolvlm {
  */
 static bool positions_are_plain(size_t side)
 {
-    return side <= 37 && side != 19 && side != 25 && side != 29 && side != 31;
+    return side >= 1 && side <= 37 && side != 19 && side != 25 && side != 29 && side != 31;
 }
 
 static void read_vision(VisionConfig *v, ConfigFields *f)
@@ -44,7 +44,7 @@ static void read_vision(VisionConfig *v, ConfigFields *f)
     config_expect_text(f, "hidden_act", "gelu_pytorch_tanh", "gelu_pytorch_tanh");
     config_expect_multiple(f, "hidden_size", v->hidden, "num_attention_heads", v->heads);
     if (f->ok && !positions_are_plain(v->image / v->patch))
-        config_fail(f, "image_size", "a side whose patches have positions of their own (up to 37, not 19, 25, 29, 31)");
+        config_fail(f, "image_size", "a side whose patches have positions of their own (1 to 37 of them, not 19, 25, 29, 31)");
 }
 
 static bool read_networks(Captioner *c, const json_t *root, Error *err)
@@ -63,6 +63,8 @@ static bool read_networks(Captioner *c, const json_t *root, Error *err)
     return vision.ok && top.ok;
 }
 
+enum { LONGEST_MOST = 16384 }; /* four times what the published ones have: a picture of 3 bytes a pixel is made so large */
+
 /* The longer edge that images have before they are squeezed to the square, four times the square's unless the folder says so. */
 static bool read_processor(Captioner *c, const char *folder, Error *err)
 {
@@ -77,6 +79,8 @@ static bool read_processor(Captioner *c, const char *folder, Error *err)
         ConfigFields size = config_fields(root, "size", err), square = config_fields(root, "max_image_size", err);
         c->images.longest = config_size(&size, "longest_edge", c->images.longest);
         c->images.tiles = config_flag(&f, "do_image_splitting", true);
+        if (c->images.longest > LONGEST_MOST)
+            config_fail(&size, "longest_edge", "at most 16384");
         if (config_size(&square, "longest_edge", c->images.side) != c->images.side)
             config_fail(&square, "longest_edge", "vision_config.image_size");
         if (config_size(&f, "resample", 1) != 1)
