@@ -4,13 +4,14 @@
  *
  * About: lib/models/config.c lib/models/families/blip2/blip2_config.c lib/models/families/clip/clip_config.c
  * lib/models/families/siglip/siglip_config.c lib/models/families/smolvlm/smolvlm.c lib/models/families/llava/llava.c
- * lib/learn/lora.c lib/base/json_file.c
+ * lib/models/families/blip/blip_config.c lib/learn/lora.c lib/base/json_file.c
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "learn/lora.h"
 #include "models/captioner.h"
+#include "models/families/blip/blip_config.h"
 #include "models/families/blip2/blip2_config.h"
 #include "models/families/clip/clip_config.h"
 #include "models/families/siglip/siglip.h"
@@ -42,14 +43,15 @@ static void read_captioner(const char *folder)
 static void read_configs(const char *folder)
 {
     read_captioner(folder);
-    Error e[5] = {0};
+    Error e[6] = {0};
     Blip2Config blip2;
     ClipConfig clip, open_clip;
     SiglipConfig siglip;
+    BlipConfig blip;
     LmConfig opt;
-    bool inside, ok[5] = {blip2_config_read(&blip2, folder, &e[0]), clip_config_read(&clip, folder, &e[1]),
+    bool inside, ok[6] = {blip2_config_read(&blip2, folder, &e[0]),     clip_config_read(&clip, folder, &e[1]),
                           lm_config_read(&opt, &inside, folder, &e[2]), open_clip_config_read(&open_clip, folder, &e[3]),
-                          siglip_config_read(&siglip, folder, &e[4])};
+                          siglip_config_read(&siglip, folder, &e[4]),   blip_config_read(&blip, folder, &e[5])};
     if (ok[0])
         check_vision(&blip2.vision);
     if (ok[1])
@@ -60,7 +62,9 @@ static void read_configs(const char *folder)
         abort();
     if (ok[4] && siglip.vision.image < siglip.vision.patch)
         abort();
-    for (int i = 0; i < 5; i++)
+    if (ok[5])
+        check_vision(&blip.vision);
+    for (int i = 0; i < 6; i++)
         if (ok[i] == (e[i].text[0] != 0))
             abort();
 }

@@ -114,6 +114,9 @@ def configs():
     clip = ROOT / "tests/golden/clip"
     seed("config", "clip-openai", parts(config__json=json.loads((clip / "openai/config.json").read_text()),
                                         preprocessor_config__json=(clip / "openai/preprocessor_config.json").read_text()))
+    siglip = ROOT / "tests/golden/siglip/odd"
+    seed("config", "siglip", parts(config__json=json.loads((siglip / "config.json").read_text()), preprocessor_config__json=(siglip / "preprocessor_config.json").read_text()))
+    seed("config", "blip-itm", parts(config__json=json.loads((ROOT / "tests/golden/blip-itm/odd/config.json").read_text())))
     seed("config", "open-clip", parts(open_clip_config__json=json.loads((clip / "open-clip-text/open_clip_config.json").read_text())))
     tensors = {"base_model.model.m.q.lora_A.weight": ("F32", [1, 2], b"\0" * 8), "base_model.model.m.q.lora_B.weight": ("F32", [3, 1], b"\0" * 12)}
     adapter = {"peft_type": "LORA", "r": 1, "lora_alpha": 2.0, "bias": "none", "use_rslora": False, "target_modules": ["q"]}
