@@ -109,10 +109,12 @@ static bool is_joint(uint32_t c)
     return c == '\'' || c == '"' || c == '.' || c == '-' || c == '_' || c == 0x2010 || c == 0xAD || c == 0x2027;
 }
 
-/* Letters before U+0530, of Latin, Greek and Cyrillic, have a case also where the other one is no letter of its own. */
+/* Letters before U+0530, of Latin, Greek and Cyrillic, have a case also where the other one is no letter of its own; those that
+ * modify others have none. */
 static bool is_cased(uint32_t c)
 {
-    return unicode_to_lower(c) != c || unicode_to_equal(c) != c || (c < 0x530 && (unicode_flags(c) & UNICODE_LETTER));
+    bool alphabet = c < 0x2B9 || (c >= 0x370 && c < 0x530);
+    return unicode_to_lower(c) != c || unicode_to_equal(c) != c || (alphabet && (unicode_flags(c) & UNICODE_LETTER));
 }
 
 /* Whether the word goes on from units[i], step by step, to a letter that has a case. Of a joint, letters are on both sides. */
