@@ -11,18 +11,9 @@
 #ifndef MODELS_CAPTIONER_H
 #define MODELS_CAPTIONER_H
 
+#include "models/image_input.h"
 #include "models/lm.h"
 #include "models/vit.h"
-
-/* Images as a captioner wants them: pixels [3, side, side], (value / 255 - mean) / std. */
-typedef struct ImageInput {
-    size_t side;
-    double mean[3], std[3];
-    bool cut;       /* shortest edge to `side`, then the centre; else both edges, the aspect not kept */
-    bool lanczos;   /* the filter of resizing; else bicubic */
-    size_t longest; /* first resized so that the longer edge has so many pixels; 0: at once */
-    bool tiles;     /* the published processor would cut an image into several tiles, which is not done */
-} ImageInput;
 
 /* Tensors of a captioner that are trained together, by a name of --train. */
 typedef struct CaptionerPart {

@@ -5,18 +5,11 @@
 #ifndef MODELS_SCORER_H
 #define MODELS_SCORER_H
 
+#include "models/image_input.h"
 #include "models/text_tower.h"
 
-/* How a scorer wants its images. */
-typedef struct ScorerPixels {
-    size_t side;
-    enum { SCORER_CROP, SCORER_SQUASH } fit; /* shortest edge, then the centre; or straight to the square */
-    enum { SCORER_BICUBIC, SCORER_BILINEAR } filter;
-    double mean[3], std[3]; /* std 0: the folder does not say */
-} ScorerPixels;
-
 typedef struct ScorerTraits {
-    ScorerPixels pixels;
+    ImageInput images;
     size_t cols;                                           /* of a unit row */
     size_t vocabulary;                                     /* rows of the table of words */
     size_t positions;                                      /* the most ids of a text, those around it included */
@@ -51,7 +44,7 @@ Scorer *scorer_open(const char *folder, const Kernels *kernels, Error *err);
 Scorer *scorer_layout(const char *folder, const Kernels *kernels, Error *err);
 void scorer_free(Scorer *s); /* NULL is fine */
 
-/* pixels: host, [n, 3, side, side], as traits.pixels says. Unit rows [n, cols]. */
+/* pixels: host, [n, 3, side, side], as traits.images says. Unit rows [n, cols]. */
 Tensor *scorer_images(Tape *t, const Scorer *s, const float *pixels, size_t n);
 
 /* Unit rows [n, cols]. */

@@ -13,16 +13,22 @@ Preprocess frame_preprocess(const VisionConfig *config, bool crop)
     return p;
 }
 
+Preprocess image_preprocess(const ImageInput *in)
+{
+    static const ResizeFilter filters[] = {
+        [IMAGE_BICUBIC] = RESIZE_BICUBIC, [IMAGE_BILINEAR] = RESIZE_BILINEAR, [IMAGE_LANCZOS] = RESIZE_LANCZOS};
+    Preprocess p = {
+        .size = (int)in->side, .crop = in->crop, .low = in->low, .filter = filters[in->filter], .longest = (int)in->longest};
+    const bool said = in->std[0] > 0;
+    memcpy(p.mean, said ? in->mean : PREPROCESS_MEAN, sizeof p.mean);
+    memcpy(p.std, said ? in->std : PREPROCESS_STD, sizeof p.std);
+    return p;
+}
+
 Preprocess captioner_preprocess(const Captioner *c, bool crop)
 {
-    const ImageInput *in = &c->images;
-    Preprocess p = {.size = (int)in->side,
-                    .crop = crop || in->cut,
-                    .low = in->cut,
-                    .filter = in->lanczos ? RESIZE_LANCZOS : RESIZE_BICUBIC,
-                    .longest = (int)in->longest};
-    memcpy(p.mean, in->mean, sizeof p.mean);
-    memcpy(p.std, in->std, sizeof p.std);
+    Preprocess p = image_preprocess(&c->images);
+    p.crop |= crop;
     return p;
 }
 

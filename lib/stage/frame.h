@@ -12,7 +12,10 @@
 
 /* How a scorer takes its images: squeezed to the square (the processors' way), or the centre (`crop`). */
 Preprocess frame_preprocess(const VisionConfig *config, bool crop);
-/* The same of a captioner. */
+/* How a model takes its images, as its family says. */
+Preprocess image_preprocess(const ImageInput *in);
+
+/* The same of a captioner; crop: the centre, though it would be squeezed. */
 Preprocess captioner_preprocess(const Captioner *c, bool crop);
 
 /* The image of a record: frame.image in frame.encoding, or else the file named by frame.path. */

@@ -106,17 +106,6 @@ void itm_scorer_run(const ItmScorer *s, Tape *t, real *out, const real *features
 
 /* ---- CLIP ---- */
 
-static Preprocess preprocess_of(const ScorerPixels *pixels)
-{
-    Preprocess p = {.size = (int)pixels->side,
-                    .crop = pixels->fit == SCORER_CROP,
-                    .filter = pixels->filter == SCORER_BILINEAR ? RESIZE_BILINEAR : RESIZE_BICUBIC};
-    const bool said = pixels->std[0] > 0;
-    memcpy(p.mean, said ? pixels->mean : PREPROCESS_MEAN, sizeof p.mean);
-    memcpy(p.std, said ? pixels->std : PREPROCESS_STD, sizeof p.std);
-    return p;
-}
-
 bool clip_scorer_open(ClipScorer *s, const char *folder, const Kernels *kernels, Error *err)
 {
     *s = (ClipScorer){0};
@@ -129,7 +118,7 @@ bool clip_scorer_open(ClipScorer *s, const char *folder, const Kernels *kernels,
     if (s->model->traits.padded && tokenizer_ids(s->tokenizer).pad < 0)
         return error_set(err, "%s/tokenizer_config.json names no pad_token of the vocabulary, which ends its texts", folder);
     s->max_tokens = s->model->traits.positions;
-    s->images = preprocess_of(&s->model->traits.pixels);
+    s->images = image_preprocess(&s->model->traits.images);
     return true;
 }
 

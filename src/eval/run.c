@@ -92,7 +92,7 @@ static bool read_image(Reading *g, Pending *p, size_t in_set, Error *err)
         return false;
     if (!g->models->clip.model)
         return true;
-    size_t side = g->models->clip.model->traits.pixels.side;
+    size_t side = g->models->clip.model->traits.images.side;
     if (images_find(g->images, p->key) != SIZE_MAX || already_pending(g, p->key))
         return true;
     p->pixels = arena_alloc(&g->arena, 3 * side * side * sizeof *p->pixels);

@@ -81,7 +81,7 @@ static void plan_ref(Plan *p, Tape *t, const LanguageModel *m, size_t n, size_t 
 
 static void plan_clip(Plan *p, Tape *t, const Scorer *m, size_t n)
 {
-    size_t image = m->traits.pixels.side, positions = m->traits.positions;
+    size_t image = m->traits.images.side, positions = m->traits.positions;
     float *pixels = xcalloc(n * 3 * image * image, sizeof *pixels);
     int32_t *ids = xcalloc(positions, sizeof *ids);
     ScorerText *texts = xcalloc(n, sizeof *texts);

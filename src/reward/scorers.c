@@ -207,7 +207,7 @@ static void score_ref(Scorers *s, ScoreItem *items, size_t n)
 static void score_clip(Scorers *s, ScoreItem *items, size_t n)
 {
     Arena arena = {0};
-    size_t image = s->clip.model->traits.pixels.side, one = 3 * image * image, cols = clip_scorer_cols(&s->clip), good = 0;
+    size_t image = s->clip.model->traits.images.side, one = 3 * image * image, cols = clip_scorer_cols(&s->clip), good = 0;
     float *pixels = arena_alloc(&arena, n * one * sizeof *pixels);
     ScorerText *texts = arena_calloc(&arena, n, sizeof *texts);
     size_t *owner = arena_calloc(&arena, n, sizeof *owner);

@@ -9,14 +9,14 @@ typedef struct SiglipRow {
     size_t vision[6]; /* hidden, layers, heads, mlp, image, patch */
     size_t text[4];   /* hidden, layers, heads, mlp */
     size_t vocabulary;
-    int filter;
+    ImageFilter filter;
 } SiglipRow;
 
 static const SiglipRow rows[] = {
-    {"siglip-base-patch16-224", {768, 12, 12, 3072, 224, 16}, {768, 12, 12, 3072}, 32000, SCORER_BICUBIC},
-    {"siglip-so400m-patch14-384", {1152, 27, 16, 4304, 384, 14}, {1152, 27, 16, 4304}, 32000, SCORER_BICUBIC},
-    {"siglip2-base-patch16-224", {768, 12, 12, 3072, 224, 16}, {768, 12, 12, 3072}, 256000, SCORER_BILINEAR},
-    {"siglip-tiny", {32, 2, 2, 64, 32, 8}, {24, 2, 2, 48}, 512, SCORER_BICUBIC},
+    {"siglip-base-patch16-224", {768, 12, 12, 3072, 224, 16}, {768, 12, 12, 3072}, 32000, IMAGE_BICUBIC},
+    {"siglip-so400m-patch14-384", {1152, 27, 16, 4304, 384, 14}, {1152, 27, 16, 4304}, 32000, IMAGE_BICUBIC},
+    {"siglip2-base-patch16-224", {768, 12, 12, 3072, 224, 16}, {768, 12, 12, 3072}, 256000, IMAGE_BILINEAR},
+    {"siglip-tiny", {32, 2, 2, 64, 32, 8}, {24, 2, 2, 48}, 512, IMAGE_BICUBIC},
 };
 
 bool shape_siglip_find(SiglipConfig *out, const char *name, const char *tokenizer, Error *err)
@@ -27,8 +27,8 @@ bool shape_siglip_find(SiglipConfig *out, const char *name, const char *tokenize
         r++;
     if (r == rows + n)
         return false;
-    *out = (SiglipConfig){.projection = r->vision[0], .pixels = {.side = r->vision[4]}};
-    out->pixels.filter = r->filter == SCORER_BILINEAR ? SCORER_BILINEAR : SCORER_BICUBIC;
+    *out = (SiglipConfig){.projection = r->vision[0], .images = {.side = r->vision[4]}};
+    out->images.filter = r->filter;
     out->vision = (VisionConfig){.hidden = r->vision[0],
                                  .layers = r->vision[1],
                                  .heads = r->vision[2],
@@ -72,9 +72,9 @@ json_t *shape_siglip_json(const SiglipConfig *c)
 
 json_t *shape_siglip_pixels_json(const SiglipConfig *c)
 {
-    const json_int_t side = (json_int_t)c->pixels.side;
+    const json_int_t side = (json_int_t)c->images.side;
     return json_pack("{s:b, s:b, s:b, s:[f, f, f], s:[f, f, f], s:i, s:f, s:s, s:{s:I, s:I}}", "do_normalize", 1, "do_rescale", 1,
                      "do_resize", 1, "image_mean", 0.5, 0.5, 0.5, "image_std", 0.5, 0.5, 0.5, "resample",
-                     c->pixels.filter == SCORER_BILINEAR ? 2 : 3, "rescale_factor", 1 / 255.0, "image_processor_type",
+                     c->images.filter == IMAGE_BILINEAR ? 2 : 3, "rescale_factor", 1 / 255.0, "image_processor_type",
                      "SiglipImageProcessor", "size", "height", side, "width", side);
 }

@@ -28,13 +28,13 @@ static Clip *new_over(const ClipConfig *config, Checkpoint *checkpoint, const Ke
     Clip *c = xcalloc(1, sizeof *c);
     c->config = *config;
     c->base = (Scorer){.family = &clip_family, .checkpoint = checkpoint};
-    c->base.traits = (ScorerTraits){.pixels = {.side = config->vision.image},
+    c->base.traits = (ScorerTraits){.images = {.side = config->vision.image, .crop = true},
                                     .cols = config->projection,
                                     .vocabulary = config->text.vocabulary,
                                     .positions = config->text.positions,
                                     .words = SCORER_WORDS_CLIP};
-    memcpy(c->base.traits.pixels.mean, config->mean, sizeof config->mean);
-    memcpy(c->base.traits.pixels.std, config->std, sizeof config->std);
+    memcpy(c->base.traits.images.mean, config->mean, sizeof config->mean);
+    memcpy(c->base.traits.images.std, config->std, sizeof config->std);
     binder_init(&c->base.binder, kernels, checkpoint);
     return c;
 }

@@ -72,7 +72,7 @@ static bool read_networks(Captioner *c, const json_t *root, Error *err)
 static bool read_processor(Captioner *c, const char *folder, Error *err)
 {
     json_t *root = NULL;
-    c->images.cut = true;
+    c->images.crop = c->images.low = true;
     if (!config_file(&root, folder, "preprocessor_config.json", false, err))
         return false;
     ConfigFields f = {.first = root, .what = "preprocessor_config", .err = err, .ok = true};

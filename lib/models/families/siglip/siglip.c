@@ -31,7 +31,7 @@ static Siglip *new_over(const SiglipConfig *config, Checkpoint *checkpoint, cons
     Siglip *s = xcalloc(1, sizeof *s);
     s->config = *config;
     s->base = (Scorer){.family = &siglip_family, .checkpoint = checkpoint};
-    s->base.traits = (ScorerTraits){.pixels = config->pixels,
+    s->base.traits = (ScorerTraits){.images = config->images,
                                     .cols = config->projection,
                                     .vocabulary = config->text.vocabulary,
                                     .positions = config->text.positions,

@@ -12,8 +12,8 @@
 typedef struct SiglipConfig {
     VisionConfig vision;
     TextTowerConfig text;
-    size_t projection;   /* columns of the text's head: as many as the vision tower has */
-    ScorerPixels pixels; /* of preprocessor_config.json, side and all */
+    size_t projection; /* columns of the text's head: as many as the vision tower has */
+    ImageInput images; /* of preprocessor_config.json, side and all */
 } SiglipConfig;
 
 /* FOLDER/config.json and, for pixels, preprocessor_config.json. False with err set. */

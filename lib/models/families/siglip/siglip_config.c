@@ -54,11 +54,11 @@ static bool read_model(SiglipConfig *c, const json_t *root, Error *err)
 }
 
 /* Pillow's numbers of filters: 2 bilinear (SigLIP 2), 3 bicubic. */
-static bool read_pixels(ScorerPixels *p, const json_t *root, Error *err)
+static bool read_pixels(ImageInput *p, const json_t *root, Error *err)
 {
     ConfigFields f = {.first = root, .what = "preprocessor_config", .err = err, .ok = true};
     const size_t filter = config_size(&f, "resample", 3);
-    p->filter = filter == 2 ? SCORER_BILINEAR : SCORER_BICUBIC;
+    p->filter = filter == 2 ? IMAGE_BILINEAR : IMAGE_BICUBIC;
     if (filter != 2 && filter != 3)
         config_fail(&f, "resample", "2 (bilinear) or 3 (bicubic)");
     config_three(&f, "image_mean", -HUGE_VAL, p->mean);
@@ -73,10 +73,9 @@ bool siglip_config_read(SiglipConfig *out, const char *folder, Error *err)
     bool ok = config_file(&config, folder, "config.json", true, err);
     if (ok && !(ok = read_model(out, config, err)))
         error_prefix(err, "%s/config.json", folder);
-    out->pixels =
-        (ScorerPixels){.side = out->vision.image, .fit = SCORER_SQUASH, .mean = {0.5, 0.5, 0.5}, .std = {0.5, 0.5, 0.5}};
+    out->images = (ImageInput){.side = out->vision.image, .mean = {0.5, 0.5, 0.5}, .std = {0.5, 0.5, 0.5}};
     ok = ok && config_file(&pixels, folder, "preprocessor_config.json", false, err);
-    if (ok && pixels && !(ok = read_pixels(&out->pixels, pixels, err)))
+    if (ok && pixels && !(ok = read_pixels(&out->images, pixels, err)))
         error_prefix(err, "%s/preprocessor_config.json", folder);
     json_decref(config);
     json_decref(pixels);

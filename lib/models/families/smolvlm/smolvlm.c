@@ -70,7 +70,7 @@ static bool read_processor(Captioner *c, const char *folder, Error *err)
 {
     char *path = path_join(folder, "preprocessor_config.json");
     bool there, ok = path_exists(path, &there, err);
-    c->images = (ImageInput){.side = c->images.side, .mean = {0.5, 0.5, 0.5}, .std = {0.5, 0.5, 0.5}, .lanczos = true};
+    c->images = (ImageInput){.side = c->images.side, .mean = {0.5, 0.5, 0.5}, .std = {0.5, 0.5, 0.5}, .filter = IMAGE_LANCZOS};
     c->images.longest = 4 * c->images.side;
     json_t *root = ok && there ? json_file_read(path, err) : NULL;
     ok = ok && (!there || root);
