@@ -45,10 +45,10 @@ fi
 mini_main=(VLRM VLRM-RS no-reference)
 
 # What returns are compared with: these rows have every seed too. All see MINI_BATCH captions a step, those without a value head
-# MINI_GROUP of each image; they are followed to MINI_LONGER steps, since in the seconds of the value head they take more. Policies
+# MINI_GROUP of each image; they are followed to MINI_LONGER steps, which take as many seconds. Policies
 # that are kept are measured on MINI_CURVE_FRAMES of the test set. Gradients of MINI_PARTS parts of each batch say how noisy they are.
 mini_compared=(VLRM rloo group greedy)
-: "${MINI_GROUP:=8}" "${MINI_LONGER:=280}" "${MINI_CURVE_FRAMES:=300}" "${MINI_PARTS:=8}"
+: "${MINI_GROUP:=8}" "${MINI_LONGER:=680}" "${MINI_CURVE_FRAMES:=300}" "${MINI_PARTS:=8}"
 : "${MINI_CRITIC_WARMUP:=20}" "${MINI_VALUE_UPDATES:=4}" # of the rows that help the value head
 mini_followed=(VLRM VLRM-RS) # the first seed of these measured every MINI_EVERY steps too
 : "${MINI_LATE:=3}"
