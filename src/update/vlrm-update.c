@@ -297,13 +297,13 @@ int main(int argc, char **argv)
     char **operands = options_parse(&program, argc, argv, &n);
     hub_take(&opt.learner.model);
     check_options(n);
-    complete_options();
     signals_init();
     if (!opt.replay && !opt.learner.count_only && !plan_tokens)
         join(&loop.team);
     if (!loop.team.ranks) /* messages need the network, and files of their own */
         machine_enclose(&opt.machine, (const char *const[]){opt.run, opt.dump, opt.record, opt.tensorboard}, 4);
     pool_init((int)opt.machine.threads);
+    complete_options();
     if (plan_tokens > 0)
         return print_plan();
     if (opt.learner.count_only)

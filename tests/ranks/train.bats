@@ -155,6 +155,7 @@ meddled() {
 
 @test "mpirun that is asked to end, and has the time: every rank ends after the same step, and the same command goes on" {
     shards
+    train+=(--collapse-length 50) # which no caption has: each step's batch is kept
     "${train[@]}" --run "$TMP/whole" --batch 6 "$TMP/shards" > /dev/null
     # A user's program that lets two batches pass, and the others once there is a file.
     local gate="vlrm-cat --bin=base64 | while IFS= read -r line; do case \$line in *'\"batch\": {\"index\": 2,'*) until [ -e $TMP/go ]; do sleep 0.1; done ;; esac; printf '%s\n' \"\$line\"; done | vlrm-cat --from=json"
