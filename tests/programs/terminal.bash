@@ -8,6 +8,7 @@ pid, fd = pty.fork()
 if pid == 0: # the size first: what the program shows before it is set would be another's
     fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", 40, int(sys.argv[1]), 0, 0))
     os.execvp(sys.argv[2], sys.argv[2:])
+pressed = False # once: what is typed after the program's end is shown by the terminal
 with open("screen", "wb") as screen:
     while True:
         try:
@@ -18,8 +19,9 @@ with open("screen", "wb") as screen:
             break
         screen.write(data)
         screen.flush()
-        if b"TO QUIT" in open(os.environ.get("PRESS", "/dev/null"), "rb").read():
+        if not pressed and b"TO QUIT" in open(os.environ.get("PRESS", "/dev/null"), "rb").read():
             os.write(fd, b"q")
+            pressed = True
 status = os.waitpid(pid, 0)[1]
 sys.exit(os.waitstatus_to_exitcode(status) % 256)
 PYTHON
