@@ -1,11 +1,21 @@
-/* The monotonic clock; see clock.h. */
+/* Clocks; see clock.h. */
 #include "base/clock.h"
 
 #include <time.h>
 
-double seconds_now(void)
+static double seconds_on(clockid_t clock)
 {
     struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
+    clock_gettime(clock, &t);
     return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+double seconds_now(void)
+{
+    return seconds_on(CLOCK_MONOTONIC);
+}
+
+double seconds_of_thread(void)
+{
+    return seconds_on(CLOCK_THREAD_CPUTIME_ID);
 }

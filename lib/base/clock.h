@@ -5,4 +5,7 @@
 /* Seconds on the monotonic clock. */
 double seconds_now(void);
 
+/* Seconds of processor time that this thread has had: what others on the machine take is not in them. */
+double seconds_of_thread(void);
+
 #endif

@@ -4,14 +4,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-json_t *json_file_read(const char *path, Error *err)
+static json_t *object_read(const char *path, size_t flags, Error *err)
 {
     size_t size;
     char *text = file_read(path, &size, err);
     if (!text)
         return NULL;
     json_error_t why;
-    json_t *root = json_loadb(text, size, JSON_REJECT_DUPLICATES, &why);
+    json_t *root = json_loadb(text, size, JSON_REJECT_DUPLICATES | flags, &why);
     free(text);
     if (!root)
         error_set_status(err, STATUS_CORRUPT, "%s: line %d: %s", path, why.line, why.text);
@@ -21,6 +21,16 @@ json_t *json_file_read(const char *path, Error *err)
         root = NULL;
     }
     return root;
+}
+
+json_t *json_file_read(const char *path, Error *err)
+{
+    return object_read(path, 0, err);
+}
+
+json_t *json_file_read_reals(const char *path, Error *err)
+{
+    return object_read(path, JSON_DECODE_INT_AS_REAL, err);
 }
 
 bool json_file_write(const char *folder, const char *name, const json_t *value, Error *err)

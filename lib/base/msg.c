@@ -57,6 +57,13 @@ void note(const char *format, ...)
     va_end(args);
 }
 
+static void (*last_call)(void);
+
+void at_die(void (*last)(void))
+{
+    last_call = last;
+}
+
 /*
  * Ends at once, whatever other threads and libraries are about: exit would run the libraries' own ends, some of which wait for
  * threads that may never come (one that spins for memory), and would free what a thread still uses. What was printed goes out,
@@ -66,6 +73,8 @@ static _Noreturn void leave(int status)
 {
     if (ftrylockfile(stdout) == 0)
         fflush(stdout);
+    if (last_call)
+        last_call();
     _exit(status);
 }
 

@@ -45,6 +45,9 @@ void note(const char *format, ...) PRINTF_LIKE(1, 2);
 _Noreturn void die(const char *format, ...) PRINTF_LIKE(1, 2);
 _Noreturn void die_status(int status, const char *format, ...) PRINTF_LIKE(2, 3);
 
+/* What die calls last, in its thread: it runs nothing that atexit was given. One function a program. */
+void at_die(void (*last)(void));
+
 /* A programmer's fault: print file and line and abort. */
 #define bug(...) bug_at(__FILE__, __LINE__, __VA_ARGS__)
 _Noreturn void bug_at(const char *file, int line, const char *format, ...) PRINTF_LIKE(3, 4);

@@ -16,7 +16,8 @@ void pool_init(int threads);
 /* How many threads run a pool_run (1 before pool_init). */
 int pool_threads(void);
 
-/* Calls work(context, part) for part 0..parts-1, each once, on all threads; returns when all are done. Not to be nested. */
+/* Calls work(context, part) for part 0..parts-1, each once, on those threads that come in time, the caller's among them; returns
+ * when all are done. Not to be nested. */
 void pool_run(void (*work)(void *context, size_t part), void *context, size_t parts);
 
 /* Flush denormals in this thread (pool threads do it themselves). */

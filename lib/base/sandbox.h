@@ -17,7 +17,7 @@
 typedef enum Sandbox { SANDBOX_AUTO, SANDBOX_OFF } Sandbox;
 
 /* The row of an option table; mode: the Sandbox. */
-#define SANDBOX_OPTION(mode) OPT_ENUM("sandbox", 0, &(mode), "auto", "auto|off", SANDBOX_HELP)
+#define SANDBOX_OPTION(mode) OPT_ENUM("sandbox", 0, &(mode), "auto", "auto|off", SANDBOX_HELP, .may_change = true)
 #define SANDBOX_HELP "forbid what decodes the network, other programs and files that it does not need; auto: where the kernel can"
 
 /*

@@ -11,14 +11,14 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <sys/syscall.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/progress_account.h"
 
-enum { RATE_SECONDS = 10 };
+enum { RATE_SECONDS = 10, LAST_WORD_SECONDS = 5 };
 
 /* What the writing process keeps. */
 typedef struct Publisher {
@@ -139,16 +139,20 @@ static json_t *rate_json(Publisher *b, const Progress *p, double now)
     return seconds > 0 ? json_real((records - b->past[first].records) / seconds) : json_null();
 }
 
-static json_t *status_json(Publisher *b, bool ended)
+typedef enum ProgramEnd { PROGRAM_LIVES, PROGRAM_ENDS, PROGRAM_KILLED } ProgramEnd;
+
+static json_t *status_json(Publisher *b, ProgramEnd end)
 {
+    const bool ended = end != PROGRAM_LIVES;
     static const char *const waits[] = {NULL, "input", "output", "policy"};
     static Progress p;
     copy_texts(&p, progress_get());
     double now = seconds_now(), eta = progress_eta(&p, now);
     json_t *metrics = p.metrics[0] ? json_loads(p.metrics, 0, NULL) : NULL;
     const char *stage = strncmp(progname, "vlrm-", 5) == 0 ? progname + 5 : progname;
-    json_t *o = json_pack("{s:s, s:s, s:s, s:I, s:o, s:f, s:b}", "program", progname, "version", VLRM_VERSION, "stage", stage,
-                          "pid", (json_int_t)b->program, "time", time_json(b, now), "began", b->began, "ended", (int)ended);
+    json_t *o = json_pack("{s:s, s:s, s:s, s:I, s:o, s:f, s:b, s:b}", "program", progname, "version", VLRM_VERSION, "stage",
+                          stage, "pid", (json_int_t)b->program, "time", time_json(b, now), "began", b->began, "ended", (int)ended,
+                          "killed", (int)(end == PROGRAM_KILLED));
     json_t *work =
         json_pack("{s:s?, s:I, s:I, s:I, s:o, s:o, s:o, s:o}", "unit", p.unit[0] ? p.unit : NULL, "read", (json_int_t)p.read,
                   "written", (json_int_t)p.written, "failed", (json_int_t)p.failed, "total",
@@ -178,10 +182,10 @@ static json_t *status_json(Publisher *b, bool ended)
     return o;
 }
 
-static bool status_write(Publisher *b, bool ended, Error *err)
+static bool status_write(Publisher *b, ProgramEnd end, Error *err)
 {
     AtomicFile f;
-    json_t *o = status_json(b, ended);
+    json_t *o = status_json(b, end);
     bool ok = atomic_open(&f, b->path, err);
     if (ok) {
         json_dumpf(o, f.stream, JSON_INDENT(1) | JSON_REAL_PRECISION(15));
@@ -192,37 +196,38 @@ static bool status_write(Publisher *b, bool ended, Error *err)
     return ok;
 }
 
-/* Only stderr stays open: whoever reads or writes the program's pipes shall see their end with the program's. */
-static void leave_files(void)
+/* Only stderr and the pipe from the program stay open: whoever reads or writes the others shall see their end with the program.
+ */
+static void leave_files(int from_program)
 {
     int nothing = open("/dev/null", O_RDWR);
-    if (nothing >= 0) {
-        dup2(nothing, STDIN_FILENO);
+    dup2(from_program, STDIN_FILENO);
+    if (nothing >= 0)
         dup2(nothing, STDOUT_FILENO);
-    }
     close_range(STDERR_FILENO + 1, ~0U, 0);
 }
 
-/* Waits a second, or until the program has ended: whether it has. A signal at its death would not come out of its sandbox. */
-static bool program_ended(const Publisher *b, int program)
+/* Waits a second, or until the program says that it ends, or is gone. A signal at its death would not come out of its sandbox. */
+static ProgramEnd program_end(const Publisher *b)
 {
-    struct pollfd p = {.fd = program, .events = POLLIN};
-    (void)poll(&p, 1, 1000); /* of no descriptor, where the kernel has none: a second */
-    return getppid() != b->program;
+    struct pollfd p = {.fd = STDIN_FILENO, .events = POLLIN};
+    char byte;
+    if (poll(&p, 1, 1000) > 0)
+        return read(STDIN_FILENO, &byte, 1) == 1 ? PROGRAM_ENDS : PROGRAM_KILLED;
+    return getppid() == b->program ? PROGRAM_LIVES : PROGRAM_KILLED;
 }
 
-static _Noreturn void publish(Publisher *b)
+static _Noreturn void publish(Publisher *b, int from_program)
 {
     static const int others[] = {SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2, SIGPIPE};
     for (size_t i = 0; i < sizeof others / sizeof *others; i++)
         signal(others[i], SIG_IGN);
-    leave_files();
-    int program = (int)syscall(SYS_pidfd_open, b->program, 0);
-    bool ended = false;
-    while (!ended) {
+    leave_files(from_program);
+    ProgramEnd end = PROGRAM_LIVES;
+    while (end == PROGRAM_LIVES) {
         Error err = {0};
-        ended = program_ended(b, program);
-        if (!status_write(b, ended, &err) && !b->failed) {
+        end = program_end(b);
+        if (!status_write(b, end, &err) && !b->failed) {
             warn("--status-file: %s", err.text);
             b->failed = true;
         }
@@ -230,18 +235,49 @@ static _Noreturn void publish(Publisher *b)
     _exit(STATUS_CLEAN);
 }
 
+/* ---- the program ---- */
+
+static Publisher publisher;
+static int to_publisher;
+static pid_t publisher_pid;
+
+/* Whether the writing process has ended within LAST_WORD_SECONDS. */
+static bool publisher_ended(void)
+{
+    const double start = seconds_now();
+    pid_t gone;
+    while ((gone = waitpid(publisher_pid, NULL, WNOHANG)) == 0 && seconds_now() < start + LAST_WORD_SECONDS)
+        nanosleep(&(struct timespec){.tv_nsec = 500000}, NULL);
+    return gone != 0;
+}
+
+/* At exit and when dying: whoever looks once the program is gone shall find how it ended, not how it was a second before. A
+ * writing process that is stopped, or whose disk does not answer, does not keep the program. */
+static void conclude(void)
+{
+    if (getpid() != publisher.program) /* a child's exit is not the program's */
+        return;
+    signal(SIGPIPE, SIG_IGN);
+    if (write(to_publisher, "", 1) == 1 && !publisher_ended()) /* without a reader it was killed */
+        kill(publisher_pid, SIGKILL);                          /* refused in a sandbox: it then ends by itself once it can */
+}
+
 bool status_publish(const char *path, Error *err)
 {
-    static Publisher b;
-    b = (Publisher){.path = path, .program = getpid(), .began = wall_now(), .clock = wall_now() - seconds_now()};
+    int ends[2];
+    publisher = (Publisher){.path = path, .program = getpid(), .began = wall_now(), .clock = wall_now() - seconds_now()};
     Progress *shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (shared == MAP_FAILED)
         return error_set(err, "--status-file: memory to share:");
     progress_move(shared);
-    if (!status_write(&b, false, err))
+    if (!status_write(&publisher, PROGRAM_LIVES, err))
         return error_prefix(err, "--status-file");
-    pid_t child = fork();
-    if (child == 0)
-        publish(&b);
-    return child > 0 || error_set(err, "--status-file: start the process that writes it:");
+    if (pipe2(ends, O_CLOEXEC) != 0 || (publisher_pid = fork()) < 0)
+        return error_set(err, "--status-file: start the process that writes it:");
+    if (publisher_pid == 0)
+        publish(&publisher, ends[0]);
+    close(ends[0]);
+    to_publisher = ends[1];
+    at_die(conclude);
+    return atexit(conclude) == 0 || error_set(err, "--status-file: be told of the end:");
 }

@@ -11,13 +11,14 @@ enum { HELP_COLUMN = 34, LINE_WIDTH = 98, FIRST_MOST = 5 };
 static const Option common[] = {
     OPT_GROUP("Common"),
     OPT_STRING("config", 0, NULL, NULL, "FILE",
-               "read options by name from a JSON object; weaker than flags and the environment (VLRM_OPTION_NAME)"),
+               "read options by name from a JSON object; weaker than flags and the environment (VLRM_OPTION_NAME)",
+               .may_change = true),
     OPT_STRING("status-file", 0, NULL, NULL, "FILE",
-               "say how far the program is in this file of JSON, once a second; on stderr at SIGUSR1"),
-    OPT_FLAG("verbose", 'v', NULL, "say more on stderr"),
-    OPT_FLAG("help", 'h', NULL, "show one screen: the options that matter first"),
-    OPT_FLAG("help-all", 0, NULL, "show every option"),
-    OPT_FLAG("version", 0, NULL, "print the version"),
+               "say how far the program is in this file of JSON, once a second; on stderr at SIGUSR1", .may_change = true),
+    OPT_FLAG("verbose", 'v', NULL, "say more on stderr", .may_change = true),
+    OPT_FLAG("help", 'h', NULL, "show one screen: the options that matter first", .may_change = true),
+    OPT_FLAG("help-all", 0, NULL, "show every option", .may_change = true),
+    OPT_FLAG("version", 0, NULL, "print the version", .may_change = true),
     OPT_END,
 };
 
@@ -381,7 +382,7 @@ static void options_append(json_t *all, const Option *table)
                                              argument_json(o), "implied", implied_json(o), "default", default_json(o), "choices",
                                              o->type == OPTION_ENUM ? split_json(o->argument, "|") : json_null(), "min",
                                              limit_json(o, o->min), "max", limit_json(o, o->max), "group", group, "first",
-                                             (int)o->first, "numbers", (int)o->numbers, "help", o->help));
+                                             (int)o->first, "numbers", (int)!o->may_change, "help", o->help));
     }
 }
 

@@ -469,6 +469,15 @@ json_t *options_json(const Program *program)
     return all;
 }
 
+json_t *options_may_change(const Program *program)
+{
+    json_t *names = json_array();
+    for (const Option *o = program->options; o->name; o++)
+        if (o->may_change)
+            json_array_append_new(names, json_string(o->name));
+    return names;
+}
+
 bool option_given(const Program *program, const char *name)
 {
     const Option *o = option_find(name, strlen(name));

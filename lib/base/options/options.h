@@ -37,17 +37,18 @@ typedef struct Option {
     double min, max;      /* INT and REAL: the range, both ends allowed; min == max == 0 for any */
     const char *argument; /* what help calls the value: "DIR", "N"; ENUM: "a|b|c". "[LEVEL=3]": may be left out, then it is 3 */
     const char *help;     /* one sentence; "paper: ..." facts belong here too */
-    bool numbers, first;  /* first: among the five that --help shows; numbers: other values give other parameters: a run keeps it,
-                             and refuses another when it goes on */
+    bool may_change;      /* other values leave the numbers alone: the machine, where files lie, when to end, what is told. Of any
+                             other a run keeps the value, and refuses another when it goes on */
+    bool first;           /* among the five that --help shows */
 } Option;
 
 /*
  * The rows of a table. `value` points at what the option is stored in, of the type that OptionType says: another is a compiler's
- * error. What is left in ...: argument (but of flags) and help, then marks, such as .numbers = true, .first = true.
+ * error. What is left in ...: argument (but of flags) and help, then marks, such as .may_change = true.
  *
  *     OPT_GROUP("Batches"),
  *     OPT_FLAG("loop", 'l', &o.loop, "begin again at the end"),
- *     OPT_INT("batch", 0, &o.batch, "6", 1, 4096, "N", "records per step", .numbers = true),
+ *     OPT_INT("batch", 0, &o.batch, "6", 1, 4096, "N", "records per step", .first = true),
  *     OPT_END,
  */
 /* clang-format off */
@@ -95,6 +96,9 @@ char **options_parse(const Program *program, int argc, char **argv, int *n_opera
 /* Every option in force as a JSON object (a new reference): what a stream's header carries as params. A text that is no UTF-8 is
  * {"$str": base64}, which --config takes back. */
 json_t *options_json(const Program *program);
+
+/* The names of those marked .may_change, a JSON array (a new reference): a stream's header carries it too. */
+json_t *options_may_change(const Program *program);
 
 /* Whether the option was given by flag, environment or file rather than by default. */
 bool option_given(const Program *program, const char *name);
