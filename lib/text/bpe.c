@@ -83,6 +83,11 @@ Bpe *bpe_new(const Vocab *v)
     return b;
 }
 
+size_t bpe_memory(const Bpe *b)
+{
+    return b ? CACHE_SLOTS * sizeof *b->cache : 0;
+}
+
 void bpe_free(Bpe *b)
 {
     if (!b)

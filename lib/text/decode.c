@@ -144,23 +144,31 @@ static bool joins_left(Slice name)
     return false;
 }
 
-static Slice decode_wordpiece(Arena *arena, const Tokenizer *t, const int32_t *ids, size_t n)
+/* What an id adds to the text before it: a space where words part, and its piece. */
+static void add_wordpiece(Text *out, const Tokenizer *t, int32_t id)
+{
+    Slice name = tokenizer_piece(t, id);
+    if (!name.data || t->special[id])
+        return;
+    bool first = out->size == 0, inside = slice_starts(name, SLICE("##")) && !first;
+    if (!first && !inside && !joins_left(name))
+        text_add(out, SLICE(" "));
+    text_add(out, inside ? t->bytes[id] : name);
+}
+
+static size_t wordpieces_room(const Tokenizer *t, const int32_t *ids, size_t n)
 {
     size_t room = 0;
     for (size_t i = 0; i < n; i++)
         room += tokenizer_piece(t, ids[i]).size + 1;
-    Text out = {arena_alloc(arena, room + 1), 0};
-    bool first = true;
-    for (size_t i = 0; i < n; i++) {
-        Slice name = tokenizer_piece(t, ids[i]);
-        if (!name.data || t->special[ids[i]])
-            continue;
-        bool inside = slice_starts(name, SLICE("##")) && !first;
-        if (!first && !inside && !joins_left(name))
-            text_add(&out, SLICE(" "));
-        text_add(&out, inside ? t->bytes[ids[i]] : name);
-        first = false;
-    }
+    return room;
+}
+
+static Slice decode_wordpiece(Arena *arena, const Tokenizer *t, const int32_t *ids, size_t n)
+{
+    Text out = {arena_alloc(arena, wordpieces_room(t, ids, n) + 1), 0};
+    for (size_t i = 0; i < n; i++)
+        add_wordpiece(&out, t, ids[i]);
     return (Slice){out.data, out.size};
 }
 
@@ -197,24 +205,48 @@ static void place_tokens(CaptionText *out, const uint32_t *starts, const uint32_
     }
 }
 
+/* Which bytes are of a run of byte rows that is not valid as a whole: each is a U+FFFD by itself, as in decoding. */
+static bool *lone_bytes(Arena *arena, const Tokenizer *t, const int32_t *ids, const CaptionText *c, Slice raw)
+{
+    bool *lone = arena_calloc(arena, raw.size + 1, sizeof *lone);
+    if (t->vocab.kind != TOKENIZER_SENTENCEPIECE && t->vocab.kind != TOKENIZER_UNIGRAM)
+        return lone;
+    for (size_t i = 0, end; i < c->count; i = end + 1) {
+        for (end = i; end < c->count && (is_byte_row(t, ids[end]) || c->tokens[end].start == c->tokens[end].end);)
+            end++;
+        const size_t start = c->tokens[i].start, size = end > i ? c->tokens[end - 1].end - start : 0;
+        if (!utf8_valid(raw.data + start, size))
+            memset(lone + start, true, size);
+    }
+    return lone;
+}
+
 void tokenizer_caption(CaptionText *out, Arena *arena, const Tokenizer *t, const int32_t *ids, size_t n)
 {
-    size_t room = 0;
+    const bool words = t->vocab.kind == TOKENIZER_BERT;
+    size_t room = words ? wordpieces_room(t, ids, n) : 0;
     *out = (CaptionText){.count = n, .tokens = arena_alloc(arena, n * sizeof *out->tokens + 1)};
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n && !words; i++)
         room += caption_bytes(t, ids[i]).size;
     Text bytes = {arena_alloc(arena, room + 1), 0}, text = {arena_alloc(arena, 3 * room + 1), 0};
     for (size_t i = 0; i < n; i++) {
         out->tokens[i].start = bytes.size;
-        text_add(&bytes, caption_bytes(t, ids[i]));
+        if (words)
+            add_wordpiece(&bytes, t, ids[i]);
+        else
+            text_add(&bytes, caption_bytes(t, ids[i]));
         out->tokens[i].end = bytes.size;
     }
+    room = bytes.size;
     uint32_t *starts = arena_alloc(arena, (room + 1) * sizeof *starts), *ends = arena_alloc(arena, (room + 1) * sizeof *ends);
+    const bool *lone = lone_bytes(arena, t, ids, out, (Slice){bytes.data, room});
     int size;
     bool valid;
     for (size_t i = 0; i < room; i += (size_t)size) {
         size_t before = text.size;
         utf8_decode(bytes.data + i, bytes.data + room, &size, &valid);
+        size = lone[i] ? 1 : size;
+        valid = valid && !lone[i];
         text_add(&text, valid ? (Slice){bytes.data + i, (size_t)size} : SLICE("\xEF\xBF\xBD"));
         for (int k = 0; k < size; k++) {
             starts[i + (size_t)k] = (uint32_t)before;

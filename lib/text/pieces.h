@@ -50,6 +50,8 @@ void normalize_bert(Chars *s, Chars *scratch, bool cased);
 typedef struct Bpe Bpe;
 Bpe *bpe_new(const Vocab *v);
 void bpe_free(Bpe *b);
+/* Bytes of the words that it remembers, once there have been many; NULL: 0. */
+size_t bpe_memory(const Bpe *b);
 
 /* The piece of s as ids, appended to out with the origins of its characters. */
 void bpe_encode(Bpe *b, TokenList *out, const Vocab *v, const Chars *s, TextRange piece);

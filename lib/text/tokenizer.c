@@ -183,6 +183,11 @@ int32_t tokenizer_size(const Tokenizer *t)
     return t->vocab.size;
 }
 
+size_t tokenizer_memory(const Tokenizer *t)
+{
+    return bpe_memory(t->bpe);
+}
+
 bool tokenizer_same(const Tokenizer *a, const Tokenizer *b)
 {
     return vocab_same(&a->vocab, &b->vocab) && a->ids.bos == b->ids.bos && a->ids.eos == b->ids.eos;

@@ -78,6 +78,9 @@ TokenizerKind tokenizer_kind(const Tokenizer *t);
 /* Highest id plus one, added tokens included. */
 int32_t tokenizer_size(const Tokenizer *t);
 
+/* Bytes that it comes to take beyond its vocabulary, as it remembers the words of many texts. */
+size_t tokenizer_memory(const Tokenizer *t);
+
 /*
  * Whether ids mean the same to both: the same vocabulary and merges, whatever files they came from. Ids that only one of them has
  * at its end (a checkpoint's <image>) do not part them.
@@ -132,8 +135,9 @@ TokenizerIds tokenizer_ids(const Tokenizer *t);
 
 /*
  * A caption as the word rules and the scorers see it: the bytes of its tokens without special ids and eos, invalid UTF-8
- * replaced. tokens[i] is the range of token i in `whole`, in whole characters (two tokens that share a character both have all of
- * it); a token without bytes has the empty range of the place where it stands.
+ * replaced (SentencePiece: a run of byte rows that is not valid as a whole by one U+FFFD for each byte, as its decoder does).
+ * tokens[i] is the range of token i in `whole`, in whole characters (two tokens that share a character both have all of it); a
+ * token without bytes has the empty range of the place where it stands.
  */
 typedef struct CaptionText {
     Slice whole;       /* unstripped */

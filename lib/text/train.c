@@ -11,7 +11,10 @@
 
 #include "base/utf8.h"
 #include "text/pieces.h"
+#include "text/train_json.h"
 #include "text/train_words.h"
+
+#define MERGES_FIRST "#version: 0.2\n" /* line of merges.txt */
 
 typedef struct Pair {
     int32_t left, right;
@@ -36,6 +39,18 @@ static int32_t name_add(Vocab *v, Slice name)
     return v->size - 1;
 }
 
+/* What a kind's vocabulary begins and ends with. */
+static const struct {
+    const char *first[5], *last[5]; /* special ids */
+    bool characters;                /* of the text, beside the bytes, which stand for all others */
+} layouts[] = {
+    [TOKENIZER_OPT] = {.first = {"<s>", "<pad>", "</s>", "<unk>"}},
+    [TOKENIZER_CLIP] = {.last = {"<|startoftext|>", "<|endoftext|>"}},
+    [TOKENIZER_BYTES] = {.first = {"<|endoftext|>", "<|im_start|>", "<|im_end|>"},
+                         .last = {"<global-img>", "<fake_token_around_image>", "<image>", "<end_of_utterance>"}},
+    [TOKENIZER_SENTENCEPIECE] = {.first = {"<unk>", "<s>", "</s>"}, .characters = true},
+};
+
 static size_t byte_name(char out[8], uint8_t byte, bool last)
 {
     size_t n = (size_t)utf8_encode(out, character_of_byte(byte));
@@ -44,31 +59,54 @@ static size_t byte_name(char out[8], uint8_t byte, bool last)
     return n + (last ? 4 : 0);
 }
 
-/* The ids that every vocabulary of the kind begins with. */
-static void add_alphabet(Vocab *v, TokenizerKind kind)
+/* Character `at` of a word, of `*size` bytes, as a row: its name, in `buffer` if it is not the word's own. */
+static Slice symbol_at(char buffer[8], int *size, Slice word, size_t at, TokenizerKind kind)
 {
-    static const char *const first[] = {"<s>", "<pad>", "</s>", "<unk>"};
+    bool valid;
+    *size = 1;
+    if (!layouts[kind].characters)
+        return (Slice){buffer, byte_name(buffer, (uint8_t)word.data[at], kind == TOKENIZER_CLIP && at + 1 == word.size)};
+    utf8_decode(word.data + at, word.data + word.size, size, &valid);
+    return (Slice){word.data + at, (size_t)*size};
+}
+
+static void add_bytes(Vocab *v, TokenizerKind kind)
+{
     char name[8];
-    for (size_t i = 0; kind == TOKENIZER_OPT && i < 4; i++)
-        name_add(v, slice_of(first[i]));
     for (int last = 0; last <= (kind == TOKENIZER_CLIP); last++)
-        for (int b = 0; b < 256; b++)
-            name_add(v, (Slice){name, byte_name(name, (uint8_t)b, last)});
+        for (int b = 0; b < 256; b++) {
+            size_t n = layouts[kind].characters ? (size_t)sprintf(name, "<0x%02X>", b) : byte_name(name, (uint8_t)b, last);
+            name_add(v, (Slice){name, n});
+        }
+}
+
+/* The ids that every vocabulary of the kind begins with, and those of the characters of this text. */
+static void add_alphabet(Vocab *v, TokenizerKind kind, const TrainWords *words)
+{
+    char buffer[8];
+    int size;
+    for (const char *const *first = layouts[kind].first; *first; first++)
+        name_add(v, slice_of(*first));
+    add_bytes(v, kind);
+    for (size_t w = 0; w < words->n && layouts[kind].characters; w++)
+        for (size_t at = 0; at < words->items[w].text.size; at += (size_t)size) {
+            Slice name = symbol_at(buffer, &size, words->items[w].text, at, kind);
+            if (vocab_find(v, name) < 0)
+                name_add(v, name);
+        }
 }
 
 static void spell_words(Trainer *t, const TrainWords *words, TokenizerKind kind)
 {
+    char buffer[8];
+    int size;
     t->symbols = xcalloc(words->n + 1, sizeof *t->symbols);
     t->sizes = xcalloc(words->n + 1, sizeof *t->sizes);
     for (size_t w = 0; w < words->n; w++) {
         Slice word = words->items[w].text;
-        t->sizes[w] = word.size;
         t->symbols[w] = xmalloc(word.size * sizeof **t->symbols);
-        for (size_t i = 0; i < word.size; i++) {
-            char name[8];
-            size_t n = byte_name(name, (uint8_t)word.data[i], kind == TOKENIZER_CLIP && i + 1 == word.size);
-            t->symbols[w][i] = vocab_find(&t->out, (Slice){name, n});
-        }
+        for (size_t at = 0; at < word.size; at += (size_t)size)
+            t->symbols[w][t->sizes[w]++] = vocab_find(&t->out, symbol_at(buffer, &size, word, at, kind));
     }
 }
 
@@ -159,9 +197,7 @@ static bool merge_best(Trainer *t, const TrainWords *words)
 
 static bool write_vocabulary(const Trainer *t, const char *folder, Error *err)
 {
-    json_t *names = json_object();
-    for (int32_t id = 0; id < t->out.size; id++)
-        json_object_setn_new(names, t->out.names[id].data, t->out.names[id].size, json_integer(id));
+    json_t *names = train_names_json(&t->out);
     char *text = json_dumps(names, JSON_COMPACT), *vocab = path_join(folder, "vocab.json"),
          *merges = path_join(folder, "merges.txt");
     bool ok = file_write(vocab, text, strlen(text), err) && file_write(merges, t->merges, t->merges_size, err);
@@ -186,22 +222,25 @@ static void trainer_release(Trainer *t, size_t n_words)
 static bool train_bpe(const char *folder, TokenizerKind kind, const TrainWords *words, size_t size, Error *err)
 {
     Trainer t = {0};
-    size_t last = kind == TOKENIZER_CLIP ? 2 : 0; /* special ids behind the merges */
-    add_alphabet(&t.out, kind);
+    size_t last = 0; /* special ids behind the merges */
+    while (layouts[kind].last[last])
+        last++;
+    add_alphabet(&t.out, kind, words);
     bool ok = size >= (size_t)t.out.size + last ||
               error_set(err, "a vocabulary of %zu, expected at least %zu", size, (size_t)t.out.size + last);
     if (ok) {
         spell_words(&t, words, kind);
         pairs_grow(&t);
-        t.merges = xstrdup("#version: 0.2\n");
+        t.merges = xstrdup(MERGES_FIRST);
         t.merges_size = t.merges_capacity = strlen(t.merges);
         while ((size_t)t.out.size + last < size && merge_best(&t, words))
             continue;
-        if (last) {
-            name_add(&t.out, SLICE("<|startoftext|>"));
-            name_add(&t.out, SLICE("<|endoftext|>"));
-        }
-        ok = write_vocabulary(&t, folder, err);
+        for (size_t i = 0; i < last; i++)
+            name_add(&t.out, slice_of(layouts[kind].last[i]));
+        ok = kind == TOKENIZER_OPT || kind == TOKENIZER_CLIP
+                 ? write_vocabulary(&t, folder, err)
+                 : train_write_json(folder, kind, &t.out, t.merges + strlen(MERGES_FIRST), layouts[kind].first,
+                                    layouts[kind].last, err);
     }
     trainer_release(&t, words->n);
     return ok;
@@ -218,6 +257,15 @@ static bool write_config(const char *folder, TokenizerKind kind, Error *err)
             "{\"tokenizer_class\": \"CLIPTokenizer\", \"bos_token\": \"<|startoftext|>\", \"eos_token\": \"<|endoftext|>\", "
             "\"pad_token\": \"<|endoftext|>\", \"unk_token\": \"<|endoftext|>\", \"model_max_length\": 77, \"do_lower_case\": "
             "true}\n",
+        [TOKENIZER_BYTES] =
+            "{\"tokenizer_class\": \"GPT2Tokenizer\", \"add_prefix_space\": false, \"bos_token\": \"<|im_start|>\", \"eos_token\": "
+            "\"<end_of_utterance>\", \"pad_token\": \"<|im_end|>\", \"unk_token\": \"<|endoftext|>\", \"end_of_utterance_token\": "
+            "\"<end_of_utterance>\", \"fake_image_token\": \"<fake_token_around_image>\", \"global_image_token\": "
+            "\"<global-img>\", \"image_token\": \"<image>\", \"clean_up_tokenization_spaces\": false, "
+            "\"model_max_length\": 8192}\n",
+        [TOKENIZER_SENTENCEPIECE] =
+            ("{\"tokenizer_class\": \"LlamaTokenizer\", \"bos_token\": \"<s>\", \"eos_token\": \"</s>\", \"unk_token\": \"<unk>\", "
+             "\"add_bos_token\": true, \"add_eos_token\": false, \"legacy\": false, \"clean_up_tokenization_spaces\": false}\n"),
         [TOKENIZER_BERT] = "{\"tokenizer_class\": \"BertTokenizer\", \"do_lower_case\": true, \"truncation_side\": \"right\"}\n"};
     char *path = path_join(folder, "tokenizer_config.json");
     bool ok = file_write(path, configs[kind], strlen(configs[kind]), err);
@@ -228,6 +276,8 @@ static bool write_config(const char *folder, TokenizerKind kind, Error *err)
 bool tokenizer_train(const char *folder, TokenizerKind kind, Slice text, size_t size, Error *err)
 {
     TrainWords words = {0};
+    if (kind == TOKENIZER_UNIGRAM)
+        bug("unigram models are not made here");
     bool ok =
         train_words_collect(&words, kind, text, err) &&
         (kind == TOKENIZER_BERT ? train_wordpiece(folder, &words, size, err) : train_bpe(folder, kind, &words, size, err)) &&

@@ -44,11 +44,37 @@ static bool split_bert(TextRange *piece, const Chars *s, size_t *at)
     return true;
 }
 
+/* A word with the U+2581 before it, which rows of SentencePiece do not reach beyond. */
+static bool split_sentencepiece(TextRange *piece, const Chars *s, size_t *at)
+{
+    size_t i = *at, end = i + 1;
+    if (i >= s->n)
+        return false;
+    while (end < s->n && s->code[end] != SPACE_MARK)
+        end++;
+    *piece = (TextRange){i, end};
+    *at = end;
+    return true;
+}
+
 static bool next_piece(TextRange *piece, TokenizerKind kind, const Chars *s, size_t *at, size_t *closing)
 {
-    return kind == TOKENIZER_OPT    ? split_opt(piece, s, at)
-           : kind == TOKENIZER_CLIP ? split_clip(piece, s, at, closing)
-                                    : split_bert(piece, s, at);
+    return kind == TOKENIZER_OPT             ? split_opt(piece, s, at)
+           : kind == TOKENIZER_BYTES         ? split_digits(piece, s, at)
+           : kind == TOKENIZER_CLIP          ? split_clip(piece, s, at, closing)
+           : kind == TOKENIZER_SENTENCEPIECE ? split_sentencepiece(piece, s, at)
+                                             : split_bert(piece, s, at);
+}
+
+static void normalize(Chars *s, Chars *scratch, TokenizerKind kind)
+{
+    static const Vocab sentencepiece = {.front = FRONT_ALWAYS};
+    if (kind == TOKENIZER_CLIP)
+        normalize_clip(s, scratch);
+    else if (kind == TOKENIZER_BERT)
+        normalize_bert(s, scratch, false);
+    else if (kind == TOKENIZER_SENTENCEPIECE)
+        normalize_sentencepiece(s, scratch, &sentencepiece, true);
 }
 
 bool train_words_collect(TrainWords *w, TokenizerKind kind, Slice text, Error *err)
@@ -62,10 +88,9 @@ bool train_words_collect(TrainWords *w, TokenizerKind kind, Slice text, Error *e
             chars_push(&line, utf8_decode(p, end, &size, &valid), 0);
             ok = valid || error_set(err, "line %zu of the text: invalid UTF-8", number);
         }
-        if (kind == TOKENIZER_CLIP)
-            normalize_clip(&line, &scratch);
-        else if (kind == TOKENIZER_BERT)
-            normalize_bert(&line, &scratch, false);
+        if (kind != TOKENIZER_OPT && line.n > 0 && line.code[line.n - 1] == '\n')
+            line.n--;
+        normalize(&line, &scratch, kind);
         size_t at = 0, closing = 0;
         TextRange piece;
         while (ok && next_piece(&piece, kind, &line, &at, &closing))

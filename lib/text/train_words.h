@@ -16,7 +16,7 @@ typedef struct TrainWords {
     Vocab index; /* word to place */
 } TrainWords;
 
-/* Normalises and splits each line as the tokenizer of this kind does; OPT's lines keep their newline. */
+/* Normalises and splits each line as the tokenizer of this kind does; only OPT's lines keep their newline. */
 MUST_USE bool train_words_collect(TrainWords *w, TokenizerKind kind, Slice text, Error *err);
 void train_words_release(TrainWords *w);
 
