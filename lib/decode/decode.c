@@ -1,8 +1,8 @@
 /*
  * Batched decoding; see decode.h.
  *
- * Rows of the cache: first every image's prompt, n_prefix + 1 rows each; then max_new_tokens rows for every lane. A lane is one
- * continuation: a sampled caption, or one live beam. A step feeds each live lane its last token.
+ * Rows of the cache: first every image's prompt, front + 1 rows each (lm_front); then max_new_tokens rows for every lane. A
+ * lane is one continuation: a sampled caption, or one live beam. A step feeds each live lane its last token.
  */
 #include "decode/decode.h"
 
@@ -23,7 +23,7 @@ struct Decoder {
     const Kernels *kernels;
     const Lm *lm;
     GenerateOptions options;
-    size_t n_prefix, max_images, n_return, width, n_history;
+    size_t n_prefix, front, max_images, n_return, width, n_history;
     const int32_t *history;
     KvCache *cache;    /* owned */
     Arena arena;       /* everything below */
@@ -35,7 +35,9 @@ struct Decoder {
     int32_t *ids, *positions;
     size_t *at, *moved_to, *moved_from;
     Span *spans;
-    Candidates candidates; /* of each row of this step */
+    size_t *image;          /* of each span */
+    const Tensor *prefixes; /* of this run */
+    Candidates candidates;  /* of each row of this step */
     uint64_t tokens;
     bool warm; /* the stack has all that any step will take */
 };
@@ -45,14 +47,14 @@ static size_t width_of(const GenerateOptions *o, size_t n_return)
     return o->num_beams > 1 ? (size_t)o->num_beams : n_return;
 }
 
-static size_t cache_rows(const GenerateOptions *o, size_t n_prefix, size_t images, size_t n_return)
+static size_t cache_rows(const GenerateOptions *o, size_t front, size_t images, size_t n_return)
 {
-    return images * (n_prefix + 1 + width_of(o, n_return) * (size_t)o->max_new_tokens);
+    return images * (front + 1 + width_of(o, n_return) * (size_t)o->max_new_tokens);
 }
 
 size_t decoder_bytes(const Lm *lm, const GenerateOptions *o, size_t n_prefix, size_t images, size_t n_return)
 {
-    return kv_cache_bytes(lm, cache_rows(o, n_prefix, images, n_return));
+    return kv_cache_bytes(lm, cache_rows(o, lm_front(lm, n_prefix), images, n_return));
 }
 
 static void lanes_new(Decoder *d)
@@ -74,14 +76,15 @@ Decoder *decoder_new(const Kernels *kernels, const Lm *lm, const GenerateOptions
                    .lm = lm,
                    .options = *options,
                    .n_prefix = n_prefix,
+                   .front = lm_front(lm, n_prefix),
                    .max_images = max_images,
                    .n_return = n_return,
                    .width = width_of(options, n_return),
                    .history = history,
                    .n_history = n_history};
     size_t lanes = max_images * d->width, most = (size_t)options->max_new_tokens;
-    size_t prompt_rows = max_images * (n_prefix + 1);
-    d->cache = kv_cache_new(kernels, lm, cache_rows(options, n_prefix, max_images, n_return));
+    size_t prompt_rows = max_images * (d->front + 1);
+    d->cache = kv_cache_new(kernels, lm, cache_rows(options, d->front, max_images, n_return));
     lanes_new(d);
     d->beams = arena_calloc(&d->arena, max_images, sizeof *d->beams);
     for (size_t i = 0; i < max_images && options->num_beams > 1; i++)
@@ -91,6 +94,7 @@ Decoder *decoder_new(const Kernels *kernels, const Lm *lm, const GenerateOptions
     d->ids = arena_calloc(&d->arena, lanes, sizeof *d->ids);
     d->positions = arena_calloc(&d->arena, lanes, sizeof *d->positions);
     d->spans = arena_calloc(&d->arena, lanes, sizeof *d->spans);
+    d->image = arena_calloc(&d->arena, lanes, sizeof *d->image);
     d->at = arena_calloc(&d->arena, lanes > prompt_rows ? lanes : prompt_rows, sizeof *d->at);
     d->moved_to = arena_calloc(&d->arena, lanes * most, sizeof *d->moved_to);
     d->moved_from = arena_calloc(&d->arena, lanes * most, sizeof *d->moved_from);
@@ -112,12 +116,12 @@ void decoder_free(Decoder *d)
 
 static size_t prompt_row(const Decoder *d, size_t image)
 {
-    return image * (d->n_prefix + 1);
+    return image * (d->front + 1);
 }
 
 static size_t lane_row(const Decoder *d, size_t lane)
 {
-    return d->max_images * (d->n_prefix + 1) + lane * (size_t)d->options.max_new_tokens;
+    return d->max_images * (d->front + 1) + lane * (size_t)d->options.max_new_tokens;
 }
 
 static History history_of(const Decoder *d, size_t lane)
@@ -136,25 +140,26 @@ static void fetch_choices(Decoder *d, const Tensor *logits)
 }
 
 /* Runs all prompts: the choices of each image's first token, one row an image. */
-static void prefill(Decoder *d, Tape *t, const Tensor *prefixes)
+static void prefill(Decoder *d, Tape *t)
 {
-    size_t rows = d->n_prefix + 1;
+    size_t rows = d->front + 1;
     for (size_t i = 0; i < d->images; i++) {
         for (size_t r = 0; r < rows; r++)
             d->at[i * rows + r] = prompt_row(d, i) + r;
         d->spans[i] = (Span){.q = i * rows, .nq = rows, .k = prompt_row(d, i), .nk = rows};
+        d->image[i] = i;
         d->live[i] = i * d->width;
     }
     d->n_live = d->images;
-    Tensor *x = lm_prompts(t, d->lm, prefixes, d->n_prefix, d->images);
-    x = lm_advance(t, d->lm, d->cache, x, d->at, d->spans, d->images);
+    Tensor *x = lm_prompts(t, d->lm, d->prefixes, d->n_prefix, d->images);
+    x = lm_advance(t, d->lm, d->cache, x, d->at, d->spans, d->images, d->prefixes, d->image);
     fetch_choices(d, lm_logits(t, d->lm, x));
 }
 
 /* Feeds every live lane its last token: the choices of the next one. */
 static void advance(Decoder *d, Tape *t)
 {
-    size_t prompt = d->n_prefix + 1;
+    size_t prompt = d->front + 1;
     for (size_t i = 0; i < d->n_live; i++) {
         size_t lane = d->live[i];
         d->positions[i] = (int32_t)(prompt + d->length - 1);
@@ -165,9 +170,10 @@ static void advance(Decoder *d, Tape *t)
                              .n_prefix = prompt,
                              .k = lane_row(d, lane),
                              .nk = d->length};
+        d->image[i] = lane / d->width;
     }
     Tensor *x = lm_embed(t, d->lm, d->ids, d->positions, d->n_live);
-    x = lm_advance(t, d->lm, d->cache, x, d->at, d->spans, d->n_live);
+    x = lm_advance(t, d->lm, d->cache, x, d->at, d->spans, d->n_live, d->prefixes, d->image);
     fetch_choices(d, lm_logits(t, d->lm, x));
 }
 
@@ -326,13 +332,14 @@ void decoder_run(Decoder *d, Tape *t, const Tensor *prefixes, size_t images, con
     if (images > d->max_images)
         bug("%zu images for a decoder of %zu", images, d->max_images);
     d->images = images;
+    d->prefixes = prefixes;
     bool beams = d->options.num_beams > 1;
     if (beams)
         beams_reset(d);
     else
         lanes_reset(d);
     TapeMark mark = tape_mark(t);
-    prefill(d, t, prefixes);
+    prefill(d, t);
     if (beams)
         beams_begin(d);
     else

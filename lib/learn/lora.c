@@ -205,9 +205,21 @@ static bool copy_half(const LoraSet *s, Tensor *out, const Checkpoint *c, const 
     return true;
 }
 
+/* A module by its name in a file: its own, or what PEFT calls it. */
+static BoundModule *find_module(const LoraSet *s, const char *name)
+{
+    BoundModule *m = binder_find_module(s->binder, name);
+    for (const AdapterName *a = s->binder->adapters; !m && a && a->own; a++) {
+        char *own = name_moved(name, a->file, a->own);
+        m = own ? binder_find_module(s->binder, own) : NULL;
+        free(own);
+    }
+    return m;
+}
+
 static bool open_module(LoraSet *s, const Checkpoint *c, const char *module, Error *err)
 {
-    BoundModule *m = binder_find_module(s->binder, module);
+    BoundModule *m = find_module(s, module);
     if (!m)
         return error_set_status(err, STATUS_MISMATCH, "%s: an adapter for %s, which this model does not have", checkpoint_path(c),
                                 module);
@@ -260,19 +272,24 @@ bool lora_open(LoraSet *s, const char *folder, Error *err)
 static json_t *config_of(const LoraSet *s, const char *base)
 {
     json_t *targets = json_array(); /* whole names: "fc1" alone would match the vision encoder's too */
-    for (size_t i = 0; i < s->count; i++)
-        json_array_append_new(targets, json_string(s->items[i]->module->name));
+    for (size_t i = 0; i < s->count; i++) {
+        char *name = adapter_name(s->binder->adapters, s->items[i]->module->name);
+        json_array_append_new(targets, json_string(name));
+        free(name);
+    }
     bool plain = s->rank == 0 || fabs(s->scale - s->alpha / (double)s->rank) <= 1e-12 * fabs(s->scale);
     return json_pack("{s:s, s:s, s:I, s:f, s:f, s:s, s:b, s:b, s:b, s:n, s:o}", "peft_type", "LORA", "base_model_name_or_path",
                      base, "r", (json_int_t)s->rank, "lora_alpha", s->alpha, "lora_dropout", 0.0, "bias", "none",
                      "fan_in_fan_out", 0, "inference_mode", 1, "use_rslora", !plain, "task_type", "target_modules", targets);
 }
 
-static void add_source(TensorSources *out, const LoraItem *item, const Kernels *device, const char *suffix, const Tensor *t)
+static void add_source(TensorSources *out, const LoraItem *item, const AdapterName *names, const Kernels *device,
+                       const char *suffix, const Tensor *t)
 {
-    char *name = xasprintf(PREFIX "%s%s", item->module->name, suffix);
+    char *module = adapter_name(names, item->module->name), *name = xasprintf(PREFIX "%s%s", module, suffix);
     sources_add(out, name, SHAPE(t->rows, t->cols), dtype_name(DTYPE_REAL), DTYPE_REAL, t->data);
     out->items[out->count - 1].device = device;
+    free(module);
     free(name);
 }
 
@@ -281,8 +298,8 @@ bool lora_write(const LoraSet *s, const char *folder, const char *base, Error *e
     char *config = path_join(folder, "adapter_config.json"), *file = path_join(folder, "adapter_model.safetensors");
     TensorSources sources = {0};
     for (size_t i = 0; i < s->count; i++) {
-        add_source(&sources, s->items[i], s->binder->kernels, ".lora_A.weight", &s->items[i]->a);
-        add_source(&sources, s->items[i], s->binder->kernels, ".lora_B.weight", &s->items[i]->b);
+        add_source(&sources, s->items[i], s->binder->adapters, s->binder->kernels, ".lora_A.weight", &s->items[i]->a);
+        add_source(&sources, s->items[i], s->binder->adapters, s->binder->kernels, ".lora_B.weight", &s->items[i]->b);
     }
     json_t *root = config_of(s, base);
     char *text = json_dumps(root, JSON_INDENT(1));

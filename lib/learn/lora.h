@@ -2,6 +2,9 @@
  * Low-rank adapters (Hu et al. 2021) on any linear layer of a bound model, in PEFT's layout: adapter_config.json and
  * adapter_model.safetensors with base_model.model.<module>.lora_A.weight [r, in] and .lora_B.weight [out, r].
  *
+ * Modules are called there as transformers calls them (Binder.adapters); files that call them as the checkpoint does are read
+ * too.
+ *
  * A set is attached to one slot (ops.h: Adapter) of its layers; whether it is in force is the tape's choice. A fused module
  * (EVA's qkv) shares A between its parts and splits B.
  */

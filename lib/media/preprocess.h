@@ -10,6 +10,7 @@ typedef struct Preprocess {
     double mean[3], std[3];
     bool low; /* with crop: a corner between two pixels is the lower one, as Hugging Face's processors round; else half to even */
     ResizeFilter filter;
+    int across;  /* the picture is cut, into so many tiles along its longer edge (SmolVLM); 0: it is not */
     int longest; /* first the longer edge to so many pixels, the aspect kept to an even number of them (SmolVLM); 0: not so */
 } Preprocess;
 
@@ -23,5 +24,15 @@ extern const double PREPROCESS_MEAN[3], PREPROCESS_STD[3];
  * rounds.
  */
 void preprocess(float *out, const Image *im, const Preprocess *p);
+
+/* Its first half: out (the caller's to release) is the image [S, S], with crop the one that the centre is taken of. */
+void preprocess_resize(Image *out, const Image *im, const Preprocess *p);
+
+/*
+ * Of a picture that is cut (p->across): out [*rows * *cols + 1, 3, S, S], row after row of tiles, then the whole of it, as
+ * Idefics3's processor makes them: the longer edge to S * across, the other to an even number of pixels, both then to whole
+ * tiles; the whole is made of that. out has room for across * across + 1 of them.
+ */
+void preprocess_cut(float *out, const Image *im, const Preprocess *p, uint32_t *rows, uint32_t *cols);
 
 #endif

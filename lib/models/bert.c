@@ -1,6 +1,8 @@
 /* What BERT-style layers are made of; see bert.h. */
 #include "models/bert.h"
 
+#include <stdlib.h>
+
 void bert_bind_attention(Binder *b, BertAttention *a, const BertSizes *s, size_t memory, const char *name, const char *inner)
 {
     bind_linear(b, &a->query, s->hidden, s->hidden, true, "%s.%s.query", name, inner);
@@ -15,6 +17,16 @@ void bert_bind_ffn(Binder *b, BertFfn *f, const BertSizes *s, const char *layer,
     bind_linear(b, &f->up, s->mlp, s->hidden, true, "%s.intermediate%s.dense", layer, suffix);
     bind_linear(b, &f->down, s->hidden, s->mlp, true, "%s.output%s.dense", layer, suffix);
     bind_norm(b, &f->norm, s->hidden, s->eps, "%s.output%s.LayerNorm", layer, suffix);
+}
+
+void bert_bind_layer(Binder *b, BertLayer *l, const BertSizes *sizes, size_t memory, const char *name)
+{
+    char *self = xasprintf("%s.attention", name), *cross = xasprintf("%s.crossattention", name);
+    bert_bind_attention(b, &l->self, sizes, sizes->hidden, self, "self");
+    bert_bind_attention(b, &l->cross, sizes, memory, cross, "self");
+    bert_bind_ffn(b, &l->ffn, sizes, name, "");
+    free(cross);
+    free(self);
 }
 
 Tensor *bert_attend(Tape *t, const BertAttention *a, Tensor *x, const Tensor *k, const Tensor *v, const Span *spans, size_t n,

@@ -10,6 +10,20 @@ void binder_init(Binder *b, const Kernels *kernels, const Checkpoint *checkpoint
     *b = (Binder){.kernels = kernels, .checkpoint = checkpoint};
 }
 
+char *name_moved(const char *name, const char *from, const char *to)
+{
+    const size_t n = strlen(from);
+    return strncmp(name, from, n) == 0 ? xasprintf("%s%s", to, name + n) : NULL;
+}
+
+char *adapter_name(const AdapterName *names, const char *module)
+{
+    char *name = NULL;
+    for (; names && names->own && !name; names++)
+        name = name_moved(module, names->own, names->file);
+    return name ? name : xstrdup(module);
+}
+
 void binder_release(Binder *b)
 {
     for (size_t i = 0; i < b->n_bindings; i++) {
@@ -56,8 +70,14 @@ BoundModule *binder_find_module(const Binder *b, const char *name)
 
 bool name_within(const char *name, const char *prefix)
 {
-    size_t n = strlen(prefix);
-    return n == 0 || (strncmp(name, prefix, n) == 0 && (name[n] == '\0' || name[n] == '.'));
+    const char *at = name;
+    for (const char *p = prefix; *p; p++) {
+        if (*p == '*')
+            at += strcspn(at, ".");
+        else if (*at++ != *p)
+            return false;
+    }
+    return at == name || *at == '\0' || *at == '.';
 }
 
 /* ---- pointing fields at values ---- */

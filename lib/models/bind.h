@@ -52,6 +52,11 @@ typedef struct BoundModule { /* a linear layer, by the name an adapter calls it 
     size_t n_parts;
 } BoundModule;
 
+/* What the names of modules begin with, and what they begin with in PEFT's files. */
+typedef struct AdapterName {
+    const char *own, *file; /* of the last NULL */
+} AdapterName;
+
 typedef struct Binder {
     const Kernels *kernels;       /* borrowed */
     const Checkpoint *checkpoint; /* borrowed; NULL: a layout without values */
@@ -60,12 +65,18 @@ typedef struct Binder {
     size_t n_bindings, bindings_capacity;
     BoundModule *modules; /* owned */
     size_t n_modules, modules_capacity;
+    const AdapterName *adapters; /* borrowed; NULL: modules have one name */
 } Binder;
 
 /* For tensors of this checkpoint (NULL: a model without values) in memory of this table, both borrowed; binder_release frees it.
  */
 void binder_init(Binder *b, const Kernels *kernels, const Checkpoint *checkpoint);
 void binder_release(Binder *b);
+
+/* The name with another beginning, the caller's to free; NULL where it does not begin with `from`. */
+char *name_moved(const char *name, const char *from, const char *to);
+/* What PEFT's files call a module; the caller frees it. */
+char *adapter_name(const AdapterName *names, const char *module);
 
 /* False with err set (if not NULL) if any binding failed. */
 MUST_USE bool binder_ok(const Binder *b, Error *err);
@@ -92,7 +103,7 @@ void bind_rmsnorm(Binder *b, Norm *norm, size_t d, double eps, const char *name,
 Binding *binder_find(const Binder *b, const char *name); /* NULL if no such tensor is bound */
 BoundModule *binder_find_module(const Binder *b, const char *name);
 
-/* Whether name is prefix or lies below it ("a.b" matches "a.b" and "a.b.c", not "a.bc"). */
+/* Whether name is prefix or lies below it ("a.b" matches "a.b" and "a.b.c", not "a.bc"). A * in prefix is one part: "a.*.c". */
 bool name_within(const char *name, const char *prefix);
 
 /* Points every field of the binding at data [rows, cols] of this type, with this gradient (may be NULL). */

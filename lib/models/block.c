@@ -49,7 +49,7 @@ static Tensor *finish(Tape *t, const Block *b, const BlockPass *pass, Tensor *x,
     return op_linear_add_inplace(t, y, feed(t, b, pass->activation, op_norm(t, y, &b->norm2)), &b->fc2);
 }
 
-static Tensor *wanted(Tape *t, const BlockPass *pass, Tensor *x)
+Tensor *block_wanted(Tape *t, const BlockPass *pass, Tensor *x)
 {
     return pass->wanted ? op_gather(t, (const Tensor *const[]){x}, 1, pass->wanted, pass->n_wanted) : x;
 }
@@ -61,9 +61,9 @@ typedef struct Projected {
 
 static Projected project(Tape *t, const Block *b, const BlockPass *pass, Tensor *h)
 {
-    Projected p = {.q = op_linear(t, wanted(t, pass, h), &b->q), .k = op_linear(t, h, &b->k), .v = op_linear(t, h, &b->v)};
+    Projected p = {.q = op_linear(t, block_wanted(t, pass, h), &b->q), .k = op_linear(t, h, &b->k), .v = op_linear(t, h, &b->v)};
     if (pass->angles) {
-        p.q = op_rotate_inplace(t, p.q, wanted(t, pass, pass->angles));
+        p.q = op_rotate_inplace(t, p.q, block_wanted(t, pass, pass->angles));
         p.k = op_rotate_inplace(t, p.k, pass->angles);
     }
     return p;
@@ -78,7 +78,7 @@ static Tensor *forward(Tape *t, void *context, Tensor *x)
 {
     const BlockContext *c = context;
     const Block *b = c->block;
-    Tensor *residual = wanted(t, &c->pass, x);
+    Tensor *residual = block_wanted(t, &c->pass, x);
     TapeMark mark = tape_mark(t);
     Tensor *h = op_norm(t, x, &b->norm1);
     Projected p = project(t, b, &c->pass, h);
@@ -105,7 +105,7 @@ static Tensor *forward_cached(Tape *t, void *context, Tensor *x)
     const Block *b = c->plain.block;
     const BlockPass *pass = &c->plain.pass;
     const Kernels *kernels = tape_kernels(t);
-    Tensor *residual = wanted(t, pass, x);
+    Tensor *residual = block_wanted(t, pass, x);
     TapeMark mark = tape_mark(t);
     Tensor *h = op_norm(t, x, &b->norm1);
     Projected p = project(t, b, pass, h);

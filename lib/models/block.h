@@ -38,7 +38,12 @@ typedef struct BlockPass {
     Tensor *angles;       /* of x's rows, as op_rotate_inplace reads them; NULL without rotary positions */
     const RowRef *wanted; /* borrowed likewise: rows of x (source 0) whose results are wanted, NULL for all; the others give */
     size_t n_wanted;      /* but keys and values. Spans count queries among these */
+    const Tensor *images; /* what lm_memory gives, for layers that attend to it; NULL: none do */
+    const Span *cross;    /* [n_spans], borrowed likewise: the queries of `spans` over a layer's keys and values of an image */
 } BlockPass;
+
+/* The wanted ones of rows x, or all. */
+Tensor *block_wanted(Tape *t, const BlockPass *pass, Tensor *x);
 
 /* x [rows, d] to [rows, d], or to [n_wanted, d]; one tape_checkpoint. */
 Tensor *block_forward(Tape *t, const Block *block, const BlockPass *pass, Tensor *x);

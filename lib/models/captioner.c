@@ -7,7 +7,8 @@
 #include "models/config.h"
 #include "models/kind.h"
 
-static const CaptionerFamily *const families[] = {&blip2_family, &smolvlm_family, &llava_family, &instructblip_family};
+static const CaptionerFamily *const families[] = {&blip2_family, &smolvlm_family, &llava_family, &instructblip_family,
+                                                  &blip_family};
 enum { N_FAMILIES = sizeof families / sizeof *families };
 
 const char *const captioner_part_names[] = {"query", "qformer", "projection", NULL};
@@ -77,6 +78,7 @@ static Captioner *new_over(const CaptionerFamily *family, const char *folder, Ch
     Captioner *c = xcalloc(1, sizeof *c);
     *c = (Captioner){.family = family, .checkpoint = checkpoint, .encoder = family->vision, .image_token = -1};
     binder_init(&c->binder, kernels, checkpoint);
+    c->binder.adapters = family->adapters;
     bool ok = family->read(c, folder, err);
     if (ok)
         family->bind(c);
@@ -99,6 +101,15 @@ Captioner *captioner_layout(const char *folder, const Kernels *kernels, Error *e
     return family ? new_over(family, folder, NULL, kernels, err) : NULL;
 }
 
+static void forget_cut(Captioner *c)
+{
+    for (size_t i = 0; i < c->n_cut; i++)
+        free(c->cut[i].ids);
+    free(c->cut);
+    c->cut = NULL;
+    c->n_cut = 0;
+}
+
 void captioner_free(Captioner *c)
 {
     if (!c)
@@ -109,6 +120,7 @@ void captioner_free(Captioner *c)
     lm_release(&c->lm);
     binder_release(&c->binder);
     checkpoint_free(c->checkpoint);
+    forget_cut(c);
     free(c->prompt);
     free(c->request);
     free(c);
@@ -125,33 +137,144 @@ char *captioner_images_text(const Captioner *c)
     return text;
 }
 
-bool captioner_prompt(Captioner *c, const int32_t *ids, size_t n, Error *err)
+/* Whether the prompt has the rows of so many images, those of one side by side, and other tokens behind. */
+static bool check_images(const Captioner *c, const int32_t *ids, size_t n, size_t images, Error *err)
 {
-    size_t first = 0, images = 0;
-    while (first < n && ids[first] != c->image_token)
-        first++;
-    while (first + images < n && ids[first + images] == c->image_token)
-        images++;
-    for (size_t i = first + images; i < n; i++)
-        if (ids[i] == c->image_token)
-            return error_set_status(err, STATUS_MISMATCH, "the prompt has <image> in several places, expected %zu side by side",
-                                    c->image_rows);
-    if (images != c->image_rows || first + images >= n)
+    size_t runs = 0, all = 0, wrong = 0;
+    for (size_t i = 0, run; i < n; i += run + (run == 0)) {
+        for (run = 0; i + run < n && ids[i + run] == c->image_token; run++)
+            ;
+        runs += run > 0;
+        wrong += run > 0 && run != c->image_rows;
+        all += run;
+    }
+    if (runs > images)
+        return error_set_status(err, STATUS_MISMATCH, "the prompt has <image> in several places, expected %zu side by side",
+                                c->image_rows);
+    if (runs != images || wrong > 0 || ids[n - 1] == c->image_token)
         return error_set_status(err, STATUS_MISMATCH,
-                                "the prompt has %zu of <image> (id %d) in %zu tokens, expected %zu, and other tokens behind",
-                                images, c->image_token, n, c->image_rows);
-    for (size_t i = 0; i < n; i++)
-        if (ids[i] < 0 || (size_t)ids[i] >= c->lm.config.vocabulary)
-            return error_set_status(err, STATUS_MISMATCH, "the prompt has token %d, the model has %zu", ids[i],
-                                    c->lm.config.vocabulary);
-    free(c->prompt);
-    c->prompt = xmalloc(n * sizeof *c->prompt);
-    memcpy(c->prompt, ids, n * sizeof *c->prompt);
-    c->n_prompt = n;
-    c->n_prefix = n - 1;
-    c->lm.config.bos = ids[n - 1];
+                                "the prompt has %zu of <image> (id %d) in %zu tokens, expected %zu, and other tokens behind", all,
+                                c->image_token, n, c->image_rows * images);
     return true;
 }
+
+/* Whether a prompt without images leaves room for a caption. */
+static bool check_words(const Captioner *c, size_t n, Error *err)
+{
+    return (n > 0 && n < c->lm.config.positions) ||
+           error_set_status(err, STATUS_MISMATCH, "the prompt has %zu tokens, the model %zu positions", n,
+                            c->lm.config.positions);
+}
+
+/* The same ids as the caller's own; NULL with err set. */
+static int32_t *take_prompt(const Captioner *c, const int32_t *ids, size_t n, size_t images, Error *err)
+{
+    if (c->lm.config.memory > 0 ? !check_words(c, n, err) : !check_images(c, ids, n, images, err))
+        return NULL;
+    for (size_t i = 0; i < n; i++)
+        if (ids[i] < 0 || (size_t)ids[i] >= c->lm.config.vocabulary) {
+            error_set_status(err, STATUS_MISMATCH, "the prompt has token %d, the model has %zu", ids[i], c->lm.config.vocabulary);
+            return NULL;
+        }
+    return memcpy(xmalloc(n * sizeof *ids), ids, n * sizeof *ids);
+}
+
+/* The prompt's other tokens stand in the sequence by themselves. */
+static void lead_with(Captioner *c)
+{
+    c->prompt[0] = c->begin;
+    c->lm.lead = c->prompt;
+    c->lm.n_lead = c->n_prompt - 1;
+}
+
+bool captioner_prompt(Captioner *c, const int32_t *ids, size_t n, Error *err)
+{
+    int32_t *own = take_prompt(c, ids, n, 1, err);
+    if (!own)
+        return false;
+    const bool memory = c->lm.config.memory > 0;
+    forget_cut(c);
+    free(c->prompt);
+    c->prompt = own;
+    c->n_prompt = n;
+    c->n_prefix = memory ? c->image_rows : n - 1;
+    if (memory)
+        lead_with(c);
+    c->lm.config.bos = c->prompt[n - 1];
+    return true;
+}
+
+/* ---- pictures that are cut ---- */
+
+bool captioner_cut(Captioner *c, int64_t across, Error *err)
+{
+    const CaptionerFamily *f = c->family;
+    c->images.across = across > 1 ? (size_t)across : 0;
+    if (across <= 1 || (f->prompt_cut && (size_t)across <= f->most_across))
+        return true;
+    if (!f->prompt_cut)
+        return error_set_status(err, STATUS_MISMATCH, "--tiles %lld: the model is %s, whose images are not cut",
+                                (long long)across, f->said);
+    return error_set_status(err, STATUS_MISMATCH, "--tiles %lld: %s has names for %zu tiles along an edge", (long long)across,
+                            f->said, f->most_across);
+}
+
+size_t captioner_grids(const Captioner *c, TileGrid *out)
+{
+    const uint32_t across = (uint32_t)c->images.across;
+    size_t n = 0;
+    for (uint32_t i = across; i > 0; i--) {
+        out[n++] = (TileGrid){i, across};
+        if (i < across)
+            out[n++] = (TileGrid){across, i};
+    }
+    return n;
+}
+
+static const CutPrompt *find_cut(const Captioner *c, TileGrid grid)
+{
+    for (size_t i = 0; i < c->n_cut; i++)
+        if (tile_grid_same(c->cut[i].grid, grid))
+            return &c->cut[i];
+    return NULL;
+}
+
+bool captioner_cuts_so(const Captioner *c, TileGrid grid)
+{
+    return c->images.across == 0 ? grid.rows == 0 && grid.cols == 0 : find_cut(c, grid) != NULL;
+}
+
+bool captioner_prompt_cut(Captioner *c, TileGrid grid, const int32_t *ids, size_t n, Error *err)
+{
+    int32_t *own = take_prompt(c, ids, n, tile_grid_images(grid), err);
+    if (own && ids[n - 1] != c->lm.config.bos)
+        bug("prompts of one captioner end with tokens %d and %d", ids[n - 1], c->lm.config.bos);
+    if (own) {
+        c->cut = xrealloc(c->cut, c->n_cut + 1, sizeof *c->cut);
+        c->cut[c->n_cut++] = (CutPrompt){grid, own, n};
+    }
+    return own != NULL;
+}
+
+const int32_t *captioner_prompt_ids(const Captioner *c, TileGrid grid, size_t *n)
+{
+    const CutPrompt *cut = find_cut(c, grid);
+    if (grid.rows > 0 && !cut)
+        bug("no prompt for %u x %u tiles", grid.rows, grid.cols);
+    *n = cut ? cut->n : c->n_prompt;
+    return cut ? cut->ids : c->prompt;
+}
+
+size_t captioner_prefix_rows(const Captioner *c, TileGrid grid)
+{
+    size_t n;
+    if (grid.rows == 0)
+        return c->n_prefix;
+    captioner_prompt_ids(c, grid, &n);
+    return n - 1;
+}
+
+/* ---- */
 
 bool captioner_request(Captioner *c, const int32_t *ids, size_t n, Error *err)
 {
@@ -190,6 +313,49 @@ Tensor *captioner_prefix(Tape *t, const Captioner *c, const Tensor *features, si
         bug("%s without a prompt", c->family->said);
     Tensor *images = c->family->rows(t, c, features, n);
     return c->n_prefix == c->image_rows ? images : between(t, c, images, n);
+}
+
+/* Where the words of a prompt lie among those of all, which stand one behind the other in the order of c->cut. */
+static size_t words_before(const Captioner *c, TileGrid grid)
+{
+    size_t rows = 0;
+    for (size_t i = 0; i < c->n_cut && !tile_grid_same(c->cut[i].grid, grid); i++)
+        rows += c->cut[i].n;
+    return rows;
+}
+
+/* The words of all prompts of pictures that are cut. */
+static Tensor *embed_prompts(Tape *t, const Captioner *c)
+{
+    const size_t all = words_before(c, (TileGrid){0, 0});
+    int32_t *ids = xmalloc((all + 1) * sizeof *ids);
+    for (size_t i = 0, at = 0; i < c->n_cut; at += c->cut[i++].n)
+        memcpy(ids + at, c->cut[i].ids, c->cut[i].n * sizeof *ids);
+    Tensor *words = op_embed(t, &c->lm.tokens, ids, all);
+    free(ids);
+    return words;
+}
+
+Tensor *captioner_prefixes(Tape *t, const Captioner *c, const Tensor *features, const TileGrid *grids, size_t n)
+{
+    if (c->images.across == 0)
+        return captioner_prefix(t, c, features, n);
+    size_t images = 0, rows = 0, row = 0, seen = 0, n_ids;
+    for (size_t i = 0; i < n; i++) {
+        images += tile_grid_images(grids[i]);
+        rows += captioner_prefix_rows(c, grids[i]);
+    }
+    const Tensor *sources[] = {c->family->rows(t, c, features, images), embed_prompts(t, c)};
+    RowRef *refs = xmalloc((rows + 1) * sizeof *refs);
+    for (size_t i = 0; i < n; i++) {
+        const int32_t *ids = captioner_prompt_ids(c, grids[i], &n_ids);
+        const size_t words = words_before(c, grids[i]);
+        for (size_t j = 0; j + 1 < n_ids; j++)
+            refs[row++] = ids[j] == c->image_token ? (RowRef){0, (uint32_t)seen++} : (RowRef){1, (uint32_t)(words + j)};
+    }
+    Tensor *x = op_gather(t, sources, 2, refs, rows);
+    free(refs);
+    return x;
 }
 
 uint64_t captioner_encoder_digest(const Captioner *c)

@@ -2,6 +2,7 @@
 #include "models/config.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "models/config_fields.h"
 #include "models/language.h"
@@ -10,6 +11,32 @@ json_t *config_json(const char *folder, char **path, Error *err)
 {
     *path = path_join(folder, "config.json");
     return json_file_read(*path, err);
+}
+
+/* Whether the id is what ends a turn of Llama 3's chats, by the names in tokenizer_config.json. */
+static bool ends_turn(const json_t *names, int32_t id)
+{
+    char key[16];
+    snprintf(key, sizeof key, "%d", (int)id);
+    const char *name =
+        json_string_value(json_object_get(json_object_get(json_object_get(names, "added_tokens_decoder"), key), "content"));
+    return name && strcmp(name, "<|eot_id|>") == 0;
+}
+
+/* Of several ids that of <|eot_id|>, where they have it: it is none of Llama 3's first, but what its chats end with. */
+static bool choose_eos(int32_t *eos, const json_t *ids, const char *folder, Error *err)
+{
+    json_t *names = NULL, *id;
+    size_t i;
+    if (!json_is_array(ids))
+        return true;
+    if (!config_tokenizer(&names, folder, err))
+        return false;
+    json_array_foreach (ids, i, id)
+        if (json_is_integer(id) && ends_turn(names, (int32_t)json_integer_value(id)))
+            *eos = (int32_t)json_integer_value(id);
+    json_decref(names);
+    return true;
 }
 
 bool config_eos(int32_t *eos, const char *folder, Error *err)
@@ -21,11 +48,22 @@ bool config_eos(int32_t *eos, const char *folder, Error *err)
         ConfigFields f = {.first = root, .what = "generation_config", .err = err, .ok = root != NULL};
         if (root)
             *eos = config_id(&f, "eos_token_id", *eos);
-        ok = f.ok;
+        ok = f.ok && choose_eos(eos, json_object_get(root, "eos_token_id"), folder, err);
         json_decref(root);
     }
     free(path);
     return ok;
+}
+
+/* The language model that a captioner has whose text_config names none, as transformers takes it. */
+static const char *usual_language(const json_t *root)
+{
+    static const char *const with_llama[] = {"llava", "smolvlm", "idefics3"};
+    const char *type = json_string_value(json_object_get(root, "model_type"));
+    for (size_t i = 0; type && i < sizeof with_llama / sizeof *with_llama; i++)
+        if (strcmp(type, with_llama[i]) == 0)
+            return "llama";
+    return "opt";
 }
 
 bool lm_config_read(LmConfig *out, bool *inside, const char *folder, Error *err)
@@ -36,7 +74,7 @@ bool lm_config_read(LmConfig *out, bool *inside, const char *folder, Error *err)
     if (ok) {
         *inside = json_is_object(json_object_get(root, "text_config"));
         ConfigFields whole = {.first = root, .what = "config", .err = err, .ok = true};
-        ok = language_config(out, *inside ? config_fields(root, "text_config", err) : whole);
+        ok = language_config(out, *inside ? config_fields(root, "text_config", err) : whole, usual_language(root));
         if (!ok)
             error_prefix(err, "%s", path);
     }

@@ -34,6 +34,8 @@ typedef struct LmConfig {
     RopeConfig rope;
     bool tied; /* the head is the embedding's matrix */
     bool qkv_bias, out_bias, mlp_bias;
+    size_t
+        memory; /* columns of an image's rows that every layer attends to (BERT's, norms behind); 0: rows stand in the sequence */
     int32_t bos, eos, pad;
 } LmConfig;
 
@@ -50,7 +52,8 @@ MUST_USE bool lm_config_read(LmConfig *out, bool *inside, const char *folder, Er
 
 /* FOLDER/config.json, and its path for messages (the caller's, also where there is no such file). NULL with err set. */
 json_t *config_json(const char *folder, char **path, Error *err);
-/* What ends a caption: eos_token_id of FOLDER/generation_config.json (*eos), which stays what it is where there is none. */
+/* What ends a caption: eos_token_id of FOLDER/generation_config.json (*eos), which stays what it is where there is none; of
+ * several <|eot_id|>, or else the first. */
 MUST_USE bool config_eos(int32_t *eos, const char *folder, Error *err);
 
 #endif

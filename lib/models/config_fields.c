@@ -2,6 +2,7 @@
 #include "models/config_fields.h"
 
 #include <limits.h>
+#include <math.h>
 #include <string.h>
 
 const json_t *config_field(const ConfigFields *f, const char *name)
@@ -82,6 +83,12 @@ void config_expect_flag(ConfigFields *f, const char *name, bool fallback, bool e
         config_fail(f, name, expected ? "true" : "false");
 }
 
+void config_expect_patches(ConfigFields *f, size_t image, size_t patch)
+{
+    if (patch > image)
+        config_fail(f, "patch_size", "at most image_size");
+}
+
 void config_expect_multiple(ConfigFields *f, const char *what, size_t a, const char *by, size_t b)
 {
     if (f->ok && a % b != 0)
@@ -111,11 +118,79 @@ void config_three(ConfigFields *f, const char *name, double least, double out[3]
     }
 }
 
-bool config_file(json_t **root, const char *folder, const char *name, bool needed, Error *err)
+static bool file_if_there(json_t **root, const char *folder, const char *name, bool needed,
+                          json_t *(*read)(const char *, Error *), Error *err)
 {
     char *path = path_join(folder, name);
     bool there = true, ok = needed || path_exists(path, &there, err);
-    *root = ok && there ? json_file_read(path, err) : NULL;
+    *root = ok && there ? read(path, err) : NULL;
     free(path);
     return ok && (*root || !there);
+}
+
+bool config_file(json_t **root, const char *folder, const char *name, bool needed, Error *err)
+{
+    return file_if_there(root, folder, name, needed, json_file_read, err);
+}
+
+bool config_tokenizer(json_t **root, const char *folder, Error *err)
+{
+    return file_if_there(root, folder, "tokenizer_config.json", false, json_file_read_reals, err);
+}
+
+/* ---- preprocessor_config.json ---- */
+
+/* size or crop_size: a number, a shortest edge, or both edges. */
+static void expect_side(ConfigFields *f, const char *name, size_t side)
+{
+    static const char *const edges[] = {"shortest_edge", "height", "width"};
+    const json_t *v = config_field(f, name);
+    bool same = !json_is_integer(v) || json_integer_value(v) == (json_int_t)side;
+    for (size_t i = 0; i < sizeof edges / sizeof *edges; i++) {
+        const json_t *edge = json_object_get(v, edges[i]);
+        same = same && (!json_is_integer(edge) || json_integer_value(edge) == (json_int_t)side);
+    }
+    if (!same) {
+        char expected[48];
+        snprintf(expected, sizeof expected, "the encoder's %zu", side);
+        config_fail(f, name, expected);
+    }
+}
+
+void config_pixels(ConfigFields *f, size_t side, double mean[3], double std[3])
+{
+    config_three(f, "image_mean", -HUGE_VAL, mean);
+    config_three(f, "image_std", 0, std);
+    config_expect_flag(f, "do_resize", true, true);
+    config_expect_flag(f, "do_rescale", true, true);
+    config_expect_flag(f, "do_normalize", true, true);
+    if (fabs(255 * config_real(f, "rescale_factor", 1 / 255.0) - 1) > 1e-6)
+        config_fail(f, "rescale_factor", "1/255");
+    if (side == 0)
+        return;
+    expect_side(f, "size", side);
+    if (config_flag(f, "do_center_crop", true))
+        expect_side(f, "crop_size", side);
+}
+
+void config_filter(ConfigFields *f, ImageInput *p)
+{
+    static const ImageFilter filters[] = {[1] = IMAGE_LANCZOS, [2] = IMAGE_BILINEAR, [3] = IMAGE_BICUBIC};
+    const size_t filter = config_size(f, "resample", 3);
+    if (filter > 3)
+        config_fail(f, "resample", "1 (Lanczos), 2 (bilinear) or 3 (bicubic)");
+    else
+        p->filter = filters[filter];
+}
+
+bool config_pixels_file(ImageInput *p, const char *folder, Error *err)
+{
+    json_t *root = NULL;
+    if (!config_file(&root, folder, "preprocessor_config.json", false, err))
+        return false;
+    ConfigFields f = {.first = root, .what = "preprocessor_config", .err = err, .ok = true};
+    config_pixels(&f, p->side, p->mean, p->std);
+    config_filter(&f, p);
+    json_decref(root);
+    return f.ok || error_prefix(err, "%s/preprocessor_config.json", folder);
 }

@@ -7,6 +7,7 @@
 
 #include "base/base.h"
 #include "base/json_file.h"
+#include "models/image_input.h"
 
 /* Where fields are looked up: an object, or two, of which the first wins (CLIP's text_config_dict over text_config). */
 typedef struct ConfigFields {
@@ -33,9 +34,19 @@ void config_expect_text(ConfigFields *f, const char *name, const char *fallback,
 void config_expect_flag(ConfigFields *f, const char *name, bool fallback, bool expected);
 /* Three numbers, all above `least`, of a list, or none: out stays as it is. */
 void config_three(ConfigFields *f, const char *name, double least, double out[3]);
+/* Mean and std of a preprocessor_config.json, which stay as they are where it does not say. What would make other pixels than
+ * (value / 255 - mean) / std of a picture of this side is refused by name; side 0: whatever `size` says. */
+void config_pixels(ConfigFields *f, size_t side, double mean[3], double std[3]);
+/* The same and the filter, of FOLDER/preprocessor_config.json where there is one, for pictures of p->side. */
+MUST_USE bool config_pixels_file(ImageInput *p, const char *folder, Error *err);
+void config_filter(ConfigFields *f, ImageInput *p); /* resample, Pillow's number of a filter; bicubic where it is missing */
+/* At least one patch; pixels beyond the last whole one are not seen, as in all of transformers' encoders. */
+void config_expect_patches(ConfigFields *f, size_t image, size_t patch);
 void config_expect_multiple(ConfigFields *f, const char *what, size_t a, const char *by, size_t b);
 
 /* FOLDER/NAME into *root, the caller's to release; where it may be missing (not needed) and is, NULL. False with err set. */
 MUST_USE bool config_file(json_t **root, const char *folder, const char *name, bool needed, Error *err);
+/* The same of tokenizer_config.json, which may be missing. All its numbers are reals. */
+MUST_USE bool config_tokenizer(json_t **root, const char *folder, Error *err);
 
 #endif

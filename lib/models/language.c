@@ -6,7 +6,7 @@
 
 #include "models/kind.h"
 
-static const LanguageFamily *const families[] = {&opt_family, &llama_family};
+static const LanguageFamily *const families[] = {&opt_family, &llama_family, &blip_text_family};
 enum { N_FAMILIES = sizeof families / sizeof *families };
 
 /* The family with this model_type; NULL with the known ones in `known`. */
@@ -30,11 +30,11 @@ bool language_knows(const char *model_type)
     return model_type && family_find(model_type, known, sizeof known);
 }
 
-bool language_config(LmConfig *out, ConfigFields f)
+bool language_config(LmConfig *out, ConfigFields f, const char *fallback)
 {
     char known[128];
     const json_t *type = config_field(&f, "model_type");
-    const char *model_type = !type || json_is_null(type) ? "opt" : json_string_value(type);
+    const char *model_type = !type || json_is_null(type) ? fallback : json_string_value(type);
     const LanguageFamily *family = model_type ? family_find(model_type, known, sizeof known) : NULL;
     *out = (LmConfig){0};
     if (!family) {
@@ -82,6 +82,12 @@ LanguageModel *language_model_open(const char *folder, const Kernels *kernels, E
     bool inside;
     if (!model_kind_check(folder, MODEL_LANGUAGE, err) || !lm_config_read(&config, &inside, folder, err))
         return NULL;
+    if (config.memory > 0) {
+        error_set_status(
+            err, STATUS_MISMATCH,
+            "%s: its language model attends to an image, expected one that reads text alone: --ref MODEL, or --no-ref", folder);
+        return NULL;
+    }
     Checkpoint *checkpoint = checkpoint_open(folder, err);
     if (!checkpoint)
         return NULL;

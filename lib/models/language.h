@@ -18,8 +18,8 @@ typedef struct LanguageFamily {
     const char *const *bodies;  /* where its body lies in a folder of its own, first the usual place; the last NULL */
 } LanguageFamily;
 
-/* The configuration of a language model of any family, by its model_type; without one it is OPT. False with f.err set. */
-MUST_USE bool language_config(LmConfig *out, ConfigFields f);
+/* The configuration of a language model of any family, by its model_type; without one by `fallback`. False with f.err set. */
+MUST_USE bool language_config(LmConfig *out, ConfigFields f, const char *fallback);
 
 /* An OPT of these sizes; what else its configuration says is the same in all of them. */
 LmConfig opt_config(size_t hidden, size_t layers, size_t heads, size_t ffn, size_t positions, size_t vocabulary);
@@ -44,6 +44,6 @@ void language_model_free(LanguageModel *m);
 uint64_t language_model_digest(const LanguageModel *m);
 
 /* The families: families/NAME/. */
-extern const LanguageFamily opt_family, llama_family;
+extern const LanguageFamily opt_family, llama_family, blip_text_family;
 
 #endif

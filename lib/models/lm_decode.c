@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "models/lm_memory.h"
 #include "models/lm_place.h"
 
 KvCache *kv_cache_new(const Kernels *kernels, const Lm *m, size_t rows)
@@ -78,18 +79,20 @@ Tensor *lm_embed(Tape *t, const Lm *m, const int32_t *ids, const int32_t *positi
 
 Tensor *lm_prompts(Tape *t, const Lm *m, const Tensor *prefixes, size_t n_prefix, size_t n)
 {
-    const size_t each = n_prefix + 1;
+    const size_t front = lm_front(m, n_prefix), each = front + 1;
     if (n_prefix && prefixes->rows != n * n_prefix)
         bug("%zu prefix rows, expected %zu prompts of %zu", prefixes->rows, n, n_prefix);
+    if (m->layers && front > 0)
+        prefixes = op_embed(t, &m->tokens, m->lead, front);
     RowRef *refs = tape_alloc(t, n * each * sizeof *refs);
     int32_t *positions = tape_alloc(t, n * each * sizeof *positions);
     for (size_t i = 0; i < n * each; i++) {
         size_t prompt = i / each, row = i % each;
-        refs[i] = row < n_prefix ? (RowRef){0, (uint32_t)(prompt * n_prefix + row)} : (RowRef){1, 0};
+        refs[i] = row == front ? (RowRef){1, 0} : (RowRef){0, (uint32_t)(m->layers ? row : prompt * front + row)};
         positions[i] = (int32_t)row;
     }
     const Tensor *bos = op_embed(t, &m->tokens, &m->config.bos, 1);
-    Tensor *x = op_gather(t, (const Tensor *const[]){n_prefix ? prefixes : bos, bos}, 2, refs, n * each);
+    Tensor *x = op_gather(t, (const Tensor *const[]){front ? prefixes : bos, bos}, 2, refs, n * each);
     return lm_place(t, m, x, positions);
 }
 
@@ -97,14 +100,17 @@ Tensor *lm_prompts(Tape *t, const Lm *m, const Tensor *prefixes, size_t n_prefix
 static void want_last_rows(Tape *t, BlockPass *pass)
 {
     RowRef *rows = tape_alloc(t, pass->n_spans * sizeof *rows);
-    Span *spans = tape_alloc(t, pass->n_spans * sizeof *spans);
+    Span *spans = tape_alloc(t, pass->n_spans * sizeof *spans), *cross = tape_alloc(t, pass->n_spans * sizeof *cross);
     for (size_t i = 0; i < pass->n_spans; i++) {
         spans[i] = pass->spans[i];
         rows[i] = (RowRef){0, (uint32_t)(spans[i].q + spans[i].nq - 1)};
         spans[i].q = i;
         spans[i].nq = 1;
+        if (pass->cross)
+            cross[i] = (Span){.q = i, .nq = 1, .k = pass->cross[i].k, .nk = pass->cross[i].nk};
     }
     pass->spans = spans;
+    pass->cross = pass->cross ? cross : NULL;
     pass->wanted = rows;
     pass->n_wanted = pass->n_spans;
 }
@@ -120,10 +126,22 @@ static int32_t *positions_of(Tape *t, const Span *spans, size_t n_spans, size_t 
     return positions;
 }
 
-Tensor *lm_advance(Tape *t, const Lm *m, KvCache *c, Tensor *x, const size_t *at, const Span *spans, size_t n_spans)
+/* The spans over the image of each. */
+static const Span *cross_of(Tape *t, const Lm *m, const Span *spans, const size_t *images, size_t n)
+{
+    Span *cross = tape_alloc(t, n * sizeof *cross);
+    for (size_t i = 0; i < n; i++)
+        cross[i] = lm_cross(m, spans[i], images[i]);
+    return cross;
+}
+
+Tensor *lm_advance(Tape *t, const Lm *m, KvCache *c, Tensor *x, const size_t *at, const Span *spans, size_t n_spans,
+                   const Tensor *prefixes, const size_t *images)
 {
     const size_t rows = x->rows;
     BlockPass pass = lm_pass(t, m, spans, n_spans, positions_of(t, spans, n_spans, rows), rows);
+    pass.images = prefixes;
+    pass.cross = m->layers ? cross_of(t, m, spans, images, n_spans) : NULL;
     for (size_t i = 0; i < rows; i++)
         if (at[i] >= c->rows)
             bug("cache row %zu of %zu", at[i], c->rows);
@@ -131,7 +149,7 @@ Tensor *lm_advance(Tape *t, const Lm *m, KvCache *c, Tensor *x, const size_t *at
     for (size_t i = 0; i < m->config.layers; i++) {
         if (i + 1 == m->config.layers && n_spans < rows)
             want_last_rows(t, &pass);
-        x = block_cached(t, &m->blocks[i], &pass, x, &c->k[i], &c->v[i], at);
+        x = lm_layer_cached(t, m, i, &pass, x, c, at);
     }
     tape_step(t, false);
     return x;
@@ -140,7 +158,8 @@ Tensor *lm_advance(Tape *t, const Lm *m, KvCache *c, Tensor *x, const size_t *at
 Tensor *lm_logits(Tape *t, const Lm *m, const Tensor *x)
 {
     tape_step(t, true);
-    Tensor *logits = op_linear(t, op_norm(t, x, &m->norm), &m->head);
+    const Tensor *read = m->layers ? lm_transform(t, m, x) : op_norm(t, x, &m->norm);
+    Tensor *logits = op_linear(t, read, &m->head);
     tape_step(t, false);
     return logits;
 }

@@ -1,7 +1,7 @@
 /*
  * How a batch of sequences lies in the matrices under teacher forcing. The input rows of a sequence are [prefix, BOS, t_1 ..
- * t_{n-1}]. Neighbours whose rows begin alike form a run: the rows that all of them begin with come first and once, then the rest
- * of each.
+ * t_{n-1}]; with a memory the lead's stand where the prefix does. Neighbours whose rows begin alike form a run: the rows that all
+ * of them begin with come first and once, then the rest of each.
  *
  *   "a b x" and "a c y" of one image, prefix P P:    row  0   1   2    3   4   5
  *                                                         P   P   BOS  a   b   c
@@ -19,6 +19,7 @@
 typedef struct LmLayout {
     size_t rows, own_rows, n_ids, n_spans, n_own_spans;
     Span *spans, *own_spans;  /* of all rows; of own rows alone as queries, counted among themselves */
+    Span *cross, *own_cross;  /* with a memory: the same over the image of each; else NULL */
     RowRef *own;              /* [own_rows]: where the rows BOS .. t_{n-1} of every sequence lie among all */
     RowRef *refs;             /* [rows]: source 0 the prefixes', 1 the token embeddings' */
     int32_t *ids, *positions; /* [n_ids], [rows] */

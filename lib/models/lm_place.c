@@ -33,7 +33,8 @@ Tensor *lm_place(Tape *t, const Lm *m, Tensor *x, const int32_t *positions)
     int32_t *rows = tape_alloc(t, x->rows * sizeof *rows);
     for (size_t i = 0; i < x->rows; i++)
         rows[i] = positions[i] + m->position_offset;
-    return op_add(t, x, op_embed(t, &m->positions, rows, x->rows));
+    x = op_add(t, x, op_embed(t, &m->positions, rows, x->rows));
+    return m->layers ? op_norm(t, x, &m->first) : x;
 }
 
 /* [rows, head_dim]: of each position the cosines, then the sines. Angles in double: a float has too few digits for late ones. */

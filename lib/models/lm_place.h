@@ -7,7 +7,8 @@
 /* [head_dim / 2] radians per position, as the configuration scales them; the caller frees them. */
 double *lm_frequencies(const LmConfig *config);
 
-/* x [rows, hidden] with the learned rows of these positions (from 0, [rows]) added; x itself where positions are rotary. */
+/* x [rows, hidden] with the learned rows of these positions (from 0, [rows]) added, and normed where BERT's are; x itself where
+ * positions are rotary. */
 Tensor *lm_place(Tape *t, const Lm *m, Tensor *x, const int32_t *positions);
 
 /* A causal pass over these spans; rotary: with the angles of `rows` rows at these positions. */

@@ -35,19 +35,35 @@ static const MatcherFamily *family_of(const char *folder)
     return family ? family : families[0];
 }
 
-static Matcher *open_as(const char *folder, bool layout, const Kernels *kernels, Error *err)
+static Matcher *open_family(const MatcherFamily *family, const char *folder, bool layout, const Kernels *kernels, Error *err)
 {
-    return model_kind_check(folder, MODEL_ITM, err) ? family_of(folder)->open(folder, layout, kernels, err) : NULL;
+    if (!model_kind_check(folder, MODEL_ITM, err))
+        return NULL;
+    Matcher *m = xcalloc(1, family->size);
+    m->family = family;
+    if (family->read(m, folder, err) && (layout || (m->checkpoint = checkpoint_open(folder, err)))) {
+        binder_init(&m->binder, kernels, m->checkpoint);
+        family->bind(m);
+        if (binder_ok(&m->binder, err))
+            return m;
+    }
+    matcher_free(m);
+    return NULL;
 }
 
 Matcher *matcher_open(const char *folder, const Kernels *kernels, Error *err)
 {
-    return open_as(folder, false, kernels, err);
+    return open_family(family_of(folder), folder, false, kernels, err);
 }
 
 Matcher *matcher_layout(const char *folder, const Kernels *kernels, Error *err)
 {
-    return open_as(folder, true, kernels, err);
+    return open_family(family_of(folder), folder, true, kernels, err);
+}
+
+Matcher *matcher_open_as(const MatcherFamily *family, const char *folder, const Kernels *kernels, Error *err)
+{
+    return open_family(family, folder, false, kernels, err);
 }
 
 void matcher_free(Matcher *m)

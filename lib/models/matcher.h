@@ -26,9 +26,11 @@ typedef struct Matcher {
 typedef struct MatcherFamily {
     const char *said;         /* "a BLIP-2 image-text matching model" */
     const char *architecture; /* of config.json */
-    /* layout: of the configuration alone, without values (bind.h). NULL with err set. */
-    Matcher *(*open)(const char *folder, bool layout, const Kernels *kernels, Error *err);
-    void (*release)(Matcher *m); /* what it has beyond a Matcher */
+    size_t size;              /* of its struct, which begins with a Matcher */
+    /* vocabulary and positions, and what bind needs, by the folder's config.json; all else of m is zero. False with err set. */
+    bool (*read)(Matcher *m, const char *folder, Error *err);
+    void (*bind)(Matcher *m);    /* its tensors, by m->binder, which may be of a layout (bind.h) */
+    void (*release)(Matcher *m); /* what it has beyond a Matcher, also where it was never bound */
     /* rows: of n_images images after the encoder's final norm. */
     Tensor *(*logits)(Tape *t, const Matcher *m, const Tensor *rows, size_t n_images, const MatcherText *texts, size_t n);
 } MatcherFamily;
@@ -40,6 +42,8 @@ bool matcher_knows(const char *architecture);
 Matcher *matcher_open(const char *folder, const Kernels *kernels, Error *err);
 /* The same of a folder's configuration alone, without values: a layout. */
 Matcher *matcher_layout(const char *folder, const Kernels *kernels, Error *err);
+/* As matcher_open, of a folder that must be of this family. */
+Matcher *matcher_open_as(const MatcherFamily *family, const char *folder, const Kernels *kernels, Error *err);
 void matcher_free(Matcher *m); /* NULL is fine */
 
 /*

@@ -5,8 +5,8 @@
 #include <string.h>
 
 static struct {
-    IdleCall *calls; /* owned */
-    size_t n, capacity, largest_factor;
+    IdleCall *calls;                          /* owned */
+    size_t n, capacity, last, largest_factor; /* last: noted */
     double weight;
 } noted = {.weight = 1};
 
@@ -32,42 +32,79 @@ size_t idle_largest_factor(void)
     return noted.largest_factor;
 }
 
-/* The call of this kind and size, new or known, once more. */
-static IdleCall *note_call(IdleCall call)
+static bool same_call(const IdleCall *a, const IdleCall *b)
 {
-    IdleCall *c = noted.calls, *end = c + noted.n;
-    while (c < end && !(c->slot == call.slot && c->type == call.type && c->m == call.m && c->n == call.n && c->k == call.k &&
-                        c->step == call.step))
-        c++;
-    if (c == end) {
+    return a->slot == b->slot && a->type == b->type && a->m == b->m && a->n == b->n && a->k == b->k && a->step == b->step &&
+           a->causal == b->causal && a->rows == b->rows && a->keys == b->keys;
+}
+
+/* NULL where it is new. Looked for from the last one on: layers are alike. */
+static IdleCall *find_call(const IdleCall *call)
+{
+    for (size_t i = 1; i <= noted.n; i++) {
+        IdleCall *c = &noted.calls[(noted.last + i) % noted.n];
+        if (same_call(c, call))
+            return c;
+    }
+    return NULL;
+}
+
+static void note_place(IdlePlaces *places, const void *at)
+{
+    for (size_t i = 0; i < places->n; i++)
+        if (places->seen[i] == at)
+            return;
+    if (at && places->n < IDLE_PLACES)
+        places->seen[places->n++] = at;
+}
+
+/* The call of this kind and size, new or known, once more. result, input: where they lie; NULL: of no matter. */
+static IdleCall *note_call(IdleCall call, const void *result, const void *input)
+{
+    IdleCall *c = find_call(&call);
+    if (!c) {
         noted.calls = array_reserve(noted.calls, &noted.capacity, noted.n + 1, sizeof *noted.calls);
         c = &noted.calls[noted.n++];
         *c = call;
     }
+    noted.last = (size_t)(c - noted.calls);
     c->times += noted.weight;
+    note_place(&c->results, result);
+    note_place(&c->inputs, input);
     return c;
 }
 
-static void note_rows(IdleSlot slot, size_t rows, size_t cols)
+static void note_rows(IdleSlot slot, size_t rows, size_t cols, const void *result, const void *input)
 {
-    note_call((IdleCall){.slot = slot, .m = rows, .n = cols});
+    note_call((IdleCall){.slot = slot, .m = rows, .n = cols}, result, input);
 }
 
-static void note_stream(size_t values)
+static void note_stream(size_t values, const void *result)
 {
-    note_rows(IDLE_STREAM, values, 1);
+    note_rows(IDLE_STREAM, values, 1, result, NULL);
 }
 
-static void note_attention(IdleSlot slot, const AttentionShape *shape)
+static void note_attention(IdleSlot slot, const AttentionShape *shape, const void *result, const void *k)
 {
-    IdleCall *c =
-        note_call((IdleCall){.slot = slot, .m = shape->heads, .n = shape->cols, .k = shape->n_spans, .step = shape->step});
+    IdleCall call = {
+        .slot = slot, .m = shape->heads, .n = shape->cols, .k = shape->n_spans, .step = shape->step, .causal = shape->causal};
+    double queries = 0, prefixed = 0, keys = 0, pairs = 0;
     for (size_t i = 0; i < shape->n_spans; i++) {
         const Span *s = &shape->spans[i];
-        double own = (double)s->nk - (shape->causal ? ((double)s->nq - 1) / 2 : 0);
-        c->queries += noted.weight * (double)s->nq;
-        c->pairs += noted.weight * (double)s->nq * ((double)s->n_prefix + own);
+        const double nq = (double)s->nq, seen = (double)(s->n_prefix + s->nk);
+        queries += nq;
+        prefixed += (double)s->n_prefix;
+        keys += seen;
+        pairs += nq * (seen - (shape->causal ? (nq - 1) / 2 : 0));
     }
+    if (!shape->step) { /* steps differ by a row each, and cost by rows */
+        call.rows = (size_t)queries;
+        call.keys = (size_t)keys;
+    }
+    IdleCall *c = note_call(call, result, shape->step || slot == IDLE_ATTENTION_BACKWARD ? k : NULL);
+    c->queries += noted.weight * queries;
+    c->prefixed += noted.weight * prefixed;
+    c->pairs += noted.weight * pairs;
 }
 
 /* Nothing is written to it, so what is large takes no memory. */
@@ -81,8 +118,8 @@ static void *idle_new(size_t bytes)
 
 static void idle_move(void *dst, const void *src, size_t bytes)
 {
-    (void)dst, (void)src;
-    note_stream(bytes / sizeof(real));
+    (void)src;
+    note_stream(bytes / sizeof(real), dst);
 }
 
 static void idle_download(void *host, const void *src, size_t bytes)
@@ -93,8 +130,7 @@ static void idle_download(void *host, const void *src, size_t bytes)
 
 static void idle_zero(void *p, size_t bytes)
 {
-    (void)p;
-    note_stream(bytes / sizeof(real));
+    note_rows(IDLE_ZERO, bytes / sizeof(real), 1, p, NULL);
 }
 
 static const void *idle_weights(const void *host, size_t bytes)
@@ -111,206 +147,205 @@ static void count_factor(size_t m, size_t k)
 static void idle_matmul(real *y, const real *x, DType type, const void *w, const real *bias, bool add, size_t m, size_t n,
                         size_t k)
 {
-    (void)y, (void)x, (void)w, (void)bias, (void)add;
-    note_call((IdleCall){.slot = IDLE_MATMUL, .type = type, .m = m, .n = n, .k = k});
+    (void)x, (void)w, (void)bias, (void)add;
+    note_call((IdleCall){.slot = IDLE_MATMUL, .type = type, .m = m, .n = n, .k = k}, y, NULL);
     count_factor(m, k);
 }
 
 static void idle_matmul_step(real *y, const real *x, DType type, const void *w, const real *bias, bool add, size_t m, size_t n,
                              size_t k)
 {
-    (void)y, (void)x, (void)w, (void)bias, (void)add;
-    note_call((IdleCall){.slot = IDLE_MATMUL_STEP, .type = type, .m = m, .n = n, .k = k});
+    (void)x, (void)w, (void)bias, (void)add;
+    note_call((IdleCall){.slot = IDLE_MATMUL_STEP, .type = type, .m = m, .n = n, .k = k}, y, NULL);
     count_factor(m, k);
 }
 
 static void idle_matmul_dx(real *dx, const real *dy, DType type, const void *w, size_t m, size_t n, size_t k)
 {
-    (void)dx, (void)dy, (void)w;
-    note_call((IdleCall){.slot = IDLE_MATMUL_DX, .type = type, .m = m, .n = n, .k = k});
+    (void)dy, (void)w;
+    note_call((IdleCall){.slot = IDLE_MATMUL_DX, .type = type, .m = m, .n = n, .k = k}, dx, NULL);
     count_factor(m, n);
 }
 
 static void idle_matmul_dw(real *dw, const real *dy, const real *x, size_t m, size_t n, size_t k)
 {
-    (void)dw, (void)dy, (void)x;
-    note_call((IdleCall){.slot = IDLE_MATMUL_DW, .type = DTYPE_F32, .m = m, .n = n, .k = k});
+    (void)dy;
+    note_call((IdleCall){.slot = IDLE_MATMUL_DW, .type = DTYPE_F32, .m = m, .n = n, .k = k}, dw, x);
 }
 
 static void idle_column_sums(real *db, const real *dy, size_t m, size_t n)
 {
-    (void)db, (void)dy;
-    note_stream(m * n);
+    (void)db;
+    note_stream(m * n, dy);
 }
 
 static void idle_layernorm(real *y, real *mean, real *rstd, const real *x, const real *gamma, const real *beta, double eps,
                            size_t rows, size_t cols)
 {
-    (void)y, (void)mean, (void)rstd, (void)x, (void)gamma, (void)beta, (void)eps;
-    note_rows(IDLE_NORM, rows, cols);
+    (void)mean, (void)rstd, (void)x, (void)gamma, (void)beta, (void)eps;
+    note_rows(IDLE_NORM, rows, cols, y, NULL);
 }
 
 static void idle_layernorm_backward(real *dx, real *dgamma, real *dbeta, const real *dy, const real *x, const real *mean,
                                     const real *rstd, const real *gamma, size_t rows, size_t cols)
 {
-    (void)dx, (void)dgamma, (void)dbeta, (void)dy, (void)x, (void)mean, (void)rstd, (void)gamma;
-    note_rows(IDLE_NORM_BACKWARD, rows, cols);
+    (void)dgamma, (void)dbeta, (void)dy, (void)mean, (void)rstd, (void)gamma;
+    note_rows(IDLE_NORM_BACKWARD, rows, cols, dx, x);
 }
 
 static void idle_rmsnorm(real *y, real *rstd, const real *x, const real *gamma, double eps, size_t rows, size_t cols)
 {
-    (void)y, (void)rstd, (void)x, (void)gamma, (void)eps;
-    note_rows(IDLE_NORM, rows, cols);
+    (void)rstd, (void)x, (void)gamma, (void)eps;
+    note_rows(IDLE_NORM, rows, cols, y, NULL);
 }
 
 static void idle_rmsnorm_backward(real *dx, real *dgamma, const real *dy, const real *x, const real *rstd, const real *gamma,
                                   size_t rows, size_t cols)
 {
-    (void)dx, (void)dgamma, (void)dy, (void)x, (void)rstd, (void)gamma;
-    note_rows(IDLE_NORM_BACKWARD, rows, cols);
+    (void)dgamma, (void)dy, (void)rstd, (void)gamma;
+    note_rows(IDLE_NORM_BACKWARD, rows, cols, dx, x);
 }
 
 static void idle_gelu(real *y, const real *x, size_t n)
 {
-    (void)y, (void)x;
-    note_rows(IDLE_GELU, n, 1);
+    (void)x;
+    note_rows(IDLE_GELU, n, 1, y, NULL);
 }
 
 static void idle_gelu_backward(real *dx, const real *dy, const real *x, size_t n)
 {
-    (void)dx, (void)dy, (void)x;
-    note_rows(IDLE_GELU_BACKWARD, n, 1);
+    (void)dy;
+    note_rows(IDLE_GELU_BACKWARD, n, 1, dx, x);
 }
 
 static void idle_relu(real *y, const real *x, size_t n)
 {
-    (void)y, (void)x;
-    note_stream(n);
+    (void)x;
+    note_stream(n, y);
 }
 
 static void idle_add(real *y, const real *a, const real *b, size_t n)
 {
-    (void)y, (void)a, (void)b;
-    note_stream(n);
+    (void)a, (void)b;
+    note_stream(n, y);
 }
 
 static void idle_swiglu(real *y, const real *gate, const real *up, size_t n)
 {
-    (void)y, (void)gate, (void)up;
-    note_rows(IDLE_GELU, n, 1);
+    (void)gate, (void)up;
+    note_rows(IDLE_GELU, n, 1, y, NULL);
 }
 
 static void idle_swiglu_backward(real *dgate, real *dup, const real *dy, const real *gate, const real *up, size_t n)
 {
-    (void)dgate, (void)dup, (void)dy, (void)gate, (void)up;
-    note_rows(IDLE_GELU_BACKWARD, n, 1);
+    (void)dup, (void)dy, (void)up;
+    note_rows(IDLE_GELU_BACKWARD, n, 1, dgate, gate);
 }
 
 static void idle_rotate(real *x, const real *angles, bool back, size_t rows, size_t heads, size_t dim)
 {
-    (void)x, (void)angles, (void)back;
-    note_stream(rows * heads * dim);
+    (void)angles, (void)back;
+    note_stream(rows * heads * dim, x);
 }
 
 static void idle_axpy(real *y, double alpha, const real *x, size_t n)
 {
-    (void)y, (void)alpha, (void)x;
-    note_stream(n);
+    (void)alpha, (void)x;
+    note_stream(n, y);
 }
 
 static void idle_axpy_rows(real *y, const real *alpha, const real *x, size_t rows, size_t cols)
 {
-    (void)y, (void)alpha, (void)x;
-    note_stream(rows * cols);
+    (void)alpha, (void)x;
+    note_stream(rows * cols, y);
 }
 
 static void idle_attention(real *out, real *stats, const real *q, const real *k, const real *v, const AttentionShape *shape)
 {
-    (void)out, (void)stats, (void)q, (void)k, (void)v;
-    note_attention(IDLE_ATTENTION, shape);
+    (void)stats, (void)q, (void)v;
+    note_attention(IDLE_ATTENTION, shape, out, k);
 }
 
 static void idle_attention_backward(real *dq, real *dk, real *dv, const real *dout, const real *out, const real *stats,
                                     const real *q, const real *k, const real *v, const AttentionShape *shape)
 {
-    (void)dq, (void)dk, (void)dv, (void)dout, (void)out, (void)stats, (void)q, (void)k, (void)v;
-    note_attention(IDLE_ATTENTION_BACKWARD, shape);
+    (void)dk, (void)dv, (void)dout, (void)out, (void)stats, (void)q, (void)v;
+    note_attention(IDLE_ATTENTION_BACKWARD, shape, dq, k);
 }
 
 static void idle_embed(real *y, DType type, const void *table, const int32_t *ids, size_t n, size_t cols)
 {
-    (void)y, (void)type, (void)table, (void)ids;
-    note_stream(n * cols);
+    (void)table, (void)ids;
+    note_call((IdleCall){.slot = IDLE_EMBED, .type = type, .m = n, .n = cols}, y, NULL);
 }
 
 static void idle_embed_backward(real *dtable, const real *dy, const int32_t *ids, size_t n, size_t cols)
 {
-    (void)dtable, (void)dy, (void)ids;
-    note_stream(n * cols);
+    (void)dtable, (void)ids;
+    note_rows(IDLE_GATHER, n, cols, dy, NULL);
 }
 
 static void idle_gather(real *y, const real *const *sources, const RowRef *refs, size_t n, size_t cols)
 {
-    (void)y, (void)sources, (void)refs;
-    note_stream(n * cols);
+    (void)sources, (void)refs;
+    note_rows(IDLE_GATHER, n, cols, y, NULL);
 }
 
 static void idle_gather_backward(real *const *dsources, const real *dy, const RowRef *refs, size_t n, size_t cols)
 {
-    (void)dsources, (void)dy, (void)refs;
-    note_stream(n * cols);
+    (void)dsources, (void)refs;
+    note_rows(IDLE_GATHER, n, cols, dy, NULL);
 }
 
 static void idle_scatter(real *dst, const real *src, const size_t *rows, size_t n, size_t cols)
 {
-    (void)dst, (void)src, (void)rows;
-    note_stream(n * cols);
+    (void)src, (void)rows;
+    note_rows(IDLE_GATHER, n, cols, dst, NULL);
 }
 
 static void idle_mean_rows(real *y, const real *x, const size_t *first, const size_t *count, size_t n, size_t cols)
 {
-    (void)y, (void)x, (void)first, (void)count;
-    note_stream(n * cols);
+    (void)x, (void)first, (void)count;
+    note_stream(n * cols, y);
 }
 
 static void idle_normalise(real *y, real *norm, const real *x, size_t rows, size_t cols)
 {
-    (void)y, (void)norm, (void)x;
-    note_stream(rows * cols);
+    (void)norm, (void)x;
+    note_stream(rows * cols, y);
 }
 
 static void idle_normalise_backward(real *dx, const real *dy, const real *y, const real *norm, size_t rows, size_t cols)
 {
-    (void)dx, (void)dy, (void)y, (void)norm;
-    note_stream(rows * cols);
+    (void)dy, (void)y, (void)norm;
+    note_stream(rows * cols, dx);
 }
 
 static void idle_token_logp(real *logp, real *lse, real *entropy, const real *logits, const int32_t *targets, size_t rows,
                             size_t cols)
 {
-    (void)logp, (void)lse, (void)entropy, (void)logits, (void)targets;
-    note_rows(IDLE_LOGP, rows, cols);
+    (void)logp, (void)lse, (void)entropy, (void)targets;
+    note_rows(IDLE_LOGP, rows, cols, logits, NULL);
 }
 
 static void idle_token_logp_backward(real *dlogits, const real *dlogp, const real *logits, const real *lse,
                                      const int32_t *targets, size_t rows, size_t cols)
 {
-    (void)dlogits, (void)dlogp, (void)logits, (void)lse, (void)targets;
-    note_rows(IDLE_LOGP_BACKWARD, rows, cols);
+    (void)dlogp, (void)logits, (void)lse, (void)targets;
+    note_rows(IDLE_LOGP_BACKWARD, rows, cols, dlogits, NULL);
 }
 
 static void idle_entropy_backward(real *dlogits, const real *dentropy, const real *entropy, const real *logits, const real *lse,
                                   size_t rows, size_t cols)
 {
-    (void)dlogits, (void)dentropy, (void)entropy, (void)logits, (void)lse;
-    note_rows(IDLE_LOGP_BACKWARD, rows, cols);
+    (void)dentropy, (void)entropy, (void)logits, (void)lse;
+    note_rows(IDLE_LOGP_BACKWARD, rows, cols, dlogits, NULL);
 }
 
 /* As if the last columns were by far the largest: no end of a caption is among them, and nobody needs more than these. */
 static void idle_top_k(real *values, int32_t *ids, double *lse, const real *logits, size_t rows, size_t cols, size_t k)
 {
-    (void)logits;
-    note_call((IdleCall){.slot = IDLE_TOP_K, .m = rows, .n = cols, .k = k});
+    note_call((IdleCall){.slot = IDLE_TOP_K, .m = rows, .n = cols, .k = k}, logits, NULL);
     for (size_t i = 0; i < rows; i++) {
         lse[i] = 0;
         for (size_t j = 0; j < k; j++) {
@@ -322,15 +357,14 @@ static void idle_top_k(real *values, int32_t *ids, double *lse, const real *logi
 
 static double idle_sum_squares(const real *x, size_t n)
 {
-    (void)x;
-    note_stream(n);
+    note_stream(n, x);
     return 0;
 }
 
 static void idle_scale(real *x, double factor, size_t n)
 {
-    (void)x, (void)factor;
-    note_stream(n);
+    (void)factor;
+    note_stream(n, x);
 }
 
 static void idle_integers_add(int64_t *sums, const real *x, size_t n, int64_t most, double *worst)
@@ -350,8 +384,8 @@ static bool idle_always(void)
 
 static void idle_adam(real *p, const real *grad, real *m, real *v, const AdamStep *step, size_t n)
 {
-    (void)p, (void)grad, (void)m, (void)v, (void)step;
-    note_rows(IDLE_ADAM, n, 1);
+    (void)grad, (void)v, (void)step;
+    note_rows(IDLE_ADAM, n, 1, p, m);
 }
 
 const Kernels *kernels_idle(void)

@@ -26,17 +26,31 @@ typedef enum IdleSlot {
     IDLE_GELU, /* values */
     IDLE_GELU_BACKWARD,
     IDLE_ADAM,
-    IDLE_STREAM /* values that are read and written: sums, copies, rows that are picked */
+    IDLE_EMBED,  /* rows, columns, and the type of the table */
+    IDLE_GATHER, /* rows that are picked or put: rows, columns */
+    IDLE_ZERO,   /* values */
+    IDLE_STREAM, /* values that are read and written: sums, copies */
+    IDLE_SLOTS
 } IdleSlot;
+
+/* Different places in memory, up to IDLE_PLACES of them: one that comes again may still be in a cache. */
+enum { IDLE_PLACES = 64 };
+typedef struct IdlePlaces {
+    const void *seen[IDLE_PLACES];
+    size_t n;
+} IdlePlaces;
 
 /* Calls of one kind and size. */
 typedef struct IdleCall {
     IdleSlot slot;
     DType type;
     size_t m, n, k;
-    bool step;
-    double times;          /* how often; none of a whole number where they were weighed */
-    double queries, pairs; /* of attentions, of all of them: rows of q, pairs of a query and a key */
+    bool step, causal;
+    size_t rows, keys; /* of attentions but steps: rows of q and of k that their spans come to */
+    double times;      /* how often; none of a whole number where they were weighed */
+    double queries, prefixed,
+        pairs;                  /* of attentions, of all their spans: rows of q, of k in prefixes; pairs of a query and a key */
+    IdlePlaces results, inputs; /* of results; of what was computed long before: keys of a step, what a backward pass reads */
 } IdleCall;
 
 /* The table; borrowed, one for all. From one thread. */

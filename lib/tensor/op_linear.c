@@ -87,12 +87,19 @@ static void linear_backward(Tape *t, void *context)
         lora_backward(t, n);
 }
 
-static Tensor *linear(Tape *t, Tensor *residual, const Tensor *x, const Linear *layer)
+/* The adapter in force of a layer, whose shapes are as x needs them. */
+static const Lora *lora_of(const Tape *t, const Tensor *x, const Linear *layer)
 {
-    const Kernels *k = tape_kernels(t);
     Adapter adapter = tape_adapter_in_force(t);
     const Lora *lora = adapter == ADAPTER_NONE ? NULL : layer->lora[adapter];
     check_shapes(x, layer, lora);
+    return lora;
+}
+
+static Tensor *linear(Tape *t, Tensor *residual, const Tensor *x, const Linear *layer)
+{
+    const Kernels *k = tape_kernels(t);
+    const Lora *lora = lora_of(t, x, layer);
     const Tensor *w = &layer->weight;
     bool leads = has_grad(residual) || leads_to_gradient(x, layer, lora);
     bool spent = residual && op_may_overwrite(t, residual);
@@ -125,4 +132,29 @@ Tensor *op_linear_add_inplace(Tape *t, Tensor *residual, const Tensor *x, const 
     op_expect("linear", "rows of the residual", residual->rows, x->rows);
     op_expect("linear", "columns of the residual", residual->cols, layer->weight.rows);
     return linear(t, residual, x, layer);
+}
+
+Tensor *op_linears(Tape *t, const Tensor *x, const Linear *const *layers, size_t n)
+{
+    bool leads = false;
+    for (size_t i = 0; i < n; i++) {
+        op_expect("linears", "rows of a weight", layers[i]->weight.rows, layers[0]->weight.rows);
+        leads = leads || leads_to_gradient(x, layers[i], lora_of(t, x, layers[i]));
+    }
+    Tensor *y = tape_tensor(t, n * x->rows, layers[0]->weight.rows, leads);
+    if (y->grad_later)
+        bug("linears: inside of a checkpoint");
+    for (size_t i = 0; i < n; i++) {
+        const Lora *lora = lora_of(t, x, layers[i]);
+        Tensor *part = tape_alloc(t, sizeof *part);
+        *part = tensor_rows(y, i * x->rows, x->rows);
+        multiply(t, part, x, &layers[i]->weight, layers[i]->bias.data, false);
+        const Tensor *scaled = lora ? lora_forward(t, x, lora, part) : NULL;
+        if (leads && tape_recording(t)) {
+            LinearNode *node = tape_alloc(t, sizeof *node);
+            *node = (LinearNode){NULL, x, part, layers[i], lora, scaled};
+            tape_node(t, linear_backward, node);
+        }
+    }
+    return y;
 }

@@ -1,6 +1,6 @@
 /*
- * Log-probabilities of given tokens under softmax(x table^T). The logits of a whole batch over a real vocabulary would take
- * gigabytes: they exist for BLOCK rows at a time.
+ * Log-probabilities of given tokens under softmax(x table^T + bias). The logits of a whole batch over a real vocabulary would
+ * take gigabytes: they exist for BLOCK rows at a time.
  *
  * A row's log-probability depends on that row of x alone. So its slope, the target's row of the table less the mean of all rows
  * under the softmax, is taken while the logits are there, and the backward pass has only to scale it; a table that is itself
@@ -16,7 +16,7 @@
 enum { BLOCK = 256, COLUMNS = 8192, STREAMED_ROWS = 512 };
 
 typedef struct LogpNode {
-    const Tensor *x, *table, *logp;
+    const Tensor *x, *table, *bias, *logp; /* bias: NULL: none */
     const Tensor *lse;                     /* [n, 1] */
     const Tensor *slope;                   /* as x: d logp / d x; NULL where x has no gradient */
     const Tensor *entropy, *entropy_slope; /* [n, 1], as x: the same of the entropy; NULL where it is no result */
@@ -30,12 +30,19 @@ static size_t block_rows(const Tensor *x, size_t first)
     return x->rows - first < rows ? x->rows - first : rows;
 }
 
-static void logits_of(const Kernels *k, real *logits, const Tensor *x, const Tensor *table, size_t first, size_t rows)
+static const real *bias_from(const LogpNode *n, size_t first)
 {
-    k->matmul(logits, tensor_data(x) + first * x->cols, table->type, table->data, NULL, false, rows, table->rows, table->cols);
+    return n->bias ? tensor_data(n->bias) + first : NULL;
 }
 
-/* In the forward pass this was logits = x table^T: dtable += dlogits^T x. */
+static void logits_of(const Kernels *k, real *logits, const LogpNode *n, size_t first, size_t rows)
+{
+    const Tensor *x = n->x, *table = n->table;
+    k->matmul(logits, tensor_data(x) + first * x->cols, table->type, table->data, bias_from(n, 0), false, rows, table->rows,
+              table->cols);
+}
+
+/* In the forward pass this was logits = x table^T (+ bias): dtable += dlogits^T x. */
 static void table_backward(Tape *t, const LogpNode *n)
 {
     const Kernels *k = tape_kernels(t);
@@ -44,7 +51,7 @@ static void table_backward(Tape *t, const LogpNode *n)
     real *logits = tensor_data(tape_tensor(t, block_rows(x, 0), table->rows, false));
     for (size_t i = 0; i < x->rows; i += block_rows(x, i)) {
         size_t rows = block_rows(x, i);
-        logits_of(k, logits, x, table, i, rows);
+        logits_of(k, logits, n, i, rows);
         k->token_logp_backward(logits, n->logp->grad + i, logits, tensor_data(n->lse) + i, n->targets + i, rows, table->rows);
         k->matmul_dw(table->grad, logits, tensor_data(x) + i * x->cols, rows, table->rows, table->cols);
     }
@@ -62,10 +69,14 @@ static void token_logp_backward(Tape *t, void *context)
         table_backward(t, n);
 }
 
-static void check_shapes(const Tensor *x, const Tensor *table, const int32_t *targets)
+static void check_shapes(const Tensor *x, const Tensor *table, const Tensor *bias, const int32_t *targets)
 {
     op_expect_real("token_logp", x);
     op_expect("token_logp", "columns of x", x->cols, table->cols);
+    if (bias)
+        op_expect("token_logp", "size of the bias", tensor_size(bias), table->rows);
+    if (has_grad(bias))
+        bug("token_logp: a bias that is trained has no gradient here");
     for (size_t i = 0; i < x->rows; i++)
         if (targets[i] < 0 || (size_t)targets[i] >= table->rows)
             bug("token_logp: target %d is not in a vocabulary of %zu", (int)targets[i], table->rows);
@@ -111,7 +122,7 @@ static void token_logp_forward(Tape *t, const LogpNode *n, double *entropy)
     real *entropies = n->entropy ? tensor_data(n->entropy) : entropy ? tensor_data(tape_tensor(t, x->rows, 1, false)) : NULL;
     for (size_t i = 0; i < x->rows; i += block_rows(x, i)) {
         size_t rows = block_rows(x, i);
-        logits_of(k, logits, x, table, i, rows);
+        logits_of(k, logits, n, i, rows);
         k->token_logp(tensor_data(n->logp) + i, tensor_data(n->lse) + i, entropies ? entropies + i : NULL, logits, n->targets + i,
                       rows, table->rows);
         if (n->slope)
@@ -153,7 +164,7 @@ static void stream_rows(Tape *t, const LogpNode *n, size_t first, size_t rows)
             size_t word = (size_t)n->targets[first + i];
             at[i] = word >= j && word - j < count ? (int32_t)(word - j) : 0;
         }
-        k->matmul(logits, tensor_data(n->x) + first * cols, table->type, w, NULL, false, rows, count, cols);
+        k->matmul(logits, tensor_data(n->x) + first * cols, table->type, w, bias_from(n, j), false, rows, count, cols);
         k->token_logp(tensor_data(n->logp) + first, tensor_data(n->lse) + first, NULL, logits, at, rows, count);
         k->download(logp, tensor_data(n->logp) + first, rows * sizeof *logp);
         k->download(lse, tensor_data(n->lse) + first, rows * sizeof *lse);
@@ -176,13 +187,14 @@ static void token_logp_streamed(Tape *t, const LogpNode *n)
 }
 
 /* entropy: on the host, or NULL; result: as a result, or NULL. */
-static Tensor *token_logp(Tape *t, const Tensor *x, const Tensor *table, const int32_t *targets, double *entropy, Tensor **result)
+static Tensor *token_logp(Tape *t, const Tensor *x, const Tensor *table, const Tensor *bias, const int32_t *targets,
+                          double *entropy, Tensor **result)
 {
-    check_shapes(x, table, targets);
+    check_shapes(x, table, bias, targets);
     bool recorded = (has_grad(x) || has_grad(table)) && tape_recording(t);
     Tensor *logp = tape_tensor(t, x->rows, 1, has_grad(x) || has_grad(table));
     LogpNode *n = tape_alloc(t, sizeof *n);
-    *n = (LogpNode){.x = x, .table = table, .logp = logp, .lse = tape_tensor(t, x->rows, 1, false)};
+    *n = (LogpNode){.x = x, .table = table, .bias = bias, .logp = logp, .lse = tape_tensor(t, x->rows, 1, false)};
     n->slope = recorded && has_grad(x) ? tape_tensor(t, x->rows, x->cols, false) : NULL;
     n->entropy = result ? *result = tape_tensor(t, x->rows, 1, has_grad(x)) : NULL;
     n->entropy_slope = result && n->slope ? tape_tensor(t, x->rows, x->cols, false) : NULL;
@@ -196,14 +208,15 @@ static Tensor *token_logp(Tape *t, const Tensor *x, const Tensor *table, const i
     return logp;
 }
 
-Tensor *op_token_logp(Tape *t, const Tensor *x, const Tensor *table, const int32_t *targets, double *entropy)
+Tensor *op_token_logp(Tape *t, const Tensor *x, const Tensor *table, const Tensor *bias, const int32_t *targets, double *entropy)
 {
-    return token_logp(t, x, table, targets, entropy, NULL);
+    return token_logp(t, x, table, bias, targets, entropy, NULL);
 }
 
-Tensor *op_token_logp_entropy(Tape *t, const Tensor *x, const Tensor *table, const int32_t *targets, Tensor **entropy)
+Tensor *op_token_logp_entropy(Tape *t, const Tensor *x, const Tensor *table, const Tensor *bias, const int32_t *targets,
+                              Tensor **entropy)
 {
     if (has_grad(table))
         bug("token_logp: the entropy has no gradient for a table that is trained");
-    return token_logp(t, x, table, targets, NULL, entropy);
+    return token_logp(t, x, table, bias, targets, NULL, entropy);
 }

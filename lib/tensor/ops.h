@@ -52,6 +52,12 @@ Tensor *op_linear(Tape *t, const Tensor *x, const Linear *layer);
  */
 Tensor *op_linear_add_inplace(Tape *t, Tensor *residual, const Tensor *x, const Linear *layer);
 
+/*
+ * x through n layers of one size, their results below each other: rows i * m .. of y [n * m, out] are what op_linear gives of
+ * layer i. Not inside of tape_checkpoint.
+ */
+Tensor *op_linears(Tape *t, const Tensor *x, const Linear *const *layers, size_t n);
+
 /* Row-wise normalisation: layer norm (Ba et al. 2016), or RMS norm where the norm has no beta. */
 Tensor *op_norm(Tape *t, const Tensor *x, const Norm *norm);
 
@@ -98,12 +104,14 @@ Tensor *op_mean_rows(Tape *t, const Tensor *x, const size_t *first, const size_t
 Tensor *op_normalise(Tape *t, const Tensor *x);
 
 /*
- * logp [n, 1] of targets under softmax(x table^T), x [n, d], table [vocabulary, d]. Logits exist for a block of rows at a time;
- * only a table with a gradient needs them again in the backward pass. entropy: host array [n], or NULL.
+ * logp [n, 1] of targets under softmax(x table^T + bias), x [n, d], table [vocabulary, d], bias [1, vocabulary] without a
+ * gradient or NULL. Logits exist for a block of rows at a time; only a table with a gradient needs them again in the backward
+ * pass. entropy: host array [n], or NULL.
  */
-Tensor *op_token_logp(Tape *t, const Tensor *x, const Tensor *table, const int32_t *targets, double *entropy);
+Tensor *op_token_logp(Tape *t, const Tensor *x, const Tensor *table, const Tensor *bias, const int32_t *targets, double *entropy);
 
 /* The same, and the entropies as a result: *entropy [n, 1], whose gradient goes to x. The table is one that has none. */
-Tensor *op_token_logp_entropy(Tape *t, const Tensor *x, const Tensor *table, const int32_t *targets, Tensor **entropy);
+Tensor *op_token_logp_entropy(Tape *t, const Tensor *x, const Tensor *table, const Tensor *bias, const int32_t *targets,
+                              Tensor **entropy);
 
 #endif

@@ -53,4 +53,14 @@ static inline size_t tensor_size(const Tensor *t)
     return t->rows * t->cols;
 }
 
+/* Rows first .. first + rows - 1 of an activation or trained parameter, and their gradient where that has its memory: a view. */
+static inline Tensor tensor_rows(const Tensor *t, size_t first, size_t rows)
+{
+    Tensor part = *t;
+    part.data = tensor_data(t) + first * t->cols;
+    part.grad = t->grad ? t->grad + first * t->cols : NULL;
+    part.rows = rows;
+    return part;
+}
+
 #endif

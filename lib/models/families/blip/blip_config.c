@@ -1,9 +1,7 @@
 /* BLIP's configuration; see blip_config.h. The defaults are those of transformers' configuration classes. */
 #include "models/families/blip/blip_config.h"
 
-#include "models/config_fields.h"
-
-static void read_vision(VisionConfig *c, ConfigFields *f)
+void blip_config_vision(VisionConfig *c, ConfigFields *f, ConfigFields *text)
 {
     *c = (VisionConfig){.hidden = config_size(f, "hidden_size", 768),
                         .layers = config_size(f, "num_hidden_layers", 12),
@@ -15,10 +13,12 @@ static void read_vision(VisionConfig *c, ConfigFields *f)
                         .qkv_bias = true};
     config_expect_text(f, "hidden_act", "gelu", "gelu");
     config_expect_multiple(f, "hidden_size", c->hidden, "num_attention_heads", c->heads);
-    config_expect_multiple(f, "image_size", c->image, "patch_size", c->patch);
+    config_expect_patches(f, c->image, c->patch);
+    if (config_size(text, "encoder_hidden_size", c->hidden) != c->hidden)
+        config_fail(text, "encoder_hidden_size", "vision_config.hidden_size");
 }
 
-static void read_text(BlipTextConfig *c, size_t image_hidden, ConfigFields *f)
+void blip_config_text(BlipTextConfig *c, ConfigFields *f)
 {
     *c = (BlipTextConfig){.hidden = config_size(f, "hidden_size", 768),
                           .layers = config_size(f, "num_hidden_layers", 12),
@@ -32,8 +32,6 @@ static void read_text(BlipTextConfig *c, size_t image_hidden, ConfigFields *f)
     config_expect_text(f, "hidden_act", "gelu", "gelu");
     config_expect_flag(f, "is_decoder", true, true); /* else there would be no cross-attention */
     config_expect_multiple(f, "hidden_size", c->hidden, "num_attention_heads", c->heads);
-    if (config_size(f, "encoder_hidden_size", image_hidden) != image_hidden)
-        config_fail(f, "encoder_hidden_size", "vision_config.hidden_size");
 }
 
 static bool read_blip(BlipConfig *c, const json_t *root, Error *err)
@@ -41,8 +39,8 @@ static bool read_blip(BlipConfig *c, const json_t *root, Error *err)
     ConfigFields top = {.first = root, .what = "config", .err = err, .ok = true};
     ConfigFields v = config_fields(root, "vision_config", err), t = config_fields(root, "text_config", err);
     *c = (BlipConfig){.image_text_hidden = config_size(&top, "image_text_hidden_size", 256)};
-    read_vision(&c->vision, &v);
-    read_text(&c->text, c->vision.hidden, &t);
+    blip_config_text(&c->text, &t);
+    blip_config_vision(&c->vision, &v, &t);
     return top.ok && v.ok && t.ok;
 }
 

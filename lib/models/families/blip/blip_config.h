@@ -6,6 +6,7 @@
 #define MODELS_FAMILIES_BLIP_BLIP_CONFIG_H
 
 #include "models/config.h"
+#include "models/config_fields.h"
 
 typedef struct BlipTextConfig {
     size_t hidden, layers, heads, mlp, vocabulary, positions;
@@ -18,6 +19,11 @@ typedef struct BlipConfig {
     BlipTextConfig text;
     size_t image_text_hidden; /* of the contrast heads */
 } BlipConfig;
+
+/* The fields of text_config. */
+void blip_config_text(BlipTextConfig *out, ConfigFields *f);
+/* Those of vision_config; images, which a text_config with other ones contradicts. f->ok says whether they are right. */
+void blip_config_vision(VisionConfig *out, ConfigFields *f, ConfigFields *text);
 
 /* FOLDER/config.json. False with err set. */
 MUST_USE bool blip_config_read(BlipConfig *out, const char *folder, Error *err);

@@ -11,34 +11,26 @@ typedef struct BlipItm {
     Linear vision_projection, text_projection; /* of the contrast: carried along, not used */
 } BlipItm;
 
-static void bind_all(BlipItm *m, Binder *b)
+static bool blip_itm_read(Matcher *base, const char *folder, Error *err)
 {
+    BlipConfig *c = &((BlipItm *)base)->config;
+    if (!blip_config_read(c, folder, err))
+        return false;
+    base->vocabulary = c->text.vocabulary;
+    base->positions = c->text.positions;
+    return true;
+}
+
+static void blip_itm_bind(Matcher *base)
+{
+    BlipItm *m = (BlipItm *)base;
+    Binder *b = &base->binder;
     const BlipConfig *c = &m->config;
     vit_bind(&m->base.vit, b, &c->vision, VIT_EVA, "vision_model");
     blip_text_bind(&m->text, b, &c->text, c->vision.hidden, "text_encoder");
     bind_linear(b, &m->head, 2, c->text.hidden, true, "itm_head");
     bind_linear(b, &m->vision_projection, c->image_text_hidden, c->vision.hidden, true, "vision_proj");
     bind_linear(b, &m->text_projection, c->image_text_hidden, c->text.hidden, true, "text_proj");
-}
-
-static Matcher *blip_itm_open(const char *folder, bool layout, const Kernels *kernels, Error *err)
-{
-    BlipConfig config;
-    Checkpoint *checkpoint = NULL;
-    if (!blip_config_read(&config, folder, err) || (!layout && !(checkpoint = checkpoint_open(folder, err))))
-        return NULL;
-    BlipItm *m = xcalloc(1, sizeof *m);
-    m->config = config;
-    m->base = (Matcher){.family = &blip_itm_family,
-                        .checkpoint = checkpoint,
-                        .vocabulary = config.text.vocabulary,
-                        .positions = config.text.positions};
-    binder_init(&m->base.binder, kernels, checkpoint);
-    bind_all(m, &m->base.binder);
-    if (binder_ok(&m->base.binder, err))
-        return &m->base;
-    matcher_free(&m->base);
-    return NULL;
 }
 
 static void blip_itm_release(Matcher *base)
@@ -62,6 +54,8 @@ static Tensor *blip_itm_logits(Tape *t, const Matcher *base, const Tensor *rows,
 
 const MatcherFamily blip_itm_family = {.said = "a BLIP image-text matching model",
                                        .architecture = "BlipForImageTextRetrieval",
-                                       .open = blip_itm_open,
+                                       .size = sizeof(BlipItm),
+                                       .read = blip_itm_read,
+                                       .bind = blip_itm_bind,
                                        .release = blip_itm_release,
                                        .logits = blip_itm_logits};

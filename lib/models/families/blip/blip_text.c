@@ -5,16 +5,6 @@
 
 /* ---- binding ---- */
 
-static void bind_layer(BlipLayer *l, Binder *b, const BertSizes *sizes, size_t memory, const char *name)
-{
-    char *self = xasprintf("%s.attention", name), *cross = xasprintf("%s.crossattention", name);
-    bert_bind_attention(b, &l->self, sizes, sizes->hidden, self, "self");
-    bert_bind_attention(b, &l->cross, sizes, memory, cross, "self");
-    bert_bind_ffn(b, &l->ffn, sizes, name, "");
-    free(cross);
-    free(self);
-}
-
 void blip_text_bind(BlipText *m, Binder *b, const BlipTextConfig *c, size_t memory, const char *prefix)
 {
     const BertSizes sizes = {c->hidden, c->mlp, c->eps};
@@ -26,7 +16,7 @@ void blip_text_bind(BlipText *m, Binder *b, const BlipTextConfig *c, size_t memo
     bind_norm(b, &m->norm, d, c->eps, "%s.embeddings.LayerNorm", prefix);
     for (size_t i = 0; i < c->layers; i++) {
         char *name = xasprintf("%s.encoder.layer.%zu", prefix, i);
-        bind_layer(&m->layers[i], b, &sizes, memory, name);
+        bert_bind_layer(b, &m->layers[i], &sizes, memory, name);
         free(name);
     }
 }
@@ -69,7 +59,7 @@ static TextLayout lay_out(Tape *t, const BlipText *m, const BlipPass *pass, cons
 }
 
 typedef struct LayerPass {
-    const BlipLayer *layer;
+    const BertLayer *layer;
     const TextLayout *layout;
     BlipPass pass;
     size_t n, heads;
@@ -78,7 +68,7 @@ typedef struct LayerPass {
 static Tensor *layer_forward(Tape *t, void *context, Tensor *x)
 {
     const LayerPass *p = context;
-    const BlipLayer *l = p->layer;
+    const BertLayer *l = p->layer;
     x = bert_self_attend(t, &l->self, x, p->layout->self, p->n, p->heads, p->pass.causal);
     if (p->pass.images) {
         const Tensor *k = op_linear(t, p->pass.images, &l->cross.key), *v = op_linear(t, p->pass.images, &l->cross.value);

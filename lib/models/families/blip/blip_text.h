@@ -6,16 +6,11 @@
 #include "models/families/blip/blip_config.h"
 #include "models/matcher.h"
 
-typedef struct BlipLayer {
-    BertAttention self, cross;
-    BertFfn ffn;
-} BlipLayer;
-
 typedef struct BlipText {
     BlipTextConfig config;
     Tensor words, positions; /* [vocabulary, hidden], [positions, hidden] */
     Norm norm;               /* of the embeddings */
-    BlipLayer *layers;       /* owned */
+    BertLayer *layers;       /* owned */
 } BlipText;
 
 /* Binds `prefix`.embeddings and `prefix`.encoder ("text_encoder"), cross-attention over rows [.., memory]. */

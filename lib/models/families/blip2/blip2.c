@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "models/config_fields.h"
+
 #define BOS 2 /* `</s>`, which OPT puts before every text */
 
 static bool read_config(Captioner *c, const char *folder, Error *err)
@@ -19,7 +21,7 @@ static bool read_config(Captioner *c, const char *folder, Error *err)
     c->images.side = b->config.vision.image;
     c->eos = b->config.eos;
     c->image_token = b->config.image_token;
-    return true;
+    return config_pixels_file(&c->images, folder, err);
 }
 
 /* What generate() takes to stand before the caption: since transformers 4.47 the <image> ids and BOS, before that nothing. */

@@ -19,7 +19,7 @@ static bool read_vision(VisionConfig *c, const json_t *root, Error *err)
     c->qkv_bias = config_flag(&f, "qkv_bias", true);
     config_expect_text(&f, "hidden_act", "gelu", "gelu");
     config_expect_multiple(&f, "hidden_size", c->hidden, "num_attention_heads", c->heads);
-    config_expect_multiple(&f, "image_size", c->image, "patch_size", c->patch);
+    config_expect_patches(&f, c->image, c->patch);
     return f.ok;
 }
 
@@ -50,7 +50,7 @@ static bool read_parts(Blip2Config *c, const json_t *root, Error *err)
     c->image_text_hidden = config_size(&top, "image_text_hidden_size", 256);
     c->image_token = config_id(&top, "image_token_index", config_id(&top, "image_token_id", -1));
     if (!top.ok || !read_vision(&c->vision, root, err) || !read_qformer(&c->qformer, root, err) ||
-        !language_config(&c->text, config_fields(root, "text_config", err)))
+        !language_config(&c->text, config_fields(root, "text_config", err), "opt"))
         return false;
     if (c->qformer.encoder_hidden != c->vision.hidden)
         return error_set(err, "qformer_config.encoder_hidden_size is %zu, expected vision_config.hidden_size %zu",

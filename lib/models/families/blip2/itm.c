@@ -3,8 +3,6 @@
 
 #include <stdlib.h>
 
-#include "models/kind.h"
-
 /* The image-text contrast heads are not used here, only carried along: what is written from this layout is a whole checkpoint. */
 static void bind_contrast(Itm *m, Binder *b)
 {
@@ -15,37 +13,29 @@ static void bind_contrast(Itm *m, Binder *b)
     bind_linear(b, &m->text_projection, out, d, true, "text_projection");
 }
 
-static void bind_all(Itm *m, Binder *b)
+static bool itm_read(Matcher *base, const char *folder, Error *err)
 {
+    Blip2Config *c = &((Itm *)base)->config;
+    if (!blip2_config_read(c, folder, err))
+        return false;
+    base->vocabulary = c->qformer.vocabulary;
+    base->positions = c->qformer.positions;
+    return true;
+}
+
+static void itm_bind(Matcher *base)
+{
+    Itm *m = (Itm *)base;
+    Binder *b = &base->binder;
     vit_bind(&m->base.vit, b, &m->config.vision, VIT_EVA, "vision_model");
     qformer_bind(&m->qformer, b, &m->config.qformer, m->config.queries, QFORMER_TEXT);
     bind_linear(b, &m->head, 2, m->config.qformer.hidden, true, "itm_head");
     bind_contrast(m, b);
 }
 
-static Matcher *itm_matcher_open(const char *folder, bool layout, const Kernels *kernels, Error *err)
-{
-    Blip2Config config;
-    Checkpoint *checkpoint = NULL;
-    if (!blip2_config_read(&config, folder, err) || (!layout && !(checkpoint = checkpoint_open(folder, err))))
-        return NULL;
-    Itm *m = xcalloc(1, sizeof *m);
-    m->config = config;
-    m->base = (Matcher){.family = &blip2_itm_family,
-                        .checkpoint = checkpoint,
-                        .vocabulary = config.qformer.vocabulary,
-                        .positions = config.qformer.positions};
-    binder_init(&m->base.binder, kernels, checkpoint);
-    bind_all(m, &m->base.binder);
-    if (binder_ok(&m->base.binder, err))
-        return &m->base;
-    matcher_free(&m->base);
-    return NULL;
-}
-
 Itm *itm_open(const char *folder, const Kernels *kernels, Error *err)
 {
-    return model_kind_check(folder, MODEL_ITM, err) ? (Itm *)itm_matcher_open(folder, false, kernels, err) : NULL;
+    return (Itm *)matcher_open_as(&blip2_itm_family, folder, kernels, err);
 }
 
 static void itm_release(Matcher *base)
@@ -74,6 +64,8 @@ static Tensor *itm_logits(Tape *t, const Matcher *base, const Tensor *rows, size
 
 const MatcherFamily blip2_itm_family = {.said = "a BLIP-2 image-text matching model",
                                         .architecture = "Blip2ForImageTextRetrieval",
-                                        .open = itm_matcher_open,
+                                        .size = sizeof(Itm),
+                                        .read = itm_read,
+                                        .bind = itm_bind,
                                         .release = itm_release,
                                         .logits = itm_logits};

@@ -15,7 +15,7 @@ static void check_sizes(ConfigFields *vision, const VisionConfig *v, ConfigField
                         const char *width)
 {
     config_expect_multiple(vision, width, v->hidden, "heads", v->heads);
-    config_expect_multiple(vision, "image_size", v->image, "patch_size", v->patch);
+    config_expect_patches(vision, v->image, v->patch);
     config_expect_multiple(text, width, t->hidden, "heads", t->heads);
 }
 
@@ -67,8 +67,10 @@ static bool read_clip(ClipConfig *c, const json_t *root, Error *err)
 static bool read_pixels(ClipConfig *c, const json_t *root, Error *err)
 {
     ConfigFields f = {.first = root, .what = "preprocessor_config", .err = err, .ok = true};
-    config_three(&f, "image_mean", -HUGE_VAL, c->mean);
-    config_three(&f, "image_std", 0, c->std);
+    config_pixels(&f, c->vision.image, c->mean, c->std);
+    if (config_size(&f, "resample", 3) != 3)
+        config_fail(&f, "resample", "3 (bicubic)");
+    config_expect_flag(&f, "do_center_crop", true, true);
     return f.ok;
 }
 

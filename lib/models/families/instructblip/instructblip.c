@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "models/captioner.h"
+#include "models/config_fields.h"
 #include "models/families/blip2/blip2.h"
 
 static bool read_config(Captioner *c, const char *folder, Error *err)
@@ -17,7 +18,7 @@ static bool read_config(Captioner *c, const char *folder, Error *err)
     c->eos = b->config.eos;
     c->image_token = b->config.image_token;
     c->most_request = b->config.qformer.positions;
-    return true;
+    return config_pixels_file(&c->images, folder, err);
 }
 
 static void bind(Captioner *c)

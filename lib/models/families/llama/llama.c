@@ -56,15 +56,15 @@ static size_t read_window(ConfigFields *f, size_t positions, const char *model_t
 
 static void read_config(LmConfig *c, ConfigFields *f, const char *model_type)
 {
-    const bool qwen = strcmp(model_type, "qwen2") == 0;
+    const bool qwen = strcmp(model_type, "qwen2") == 0, mistral = strcmp(model_type, "mistral") == 0;
     *c = (LmConfig){.activation = ACTIVATION_SWIGLU};
     c->hidden = config_size(f, "hidden_size", 4096);
     c->layers = config_size(f, "num_hidden_layers", 32);
     c->heads = config_size(f, "num_attention_heads", 32);
-    c->kv_heads = config_size(f, "num_key_value_heads", strcmp(model_type, "mistral") == 0 ? 8 : c->heads);
+    c->kv_heads = config_size(f, "num_key_value_heads", mistral ? 8 : c->heads);
     c->head_dim = config_size(f, "head_dim", c->hidden / c->heads ? c->hidden / c->heads : 1);
-    c->ffn = config_size(f, "intermediate_size", strcmp(model_type, "mistral") == 0 ? 14336 : qwen ? 22016 : 11008);
-    c->positions = read_window(f, config_size(f, "max_position_embeddings", qwen ? 32768 : 2048), model_type);
+    c->ffn = config_size(f, "intermediate_size", mistral ? 14336 : qwen ? 22016 : 11008);
+    c->positions = read_window(f, config_size(f, "max_position_embeddings", mistral ? 131072 : qwen ? 32768 : 2048), model_type);
     c->vocabulary = config_size(f, "vocab_size", qwen ? 151936 : 32000);
     c->eps = config_real(f, "rms_norm_eps", 1e-6);
     c->out_bias = config_flag(f, "attention_bias", false);

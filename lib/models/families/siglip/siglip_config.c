@@ -20,8 +20,7 @@ static void read_vision(VisionConfig *c, ConfigFields *f)
     config_expect_text(f, "hidden_act", "gelu_pytorch_tanh", "gelu_pytorch_tanh");
     config_expect_flag(f, "vision_use_head", true, true);
     config_expect_multiple(f, "hidden_size", c->hidden, "num_attention_heads", c->heads);
-    if (c->patch > c->image)
-        config_fail(f, "patch_size", "at most image_size");
+    config_expect_patches(f, c->image, c->patch);
 }
 
 static void read_text(TextTowerConfig *c, size_t *projection, ConfigFields *f)
@@ -61,8 +60,7 @@ static bool read_pixels(ImageInput *p, const json_t *root, Error *err)
     p->filter = filter == 2 ? IMAGE_BILINEAR : IMAGE_BICUBIC;
     if (filter != 2 && filter != 3)
         config_fail(&f, "resample", "2 (bilinear) or 3 (bicubic)");
-    config_three(&f, "image_mean", -HUGE_VAL, p->mean);
-    config_three(&f, "image_std", 0, p->std);
+    config_pixels(&f, p->side, p->mean, p->std);
     return f.ok;
 }
 

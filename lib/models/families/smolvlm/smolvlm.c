@@ -2,7 +2,8 @@
  * SmolVLM and SmolVLM2 (Marafioti et al. 2025, https://arxiv.org/abs/2504.05299): a SigLIP encoder, pixel shuffle and one linear
  * layer, SmolLM2. The first ones were published as Idefics3, which is the same network.
  *
- * An image is one tile, resized to the encoder's square; the crops that the processor can add (do_image_splitting) are not made.
+ * An image is one tile, resized to the encoder's square, or cut as the processor cuts it with do_image_splitting: its longer edge
+ * is made so many squares long, both edges are stretched to whole ones, and the squares' rows stand before the whole image's.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -55,7 +56,7 @@ static bool read_networks(Captioner *c, const json_t *root, Error *err)
     s->scale = config_size(&top, "scale_factor", 2);
     c->image_token = config_id(&top, "image_token_id", 128257);
     read_vision(&s->vision, &vision);
-    if (!top.ok || !vision.ok || !language_config(&s->text, config_fields(root, "text_config", err)))
+    if (!top.ok || !vision.ok || !language_config(&s->text, config_fields(root, "text_config", err), "llama"))
         return false;
     s->side = s->vision.image / s->vision.patch;
     config_expect_multiple(&vision, "image_size / patch_size", s->side, "scale_factor", s->scale);
@@ -78,11 +79,12 @@ static bool read_processor(Captioner *c, const char *folder, Error *err)
         ConfigFields f = {.first = root, .what = "preprocessor_config", .err = err, .ok = true};
         ConfigFields size = config_fields(root, "size", err), square = config_fields(root, "max_image_size", err);
         c->images.longest = config_size(&size, "longest_edge", c->images.longest);
-        c->images.tiles = config_flag(&f, "do_image_splitting", true);
+        c->images.cuts = config_flag(&f, "do_image_splitting", true);
         if (c->images.longest > LONGEST_MOST)
             config_fail(&size, "longest_edge", "at most 16384");
         if (config_size(&square, "longest_edge", c->images.side) != c->images.side)
             config_fail(&square, "longest_edge", "vision_config.image_size");
+        config_pixels(&f, 0, c->images.mean, c->images.std);
         if (config_size(&f, "resample", 1) != 1)
             config_fail(&f, "resample", "1 (Lanczos)");
         ok = f.ok && size.ok && square.ok;
@@ -167,6 +169,30 @@ static char *prompt(const Captioner *c, const char *request)
     return text;
 }
 
+/* The processor's text around the tiles of an image, row by row, and the whole of it. */
+static char *tiles_text(const Captioner *c, TileGrid grid)
+{
+    char *images = captioner_images_text(c);
+    const size_t each = strlen(images) + 64, room = (grid.rows * grid.cols + 1) * each + grid.rows + 64;
+    char *text = xmalloc(room), *at = text, *end = text + room;
+    for (uint32_t row = 1; row <= grid.rows; row++) {
+        for (uint32_t col = 1; col <= grid.cols; col++)
+            at += snprintf(at, (size_t)(end - at), "<fake_token_around_image><row_%u_col_%u>%s", row, col, images);
+        at += snprintf(at, (size_t)(end - at), "\n");
+    }
+    snprintf(at, (size_t)(end - at), "\n<fake_token_around_image><global-img>%s<fake_token_around_image>", images);
+    free(images);
+    return text;
+}
+
+static char *prompt_cut(const Captioner *c, const char *request, TileGrid grid)
+{
+    char *tiles = tiles_text(c, grid);
+    char *text = xasprintf("<|im_start|>User:%s%s<end_of_utterance>\nAssistant:", tiles, request);
+    free(tiles);
+    return text;
+}
+
 static const char *const architectures[] = {"SmolVLMForConditionalGeneration", "Idefics3ForConditionalGeneration", NULL};
 static const char *const vision_targets[] = {"q_proj", "k_proj", "v_proj", "out_proj", "fc1", "fc2", NULL};
 static const CaptionerPart parts[] = {{"projection", "model.connector"}, {NULL, NULL}};
@@ -178,6 +204,8 @@ const CaptionerFamily smolvlm_family = {.architectures = architectures,
                                         .bind = bind,
                                         .release = release,
                                         .prompt = prompt,
+                                        .prompt_cut = prompt_cut,
+                                        .most_across = 6, /* <row_6_col_6> is its tokenizer's last */
                                         .request = "Describe the image.",
                                         .rows = rows,
                                         .reals = reals,
