@@ -3,6 +3,15 @@
 
 #include <math.h>
 
+#include "models/captioner.h"
+
+Tokenizer *caption_tokenizer_open(const char *folder, Error *err)
+{
+    Error none = {0};
+    const CaptionerFamily *family = captioner_family(folder, &none);
+    return family && family->wordpieces ? tokenizer_open_kind(folder, TOKENIZER_BERT, err) : tokenizer_open_language(folder, err);
+}
+
 #define wrong(...) (error_set(__VA_ARGS__), FIELD_WRONG)
 
 Field caption_tokens(const Record *r, Arena *a, int64_t **ids, size_t *n, Error *err)

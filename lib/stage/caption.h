@@ -6,6 +6,11 @@
 #define STAGE_CAPTION_H
 
 #include "stream/stream.h"
+#include "text/tokenizer.h"
+
+/* The tokenizer of a captioner's folder, by which its captions are read: a language model's, or BERT's where the family has that.
+ * NULL with err set. The caller frees it. */
+Tokenizer *caption_tokenizer_open(const char *folder, Error *err);
 
 /* Each: FIELD_WRONG with err set where the field is of another kind; FIELD_MISSING leaves the result as it was. */
 MUST_USE Field caption_tokens(const Record *r, Arena *a, int64_t **ids, size_t *n, Error *err); /* in the arena */

@@ -17,8 +17,12 @@ Preprocess image_preprocess(const ImageInput *in)
 {
     static const ResizeFilter filters[] = {
         [IMAGE_BICUBIC] = RESIZE_BICUBIC, [IMAGE_BILINEAR] = RESIZE_BILINEAR, [IMAGE_LANCZOS] = RESIZE_LANCZOS};
-    Preprocess p = {
-        .size = (int)in->side, .crop = in->crop, .low = in->low, .filter = filters[in->filter], .longest = (int)in->longest};
+    Preprocess p = {.size = (int)in->side,
+                    .crop = in->crop,
+                    .low = in->low,
+                    .filter = filters[in->filter],
+                    .longest = (int)in->longest,
+                    .across = (int)in->across};
     const bool said = in->std[0] > 0;
     memcpy(p.mean, said ? in->mean : PREPROCESS_MEAN, sizeof p.mean);
     memcpy(p.std, said ? in->std : PREPROCESS_STD, sizeof p.std);
@@ -111,6 +115,54 @@ bool frame_pixels(float *out, const Record *r, const Preprocess *p, Error *err)
     preprocess(out, &im, p);
     image_release(&im);
     return true;
+}
+
+bool frame_tiles(float *out, TileGrid *grid, int *longer, const Record *r, const Preprocess *p, Error *err)
+{
+    Image im = {0};
+    *grid = (TileGrid){0, 0};
+    if (!frame_image(&im, r, err))
+        return false;
+    *longer = im.width > im.height ? im.width : im.height;
+    if (p->across > 1)
+        preprocess_cut(out, &im, p, &grid->rows, &grid->cols);
+    else
+        preprocess(out, &im, p);
+    image_release(&im);
+    return true;
+}
+
+bool frame_tiles_as(float *out, TileGrid grid, const Record *r, const Preprocess *p, Error *err)
+{
+    if (grid.rows == 0)
+        return frame_pixels(out, r, p, err);
+    TileGrid found;
+    int longer;
+    const size_t one = 3 * (size_t)p->size * (size_t)p->size;
+    float *all = xmalloc(tile_grid_images((TileGrid){(uint32_t)p->across, (uint32_t)p->across}) * one * sizeof *all);
+    bool ok = frame_tiles(all, &found, &longer, r, p, err);
+    if (ok && !tile_grid_same(found, grid))
+        ok = error_set_status(err, STATUS_MISMATCH, "its picture is cut into [%u, %u] tiles, caption.tiles is [%u, %u]",
+                              found.rows, found.cols, grid.rows, grid.cols);
+    if (ok)
+        memcpy(out, all, tile_grid_images(grid) * one * sizeof *out);
+    free(all);
+    return ok;
+}
+
+bool frame_grid(TileGrid *out, const Record *r, Error *err)
+{
+    int64_t *n;
+    size_t count;
+    Arena arena = {0};
+    *out = (TileGrid){0, 0};
+    const Field found = record_ints(r, "caption.tiles", &arena, &n, &count);
+    const bool ok =
+        found == FIELD_MISSING || (found == FIELD_OK && count == 2 && n[0] > 0 && n[1] > 0 && n[0] < 1000 && n[1] < 1000);
+    if (ok && found == FIELD_OK)
+        *out = (TileGrid){(uint32_t)n[0], (uint32_t)n[1]};
+    arena_release(&arena);
+    return ok || error_set(err, "caption.tiles is no [rows, columns]");
 }
 
 static bool dtype_find(Slice name, DType *out)

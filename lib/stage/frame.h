@@ -31,6 +31,15 @@ MUST_USE bool frame_embed(Packer *p, const Record *r, Error *err);
 /* out [3, S, S]: frame_image, preprocessed. */
 MUST_USE bool frame_pixels(float *out, const Record *r, const Preprocess *p, Error *err);
 
+/* The same of a picture that may be cut (p->across): out [tile_grid_images(*grid), 3, S, S]; *longer: of its edges, as stored. */
+MUST_USE bool frame_tiles(float *out, TileGrid *grid, int *longer, const Record *r, const Preprocess *p, Error *err);
+
+/* The same of a picture that has to be cut so: out [tile_grid_images(grid), 3, S, S]. STATUS_MISMATCH where it is not. */
+MUST_USE bool frame_tiles_as(float *out, TileGrid grid, const Record *r, const Preprocess *p, Error *err);
+
+/* caption.tiles, or 0 x 0 where a record has none. False with err set for what is no grid. */
+MUST_USE bool frame_grid(TileGrid *out, const Record *r, Error *err);
+
 /*
  * The record's `features` group (formats/features.md) if its encoder is `encoder` (16 hexadecimal digits) and its shape [rows,
  * cols]: FIELD_OK with `out` [rows * cols] filled; FIELD_MISSING when there is none; FIELD_WRONG when they are another encoder's

@@ -23,10 +23,9 @@ typedef struct Machine {
 /* The rows of the option table; machine: the Machine itself, not its address. */
 /* clang-format off */
 #define MACHINE_OPTIONS(machine) \
-    OPT_STRING("device", 0, &(machine).device, "cpu", "cpu|cuda[:N]", "compute on this device"), \
-    OPT_ENUM("compute", 0, &(machine).compute, "auto", "auto|f32|bf16", "choose how products with weights stored in 16 bits are computed", \
-             .numbers = true), \
-    OPT_INT("threads", 0, &(machine).threads, "0", 0, 4096, "N", "use N threads; 0: as many as there are processors for it (affinity, SLURM_CPUS_PER_TASK)"), \
+    OPT_STRING("device", 0, &(machine).device, "cpu", "cpu|cuda[:N]", "compute on this device", .may_change = true), \
+    OPT_ENUM("compute", 0, &(machine).compute, "auto", "auto|f32|bf16", "choose how products with weights stored in 16 bits are computed"), \
+    OPT_INT("threads", 0, &(machine).threads, "0", 0, 4096, "N", "use N threads; 0: as many as there are processors for it (affinity, SLURM_CPUS_PER_TASK)", .may_change = true), \
     SANDBOX_OPTION((machine).sandbox)
 /* clang-format on */
 

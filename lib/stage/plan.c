@@ -1,11 +1,15 @@
 /* Memory that a stage will take; see plan.h. */
 #include "stage/plan.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/file.h"
+#include "base/pool.h"
+#include "stage/frame.h"
 #include "stage/tempo.h"
 #include "tensor/kernels_idle.h"
 
@@ -25,7 +29,7 @@ static double private_now(void)
 
 void plan_init(Plan *p)
 {
-    *p = (Plan){json_array(), json_object(), json_object()};
+    *p = (Plan){json_array(), json_object(), json_object(), 0};
     plan_memory(p, "program", private_now() + STREAMS);
 }
 
@@ -55,15 +59,91 @@ void plan_memory(Plan *p, const char *part, double bytes)
 void plan_activations(Plan *p, const Tape *t, const Kernels *kernels)
 {
     const double packed = 4 << 20; /* f32 products pack their factors by pieces, those in bf16 the left one whole */
+    const double own = 256 << 10;  /* of weights, by each thread */
     double factor = (double)idle_largest_factor(), f32 = factor * sizeof(real);
     plan_memory(p, "activations", (double)tape_reached(t));
     plan_memory(p, "scratch", kernels->compute == COMPUTE_BF16 ? 2 * factor : f32 < packed ? f32 : packed);
+    plan_memory(p, "scratch", own * pool_threads());
 }
 
 void plan_spool(Plan *p, double bytes, double limit)
 {
     plan_memory(p, "records", bytes < limit ? bytes : limit);
     plan_number(p, "disk", bytes < limit ? 0 : bytes - limit);
+}
+
+void plan_besides(Plan *p, double seconds)
+{
+    p->besides += seconds;
+}
+
+/* The best of some. */
+static double best_of(void (*work)(void *), void *context)
+{
+    double best = INFINITY;
+    for (int i = 0; i < 5; i++) {
+        const double start = seconds_of_thread();
+        work(context);
+        best = fmin(best, seconds_of_thread() - start);
+    }
+    return best;
+}
+
+typedef struct Picture {
+    Buffer jpeg;   /* owned */
+    float *pixels; /* owned */
+    const Preprocess *how;
+} Picture;
+
+static void picture_read(void *context)
+{
+    Picture *p = context;
+    Image im;
+    Error err = {0};
+    if (!image_decode(&im, NULL, p->jpeg.data, p->jpeg.size, &err))
+        bug("a picture that was made here: %s", err.text);
+    preprocess(p->pixels, &im, p->how);
+    image_release(&im);
+}
+
+double plan_picture(const Preprocess *how)
+{
+    const size_t side = (size_t)how->size;
+    Error err = {0};
+    Image im;
+    Picture p = {.pixels = xmalloc(3 * side * side * sizeof *p.pixels), .how = how};
+    image_init(&im, how->size, how->size);
+    for (size_t i = 0; i < 3 * side * side; i++) /* slopes with edges, as pictures have */
+        im.rgb[i] = (uint8_t)(3 * (i / 3 % side) + 2 * (i / 3 / side) + 80 * (i % 3));
+    const bool made = image_encode_jpeg(&p.jpeg, &im, 90, &err);
+    const double seconds = made ? best_of(picture_read, &p) : 0;
+    image_release(&im);
+    buffer_release(&p.jpeg);
+    free(p.pixels);
+    return seconds;
+}
+
+typedef struct Features {
+    Packer packed;
+    real *values; /* owned */
+    DType dtype;
+    size_t rows, cols;
+} Features;
+
+static void features_write(void *context)
+{
+    Features *f = context;
+    pack_reset(&f->packed);
+    features_pack(&f->packed, "", f->dtype, f->values, f->rows, f->cols);
+}
+
+double plan_features(DType dtype, size_t rows, size_t cols)
+{
+    Features f = {.values = xcalloc(rows * cols, sizeof *f.values), .dtype = dtype, .rows = rows, .cols = cols};
+    const double seconds = best_of(features_write, &f);
+    pack_release(&f.packed);
+    free(f.values);
+    return seconds;
 }
 
 void plan_seconds(Plan *p, const char *name, const Kernels *kernels, double share)
@@ -74,7 +154,8 @@ void plan_seconds(Plan *p, const char *name, const Kernels *kernels, double shar
     json_t *model;
     json_array_foreach (p->models, i, model)
         weights += (double)json_integer_value(json_object_get(model, "mapped"));
-    json_object_set_new(p->more, name, json_real(share * tempo_seconds(kernels, weights, budget)));
+    json_object_set_new(p->more, name, json_real(share * (p->besides + tempo_seconds(kernels, weights, budget))));
+    p->besides = 0;
 }
 
 void plan_number(Plan *p, const char *name, double value)

@@ -1,10 +1,12 @@
 /* ITM and CLIP with their tokenizers; see scorer.h. */
 #include "stage/scorer.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/hash.h"
+#include "models/config_fields.h"
 #include "stage/inputs.h"
 
 /* Whether the model has a row for each id: a folder may hold another model's tokenizer of the right kind. */
@@ -13,6 +15,14 @@ static bool ids_fit(const int32_t *ids, size_t n, size_t rows, Error *err)
     for (size_t i = 0; i < n; i++)
         if ((size_t)ids[i] >= rows)
             return error_set(err, "the tokenizer's id %d has no row in the model's table of %zu", (int)ids[i], rows);
+    return true;
+}
+
+bool scorer_finite(const real *made, size_t n, const char *who, Error *err)
+{
+    for (size_t i = 0; i < n; i++)
+        if (!isfinite(made[i]))
+            return error_set(err, "%s gives %g, expected a number: some of its weights are none", who, (double)made[i]);
     return true;
 }
 
@@ -25,7 +35,13 @@ bool itm_scorer_open(ItmScorer *s, const char *folder, size_t max_tokens, bool c
         return false;
     s->max_tokens = max_tokens < s->model->positions ? max_tokens : s->model->positions;
     s->encoder = digest_text(vit_digest(s->model->checkpoint, "vision_model"));
-    s->images = frame_preprocess(&s->model->vit.config, crop);
+    ImageInput input = {.side = s->model->vit.config.image};
+    memcpy(input.mean, PREPROCESS_MEAN, sizeof input.mean);
+    memcpy(input.std, PREPROCESS_STD, sizeof input.std);
+    if (!config_pixels_file(&input, folder, err))
+        return false;
+    s->images = image_preprocess(&input);
+    s->images.crop |= crop;
     return true;
 }
 

@@ -13,6 +13,9 @@
 #include "stage/frame.h"
 #include "text/tokenizer.h"
 
+/* Whether n numbers that a model (`who`: "ITM") made are finite; else err says that it is its weights that are not. */
+MUST_USE bool scorer_finite(const real *made, size_t n, const char *who, Error *err);
+
 /* ---- ITM ---- */
 
 /* `= {0}`: none, model NULL. */

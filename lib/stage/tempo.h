@@ -1,6 +1,7 @@
 /*
  * How long on this machine, at rest, what was noted by the idle kernels (tensor/kernels_idle.h) would take over the real ones:
- * calls of the same kinds and sizes are run on zeros for a moment, those that matter most first.
+ * calls of the same kinds and sizes are run for a moment, those that matter most first, on numbers that lie in memory as the
+ * stage's own do: in a cache where its own are, and out of it where they are not.
  *
  * It is computing alone: no picture is read, no file written, and nobody waited for.
  */

@@ -177,9 +177,12 @@ static void begin(Filter *f)
     if (f->began)
         return;
     f->began = true;
-    if (f->out)
-        writer_header(f->out, stage_name(f->program), options_json(f->program), NULL,
-                      (Slice){f->first_raw.data, f->first_raw.size}, json_incref(f->extra));
+    if (!f->out)
+        return;
+    json_t *extra = json_pack("{s:o}", "may_change", options_may_change(f->program));
+    json_object_update(extra, f->extra);
+    writer_header(f->out, stage_name(f->program), options_json(f->program), NULL, (Slice){f->first_raw.data, f->first_raw.size},
+                  extra);
 }
 
 static void header_take(Filter *f)

@@ -41,7 +41,8 @@ typedef struct Filter {
 } Filter;
 
 /* The line of the option table that every stage has. `level` is an int64_t. */
-#define FILTER_OPTION_ZSTD(level) OPT_INT("zstd", 0, &(level), "0", 0, 19, "[LEVEL=3]", "compress the output; 0 is plain")
+#define FILTER_OPTION_ZSTD(level) \
+    OPT_INT("zstd", 0, &(level), "0", 0, 19, "[LEVEL=3]", "compress the output; 0 is plain", .may_change = true)
 
 /* zstd_level < 0: this stage writes no stream. Signals are set up. Dies on operands that cannot be opened. */
 void filter_init(Filter *f, const Program *program, char **operands, int n_operands, int zstd_level, const char *unit);
