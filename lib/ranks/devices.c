@@ -65,16 +65,22 @@ void devices_free(Devices *d)
 
 /* ---- who has what ---- */
 
-/* Why devices cannot sum among themselves; NULL: they can. The caller frees it. */
-static char *objection(const Ranks *r, const Offer *offers)
+/* Two ranks on one device, which is worth a word whatever carries their sums; NULL: there are none. The caller frees it. */
+static char *sharing(const Ranks *r, const Offer *offers)
 {
-    for (size_t i = 0; i < r->size; i++) {
-        if (offers[i].missing[0])
-            return xasprintf("rank %zu (%s): %s", i, r->host[i], offers[i].missing);
-        for (size_t k = 0; k < i; k++)
+    for (size_t i = 0; i < r->size; i++)
+        for (size_t k = 0; k < i && offers[i].device[0]; k++)
             if (strcmp(r->host[i], r->host[k]) == 0 && strcmp(offers[i].device, offers[k].device) == 0)
                 return xasprintf("ranks %zu and %zu share device %s of %s", k, i, offers[i].device, r->host[i]);
-    }
+    return NULL;
+}
+
+/* Why devices cannot sum among themselves, each rank having its own; NULL: they can. The caller frees it. */
+static char *objection(const Ranks *r, const Offer *offers)
+{
+    for (size_t i = 0; i < r->size; i++)
+        if (offers[i].missing[0])
+            return xasprintf("rank %zu (%s): %s", i, r->host[i], offers[i].missing);
     return NULL;
 }
 
@@ -133,7 +139,9 @@ bool ranks_use_devices(Ranks *r, const RanksDevice *device, bool wanted)
     ranks_gather(r, "what the ranks compute on", &mine, sizeof mine, &all);
     const Offer *offers = (const Offer *)(const void *)all.data;
     const bool devices = all_have_devices(r, offers);
-    char *why = devices ? objection(r, offers) : NULL;
+    char *why = sharing(r, offers);
+    if (!why && devices)
+        why = objection(r, offers);
     if (why && r->rank == 0)
         warn("gradients go from device to device through the hosts' memory, not by NCCL: %s", why);
     if (devices && !why) {

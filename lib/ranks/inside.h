@@ -14,6 +14,8 @@ struct Ranks {
     int64_t exchange; /* how many there have been */
     int64_t told;     /* what the word to rank 0 says; its own memory until it is done */
     Wire *tell;       /* that word; NULL: none is under way */
+    int64_t waits;    /* the exchange in which rank 0 was told that we wait; its own memory likewise */
+    Wire *tell_waits; /* that word */
     Devices *devices; /* owned; NULL: device memory is not summed on devices */
 };
 

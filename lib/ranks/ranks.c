@@ -3,7 +3,8 @@
  *
  * Every exchange begins with a word to rank 0, "I have come to exchange n": so rank 0 knows who is missing. It waits as long as
  * its patience; the others a little longer, so that the one who knows is the one who speaks. Only if rank 0 itself is missing do
- * they.
+ * they. A rank may also stop within an exchange: so who has waited in one as long as the patience says that too, and rank 0 names
+ * those that do not.
  */
 #include "ranks/ranks.h"
 
@@ -57,8 +58,8 @@ double ranks_waited(Ranks *r)
 
 /* ---- waiting ---- */
 
-/* How much longer the others wait than rank 0. */
-static const double grace = 5;
+/* How much longer the others wait than rank 0, and rank 0 for their word that they wait. */
+static const double grace = 5, roll = 2;
 
 /* A short time while an answer may come at once, longer ones later: waiting is no work. */
 static void pause_after(double waited)
@@ -99,11 +100,58 @@ static char *name_hosts(const Ranks *r)
     return all;
 }
 
+/* "rank 2 (host), rank 5 (host)": those of which `missing` is not NULL. The caller frees it. */
+static char *name_ranks(const Ranks *r, Wire *const *missing)
+{
+    char *all = xstrdup("");
+    for (size_t i = 0; i < r->size; i++) {
+        if (!missing[i])
+            continue;
+        char *longer = xasprintf("%s%srank %zu (%s)", all, *all ? ", " : "", i, r->host[i]);
+        free(all);
+        all = longer;
+    }
+    return all;
+}
+
+/* Tells rank 0, once in an exchange, that we have come and wait. */
+static void tell_waits(Ranks *r)
+{
+    if (r->tell_waits && !wire_done(r->tell_waits))
+        return;
+    r->waits = r->exchange;
+    r->tell_waits = wire_tell(WORD_WAITS, &r->waits);
+}
+
+/* Those that do not say that they wait in this exchange too, as name_ranks names them; "": all do. For the end. */
+static char *name_silent(const Ranks *r)
+{
+    Wire **silent = xcalloc(r->size, sizeof *silent);
+    int64_t *said = xcalloc(r->size, sizeof *said);
+    size_t left = r->size - 1;
+    const double start = seconds_now();
+    for (size_t i = 1; i < r->size; i++)
+        silent[i] = wire_hear(WORD_WAITS, i, &said[i]);
+    while (left > 0 && seconds_now() < start + roll) {
+        for (size_t i = 1; i < r->size; i++) {
+            if (!silent[i] || !wire_done(silent[i]))
+                continue;
+            silent[i] = said[i] == r->exchange ? NULL : wire_hear(WORD_WAITS, i, &said[i]); /* of an exchange before this one */
+            left -= !silent[i];
+        }
+        pause_after(seconds_now() - start);
+    }
+    return name_ranks(r, silent);
+}
+
 /* Who is missing, as far as a rank knows that has come to an exchange itself; said once, before the end. */
 static const char *absent(const Ranks *r)
 {
     if (r->rank > 0)
         return xasprintf("rank 0 (%s) has not come", r->host[0]);
+    const char *silent = name_silent(r);
+    if (*silent)
+        return xasprintf("all ranks had come, but there is no more word from %s", silent);
     if (r->hosts == 1)
         return xstrdup("all ranks have come, but their messages do not");
     return xasprintf("all ranks have come, but messages between their machines (%s) do not", name_hosts(r));
@@ -122,6 +170,8 @@ void ranks_wait(Ranks *r, bool (*done)(void *), void *context, const char *what,
     while (!done(context)) {
         pause_after(waited);
         waited = seconds_now() - start;
+        if (r->rank > 0 && r->waits < r->exchange && r->patience > 0 && waited > r->patience)
+            tell_waits(r);
         if (is_over(r, waited)) {
             warn("waited %.0f s for %s: %s (--patience)", waited, what, who ? who : absent(r));
             ranks_abort(r, STATUS_FAILURE);
@@ -141,20 +191,6 @@ static void wire_wait(Ranks *r, Wire *w, const char *what, const char *who)
     ranks_wait(r, message_done, w, what, who);
 }
 
-/* "rank 2 (host), rank 5 (host)": those of which `missing` is not NULL. The caller frees it. */
-static char *name_ranks(const Ranks *r, Wire *const *missing)
-{
-    char *all = xstrdup("");
-    for (size_t i = 0; i < r->size; i++) {
-        if (!missing[i])
-            continue;
-        char *longer = xasprintf("%s%srank %zu (%s)", all, *all ? ", " : "", i, r->host[i]);
-        free(all);
-        all = longer;
-    }
-    return all;
-}
-
 /* Rank 0 waits until every other has come. */
 static void hear_all(Ranks *r, const char *what)
 {
@@ -164,7 +200,7 @@ static void hear_all(Ranks *r, const char *what)
     const double start = seconds_now();
     double waited = 0;
     for (size_t i = 1; i < r->size; i++)
-        under_way[i] = wire_hear(i, &said[i]);
+        under_way[i] = wire_hear(WORD_COME, i, &said[i]);
     for (;;) {
         for (size_t i = 1; i < r->size; i++)
             if (under_way[i] && wire_done(under_way[i])) {
@@ -197,7 +233,7 @@ void ranks_arrive(Ranks *r, const char *what)
     if (r->tell)
         wire_wait(r, r->tell, what, "rank 0 has not heard of us");
     r->told = r->exchange;
-    r->tell = wire_tell(&r->told);
+    r->tell = wire_tell(WORD_COME, &r->told);
 }
 
 /* ---- what is said ---- */

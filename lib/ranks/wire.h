@@ -20,9 +20,12 @@ Wire *wire_gather(const void *mine, size_t bytes, void *all, const size_t *offse
 Wire *wire_sum(int64_t *values, size_t n);
 Wire *wire_broadcast(size_t from, void *data, size_t bytes);
 
-/* One integer to rank 0, and rank 0's wait for that of another. */
-Wire *wire_tell(const int64_t *value);
-Wire *wire_hear(size_t from, int64_t *value);
+/* What a word to rank 0 is about: a rank has come to an exchange; or it has waited in one for as long as its patience. */
+typedef enum Word { WORD_COME = 1, WORD_WAITS } Word;
+
+/* One integer to rank 0, and rank 0's wait for that of another. Words of one kind come in the order in which they were told. */
+Wire *wire_tell(Word word, const int64_t *value);
+Wire *wire_hear(Word word, size_t from, int64_t *value);
 
 /* Bytes to another rank, and from it. */
 Wire *wire_send(size_t to, const void *data, size_t bytes);

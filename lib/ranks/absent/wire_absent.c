@@ -46,15 +46,15 @@ Wire *wire_broadcast(size_t from, void *data, size_t bytes)
     wire_none();
 }
 
-Wire *wire_tell(const int64_t *value)
+Wire *wire_tell(Word word, const int64_t *value)
 {
-    (void)value;
+    (void)word, (void)value;
     wire_none();
 }
 
-Wire *wire_hear(size_t from, int64_t *value)
+Wire *wire_hear(Word word, size_t from, int64_t *value)
 {
-    (void)from, (void)value;
+    (void)word, (void)from, (void)value;
     wire_none();
 }
 

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { TELL_TAG = 1, BYTES_TAG, ABORT_SECONDS = 20 };
+enum { BYTES_TAG = 1, ABORT_SECONDS = 20 };
 
 struct Wire {
     MPI_Request request;
@@ -96,17 +96,17 @@ Wire *wire_broadcast(size_t from, void *data, size_t bytes)
     return w;
 }
 
-Wire *wire_tell(const int64_t *value)
+Wire *wire_tell(Word word, const int64_t *value)
 {
     Wire *w = wire_new();
-    check(MPI_Isend(value, 1, MPI_INT64_T, 0, TELL_TAG, tellers, &w->request));
+    check(MPI_Isend(value, 1, MPI_INT64_T, 0, (int)word, tellers, &w->request));
     return w;
 }
 
-Wire *wire_hear(size_t from, int64_t *value)
+Wire *wire_hear(Word word, size_t from, int64_t *value)
 {
     Wire *w = wire_new();
-    check(MPI_Irecv(value, 1, MPI_INT64_T, (int)from, TELL_TAG, tellers, &w->request));
+    check(MPI_Irecv(value, 1, MPI_INT64_T, (int)from, (int)word, tellers, &w->request));
     return w;
 }
 
