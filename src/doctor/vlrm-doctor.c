@@ -43,11 +43,11 @@ static const Program program = {
     .summary = "check that this build is right on this machine, with these weights",
     .operands = "",
     .description =
-        "Sends small bundled models (BLIP-2, ITM, CLIP, LLaVA, SmolVLM, SigLIP, BLIP's ITM, LLaMa) through every set of kernels that this machine can run (plain C, AVX2, AVX-512, "
+        "Sends small bundled models (BLIP-2, ITM, CLIP, LLaVA, SmolVLM, InstructBLIP, SigLIP, BLIP's ITM, LLaMa) through every set of kernels that this machine can run (plain C, AVX2, AVX-512, "
         "AVX512-BF16, AMX, CUDA where built and there) and compares each part with what torch computed in float64: the largest error, relative to "
         "the largest value, beside its bound, and layer by layer. Parts come in the order in which one feeds the next: the first that fails is where to "
         "look, and is called after the first of its layers that is wrong.\n\n"
-        "Then the versions of libraries, against those built with, and MPI's; threads, free memory and how fast it is, open files and room for temporary files. The exit status is 7 when a check fails.",
+        "Then the versions of libraries, against those built with, and MPI's; threads, free memory, how fast products read it against the expected (the best that plain reads get here, by any number of threads), open files and room for temporary files. The exit status is 7 when a check fails.",
     .examples = "vlrm-doctor\nvlrm-doctor --model blip2 --model clip --json",
     .options = options,
 };

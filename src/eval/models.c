@@ -40,9 +40,10 @@ void models_inputs(const Models *m, json_t *inputs)
     itm_scorer_inputs(&m->itm, inputs);
 }
 
-void models_clip_image(Models *m, real *row, const float *pixels)
+bool models_clip_image(Models *m, real *row, const float *pixels, Error *err)
 {
     clip_scorer_images(&m->clip, m->tape, row, pixels, 1);
+    return scorer_finite(row, clip_scorer_cols(&m->clip), "CLIP", err);
 }
 
 /* The text as it is to be read, in the arena. */
@@ -77,8 +78,10 @@ bool models_clip_texts(Models *m, real *rows, const Slice *texts, size_t n, Text
     bool ok = true;
     for (size_t i = 0; i < n && ok; i++)
         ok = clip_scorer_text(&m->clip, &ids[i], text_used(m, texts[i], use), &m->arena, err);
-    if (ok && n > 0)
+    if (ok && n > 0) {
         clip_scorer_texts(&m->clip, m->tape, rows, ids, n);
+        ok = scorer_finite(rows, n * clip_scorer_cols(&m->clip), "CLIP", err);
+    }
     arena_reset(&m->arena);
     return ok;
 }
@@ -101,6 +104,7 @@ bool models_itm(Models *m, double *logit, const Record *r, uint64_t key, Slice t
     if (ok) {
         itm_scorer_run(&m->itm, m->tape, &match, m->features, 1, &one, 1);
         *logit = match;
+        ok = scorer_finite(&match, 1, "ITM", err);
     }
     arena_reset(&m->arena);
     return ok;

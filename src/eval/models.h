@@ -31,20 +31,20 @@ bool models_look(const Models *m);
 /* Names them, and their tokenizers, among a report's inputs: clip, clip-tokenizer, itm, itm-tokenizer. */
 void models_inputs(const Models *m, json_t *inputs);
 
-/* Pixels [3, S, S] of clip_images to a unit row [projection]. */
-void models_clip_image(Models *m, real *row, const float *pixels);
+/* Pixels [3, S, S] of clip_images to a unit row [projection]. False for one that is not finite. */
+MUST_USE bool models_clip_image(Models *m, real *row, const float *pixels, Error *err);
 
 /* What of a text CLIP reads: its first 300 characters, as IC3; all of it; all of it behind "A photo depicts ", as CLIPScore. Of
  * each, what CLIP's positions hold. */
 typedef enum TextUse { TEXT_IC3, TEXT_FULL, TEXT_PROMPTED } TextUse;
 
-/* Texts to unit rows [n, projection]. False for one that is not UTF-8. */
+/* Texts to unit rows [n, projection]. False for one that is not UTF-8, and for a row that is not finite. */
 MUST_USE bool models_clip_texts(Models *m, real *rows, const Slice *texts, size_t n, TextUse use, Error *err);
 
 /* Whether something of a text is not read. */
 bool models_clip_cuts(Models *m, Slice text, TextUse use);
 
-/* ITM's positive logit of a text about a record's image (key: image_key). */
+/* ITM's positive logit of a text about a record's image (key: image_key). False for one that is not finite, too. */
 MUST_USE bool models_itm(Models *m, double *logit, const Record *r, uint64_t key, Slice text, Error *err);
 
 #endif

@@ -196,15 +196,17 @@ static size_t image_number(Run *run, uint64_t key, size_t place, char *id)
 }
 
 /* Each image by itself: its row is rounded by what is computed with it, and the cache decides what else is to be computed. */
-static void encode_images(Reading *g)
+static bool encode_images(Reading *g, Error *err)
 {
     real *row = arena_alloc(&g->arena, g->images->cols * sizeof *row);
     for (size_t i = 0; i < g->n_pending; i++) {
         if (!g->pending[i].pixels)
             continue;
-        models_clip_image(g->models, row, g->pending[i].pixels);
+        if (!models_clip_image(g->models, row, g->pending[i].pixels, err))
+            return error_prefix(err, "record %s", g->pending[i].entry.id);
         images_add(g->images, g->pending[i].key, row);
     }
+    return true;
 }
 
 /* A text that came before has the row that it had then, to the bit: on a CUDA device rounding depends on a batch's other texts, a
@@ -352,8 +354,7 @@ static bool score_pending(Reading *g, Error *err)
         return true;
     Slice *texts = arena_alloc(&g->arena, n * sizeof *texts);
     size_t *image = arena_alloc(&g->arena, n * sizeof *image);
-    bool ok = true;
-    encode_images(g);
+    bool ok = encode_images(g, err);
     for (size_t i = 0; i < n && ok; i++) {
         ok = add_entry(g, &g->pending[i], err);
         texts[i] = (Slice){g->pending[i].entry.text, g->pending[i].entry.size};

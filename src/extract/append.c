@@ -42,7 +42,8 @@ static char *value_text(const json_t *value)
 
 bool heading_write(const Heading *h, Writer *w)
 {
-    return writer_header(w, "extract", json_incref(h->params), json_incref(h->inputs), (Slice){NULL, 0}, NULL);
+    return writer_header(w, "extract", json_incref(h->params), json_incref(h->inputs), (Slice){NULL, 0},
+                         json_pack("{s:O}", "may_change", h->may_change));
 }
 
 /* A list says only which sources there are, and may grow. Of a Karpathy file the sentences are in the records: it is the one that

@@ -21,8 +21,9 @@ bool batch_count(int64_t batch, Writer *w, Totals *t);
 
 /* What a run's header says. */
 typedef struct Heading {
-    json_t *params; /* owned: the options in force */
-    json_t *inputs; /* owned: --list and --coco, by digest */
+    json_t *params;     /* owned: the options in force */
+    json_t *may_change; /* owned: those that leave the frames alone */
+    json_t *inputs;     /* owned: --list and --coco, by digest */
 } Heading;
 
 /* Begins the segment of a run. */

@@ -30,8 +30,8 @@ static struct {
 
 static const Option options[] = {
     OPT_GROUP("Sources"),
-    OPT_STRING("list", 0, &o.sources.list, NULL, "FILE",
-               "read the names of files and folders from FILE, one a line; - for stdin"),
+    OPT_STRING("list", 0, &o.sources.list, NULL, "FILE", "read the names of files and folders from FILE, one a line; - for stdin",
+               .may_change = true),
     OPT_STRING(
         "coco", 0, &o.sources.coco, NULL, "FILE",
         "take the images of COCO's own captions_*.json, or of a dataset_coco.json with Karpathy's splits; what people wrote of "
@@ -50,8 +50,9 @@ static const Option options[] = {
     OPT_STRING("shuffle", 0, &o.shuffle, NULL, "SEED",
                "take sources in random order; keeps all their names in memory; tar shards must be plain files, not compressed"),
     OPT_FLAG("loop", 0, &o.sources.loop, "begin again after the last source, for ever; ids end in @PASS, from 1"),
-    OPT_INT("limit", 0, &o.limit, "0", 0, 9e15, "N", "end after N frames; 0 for no limit"),
-    OPT_REAL("deadline", 0, &o.limits.deadline, "0", 0, 1e9, "SEC", "give a source up after so many seconds; 0 for never"),
+    OPT_INT("limit", 0, &o.limit, "0", 0, 9e15, "N", "end after N frames; 0 for no limit", .may_change = true),
+    OPT_REAL("deadline", 0, &o.limits.deadline, "0", 0, 1e9, "SEC", "give a source up after so many seconds; 0 for never",
+             .may_change = true),
     OPT_INT("max-pixels", 0, &o.limits.max_pixels, "134217728", 1, IMAGE_MAX_PIXELS, "N",
             "refuse a picture of more pixels than this, as stored or as --size PX makes it: its source fails, undecoded"),
     OPT_INT(
@@ -90,13 +91,15 @@ static const Option options[] = {
             "call frames alike when at most BITS of 64 of their perceptual hashes differ"),
     OPT_GROUP("Long runs"),
     OPT_INT("jobs", 'j', &o.jobs, "1", 1, 1024, "N", "work on so many files at a time; the order of the output stays",
-            .first = true),
+            .first = true, .may_change = true),
     OPT_STRING("journal", 0, &o.output.journal, NULL, "FILE", "write a JSON line for each source that is done: its verdict",
-               .first = true),
-    OPT_FLAG("resume", 0, &o.output.resume, "skip the sources that the journal lists"),
-    OPT_ENUM("retry", 0, &o.output.retry, "none", "none|failed", "do those again that are not complete, with --resume"),
+               .first = true, .may_change = true),
+    OPT_FLAG("resume", 0, &o.output.resume, "skip the sources that the journal lists", .may_change = true),
+    OPT_ENUM("retry", 0, &o.output.retry, "none", "none|failed", "do those again that are not complete, with --resume",
+             .may_change = true),
     OPT_STRING("append", 0, &o.output.append, NULL, "FILE",
-               "write to FILE; with --resume what a killed run left there is kept as far as the journal confirms it"),
+               "write to FILE; with --resume what a killed run left there is kept as far as the journal confirms it",
+               .may_change = true),
     OPT_FLAG("dry-run", 0, &o.sources.names_only,
              "extract nothing: print the options in force and each source as JSON lines, named as the journal names it; with "
              "--resume those that are others than when they were done are marked as changed"),
@@ -261,7 +264,7 @@ static void check_options(char **operands, int n)
 static Heading heading_make(void)
 {
     Error err = {0};
-    Heading h = {options_json(&program), json_array()};
+    Heading h = {options_json(&program), options_may_change(&program), json_array()};
     if ((o.sources.list && !inputs_add_file(h.inputs, "list", o.sources.list, &err)) ||
         (o.sources.coco && !inputs_add_file(h.inputs, "coco", o.sources.coco, &err)))
         die_status(err.status ? err.status : STATUS_FAILURE, "%s", err.text);
@@ -393,6 +396,7 @@ int main(int argc, char **argv)
     opener_free(opener);
     journal_close(journal);
     json_decref(heading.params);
+    json_decref(heading.may_change);
     json_decref(heading.inputs);
     return finish_stdout(status);
 }

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <xxhash.h>
 
 #include "base/hash.h"
@@ -46,7 +47,6 @@ static const Program program = {
     .name = "vlrm-ballot",
     .summary = "put two captions of the same frames to people, blindly, and count their votes",
     .operands = "A B | --count VOTES...",
-    .input = "caption, frame; or JSON lines",
     .description =
         "Makes a page that asks of each frame which of two captions says more details, is truer, is better language, and which one the "
         "voter prefers. Which stream stands left is drawn again for each frame; which was which is said at the end. The page needs no "
@@ -106,8 +106,9 @@ static void read_whole(const char *path, RecordEach *each, void *context)
 
 static void side_read(Side *side, const char *path)
 {
-    if (strcmp(path, "-") == 0)
-        usage_error("a stream is read twice, and stdin can be read only once: give a file");
+    struct stat what;
+    if (strcmp(path, "-") == 0 || (stat(path, &what) == 0 && !S_ISREG(what.st_mode)))
+        usage_error("%s: a stream is read twice: give a file, no pipe, stdin or folder", path);
     *side = (Side){path, json_object(), XXH3_createState()};
     XXH3_64bits_reset(side->hash);
     read_whole(path, take_text, side);

@@ -128,6 +128,9 @@ static void runs_read(char **operands, size_t n)
         if (!json)
             die_status(err.status ? err.status : STATUS_FAILURE, "%s", err.text);
         run.tokenizer = tokenizer_of(json, run.name);
+        if (!json_object_get(json, "metrics"))
+            notes_missing(&page.notes,
+                          "No step of %s: its metrics.jsonl is missing or has no line, so there are no curves of it.", run.name);
         json_array_append_new(page.json, json);
         page.runs[page.n++] = run;
     }
@@ -146,13 +149,32 @@ static char *eval_folder(void)
     return folder;
 }
 
+/* A word as a shell takes it. The caller frees it. */
+static char *shell_word(const char *text)
+{
+    if (!text[strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789=/._-+:,@%")])
+        return xstrdup(text);
+    char *word = xmalloc(4 * strlen(text) + 3), *to = word;
+    *to++ = '\'';
+    for (; *text; text++)
+        to += *text == '\'' ? sprintf(to, "'\\''") : sprintf(to, "%c", *text);
+    memcpy(to, "'", 2);
+    return word;
+}
+
 static void evals_missing(const Run *run)
 {
+    char *named = xasprintf("%s=%s", run->name, run->path), *eval = path_join(page.runs[0].path, "eval");
+    char *run_word = shell_word(named), *eval_word = shell_word(eval);
     notes_missing(
         &page.notes,
         "No evaluation of %s: recall and captions of the same frames by step are not shown. To have them: vlrm cron-eval "
-        "--run %s=%s --frames FRAMES --model DIR --clip DIR, then this page with --eval %s/eval",
-        run->name, run->name, run->path, page.runs[0].path);
+        "--run %s --frames FRAMES --model DIR --clip DIR, then this page with --eval %s",
+        run->name, run_word, eval_word);
+    free(run_word);
+    free(eval_word);
+    free(named);
+    free(eval);
 }
 
 static void evals_add(FrameSet *set, const char *dir)

@@ -123,6 +123,8 @@ static bool take_file(Votes *v, const char *path, const json_t *file, Error *err
     bool ok = true;
     if (json_integer_value(json_object_get(file, "vlrm")) != 1 || strcmp(text_of(file, "kind"), "votes") != 0)
         ok = error_set_status(err, STATUS_MISMATCH, "%s: no votes of version 1 (formats/votes.md)", path);
+    if (ok && !voter[0])
+        ok = error_set_status(err, STATUS_MISMATCH, "%s: has no voter, expected a text (formats/votes.md)", path);
     ok = ok && same_streams(v, path, file, err);
     if (ok && json_object_get(v->voters, voter))
         ok = error_set(err, "%s and %s are by the same voter, %s: count one of them", text_of(v->voters, voter), path, voter);

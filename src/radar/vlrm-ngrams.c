@@ -154,9 +154,13 @@ static void print_drift(const Grams *g)
            "commonest beginning");
     for (size_t p = 0; p < PARTS; p++) {
         Drift d = drift_of(g, &sample, p);
-        printf("%-6zu %9zu %7.2f %9.3f %+8.2f %8.3f  %.2f%% ", p + 1, d.captions, d.words, d.distinct, d.reward, d.cosine,
-               100 * d.opening);
-        print_text(stdout, d.begins ? d.begins : "");
+        if (d.captions == 0)
+            printf("%-6zu %9zu %7s %9s %8s %8s  -", p + 1, d.captions, "-", "-", "-", "-");
+        else {
+            printf("%-6zu %9zu %7.2f %9.3f %+8.2f %8.3f  %.2f%% ", p + 1, d.captions, d.words, d.distinct, d.reward, d.cosine,
+                   100 * d.opening);
+            print_text(stdout, d.begins);
+        }
         putchar('\n');
         drift_release(&d);
     }
@@ -173,12 +177,19 @@ static json_t *finding_json(const Grams *g, const Gram *gram, const Known *known
                      "example", sample.items[gram->example].text);
 }
 
+/* A figure of captions; null where there are none. */
+static json_t *of_captions(const Drift *d, double figure)
+{
+    return d->captions > 0 ? json_real(figure) : json_null();
+}
+
 static json_t *drift_json(const Grams *g, size_t p)
 {
     Drift d = drift_of(g, &sample, p);
     json_t *out =
-        json_pack("{s:I, s:f, s:f, s:f, s:f, s:f, s:s?}", "captions", (json_int_t)d.captions, "words", d.words, "distinct",
-                  d.distinct, "reward", d.reward, "cosine", d.cosine, "opening", d.opening, "begins", d.begins);
+        json_pack("{s:I, s:o, s:o, s:o, s:o, s:o, s:s?}", "captions", (json_int_t)d.captions, "words", of_captions(&d, d.words),
+                  "distinct", of_captions(&d, d.distinct), "reward", of_captions(&d, d.reward), "cosine",
+                  of_captions(&d, d.cosine), "opening", of_captions(&d, d.opening), "begins", d.begins);
     drift_release(&d);
     return out;
 }

@@ -12,12 +12,12 @@ bool caption_reader_init(CaptionReader *reader, const char *folder, Error *err)
     LmConfig model;
     bool inside;
     Error none = {0};
-    if (!(reader->tokenizer = tokenizer_open_language(folder, err)))
+    if (!(reader->tokenizer = caption_tokenizer_open(folder, err)))
         return false;
     reader->vocabulary = (size_t)tokenizer_size(reader->tokenizer);
     reader->eos = tokenizer_ids(reader->tokenizer).eos;
-    if (!config_eos(&reader->eos, folder, err)) /* what the model ends with is not always what its tokenizer has as eos */
-        return false;
+    if (tokenizer_kind(reader->tokenizer) != TOKENIZER_BERT && !config_eos(&reader->eos, folder, err))
+        return false; /* what the model ends with is not always what its tokenizer has as eos; BLIP's is */
     if (lm_config_read(&model, &inside, folder, &none) && model.vocabulary > reader->vocabulary)
         reader->vocabulary = model.vocabulary;
     return true;

@@ -7,9 +7,10 @@
 
 typedef struct Expected {
     size_t together,
-        n_tokens;   /* captions that go through the models at once (--score-batch), each of its own image; their tokens */
-    size_t waiting; /* records that wait for their batch, with the captioner's features; 0: none does */
-    double spool;   /* bytes of them that stay in memory */
+        n_tokens;      /* captions that go through the models at once (--score-batch), each of its own image; their tokens */
+    size_t waiting;    /* records that wait for their batch, with the captioner's features; 0: none does */
+    double spool;      /* bytes of them that stay in memory */
+    const char *model; /* that captioner's folder */
 } Expected;
 
 /* Begins the plan, and adds what these captions take; kernels: those that will compute. False with err set where a model cannot

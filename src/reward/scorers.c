@@ -233,6 +233,17 @@ static void score_clip(Scorers *s, ScoreItem *items, size_t n)
     arena_release(&arena);
 }
 
+/* What a model with a broken file gives is no score. */
+static bool is_scored(const Scorers *s, ScoreItem *item)
+{
+    const size_t cols = clip_scorer_cols(&s->clip);
+    const real itm = (real)item->itm, ref = (real)item->ref;
+    return (!s->itm.model || scorer_finite(&itm, 1, "ITM", &item->err)) &&
+           (!s->ref || scorer_finite(&ref, 1, "the reference model", &item->err)) &&
+           (!s->clip.model || (scorer_finite(item->clip_image, cols, "CLIP", &item->err) &&
+                               scorer_finite(item->clip_text, cols, "CLIP", &item->err)));
+}
+
 void scorers_run(Scorers *s, ScoreItem *items, size_t n)
 {
     for (size_t i = 0; i < n; i++)
@@ -243,4 +254,6 @@ void scorers_run(Scorers *s, ScoreItem *items, size_t n)
         score_itm(s, items, n);
     if (s->ref)
         score_ref(s, items, n);
+    for (size_t i = 0; i < n; i++)
+        items[i].failed = items[i].failed || !is_scored(s, &items[i]);
 }

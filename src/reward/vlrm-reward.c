@@ -18,6 +18,7 @@
 #include "reward/plan.h"
 #include "reward/scorers.h"
 #include "reward/waiting.h"
+#include "reward/weights_options.h"
 #include "stage/inputs.h"
 #include "stage/machine.h"
 #include "stage/standardise.h"
@@ -34,39 +35,35 @@ static struct {
 
 static const Option options[] = {
     OPT_GROUP("Models"),
-    OPT_STRING("model", 'm', &opt.model, NULL, "MODEL",
-               "read captions by the tokenizer of this captioner, whose language model is the reference", .first = true),
-    OPT_STRING("itm", 0, &opt.itm, NULL, "MODEL", "score by this model, BLIP-2's image-text matching or BLIP's", .first = true),
+    OPT_STRING("model", 'm', &opt.model, NULL, "MODEL", "take this captioner's tokenizer, and its language model as reference",
+               .first = true, .may_change = true),
+    OPT_STRING("itm", 0, &opt.itm, NULL, "MODEL", "score by this model, BLIP-2's image-text matching or BLIP's", .first = true,
+               .may_change = true),
     OPT_STRING(
         "ref", 0, &opt.ref, NULL, "MODEL",
-        "use another reference language model (default: the one inside --model); one with another tokenizer scores the captions' text"),
+        "use another reference language model (default: the one inside --model); one with another tokenizer scores the captions' text",
+        .may_change = true),
     OPT_STRING(
         "clip", 0, &opt.clip, NULL, "MODEL",
         "add --clip-weight Phi over each batch (paper: equation 5, VLRM-RS) by this CLIP or SigLIP, in Hugging Face's layout or open_clip's",
-        .first = true),
+        .first = true, .may_change = true),
     OPT_FLAG("no-itm", 0, &opt.no_itm, "reward by CLIP alone, load no ITM model"),
     OPT_FLAG("no-ref", 0, &opt.no_ref, "leave the reference term out (VLRM-RS), load no language model", .first = true),
     OPT_INT("itm-max-tokens", 0, &opt.itm_max_tokens, "32", 3, 512, "N",
             "show ITM N word pieces of a caption, [CLS] and [SEP] among them"),
     OPT_FLAG("crop", 0, &opt.crop, "show ITM the centre crop (default: as the rollout in the input's header)"),
     OPT_GROUP("Rules and weights"),
-    OPT_STRING("bad-phrases", 0, &opt.bad_phrases, NULL, "FILE", "punish the phrases in FILE (default: the paper's Table 6)"),
+    OPT_STRING("bad-phrases", 0, &opt.bad_phrases, NULL, "FILE", "punish the phrases in FILE (default: the paper's Table 6)",
+               .may_change = true),
     OPT_STRING("exempt-words", 0, &opt.exempt_words, NULL, "FILE",
-               "let the words in FILE be repeated (default: colours, prepositions, articles)"),
-    OPT_REAL("sim-weight", 0, &opt.weights.sim, "1", -1e6, 1e6, "W", "weigh sim by W"),
-    OPT_REAL("clip-weight", 0, &opt.weights.clip, "0.3", -1e6, 1e6, "W", "weigh Phi within sim by W"),
-    OPT_REAL("ref-weight", 0, &opt.weights.ref, "1", -1e6, 1e6, "W", "weigh ref by W"),
-    OPT_REAL("noeos-weight", 0, &opt.weights.noeos, "1", -1e6, 1e6, "W", "weigh noeos by W"),
-    OPT_REAL("bad-weight", 0, &opt.weights.bad, "1", -1e6, 1e6, "W", "weigh a bad token by W"),
-    OPT_REAL("repeat-weight", 0, &opt.weights.repeat, "1", -1e6, 1e6, "W", "weigh a repeated token by W"),
+               "let the words in FILE be repeated (default: colours, prepositions, articles)", .may_change = true),
     OPT_STRING("good-phrases", 0, &opt.good_phrases, NULL, "FILE",
-               "reward the phrases in FILE, in the format of the bad ones, each where it first stands in a caption"),
-    OPT_REAL("good-weight", 0, &opt.weights.good, "1", -1e6, 1e6, "W", "weigh a token of a good phrase by W"),
-    OPT_REAL("length-weight", 0, &opt.weights.length, "0", -1e6, 1e6, "W", "weigh every token by W, the end included"),
+               "reward the phrases in FILE, in the format of the bad ones, each where it first stands in a caption",
+               .may_change = true),
+    WEIGHTS_OPTIONS(opt.weights),
     OPT_ENUM(
         "standardise", 0, &opt.standardise, "none", "none|batch|group",
         "take each part less its mean, over its deviation, over the batch or the captions of an image, before it is weighed (GDPO)"),
-    OPT_REAL("gamma", 0, &opt.weights.gamma, "1", 0, 1, "G", "discount penalties further on by G a token (paper: 1)"),
     OPT_FLAG("recombine", 0, &opt.recombine,
              "combine the parts of rewards that the input has again, with these weights and lists, without a model",
              .first = true),
@@ -74,13 +71,16 @@ static const Option options[] = {
     OPT_INT("batch", 0, &opt.batch, "0", 0, 1e9, "N",
             "compute Phi over N records, or more where a group of captions would be split; 0: as the input's batch records say"),
     OPT_FLAG("defer", 0, &opt.defer,
-             "leave Phi and --standardise to vlrm-update: the input is a part of each batch, as each of several ranks has"),
+             "leave Phi and --standardise to vlrm-update: the input is a part of each batch, as each of several ranks has",
+             .may_change = true),
     OPT_INT("score-batch", 0, &opt.score_batch, "0", 0, 4096, "N",
-            "score so many captions together; on a CPU this changes no byte of a record; 0: 8, on a CUDA device 64"),
+            "score so many captions together; on a CPU this changes no byte of a record; 0: 8, on a CUDA device 64",
+            .may_change = true),
     OPT_STRING("spool", 0, &opt.spool, "/tmp", "DIR",
-               "let records that do not fit --spool-memory wait in this folder (--clip and --standardise need whole batches)"),
+               "let records that do not fit --spool-memory wait in this folder (--clip and --standardise need whole batches)",
+               .may_change = true),
     OPT_INT("spool-memory", 0, &opt.spool_memory, "1024", 1, 1e9, "MIB",
-            "keep records that wait for their batch in so much memory"),
+            "keep records that wait for their batch in so much memory", .may_change = true),
     MACHINE_OPTIONS(opt.machine),
     FILTER_OPTION_ZSTD(opt.zstd),
     PLAN_OPTION(opt.plan),
@@ -428,7 +428,7 @@ static int print_plan(void)
     Plan plan;
     const ScorerOptions so = scorer_options();
     const size_t waiting = opt.defer || (!opt.clip && opt.standardise == STANDARDISE_NONE) ? 0 : (size_t)opt.batch;
-    const Expected e = {(size_t)opt.score_batch, (size_t)opt.plan, waiting, (size_t)opt.spool_memory << 20};
+    const Expected e = {(size_t)opt.score_batch, (size_t)opt.plan, waiting, (size_t)opt.spool_memory << 20, opt.model};
     if (!machine_kernels(&opt.machine, &kernels, &err) || !scorers_plan(&plan, &so, kernels, &e, &err))
         die_status(err.status, "%s", err.text);
     return plan_finish(&plan, &program);

@@ -16,6 +16,7 @@ typedef struct CaptioningOptions {
     const char *model, *prompt; /* prompt NULL: the family's */
     GenerateOptions generate;   /* eos is filled in from the model */
     size_t n_return, most;      /* captions per frame, a greedy one among them; frames decoded together */
+    int64_t tiles;              /* along the longer edge of a picture; 1: it is not cut */
     bool crop, features;
     int features_dtype; /* 0: by the weights; else 1 + DType: F32, F16 or BF16 */
     bool plan;          /* only captioning_plan will be called: nothing is digested */
@@ -23,8 +24,11 @@ typedef struct CaptioningOptions {
 
 /* A frame gathered; one without a readable image waits in its place. */
 typedef struct GatheredFrame {
-    Record record;   /* parsed from a copy in the batch's arena */
-    const char *why; /* it failed; NULL: to be captioned */
+    Record record;       /* parsed from a copy in the batch's arena */
+    const char *why;     /* it failed; NULL: to be captioned */
+    TileGrid grid;       /* how it is cut */
+    size_t first;        /* of its images in `pixels` */
+    Generated *captions; /* [n_return], in the batch's arena, once there are any */
 } GatheredFrame;
 
 typedef struct Captioning {
@@ -32,14 +36,19 @@ typedef struct Captioning {
     const Kernels *kernels;
     Captioner *captioner; /* owned */
     Tokenizer *tokenizer; /* owned */
-    Decoder *decoder;     /* owned */
+    Decoder *decoder;     /* owned: for prompts of pictures cut as those of the last run */
+    TileGrid grid;        /* that is how */
+    uint64_t tokens;      /* of decoders before it */
     Tape *tape;           /* owned */
     Digest base, encoder;
     Preprocess preprocess;
     DType dtype;           /* of features */
     GatheredFrame *frames; /* in the order of the input: at most `most` to be captioned, and some that failed */
-    float *pixels;         /* [most, 3, side, side] */
+    float *pixels;         /* [most * room, 3, side, side]: tiles and the whole of each */
+    size_t room;           /* images that a frame may become */
     size_t n, n_good;      /* frames gathered; those to be captioned */
+    real *features;        /* owned while a batch runs: of `pixels`, where they are attached */
+    bool said_small;       /* that pictures are enlarged */
     Arena arena;           /* of the batch in hand */
     double seconds_encode, seconds_decode;
 } Captioning;

@@ -25,7 +25,7 @@ static struct {
     const char *model, *prompt, *policy, *deal;
     Machine machine;
     GenerateOptions generate;
-    int64_t max_lag, patience, batch, decode_batch, num_return, zstd, plan;
+    int64_t max_lag, patience, batch, decode_batch, num_return, zstd, plan, tiles;
     bool greedy, crop, features;
     int64_t rank, ranks; /* of --deal */
     int features_dtype;
@@ -35,23 +35,28 @@ static const Option options[] = {
     OPT_GROUP("Model"),
     OPT_STRING(
         "model", 'm', &opt.model, NULL, "MODEL",
-        "caption with this model, BLIP-2 OPT, InstructBLIP, SmolVLM or LLaVA in Hugging Face layout: a folder, or ORG/NAME[@REVISION] in the Hub's local cache (vlrm(7))",
-        .first = true),
-    OPT_STRING("prompt", 0, &opt.prompt, NULL, "TEXT",
-               "ask for this, within the chat template of a captioner that has one (default: Describe the image.)"),
+        "caption with this model, BLIP-2 OPT, InstructBLIP, SmolVLM, LLaVA, JoyCaption or BLIP in Hugging Face layout: a folder, or ORG/NAME[@REVISION] in the Hub's local cache (vlrm(7))",
+        .first = true, .may_change = true),
+    OPT_STRING(
+        "prompt", 0, &opt.prompt, NULL, "TEXT",
+        "ask for this, within the chat template of a captioner that has one, or begin BLIP's captions with it (default: Describe the image., for BLIP: a picture of)"),
     OPT_STRING(
         "policy", 0, &opt.policy, NULL, "DIR",
         "follow the policy that vlrm-update publishes there (RUN/policy), or stay with that of one step (RUN/policy/step-NNNNNN)",
-        .first = true),
+        .first = true, .may_change = true),
     OPT_INT("max-lag", 0, &opt.max_lag, "0", 0, 1e6, "N", "sample batch k by the policy of step k - N"),
     OPT_INT("patience", 0, &opt.patience, "300", 0, 1e9, "SECONDS",
-            "stop waiting for a policy after so long without a vlrm-update at work on its run; 0: never"),
+            "stop waiting for a policy after so long without a vlrm-update at work on its run; 0: never", .may_change = true),
     OPT_INT("batch", 0, &opt.batch, "0", 0, 1e9, "N",
             "close a batch after N records, or more: a frame's captions are not split; 0: as the input's batch records say"),
     OPT_STRING(
         "deal", 0, &opt.deal, NULL, "R/N",
-        "caption only part R (from 0) of N of each batch, as rank R of a training on N ranks does: all read the same frames"),
+        "caption only part R (from 0) of N of each batch, as rank R of a training on N ranks does: all read the same frames",
+        .may_change = true),
     OPT_FLAG("crop", 0, &opt.crop, "crop to the centre instead of squeezing to the square (evaluation in the paper)"),
+    OPT_INT(
+        "tiles", 0, &opt.tiles, "1", 1, 16, "N",
+        "cut each image into tiles, N along its longer edge, beside the whole of it, as SmolVLM's own processor does; 1: the whole alone"),
     OPT_FLAG("features", 0, &opt.features, "attach the frozen encoder's output, so that later stages need not compute it"),
     OPT_ENUM("features-dtype", 0, &opt.features_dtype, "auto", "auto|f32|f16|bf16",
              "store features in this type, and use them so here too; auto: bf16 with 16-bit weights, else f32"),
@@ -77,7 +82,8 @@ static const Option options[] = {
     OPT_REAL("length-penalty", 0, &opt.generate.length_penalty, "1", -10, 10, "P", "divide the scores of beams by length^P"),
     OPT_GROUP("Machine"),
     OPT_INT("decode-batch", 0, &opt.decode_batch, "0", 0, 4096, "N",
-            "decode so many frames together; on a CPU this changes no byte of a record; 0: 8, on a CUDA device 64"),
+            "decode so many frames together; on a CPU this changes no byte of a record; 0: 8, on a CUDA device 64",
+            .may_change = true),
     MACHINE_OPTIONS(opt.machine),
     FILTER_OPTION_ZSTD(opt.zstd),
     PLAN_OPTION(opt.plan),
@@ -276,6 +282,7 @@ static CaptioningOptions captioning_options(const Kernels **kernels)
                                .generate = generate_options(),
                                .most = (size_t)machine_batch(opt.decode_batch, *kernels),
                                .n_return = (size_t)captions_a_frame(),
+                               .tiles = opt.tiles,
                                .crop = opt.crop,
                                .features = opt.features,
                                .features_dtype = opt.features_dtype};

@@ -65,7 +65,7 @@ static const Option options[] = {
     OPT_ENUM("write", 0, &opt.out.beside.kind, "no", "no|txt|caption|json",
              "write captions beside the pictures and videos that frame.source names: NAME.txt, NAME.caption, NAME.json"),
     OPT_STRING("prefix", 0, &opt.out.prefix, "", "TEXT", "put TEXT before each caption in those files and in shards"),
-    OPT_FLAG("append", 0, &opt.out.beside.append, "add to files that are there"),
+    OPT_FLAG("append", 0, &opt.out.beside.append, "add to files that are there", .may_change = true),
     OPT_FLAG("overwrite", 0, &opt.out.beside.overwrite, "replace files that are there"),
     OPT_FLAG("skip-existing", 0, &opt.out.beside.skip_existing,
              "leave files that are there; without any of the three they are failures"),
@@ -74,7 +74,8 @@ static const Option options[] = {
     OPT_INT("shard-samples", 0, &opt.out.shards.samples_most, "10000", 1, 999999, "N", "close a shard at N samples"),
     OPT_INT("shard-bytes", 0, &opt.out.shards.bytes_most, "1000000000", 1, 9e15, "N",
             "close it at N bytes of pictures and texts too"),
-    OPT_FLAG("resume", 0, &opt.out.resume, "continue after the shards in DIR; records that they have are left out"),
+    OPT_FLAG("resume", 0, &opt.out.resume, "continue after the shards in DIR; records that they have are left out",
+             .may_change = true),
     OPT_GROUP("General"),
     SANDBOX_OPTION(opt.sandbox),
     OPT_END,
@@ -145,6 +146,13 @@ static bool has_envelope(void)
     return has_records() && !opt.jsonl;
 }
 
+/* A header of our own. */
+static void put_own_header(Slice upstream)
+{
+    writer_header(cat.out, "cat", options_json(&program), NULL, upstream,
+                  json_pack("{s:o}", "may_change", options_may_change(&program)));
+}
+
 static void put_header(void)
 {
     cat.inside = cat.began = true;
@@ -159,7 +167,7 @@ static void put_header(void)
     else if (opt.from != FORM_STREAM)
         writer_header_raw(cat.out, header);
     else
-        writer_header(cat.out, "cat", options_json(&program), NULL, header, NULL);
+        put_own_header(header);
 }
 
 static void print_record(const Record *r)
@@ -171,6 +179,8 @@ static void print_record(const Record *r)
     cat.in_segment++;
     cat.in_batch++;
     outputs_put(&opt.out, r);
+    if (!cat.out && !opt.count) /* a stream's writer says so itself */
+        progress_wrote();
     if (!has_records())
         return;
     if (opt.fields.count > 0) {
@@ -323,7 +333,7 @@ static void end_early(int status)
     cat.status = status_worse(cat.status, status);
     waiting_end(false);
     if (!cat.inside && cat.out && writer_records(cat.out) == 0 && status != STATUS_CLEAN) {
-        writer_header(cat.out, "cat", options_json(&program), NULL, (Slice){NULL, 0}, NULL);
+        put_own_header((Slice){NULL, 0});
         cat.inside = true;
     }
     if (cat.inside)

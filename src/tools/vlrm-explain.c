@@ -330,7 +330,7 @@ int main(int argc, char **argv)
     if (!setlocale(LC_CTYPE, "C.UTF-8"))
         note("no locale C.UTF-8: characters that are not ASCII are written as bytes");
     sandbox_enclose(opt.sandbox, &(SandboxFiles){.read = NULL});
-    Tokenizer *tokenizer = tokenizer_open_language(opt.model, &err);
+    Tokenizer *tokenizer = caption_tokenizer_open(opt.model, &err);
     if (!tokenizer)
         die_status(err.status ? err.status : STATUS_FAILURE, "%s", err.text);
     coloured = isatty(STDOUT_FILENO) && !getenv("NO_COLOR");

@@ -129,6 +129,7 @@ static void convert(const Tokenizer *t, const char *name, size_t number, const c
         progress_read();
         json_dumpf(out, stdout, JSON_ENCODE_ANY | JSON_COMPACT);
         putchar('\n');
+        progress_wrote();
     } else {
         n_failed++;
         warn("%s:%zu: %s", name, number, err.text);

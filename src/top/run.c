@@ -123,6 +123,8 @@ const char *stage_waits_for(const Run *run, size_t i)
 {
     const Stage *s = &run->stages[i];
     const char *waits = text_at(s->status, "waits");
+    if (json_is_true(json_object_get(s->status, "killed")))
+        return "killed";
     if (json_is_true(json_object_get(s->status, "ended")))
         return "ended";
     if (silent(s))
@@ -168,7 +170,7 @@ static bool lines_read(Run *run, FILE *f, const char *path, size_t *gained, Erro
     size_t capacity = 0;
     ssize_t n;
     bool ok = true;
-    while (ok && (n = getline(&line, &capacity, f)) > 0 && line[n - 1] == '\n') {
+    while (ok && (run->until == 0 || run->read < run->until) && (n = getline(&line, &capacity, f)) > 0 && line[n - 1] == '\n') {
         json_t *step = json_loadb(line, (size_t)n, 0, NULL);
         ok = json_is_object(step) ||
              error_set_status(err, STATUS_CORRUPT, "%s: byte %lld: expected a line of metrics", path, (long long)run->read);
@@ -231,10 +233,13 @@ bool run_look(Run *run, bool may_be_empty, size_t *gained, Error *err)
                             run->folder);
 }
 
-bool run_skip(Run *run, Error *err)
+bool run_skip(Run *run, int64_t bytes, Error *err)
 {
     size_t gained;
-    return run_look(run, true, &gained, err);
+    run->until = bytes > 0 ? bytes : 0;
+    bool ok = bytes == 0 || run_look(run, true, &gained, err);
+    run->until = 0;
+    return ok;
 }
 
 void run_release(Run *run)

@@ -19,15 +19,17 @@ typedef struct Run {
     size_t n_stages;
     json_t *steps[STEPS_KEPT]; /* owned: the last lines of metrics, the newest last */
     size_t n_steps;
-    int64_t read; /* bytes of metrics.jsonl that have been read: whole lines */
+    int64_t read;  /* bytes of metrics.jsonl that have been read: whole lines */
+    int64_t until; /* where reading ends for now; 0: with the file */
 } Run;
 
 /* Looks anew. The steps that metrics have gained are behind those known; *gained is how many they are. False: a file is there
  * that is none of these (STATUS_CORRUPT, STATUS_MISMATCH) or the folder is no run's (STATUS_EMPTY, unless it may be one yet). */
 MUST_USE bool run_look(Run *run, bool may_be_empty, size_t *gained, Error *err);
 
-/* Steps that are there already are not gained: only the last few are kept, to be drawn. */
-MUST_USE bool run_skip(Run *run, Error *err);
+/* Steps in the first `bytes` bytes of the metrics (negative: those that are there already) are not gained: only the last few are
+ * kept, to be drawn. */
+MUST_USE bool run_skip(Run *run, int64_t bytes, Error *err);
 
 /* Frees what it owns. */
 void run_release(Run *run);

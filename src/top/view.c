@@ -222,7 +222,7 @@ void view_frame(Text *t, const Run *run, size_t columns, double stall)
 {
     const Stage *from = NULL;
     const json_t *warning = newest_warning(run, &from);
-    text_styled(t, STYLE_HEAD, "%s", run->folder);
+    text_styled(t, STYLE_HEAD, "%s", plain(run->folder));
     text_add(t, "  ");
     put_step(t, run);
     put_captions(t, run);

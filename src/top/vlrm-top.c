@@ -23,7 +23,7 @@ static struct {
     Show show;
     bool once, follow;
     double stall, interval;
-    int64_t columns;
+    int64_t columns, after;
     Sandbox sandbox;
 } opt;
 
@@ -36,6 +36,8 @@ static const Option options[] = {
     OPT_REAL("interval", 0, &opt.interval, "1", 0.05, 3600, "SEC", "look every SEC seconds"),
     OPT_FLAG("follow", 'f', &opt.follow,
              "show what is new from now on, before the run begins and after it has ended, until stopped"),
+    OPT_INT("after", 0, &opt.after, "-1", -1, 1e15, "BYTES",
+            "take for new, with --follow, what is behind so many bytes of metrics.jsonl; -1: behind those that it finds"),
     OPT_INT("columns", 0, &opt.columns, "0", 0, 1000, "N", "draw N columns wide; 0: as the terminal, or 80"),
     SANDBOX_OPTION(opt.sandbox),
     OPT_END,
@@ -199,7 +201,7 @@ static void show_rows(Run *run)
     int64_t seen[STAGES_MAX] = {0};
     size_t gained;
     bool moving = opt.show != SHOW_COLLAPSES && redraws(), more = true;
-    if (opt.follow && !run_skip(run, &err))
+    if (opt.follow && !run_skip(run, opt.after, &err))
         die_status(err.status ? err.status : STATUS_FAILURE, "%s", err.text);
     for (bool last = false; !last;) {
         last = !more || opt.once;
@@ -219,7 +221,7 @@ static void show_lines(Run *run)
     Error err = {0};
     size_t gained;
     bool moving = redraws();
-    if (opt.follow && !run_skip(run, &err))
+    if (opt.follow && !run_skip(run, opt.after, &err))
         die_status(err.status ? err.status : STATUS_FAILURE, "%s", err.text);
     do {
         look(run, &gained);

@@ -8,6 +8,7 @@
 
 #include "base/hash.h"
 #include "stage/caption.h"
+#include "stage/frame.h"
 #include "stage/groups.h"
 #include "stream/made_from.h"
 
@@ -88,8 +89,23 @@ typedef struct Arrays {
     int64_t *ids;
     double *returns, *logp; /* logp NULL: a record that somebody has written by hand */
     size_t n;
+    TileGrid grid;
     bool eos;
 } Arrays;
+
+/* How the picture is cut, which has to be one of the ways that --tiles makes. */
+static bool grid_check(TileGrid *out, const Record *r, const Captioner *c, Error *err)
+{
+    if (!frame_grid(out, r, err))
+        return false;
+    if (captioner_cuts_so(c, *out))
+        return true;
+    if (out->rows == 0)
+        return error_set_status(err, STATUS_MISMATCH, "caption.tiles is missing, expected a picture cut by --tiles %zu",
+                                c->images.across);
+    return error_set_status(err, STATUS_MISMATCH, "caption.tiles is [%u, %u], expected %s", out->rows, out->cols,
+                            c->images.across > 0 ? "a grid that --tiles makes" : "a picture that is not cut (--tiles)");
+}
 
 static bool arrays_read(Arrays *c, const Record *r, const BatchNeeds *needs, Arena *a, Error *err)
 {
@@ -108,7 +124,8 @@ static bool arrays_read(Arrays *c, const Record *r, const BatchNeeds *needs, Are
         if (!reward_check(r, err))
             return false;
     }
-    return caption_logp(r, a, &c->logp, c->n, err) != FIELD_WRONG && caption_eos(r, &c->eos, err) != FIELD_WRONG;
+    return grid_check(&c->grid, r, needs->captioner, err) && caption_logp(r, a, &c->logp, c->n, err) != FIELD_WRONG &&
+           caption_eos(r, &c->eos, err) != FIELD_WRONG;
 }
 
 /* Room for n captions and so many tokens. */
@@ -213,6 +230,7 @@ static void episode_append(Batch *b, const Record *r, const Arrays *c, size_t gr
                             .n = c->n,
                             .group = group,
                             .image = image_hash(r),
+                            .grid = c->grid,
                             .eos = c->eos,
                             .words = words_of(r),
                             .sim = real_or_nan(r, "reward.sim"),
@@ -295,6 +313,18 @@ size_t batch_images(const Batch *b, size_t first, size_t n)
     for (size_t i = first + 1; i < first + n; i++)
         images += !batch_same_image(b, i);
     return images;
+}
+
+size_t batch_grids(const Batch *b, size_t first, size_t n, TileGrid *out)
+{
+    size_t images = 0, all = 0;
+    for (size_t i = first; i < first + n; i++)
+        if (i == first || !batch_same_image(b, i)) {
+            if (out)
+                out[images++] = b->episodes[i].grid;
+            all += tile_grid_images(b->episodes[i].grid);
+        }
+    return all;
 }
 
 bool batch_blob(Batch *b, size_t i, Record *out, Arena *arena, Error *err)

@@ -5,6 +5,7 @@
 #define UPDATE_BATCH_H
 
 #include "base/hashmap.h"
+#include "models/captioner.h"
 #include "stage/spool.h"
 #include "stream/stream.h"
 #include "update/parts.h"
@@ -16,6 +17,7 @@ typedef struct Episode {
     size_t first, n; /* its tokens in the batch's arrays */
     size_t group;    /* index into the batch's groups */
     uint64_t image;  /* hash of what the record has of the image: equal for the same picture */
+    TileGrid grid;   /* how the picture is cut */
     bool eos;
     double sim, ref, itm, phi;  /* reward parts; NAN where the record has none */
     double words;               /* of the text, between white space; NAN where there is none */
@@ -76,7 +78,8 @@ typedef struct BatchNeeds {
     bool returns;      /* reward.returns, one for each token */
     size_t vocabulary; /* ids must be below it */
     size_t max_tokens;
-    const json_t *header; /* of the input, borrowed: how rewards are completed that are not whole */
+    const Captioner *captioner; /* borrowed: by whom pictures are cut */
+    const json_t *header;       /* of the input, borrowed: how rewards are completed that are not whole */
 } BatchNeeds;
 
 /* Takes a record's caption and reward into the batch; of a greedy caption only its return, for its group. False with err set
@@ -109,6 +112,9 @@ bool batch_same_image(const Batch *b, size_t i);
 
 /* How many pictures captions [first, first + n) show, neighbours of the same one counted once. */
 size_t batch_images(const Batch *b, size_t first, size_t n);
+
+/* The grids of these pictures, into out [batch_images] (NULL: nowhere); returns how many images, tiles and wholes, they are. */
+size_t batch_grids(const Batch *b, size_t first, size_t n, TileGrid *out);
 
 /* The record of caption i again: out is valid until the next spool call, its groups are in the arena. */
 MUST_USE bool batch_record(Batch *b, size_t i, Record *out, Arena *arena, Error *err);

@@ -25,16 +25,16 @@ typedef struct CollapseLimits {
 /* clang-format off */
 #define COLLAPSE_OPTIONS(limits) \
     OPT_REAL("collapse-entropy", 0, &(limits).min_entropy, "0.05", 0, 100, "NATS", \
-             "warn when the mean entropy of the policy falls below"), \
+             "warn when the mean entropy of the policy falls below", .may_change = true), \
     OPT_REAL("collapse-length", 0, &(limits).min_length, "2", 0, 1e6, "TOKENS", \
-             "warn when captions become shorter than this on average"), \
-    OPT_REAL("collapse-value-loss", 0, &(limits).max_value_loss, "1000", 0, 1e30, "X", "warn when the value loss rises above"), \
+             "warn when captions become shorter than this on average", .may_change = true), \
+    OPT_REAL("collapse-value-loss", 0, &(limits).max_value_loss, "1000", 0, 1e30, "X", "warn when the value loss rises above", .may_change = true), \
     OPT_REAL("collapse-entropy-rise", 0, &(limits).entropy_rise, "1.5", 0, 1e6, "TIMES", \
-             "warn when the entropy (median of 10 steps) rises above so many times that of the first 10; 0: off"), \
+             "warn when the entropy (median of 10 steps) rises above so many times that of the first 10; 0: off", .may_change = true), \
     OPT_REAL("collapse-entropy-fall", 0, &(limits).entropy_fall, "0.25", 0, 1, "TIMES", \
-             "warn when that entropy falls below so many times the first; 0: off"), \
+             "warn when that entropy falls below so many times the first; 0: off", .may_change = true), \
     OPT_REAL("collapse-value-loss-rise", 0, &(limits).value_loss_rise, "4", 0, 1e6, "TIMES", \
-             "warn when the value loss (median of 10 steps) rises above so many times the lowest before; 0: off")
+             "warn when the value loss (median of 10 steps) rises above so many times the lowest before; 0: off", .may_change = true)
 /* clang-format on */
 
 /* The signs of one step. */

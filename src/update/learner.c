@@ -80,7 +80,8 @@ Learner *learner_new(const LearnerOptions *options, const Kernels *kernels, Erro
         l->base = digest_text(checkpoint_digest(l->captioner->checkpoint, NULL, 0));
         l->encoder = digest_text(captioner_encoder_digest(l->captioner));
     }
-    bool ok = prompt_set_from(l->captioner, options->model, options->prompt, err) && train_parts(l, err);
+    bool ok = captioner_cut(l->captioner, options->tiles, err) &&
+              prompt_set_from(l->captioner, options->model, options->prompt, err) && train_parts(l, err);
     if (ok && reference_wanted(options))
         reference_keep(&l->reference, &l->policy);
     if (!ok || !train_policy_adapters(l, err) || !train_value(l, err)) {

@@ -46,6 +46,7 @@ typedef struct LearnerOptions {
     bool value_normalise;
     bool report_kl; /* the divergence from the base captioner is computed though it has no weight */
     bool crop;
+    int64_t tiles; /* along the longer edge of a picture; 0, 1: it is not cut */
     int64_t seed;
     double learning_rate, value_learning_rate; /* of the value 0: as the policy's */
     double beta1, beta2, eps;

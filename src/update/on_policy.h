@@ -18,13 +18,12 @@ typedef struct OnPolicyRules {
 /* The rows of vlrm-update's option table that set them; rules: the OnPolicyRules themselves. */
 /* clang-format off */
 #define ON_POLICY_OPTIONS(rules) \
-    OPT_INT("max-lag", 0, &(rules).max_lag, "0", 0, 1e6, "N", "accept captions of a policy that is up to N steps older", \
-            .numbers = true), \
-    OPT_FLAG("off-policy", 0, &(rules).off, "accept captions that name no policy step"), \
+    OPT_INT("max-lag", 0, &(rules).max_lag, "0", 0, 1e6, "N", "accept captions of a policy that is up to N steps older"), \
+    OPT_FLAG("off-policy", 0, &(rules).off, "accept captions that name no policy step", .may_change = true), \
     OPT_REAL("check-logp", 0, &(rules).share, "0", 0, 1, "F", \
-             "compare the recorded log-probabilities of this share of records with the learner's"), \
+             "compare the recorded log-probabilities of this share of records with the learner's", .may_change = true), \
     OPT_REAL("max-drift", 0, &(rules).max_drift, "1", 0, 1e30, "NATS", \
-             "refuse a batch whose log-probabilities differ by more, unless --off-policy; 0: never")
+             "refuse a batch whose log-probabilities differ by more, unless --off-policy; 0: never", .may_change = true)
 /* clang-format on */
 
 /* Log-probabilities as recorded and as computed again, over `records` captions. */

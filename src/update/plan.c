@@ -18,28 +18,30 @@ static double vision_reals(const Learner *l, bool checkpointing)
 }
 
 /* The language model's activations, and on top of them those of a pass, value or policy, of which one is there at a time. */
-static size_t caption_bytes(const Learner *l, size_t n_tokens, bool shared, bool checkpointing, bool images_kept)
+static size_t caption_bytes(const Learner *l, TileGrid grid, size_t n_tokens, bool shared, bool checkpointing, bool images_kept)
 {
     const LmConfig *o = &l->captioner->lm.config;
-    double d = (double)o->hidden, tokens = (double)n_tokens;
-    double rows = (shared ? 0 : (double)l->captioner->n_prefix) + tokens;
-    double opt = rows * (4 * d + stack_reals(d, feed_reals(o->activation, (double)o->ffn), (double)o->layers, checkpointing));
-    double images = shared ? 0 : vision_reals(l, checkpointing) + l->captioner->family->reals(l->captioner, checkpointing);
+    double d = (double)o->hidden, tokens = (double)n_tokens, cross = o->memory > 0 ? 5 * d : 0; /* attention to an image */
+    double rows = (shared ? 0 : (double)lm_front(&l->captioner->lm, captioner_prefix_rows(l->captioner, grid))) + tokens;
+    double opt =
+        rows * (4 * d + stack_reals(d, feed_reals(o->activation, (double)o->ffn) + cross, (double)o->layers, checkpointing));
+    double one = vision_reals(l, checkpointing) + l->captioner->family->reals(l->captioner, checkpointing);
+    double images = shared ? 0 : (double)tile_grid_images(grid) * one;
     double values = l->head ? tokens * (double)value_head_reals(l->head) * d + (images_kept ? images : 0) : 0;
     double policy = images + tokens * (double)o->vocabulary;
     return (size_t)((opt + fmax(values, policy)) * sizeof(real));
 }
 
-size_t plan_bytes(const Learner *l, size_t n_tokens, bool shared, bool checkpointing)
+size_t plan_bytes(const Learner *l, TileGrid grid, size_t n_tokens, bool shared, bool checkpointing)
 {
-    return caption_bytes(l, n_tokens, shared, checkpointing, false);
+    return caption_bytes(l, grid, n_tokens, shared, checkpointing, false);
 }
 
 static size_t batch_bytes(const Learner *l, const Batch *b, bool checkpointing, bool images_kept)
 {
     size_t bytes = 0;
     for (size_t i = 0; i < b->n; i++)
-        bytes += caption_bytes(l, b->episodes[i].n, batch_same_image(b, i), checkpointing, images_kept);
+        bytes += caption_bytes(l, b->episodes[i].grid, b->episodes[i].n, batch_same_image(b, i), checkpointing, images_kept);
     return bytes;
 }
 
@@ -48,7 +50,8 @@ static size_t captions_that_fit(const Learner *l, const Batch *b, size_t first, 
 {
     size_t n = 0, used = 0;
     while (first + n < end && used < share) {
-        used += plan_bytes(l, b->episodes[first + n].n, n > 0 && batch_same_image(b, first + n), checkpointing);
+        const Episode *e = &b->episodes[first + n];
+        used += plan_bytes(l, e->grid, e->n, n > 0 && batch_same_image(b, first + n), checkpointing);
         if (n > 0 && used > l->memory)
             break;
         n++;
@@ -64,10 +67,22 @@ static size_t longest(const Batch *b)
     return most;
 }
 
+/* The grid of most rows. */
+static TileGrid largest(const Learner *l, const Batch *b)
+{
+    TileGrid most = {0, 0};
+    for (size_t i = 0; i < b->n; i++)
+        if (captioner_prefix_rows(l->captioner, b->episodes[i].grid) > captioner_prefix_rows(l->captioner, most))
+            most = b->episodes[i].grid;
+    return most;
+}
+
 /* Layers are computed again only where keeping them would leave too few rows to a product. */
 static bool wants_checkpointing(const Learner *l, const Batch *b)
 {
-    size_t tokens = longest(b), rows = l->captioner->n_prefix + tokens, whole = plan_bytes(l, tokens, false, false);
+    const TileGrid grid = largest(l, b);
+    size_t tokens = longest(b), rows = lm_front(&l->captioner->lm, captioner_prefix_rows(l->captioner, grid)) + tokens;
+    size_t whole = plan_bytes(l, grid, tokens, false, false);
     return whole * b->n > l->memory && l->memory / whole * rows < ROWS_WANTED;
 }
 

@@ -23,6 +23,6 @@ bool plan_keeps_images(const Learner *l, const Batch *batch);
 
 /* Bytes of activations that one caption of n tokens takes, with or without keeping every layer; an estimate from above. shared:
  * it shows the picture of the caption before it, whose rows it shares. */
-size_t plan_bytes(const Learner *l, size_t n_tokens, bool shared, bool checkpointing);
+size_t plan_bytes(const Learner *l, TileGrid grid, size_t n_tokens, bool shared, bool checkpointing);
 
 #endif

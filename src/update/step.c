@@ -58,7 +58,8 @@ static bool pixels_read(Step *s, size_t i, const Preprocess *p, float *out)
     Record r;
     Arena arena = {0};
     bool ok = batch_record(s->batch, i, &r, &arena, s->err) &&
-              (frame_pixels(out, &r, p, s->err) || error_prefix(s->err, "record %.*s", (int)r.id.size, (const char *)r.id.data));
+              (frame_tiles_as(out, s->batch->episodes[i].grid, &r, p, s->err) ||
+               error_prefix(s->err, "record %.*s", (int)r.id.size, (const char *)r.id.data));
     arena_release(&arena);
     return ok;
 }
@@ -76,11 +77,13 @@ static Tensor *encode(Step *s, size_t first, size_t n)
     const Captioner *c = s->l->captioner;
     Preprocess p = captioner_preprocess(c, s->l->options.crop);
     size_t one = 3 * c->images.side * c->images.side, images = 0;
-    float *pixels = xmalloc(batch_images(s->batch, first, n) * one * sizeof *pixels);
+    float *pixels = xmalloc(batch_grids(s->batch, first, n, NULL) * one * sizeof *pixels);
     bool ok = true;
     for (size_t i = first; i < first + n && ok; i++)
-        if (begins_image(s, first, i))
-            ok = pixels_read(s, i, &p, pixels + images++ * one);
+        if (begins_image(s, first, i)) {
+            ok = pixels_read(s, i, &p, pixels + images * one);
+            images += tile_grid_images(s->batch->episodes[i].grid);
+        }
     Tensor *x = ok ? captioner_features(s->l->tape, c, pixels, images) : NULL;
     free(pixels);
     return x;
@@ -104,15 +107,17 @@ static Tensor *features_constant(Step *s, size_t first, size_t n)
 {
     const Vit *vit = &s->l->captioner->vit;
     size_t rows = vit_rows(vit), cols = vit->config.hidden, images = 0;
-    real *host = xmalloc(batch_images(s->batch, first, n) * rows * cols * sizeof *host);
+    real *host = xmalloc(batch_grids(s->batch, first, n, NULL) * rows * cols * sizeof *host);
     bool recording = tape_recording(s->l->tape), ok = true;
     tape_record(s->l->tape, false);
     for (size_t i = first; i < first + n && ok; i++) {
         if (!begins_image(s, first, i))
             continue;
-        real *out = host + images++ * rows * cols;
-        Field found = features_find(s, i, out, rows, cols);
-        ok = found == FIELD_OK || (found == FIELD_MISSING && features_compute(s, i, out, rows * cols));
+        real *out = host + images * rows * cols;
+        const size_t own = tile_grid_images(s->batch->episodes[i].grid);
+        Field found = features_find(s, i, out, own * rows, cols);
+        ok = found == FIELD_OK || (found == FIELD_MISSING && features_compute(s, i, out, own * rows * cols));
+        images += own;
     }
     tape_record(s->l->tape, recording);
     Tensor *x = ok ? tape_input(s->l->tape, images * rows, cols, host, false) : NULL;
@@ -125,7 +130,7 @@ static void use_policy(const Step *s)
     tape_adapter(s->l->tape, s->l->policy_lora && !s->base ? ADAPTER_POLICY : ADAPTER_NONE);
 }
 
-/* The language model's image prefixes: [images * n_prefix, hidden]. Recorded if the tape records. */
+/* The language model's image prefixes: captioner_prefix_rows of each image's grid. Recorded if the tape records. */
 static Tensor *prefixes(Step *s, size_t first, size_t n)
 {
     Learner *l = s->l;
@@ -133,20 +138,35 @@ static Tensor *prefixes(Step *s, size_t first, size_t n)
     use_policy(s);
     Tensor *x = l->train_vision ? encode(s, first, n) : features_constant(s, first, n);
     s->report->seconds.encode += seconds_now() - start;
-    const size_t images = batch_images(s->batch, first, n);
-    return x ? captioner_prefix(l->tape, l->captioner, x, images) : NULL;
+    TileGrid *grids = xcalloc(n, sizeof *grids);
+    batch_grids(s->batch, first, n, grids);
+    Tensor *prefix = x ? captioner_prefixes(l->tape, l->captioner, x, grids, batch_images(s->batch, first, n)) : NULL;
+    free(grids);
+    return prefix;
 }
 
 static Tensor *hidden(Step *s, const Tensor *prefix, size_t first, size_t n)
 {
-    size_t rows = s->l->captioner->n_prefix, images = 0;
+    size_t prefix_end = 0, rows = 0;
     LmSequence *sequences = tape_alloc(s->l->tape, n * sizeof *sequences);
     for (size_t i = 0; i < n; i++) {
         const Episode *e = &s->batch->episodes[first + i];
-        images += begins_image(s, first, first + i);
-        sequences[i] = (LmSequence){(images - 1) * rows, rows, s->batch->tokens + e->first, e->n};
+        if (begins_image(s, first, first + i)) {
+            rows = captioner_prefix_rows(s->l->captioner, e->grid);
+            prefix_end += rows;
+        }
+        sequences[i] = (LmSequence){prefix_end - rows, rows, s->batch->tokens + e->first, e->n};
     }
     return lm_hidden(s->l->tape, &s->l->captioner->lm, prefix, sequences, n);
+}
+
+/* Rows of the prefixes of captions [first, first + n). */
+static size_t prefix_rows(const Step *s, size_t first, size_t n)
+{
+    size_t rows = 0;
+    for (size_t i = first; i < first + n; i++)
+        rows += begins_image(s, first, i) ? captioner_prefix_rows(s->l->captioner, s->batch->episodes[i].grid) : 0;
+    return rows;
 }
 
 /* ---- between the tape's reals and the host's doubles ---- */
@@ -202,8 +222,7 @@ static void learn_values(Step *s, const real *prefixes, size_t first, size_t n)
     const TapeMark mark = tape_mark(l->tape);
     tape_record(l->tape, true);
     tape_adapter(l->tape, ADAPTER_VALUE);
-    const size_t rows = batch_images(s->batch, first, n) * l->captioner->n_prefix;
-    const Tensor *prefix = tape_input(l->tape, rows, l->captioner->lm.config.hidden, prefixes, false);
+    const Tensor *prefix = tape_input(l->tape, prefix_rows(s, first, n), l->captioner->lm.config.hidden, prefixes, false);
     Tensor *v = value_head_forward(l->tape, l->head, hidden(s, prefix, first, n));
     to_host(l, values, v);
     for (size_t k = 0; k < tokens; k++)
@@ -223,7 +242,7 @@ static void learn_values(Step *s, const real *prefixes, size_t first, size_t n)
 static bool value_pass(void *context, size_t first, size_t n)
 {
     Step *s = context;
-    real *host = xmalloc(n * s->l->captioner->n_prefix * s->l->captioner->lm.config.hidden * sizeof *host);
+    real *host = xmalloc(prefix_rows(s, first, n) * s->l->captioner->lm.config.hidden * sizeof *host);
     const bool ok = prefixes_read(s, host, first, n);
     if (ok)
         learn_values(s, host, first, n);

@@ -41,9 +41,12 @@ static void refuse_phi(const Training *loop, const Record *r)
 
 static void take_record(Training *loop, const Record *r)
 {
-    const LmConfig *text = &loop->learner->captioner->lm.config;
+    const Captioner *c = loop->learner->captioner;
+    const LmConfig *text = &c->lm.config;
+    const uint32_t across = (uint32_t)c->images.across;
     BatchNeeds needs = {loop->options->learner.objective == OBJECTIVE_VLRM, text->vocabulary,
-                        text->positions - loop->learner->captioner->n_prefix - 1, filter_upstream(&loop->filter)};
+                        text->positions - lm_front(&c->lm, captioner_prefix_rows(c, (TileGrid){across, across})) - 1, c,
+                        filter_upstream(&loop->filter)};
     Error err = {0};
     if (loop->index < loop->run.next_batch) {
         check_consumed(loop, r);
@@ -253,12 +256,19 @@ static void close_batch(Training *loop)
     begin_batch(loop);
 }
 
-/* The rollout says what it asked for, unless --prompt does. */
-static void follow_prompt(Training *loop, const char *prompt)
+/* The rollout says what it asked for and how it cut its pictures, unless --prompt and --tiles do. */
+static void follow_prompt(Training *loop, const json_t *upstream)
 {
     Error err = {0};
     Learner *l = loop->learner;
-    if (prompt && !option_given(loop->program, "prompt") && !prompt_set_from(l->captioner, l->options.model, prompt, &err))
+    const char *prompt = json_string_value(header_param(upstream, "rollout", "prompt"));
+    const json_int_t tiles = json_integer_value(header_param(upstream, "rollout", "tiles"));
+    if (!prompt || option_given(loop->program, "prompt"))
+        prompt = l->options.prompt;
+    if (l->options.tiles == 0 && tiles > 1)
+        l->options.tiles = tiles;
+    if ((prompt || l->options.tiles > 1) &&
+        !(captioner_cut(l->captioner, l->options.tiles, &err) && prompt_set_from(l->captioner, l->options.model, prompt, &err)))
         die_status(err.status, "%s", err.text);
 }
 
@@ -282,7 +292,7 @@ static void follow_input(Training *loop)
         die_status(err.status, "%s", err.text);
     if (crop && !option_given(loop->program, "crop"))
         loop->learner->options.crop = json_is_true(crop);
-    follow_prompt(loop, json_string_value(header_param(upstream, "rollout", "prompt")));
+    follow_prompt(loop, upstream);
 }
 
 /* Whether the batch being read has all the records of --batch: it ends where its last group does. */

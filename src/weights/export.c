@@ -14,6 +14,7 @@
 #include "base/json_file.h"
 #include "learn/policy.h"
 #include "learn/policy_place.h"
+#include "models/captioner.h"
 #include "weights/weights.h"
 
 /* The policy's adapters: an open PEFT folder; tensors NULL where there is none. */
@@ -21,6 +22,7 @@ typedef struct Adapters {
     Checkpoint *tensors; /* owned */
     size_t rank;
     double scale;
+    const AdapterName *names; /* NULL: of modules as of their weights */
 } Adapters;
 
 /* One weight with its adapter: what merged_values computes. */
@@ -81,14 +83,22 @@ static const StoredTensor *half_of(const Adapters *a, const StoredTensor *weight
     size_t n = strlen(weight->name), suffix = strlen(".weight");
     if (!a->tensors || n <= suffix || strcmp(weight->name + n - suffix, ".weight") != 0)
         return NULL;
-    char *name = xasprintf("base_model.model.%.*s.%s.weight", (int)(n - suffix), weight->name, half);
+    char *module = xstrndup(weight->name, n - suffix), *file = adapter_name(a->names, module);
+    char *name = xasprintf("base_model.model.%s.%s.weight", file, half);
     const StoredTensor *t = checkpoint_find(a->tensors, name);
+    if (!t) { /* of a run that called modules as their weights */
+        free(name);
+        name = xasprintf("base_model.model.%s.%s.weight", module, half);
+        t = checkpoint_find(a->tensors, name);
+    }
     const Shape expected = SHAPE(rows, cols);
     char found[128], wanted[128];
     if (t && !shape_equal(&t->shape, &expected))
         die_status(STATUS_MISMATCH, "%s: tensor %s has shape %s, expected %s", checkpoint_path(a->tensors), name,
                    shape_text(&t->shape, found), shape_text(&expected, wanted));
     free(name);
+    free(file);
+    free(module);
     return t;
 }
 
@@ -166,12 +176,15 @@ static int write_model(const char *base_path, const char *policy, const char *ou
 {
     Checkpoint *base = weights_open(base_path);
     Adapters adapters;
+    Error unknown = {0};
     size_t n = checkpoint_count(base), n_merged = 0, wider = 0, rounded = 0;
     char *model = path_join(policy, "model.safetensors"), *adapter = path_join(policy, "adapter");
     check_base(policy, base);
     Checkpoint *delta = weights_open(model);
     weights_check_delta(base, delta, false);
     adapters_open(&adapters, adapter);
+    const CaptionerFamily *family = captioner_family(base_path, &unknown);
+    adapters.names = family ? family->adapters : NULL;
     TensorSource *sources = xcalloc(n + 1, sizeof *sources);
     Merged **merged = xcalloc(n + 1, sizeof(Merged *));
     for (size_t i = 0; i < n; i++) {

@@ -117,7 +117,8 @@ static Recipe recipe_of(const Binding *b, const char *family, uint64_t seed)
         r.scale = 0.1;
     } else if (ends(n, "bias"))
         r.scale = 0.1;
-    else if (has(n, "embed_positions") || has(n, "position_embedding") || has(n, "embed_tokens"))
+    else if (has(n, "text_decoder.bert.embeddings") || has(n, "embed_positions") || has(n, "position_embedding") ||
+             has(n, "embed_tokens"))
         r.scale = 0.3; /* the embedding is tied with the logits: small, or every token predicts itself */
     else if (has(n, "word_embeddings") || has(n, "token_embedding") || has(n, "class_embedding") || has(n, "query_tokens") ||
              ends(n, "probe"))
@@ -214,6 +215,13 @@ static void write_tensors(const Binder *b, const ModelShape *shape, const char *
                      &recipes[index_of(b, "language_model.model.decoder.final_layer_norm.bias")], shape, eos);
     if (strcmp(shape->family, "captioner") == 0)
         recipes[index_of(b, shape_captioner_head(&shape->captioner))].eos_row = (size_t)shape->eos;
+    const float likely = 0.75f * sqrtf((float)shape->blip.text.hidden); /* what other words' logits reach now and then */
+    if (strcmp(shape->family, "blip-captioner") == 0) {
+        Recipe *bias = &recipes[index_of(b, "text_decoder.cls.predictions.bias")];
+        bias->cols = 1;
+        bias->eos_row = (size_t)shape->blip.text.sep;
+        bias->eos = &likely;
+    }
     Error err = {0};
     char *path = path_join(folder, "model.safetensors");
     if (!safetensors_write(path, sources, b->n_bindings, metadata, &err))

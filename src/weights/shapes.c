@@ -42,13 +42,18 @@ const char weights_shapes[] =
     "blip2-opt-2.7b|blip2-opt-6.7b|blip2-itm-vit-g|clip-vit-g-14|clip-vit-bigg-14|blip2-small|itm-small|clip-small|"
     "blip2-mini|itm-mini|clip-mini|blip2-tiny|itm-tiny|clip-tiny|"
     "llama-2-7b|llama-3.2-1b|smollm2-135m|llama-mini|"
-    "smolvlm-256m|smolvlm-500m|smolvlm-2.2b|smolvlm-mini|llava-1.5-7b|llava-1.5-13b|llava-mini|"
+    "smolvlm-256m|smolvlm-500m|smolvlm-2.2b|smolvlm-mini|llava-1.5-7b|llava-1.5-13b|llava-mini|joycaption-beta-one|joycaption-mini|instructblip-vicuna-7b|instructblip-mini|"
     "siglip-base-patch16-224|siglip-so400m-patch14-384|siglip2-base-patch16-224|siglip-tiny|"
-    "blip-itm-base|blip-itm-large|blip-itm-tiny";
+    "blip-itm-base|blip-itm-large|blip-itm-tiny|blip-captioning-base|blip-captioning-large|blip-captioning-tiny";
 
 static bool is(const ModelShape *s, const char *family)
 {
     return strcmp(s->family, family) == 0;
+}
+
+static bool is_blip(const ModelShape *s)
+{
+    return is(s, "blip-itm") || is(s, "blip-captioner");
 }
 
 /* ---- vocabularies ---- */
@@ -169,7 +174,7 @@ bool shape_find(ModelShape *out, const char *name, const char *tokenizer, Error 
     } else if (shape_siglip_find(&out->siglip, name, tokenizer, &unread)) {
         out->family = "siglip";
     } else if (shape_blip_find(&out->blip, name, tokenizer, &unread)) {
-        out->family = "blip-itm";
+        out->family = out->blip.image_text_hidden > 0 ? "blip-itm" : "blip-captioner";
         out->blip2.vision.image = out->blip.vision.image; /* whose pixels are BLIP-2's */
     } else if (!shape_language_find(&out->language, name, tokenizer, &unread)) {
         return error_set(err, "no shape %s", name);
@@ -272,15 +277,22 @@ static bool write_json(json_t *j, const char *folder, const char *name, Error *e
     return ok;
 }
 
+/* What SmolVLM's processor wants beside: how many rows an image has, and the text around it. */
+static bool write_processor(const CaptionerShape *s, const char *folder, Error *err)
+{
+    return write_json(shape_smolvlm_processor(s), folder, "processor_config.json", err) &&
+           write_json(shape_smolvlm_chat(), folder, "chat_template.json", err);
+}
+
 bool shape_write_config(const ModelShape *s, const char *dtype, const char *folder, Error *err)
 {
     const bool language = is(s, "language"), captioner = is(s, "captioner");
-    json_t *config = language            ? shape_language_json(&s->language)
-                     : captioner         ? shape_captioner_json(&s->captioner)
-                     : is(s, "clip")     ? clip_json(&s->clip)
-                     : is(s, "siglip")   ? shape_siglip_json(&s->siglip)
-                     : is(s, "blip-itm") ? shape_blip_json(&s->blip)
-                                         : blip2_json(s);
+    json_t *config = language          ? shape_language_json(&s->language)
+                     : captioner       ? shape_captioner_json(&s->captioner)
+                     : is(s, "clip")   ? clip_json(&s->clip)
+                     : is(s, "siglip") ? shape_siglip_json(&s->siglip)
+                     : is_blip(s)      ? shape_blip_json(&s->blip)
+                                       : blip2_json(s);
     json_object_set_new(config, "torch_dtype",
                         json_string(strcmp(dtype, "F16") == 0    ? "float16"
                                     : strcmp(dtype, "BF16") == 0 ? "bfloat16"
@@ -288,14 +300,16 @@ bool shape_write_config(const ModelShape *s, const char *dtype, const char *fold
     json_t *generation = json_pack("{s:i, s:i, s:i}", "bos_token_id", captioner ? 1 : 2, "eos_token_id", s->eos, "pad_token_id",
                                    captioner ? 2 : 1);
     bool ok = write_json(config, folder, "config.json", err) &&
-              (language || write_json(preprocessor_json(s), folder, "preprocessor_config.json", err));
+              (language || write_json(preprocessor_json(s), folder, "preprocessor_config.json", err)) &&
+              (!captioner || strcmp(s->captioner.family, "smolvlm") != 0 || write_processor(&s->captioner, folder, err));
     if (ok && (captioner || is(s, "blip2")))
         return write_json(generation, folder, "generation_config.json", err);
     json_decref(generation);
     return ok;
 }
 
-void shape_copy_tokenizer(const char *from, const char *to)
+/* The files of a tokenizer that a folder has. */
+static void copy_tokenizer_files(const char *from, const char *to)
 {
     static const char *const names[] = {"vocab.json",
                                         "merges.txt",
@@ -305,7 +319,9 @@ void shape_copy_tokenizer(const char *from, const char *to)
                                         "special_tokens_map.json",
                                         "added_tokens.json",
                                         "tokenizer.model",
-                                        "spiece.model"};
+                                        "spiece.model",
+                                        "chat_template.json",
+                                        "chat_template.jinja"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         char *source = path_join(from, names[i]), *target = path_join(to, names[i]);
         if (weights_there(source))
@@ -313,4 +329,18 @@ void shape_copy_tokenizer(const char *from, const char *to)
         free(source);
         free(target);
     }
+}
+
+void shape_copy_tokenizer(const char *from, const char *to)
+{
+    copy_tokenizer_files(from, to);
+    Error err = {0};
+    char *source = path_join(from, "qformer_tokenizer"), *target = path_join(to, "qformer_tokenizer");
+    bool there;
+    if (!path_exists(source, &there, &err) || (there && !folder_make(target, &err)))
+        weights_die(&err);
+    if (there)
+        copy_tokenizer_files(source, target);
+    free(source);
+    free(target);
 }

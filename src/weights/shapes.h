@@ -10,7 +10,7 @@
 #include "weights/shapes_captioner.h"
 
 typedef struct ModelShape {
-    const char *family; /* "blip2", "itm", "blip-itm", "clip", "siglip", "language", "captioner" */
+    const char *family; /* "blip2", "itm", "blip-itm", "blip-captioner", "clip", "siglip", "language", "captioner" */
     LmConfig language;
     CaptionerShape captioner;
     SiglipConfig siglip;

@@ -1,4 +1,4 @@
-/* BLIP's matching models among the shapes of vlrm-weights random: as published, and a tiny one. See shapes.h. */
+/* BLIP's matching models and captioners among the shapes of vlrm-weights random: as published, and tiny ones. See shapes.h. */
 #include <string.h>
 
 #include "text/tokenizer.h"
@@ -6,15 +6,18 @@
 
 typedef struct BlipRow {
     const char *name;
-    size_t vision[6]; /* hidden, layers, heads, mlp, image, patch */
-    size_t text[4];   /* hidden, layers, heads, mlp */
-    size_t vocabulary, contrast;
+    size_t vision[6];            /* hidden, layers, heads, mlp, image, patch */
+    size_t text[4];              /* hidden, layers, heads, mlp */
+    size_t vocabulary, contrast; /* contrast 0: a captioner */
 } BlipRow;
 
 static const BlipRow rows[] = {
     {"blip-itm-base", {768, 12, 12, 3072, 384, 16}, {768, 12, 12, 3072}, 30524, 256},
     {"blip-itm-large", {1024, 24, 16, 4096, 384, 16}, {768, 12, 12, 3072}, 30524, 256},
     {"blip-itm-tiny", {32, 2, 2, 64, 32, 8}, {24, 2, 2, 48}, 512, 8},
+    {"blip-captioning-base", {768, 12, 12, 3072, 384, 16}, {768, 12, 12, 3072}, 30524, 0},
+    {"blip-captioning-large", {1024, 24, 16, 4096, 384, 16}, {768, 12, 12, 3072}, 30524, 0},
+    {"blip-captioning-tiny", {32, 2, 2, 64, 32, 8}, {24, 2, 2, 48}, 512, 0},
 };
 
 bool shape_blip_find(BlipConfig *out, const char *name, const char *tokenizer, Error *err)
@@ -71,6 +74,10 @@ json_t *shape_blip_json(const BlipConfig *c)
     json_object_set_new(text, "bos_token_id", json_integer(t->bos));
     json_object_set_new(text, "sep_token_id", json_integer(t->sep));
     json_object_set_new(text, "is_decoder", json_true());
-    return json_pack("{s:[s], s:s, s:I, s:o, s:o}", "architectures", "BlipForImageTextRetrieval", "model_type", "blip",
-                     "image_text_hidden_size", (json_int_t)c->image_text_hidden, "vision_config", vision, "text_config", text);
+    json_t *j = json_pack("{s:[s], s:s, s:o, s:o}", "architectures",
+                          c->image_text_hidden > 0 ? "BlipForImageTextRetrieval" : "BlipForConditionalGeneration", "model_type",
+                          "blip", "vision_config", vision, "text_config", text);
+    if (c->image_text_hidden > 0)
+        json_object_set_new(j, "image_text_hidden_size", json_integer((json_int_t)c->image_text_hidden));
+    return j;
 }

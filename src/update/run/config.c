@@ -169,17 +169,15 @@ bool config_agrees(const json_t *before, const json_t *now, int64_t step, const 
     return ok;
 }
 
-/* Options of the stages before us that leave numbers alone: the machine, when to end, where files lie (models and lists are known
- * by their digests). */
-static bool harmless(const char *key)
+/* Whether the stage itself says of this option that numbers do not depend on it. */
+static bool says_may_change(const json_t *header, const char *option)
 {
-    static const char *const keys[] = {"threads",      "device",   "jobs",    "zstd",   "decode-batch", "score-batch",  "model",
-                                       "itm",          "ref",      "clip",    "policy", "bad-phrases",  "exempt-words", "spool",
-                                       "spool-memory", "limit",    "journal", "resume", "retry",        "append",       "list",
-                                       "deadline",     "patience", "sandbox", "deal",   "defer"};
-    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)
-        if (strcmp(key, keys[i]) == 0)
+    const json_t *names = json_object_get(header, "may_change");
+    for (size_t i = 0; i < json_array_size(names); i++) {
+        const char *name = json_string_value(json_array_get(names, i));
+        if (name && strcmp(name, option) == 0)
             return true;
+    }
     return false;
 }
 
@@ -192,7 +190,8 @@ static bool options_agree(const json_t *known, const json_t *header, Item item, 
         item.name = key;
         item.before = json_object_get(before, key);
         item.now = value;
-        ok = ok && (!item.before || harmless(key) || same_value(value, item.before) || differs(&item, changes, err));
+        ok = ok &&
+             (!item.before || says_may_change(header, key) || same_value(value, item.before) || differs(&item, changes, err));
     }
     return ok;
 }

@@ -106,7 +106,8 @@ bool recorder_open(Recorder *r, const char *path, bool writes, const Program *pr
 static void begin(Recorder *r, Slice upstream)
 {
     if (!r->began)
-        writer_header(r->out, "update", options_json(r->program), json_incref(r->inputs), upstream, NULL);
+        writer_header(r->out, "update", options_json(r->program), json_incref(r->inputs), upstream,
+                      json_pack("{s:o}", "may_change", options_may_change(r->program)));
     r->began = true;
 }
 

@@ -5,7 +5,7 @@ json_t *settings_numbers(const Program *program, const char *init)
 {
     json_t *all = options_json(program), *numbers = json_object();
     for (const Option *o = program->options; o->name; o++)
-        if (o->numbers)
+        if (*o->name && !o->may_change)
             json_object_set(numbers, o->name, json_object_get(all, o->name));
     json_object_set_new(numbers, "init", *init ? json_string(init) : json_null());
     json_decref(all);

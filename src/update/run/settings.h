@@ -4,8 +4,8 @@
 
 #include "base/options/options.h"
 
-/* The options that the parameters depend on, those marked .numbers (a new reference); a run keeps them. init: digest of what
- * --init gave; "" for none. */
+/* The options that the parameters depend on, all but those marked .may_change (a new reference); a run keeps them. init: digest
+ * of what --init gave; "" for none. */
 json_t *settings_numbers(const Program *program, const char *init);
 
 /* Every option but those that ask for something to be done now (a new reference). crop is null unless it was given: then the

@@ -227,15 +227,17 @@ static bool state_take(Run *run, Learner *l, const State *s, const char *folder,
 
 /* ---- the run ---- */
 
-/* vlrm-rollout looks whether the lock is held by taking it for an instant (rollout/follow.c): that is not another update. */
+/* vlrm-rollout looks whether the lock is held by taking a shared one for an instant (rollout/follow.c), which on a busy machine
+ * may be long: that is waited for. Another update's is exclusive: that is not. */
 static bool lock_wait(int fd)
 {
-    enum { TRIES = 20, PAUSE_MICROSECONDS = 5000 };
+    enum { TRIES = 2000, PAUSE_MICROSECONDS = 5000 };
     for (int i = 0; i < TRIES; i++) {
         if (flock(fd, LOCK_EX | LOCK_NB) == 0)
             return true;
-        if (errno != EWOULDBLOCK)
+        if (errno != EWOULDBLOCK || flock(fd, LOCK_SH | LOCK_NB) != 0)
             return false;
+        flock(fd, LOCK_UN);
         usleep(PAUSE_MICROSECONDS);
     }
     errno = EWOULDBLOCK;
