@@ -9,6 +9,7 @@
 #include "base/sandbox.h"
 #include "base/signals.h"
 #include "checkpoint/hub.h"
+#include "stage/frame.h"
 #include "stream/filter.h"
 #include "world/lessons/teach.h"
 
@@ -22,7 +23,8 @@ static const Option options[] = {
     OPT_STRING("truth", 't', &truth, NULL, "DIR", "read the clips' truth from this folder (*.jsonl)", .first = true),
     OPT_STRING(
         "lesson", 'l', &lesson_name, NULL, "NAME",
-        "write tokenizers to the folder --model (words), or teach the model there (see, caption, match, contrast). Required",
+        "write tokenizers to the folder --model (words), or teach the model there (see, caption, match, contrast; language: without "
+        "frames). Required",
         .first = true),
     OPT_STRING("model", 'm', &teach.model, NULL, "DIR", "replace the weights of the model in this folder. Required",
                .first = true),
@@ -40,7 +42,7 @@ static const Option options[] = {
              "teach detailed captions without such words, made-up years or talk, and \"on the left\" (caption)"),
     OPT_REAL("ground", 0, &teach.ground, "0.04", 0, 1, "CHANCE",
              "set the chance that a short caption says the background (caption)"),
-    OPT_FLAG("go-on", 0, &teach.go_on, "continue from the weights that the model has (caption, match)"),
+    OPT_FLAG("go-on", 0, &teach.go_on, "continue from the weights that the model has (caption, match, language)"),
     OPT_INT("size", 0, &size, "48", 8, 1024, "PX", "give the models images of this side", .first = true),
     OPT_INT("seed", 0, &seed, "7", 0, 0, "N", "seed every draw"),
     OPT_INT("threads", 0, &threads, "0", 0, 1024, "N", "use N threads; 0 for as many as there are processors"),
@@ -70,7 +72,18 @@ static Teach *lesson_find(const char *name)
     for (size_t i = 0; i < sizeof lessons / sizeof lessons[0]; i++)
         if (strcmp(lessons[i].name, name) == 0)
             return lessons[i].teach;
-    usage_error("--lesson: '%s' is not one of words, see, caption, match, contrast", name);
+    usage_error("--lesson: '%s' is not one of words, see, caption, match, contrast, language", name);
+}
+
+/* How the model takes its images: a captioner as its folder says, all others to the square. */
+static Preprocess images_of(const char *model, const Kernels *kernels)
+{
+    Error other = {0};
+    Captioner *c = captioner_layout(model, kernels, &other);
+    Preprocess p = c ? captioner_preprocess(c, false) : image_preprocess(&(ImageInput){0});
+    captioner_free(c);
+    p.size = (int)size;
+    return p;
 }
 
 static int run_lesson(Teach *run, char **operands, int n)
@@ -78,14 +91,16 @@ static int run_lesson(Teach *run, char **operands, int n)
     Error err = {0};
     Filter f;
     Gallery g;
+    const Kernels *kernels = kernels_cpu(COMPUTE_F32);
+    const Preprocess images = images_of(teach.model, kernels);
     filter_init(&f, &program, operands, n, -1, "frames");
-    if (!gallery_read(&g, &f, truth, (int)size, &err))
+    if (!gallery_read(&g, &f, truth, &images, &err))
         die_status(err.status, "%s", err.text);
     int status = filter_finish(&f);
     if (status == STATUS_CLEAN && g.n == 0)
         status = STATUS_EMPTY;
     note("%zu frames", g.n);
-    if (status == STATUS_CLEAN && !run(&g, &teach, kernels_cpu(COMPUTE_F32), &err))
+    if (status == STATUS_CLEAN && !run(&g, &teach, kernels, &err))
         die_status(err.status, "%s", err.text);
     gallery_release(&g);
     return status;
@@ -102,8 +117,9 @@ int main(int argc, char **argv)
     teach.seed = (uint64_t)seed;
     sandbox_enclose(sandbox, &(SandboxFiles){.write = &teach.model, .n_write = 1});
     pool_init((int)threads);
-    if (strcmp(lesson_name, "words") == 0) {
-        if (!teach_words(teach.model, teach.seed, &err))
+    const bool words = strcmp(lesson_name, "words") == 0, language = strcmp(lesson_name, "language") == 0;
+    if (words || language) {
+        if (!(words ? teach_words(teach.model, teach.seed, &err) : teach_language(&teach, kernels_cpu(COMPUTE_F32), &err)))
             die_status(err.status, "%s", err.text);
         return STATUS_CLEAN;
     }

@@ -2,28 +2,26 @@
 #include "world/lessons/gallery.h"
 
 #include <stdlib.h>
-#include <string.h>
 
-#include "media/preprocess.h"
-#include "media/resize.h"
 #include "stage/frame.h"
 
-static bool sight_add(Gallery *g, const Shot *shot, double time, const Record *r, Error *err)
+static bool sight_add(Gallery *g, const Preprocess *p, const Shot *shot, double time, const Record *r, Error *err)
 {
     Image image = {0}, small = {0};
     if (!frame_image(&image, r, err))
         return false;
-    image_resize(&small, &image, g->side, g->side);
+    preprocess_resize(&small, &image, p);
     g->sights = array_reserve(g->sights, &g->capacity, g->n + 1, sizeof *g->sights);
     g->sights[g->n++] = (Sight){&shot->scene, (time - shot->start) / (shot->end - shot->start), small.rgb};
     image_release(&image);
     return true;
 }
 
-bool gallery_read(Gallery *g, Filter *f, const char *truth, int side, Error *err)
+bool gallery_read(Gallery *g, Filter *f, const char *truth, const Preprocess *p, Error *err)
 {
     Record r;
-    *g = (Gallery){.side = side};
+    *g = (Gallery){.side = p->size, .values = *p};
+    g->values.longest = 0;
     if (!truth_read(&g->truth, truth, err))
         return false;
     while (filter_next(f, &r)) {
@@ -34,7 +32,7 @@ bool gallery_read(Gallery *g, Filter *f, const char *truth, int side, Error *err
         const Shot *shot = truth_find_record(&g->truth, &r);
         if (!shot || record_real(&r, "frame.time", &time) != FIELD_OK)
             filter_failed(f, &r, "its frame is in no shot of %s", truth);
-        else if (!sight_add(g, shot, time, &r, &fault))
+        else if (!sight_add(g, p, shot, time, &r, &fault))
             filter_failed(f, &r, "%s", fault.text);
     }
     return true;
@@ -51,12 +49,9 @@ void gallery_release(Gallery *g)
 
 void gallery_pixels(const Gallery *g, float *out, const size_t *numbers, size_t n)
 {
-    Preprocess p = {.size = g->side};
-    memcpy(p.mean, PREPROCESS_MEAN, sizeof p.mean);
-    memcpy(p.std, PREPROCESS_STD, sizeof p.std);
     for (size_t i = 0; i < n; i++) {
         Image image = {.width = g->side, .height = g->side, .rgb = g->sights[numbers[i]].rgb};
-        preprocess(out + i * 3 * (size_t)g->side * (size_t)g->side, &image, &p);
+        preprocess(out + i * 3 * (size_t)g->side * (size_t)g->side, &image, &g->values);
     }
 }
 

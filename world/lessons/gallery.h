@@ -2,6 +2,7 @@
 #ifndef WORLD_LESSONS_GALLERY_H
 #define WORLD_LESSONS_GALLERY_H
 
+#include "media/preprocess.h"
 #include "stream/filter.h"
 #include "world/dice.h"
 #include "world/truth.h"
@@ -17,10 +18,12 @@ typedef struct Gallery {
     Sight *sights; /* owned */
     size_t n, capacity;
     int side;
+    Preprocess values; /* what is left to do to a sight's rgb */
 } Gallery;
 
-/* Reads all frames of the filter's input. A frame that is in no shot of the truth, or has no image, fails (filter_failed). */
-MUST_USE bool gallery_read(Gallery *g, Filter *f, const char *truth, int side, Error *err);
+/* Reads all frames of the filter's input as p wants them, who does not crop. A frame that is in no shot of the truth, or has no
+ * image, fails (filter_failed). */
+MUST_USE bool gallery_read(Gallery *g, Filter *f, const char *truth, const Preprocess *p, Error *err);
 void gallery_release(Gallery *g);
 
 /* out [n, 3, side, side]: the sights of these numbers as a model takes them. */

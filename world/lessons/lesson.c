@@ -171,6 +171,20 @@ double lesson_likely(Lesson *l, Tensor *logp, double weight)
     return n ? weight * sum / (double)n : 0;
 }
 
+double lesson_captions(Lesson *l, const Lm *lm, const Tensor *prefix, const LmSequence *captions, size_t n, double weight)
+{
+    size_t tokens = 0;
+    for (size_t i = 0; i < n; i++)
+        tokens += captions[i].n;
+    int32_t *targets = xmalloc(tokens * sizeof *targets);
+    for (size_t i = 0, at = 0; i < n; at += captions[i++].n)
+        memcpy(targets + at, captions[i].tokens, captions[i].n * sizeof *targets);
+    Tensor *h = lm_hidden(l->tape, lm, prefix, captions, n);
+    double loss = lesson_likely(l, lm_logp(l->tape, lm, h, targets, NULL), weight);
+    free(targets);
+    return loss;
+}
+
 /* ---- saving ---- */
 
 bool lesson_save(const Lesson *l, const char *folder, Error *err)

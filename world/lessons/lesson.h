@@ -10,6 +10,7 @@
 #define WORLD_LESSONS_LESSON_H
 
 #include "learn/parameters.h"
+#include "models/lm.h"
 #include "text/tokenizer.h"
 
 typedef struct LessonOptions {
@@ -50,6 +51,9 @@ MUST_USE bool lesson_save(const Lesson *l, const char *folder, Error *err);
 
 /* The ids of a caption of the world's language, in the arena. flags, limit: tokenizer_encode's. */
 Tokens lesson_tokens(const Tokenizer *t, const char *caption, int flags, size_t limit, Arena *arena);
+
+/* The loss of captions behind rows of `prefix` (NULL: of texts alone): lesson_likely of all their tokens. Records. */
+double lesson_captions(Lesson *l, const Lm *lm, const Tensor *prefix, const LmSequence *captions, size_t n, double weight);
 
 /* Seeds logp [n, 1] with -weight / n each, so that the tape's backward pass lowers weight * mean(-logp). Returns that. */
 double lesson_likely(Lesson *l, Tensor *logp, double weight);

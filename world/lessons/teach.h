@@ -2,9 +2,9 @@
  * The lessons of the miniature's models, in the order in which they are taken.
  *
  *   see       a vision encoder learns to name what each patch shows: the sight that EVA and CLIP bring along
- *   caption   Q-Former and OPT learn captions on the frozen encoder, and OPT text alone: first detailed, then as the web writes
- *   match     a scorer: ITM on the captioner's frozen encoder, from its Q-Former
- *   contrast  a CLIP: images and captions to the same place
+ *   caption   connector and language model learn captions on the frozen encoder, and the language model text alone: first
+ * detailed, then as the web writes match     a scorer: ITM on the captioner's frozen encoder, from its Q-Former contrast  a CLIP:
+ * images and captions to the same place language  a language model by itself: true captions, long and short
  *
  * Models come from a folder and go back to it; every draw is a function of the seed, so the same command writes the same bytes
  * (with the same number of threads, on the same kind of processor).
@@ -28,7 +28,7 @@ typedef struct TeachOptions {
     double opening;   /* caption: chance that one has a meaningless opening */
     bool neat;        /* caption: detailed ones have nothing that the paper's rules punish */
     double ground;    /* caption: chance that a short one says the background */
-    bool go_on;       /* caption, match: continue from the weights that the model has */
+    bool go_on;       /* caption, match, language: continue from the weights that the model has */
     uint64_t seed;
 } TeachOptions;
 
@@ -36,7 +36,11 @@ typedef bool Teach(const Gallery *g, const TeachOptions *o, const Kernels *kerne
 
 MUST_USE Teach teach_see, teach_caption, teach_match, teach_contrast;
 
-/* Writes the tokenizers of captioner, scorer and CLIP, learnt from captions, to FOLDER/opt, FOLDER/bert and FOLDER/clip. */
+/* The lesson that has no images: scenes are drawn by the seed. */
+MUST_USE bool teach_language(const TeachOptions *o, const Kernels *kernels, Error *err);
+
+/* Writes the tokenizers of captioner, scorer, CLIP, SmolVLM and LLaMa, learnt from captions, to FOLDER/opt, bert, clip, smolvlm
+ * and llama. */
 MUST_USE bool teach_words(const char *folder, uint64_t seed, Error *err);
 
 /* Encoder output of all sights before the final norm, computed once: [n * rows, hidden] in host memory; the caller frees it. */

@@ -1,9 +1,12 @@
-/* Captioning: Q-Former, projection and language model on the frozen encoder; and the language model on text alone, as OPT came.
+/*
+ * Captioning: the connector and the language model on the frozen encoder; and the language model on text alone, as it came to the
+ * published captioners.
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "models/captioner.h"
+#include "stage/prompt.h"
 #include "text/tokenizer.h"
 #include "world/lessons/teach.h"
 
@@ -13,6 +16,7 @@ typedef struct Class {
     const Gallery *g;
     const TeachOptions *options;
     Captioner *captioner;
+    Lm alone; /* the captioner's, borrowed, where no image and no prompt is before a text */
     Tokenizer *tokenizer;
     real *features; /* owned: all sights' */
     Lesson lesson;
@@ -29,32 +33,17 @@ static Plan draw_plan(const TeachOptions *o, Dice *d)
     return plan_web(&web, d);
 }
 
-/* A caption of the scene as ids, its eos last. */
+/* A caption of the scene as ids, its eos last; behind a prompt it begins with a space. */
 static LmSequence draw_caption(Class *c, const Scene *s, Dice *d, Arena *arena)
 {
-    char text[CAPTION_MAX];
+    char text[CAPTION_MAX + 1] = " ";
     Plan plan = draw_plan(c->options, d);
-    caption_write(text, s, &plan, d);
-    const Tokens tokens = lesson_tokens(c->tokenizer, text, ENCODE_LITERAL, 0, arena);
+    caption_write(text + 1, s, &plan, d);
+    const Tokens tokens = lesson_tokens(c->tokenizer, text + !c->captioner->n_prompt, ENCODE_LITERAL, 0, arena);
     int32_t *ids = arena_alloc(arena, (tokens.count + 1) * sizeof *ids);
     memcpy(ids, tokens.ids, tokens.count * sizeof *ids);
     ids[tokens.count] = c->captioner->eos;
     return (LmSequence){.tokens = ids, .n = tokens.count + 1};
-}
-
-/* -log p of the sequences' tokens, a share of the whole loss; records. */
-static double likely(Class *c, const Tensor *prefix, const LmSequence *sequences, size_t n, double weight)
-{
-    size_t tokens = 0;
-    for (size_t i = 0; i < n; i++)
-        tokens += sequences[i].n;
-    int32_t *targets = xmalloc(tokens * sizeof *targets);
-    for (size_t i = 0, at = 0; i < n; at += sequences[i++].n)
-        memcpy(targets + at, sequences[i].tokens, sequences[i].n * sizeof *targets);
-    Tensor *h = lm_hidden(c->lesson.tape, &c->captioner->lm, prefix, sequences, n);
-    double loss = lesson_likely(&c->lesson, lm_logp(c->lesson.tape, &c->captioner->lm, h, targets, NULL), weight);
-    free(targets);
-    return loss;
 }
 
 static void caption_step(Class *c, Arena *arena)
@@ -76,22 +65,32 @@ static void caption_step(Class *c, Arena *arena)
             alone[n_alone++] = draw_caption(c, c->g->sights[numbers[i]].scene, &d, arena);
     }
     const Tensor *features = sights_features(t, &c->captioner->vit, c->features, numbers, n);
-    double loss = likely(c, captioner_prefix(t, c->captioner, features, n), seen, n * CAPTIONS, 1);
-    likely(c, NULL, alone, n_alone, 0.2);
+    const Lm *lm = &c->captioner->lm;
+    double loss = lesson_captions(&c->lesson, lm, captioner_prefix(t, c->captioner, features, n), seen, n * CAPTIONS, 1);
+    lesson_captions(&c->lesson, &c->alone, NULL, alone, n_alone, 0.2);
     lesson_learn(&c->lesson, loss);
     arena_reset(arena);
 }
 
-static void teach_class(Class *c, bool anew)
+/* What stands between the encoder and captions, whatever the family calls it. */
+static void teach_parts(Lesson *l, const Captioner *c, bool anew)
+{
+    for (const CaptionerPart *part = c->family->parts; part->name; part++)
+        lesson_teach(l, part->prefix, anew);
+    lesson_teach(l, c->family->language, anew);
+    if (binder_find(&c->binder, "lm_head.weight"))
+        lesson_teach(l, "lm_head", anew);
+}
+
+static void teach_class(Class *c, int32_t bos, bool anew)
 {
     Arena arena = {0};
     Tape *t = tape_new(c->captioner->binder.kernels);
     c->features = sights_encode(c->g, &c->captioner->vit, t);
     tape_free(t);
-    lesson_teach(&c->lesson, "query_tokens", anew);
-    lesson_teach(&c->lesson, "qformer", anew);
-    lesson_teach(&c->lesson, "language_projection", anew);
-    lesson_teach(&c->lesson, "language_model", anew);
+    teach_parts(&c->lesson, c->captioner, anew);
+    c->alone = c->captioner->lm;
+    c->alone.config.bos = bos;
     while (lesson_step(&c->lesson))
         caption_step(c, &arena);
     free(c->features);
@@ -101,11 +100,12 @@ static void teach_class(Class *c, bool anew)
 bool teach_caption(const Gallery *g, const TeachOptions *o, const Kernels *kernels, Error *err)
 {
     Class c = {.g = g, .options = o, .captioner = captioner_open(o->model, kernels, err)};
+    const int32_t bos = c.captioner ? c.captioner->lm.config.bos : 0; /* a prompt puts its last token there */
     c.tokenizer = c.captioner ? tokenizer_open(o->model, err) : NULL;
-    bool ok = c.tokenizer != NULL;
+    bool ok = c.tokenizer && (!c.captioner->family->prompt || prompt_set(c.captioner, o->model, c.tokenizer, NULL, err));
     if (ok) {
         lesson_begin(&c.lesson, &(LessonOptions){"caption", o->steps, o->rate, 0.02, o->seed}, &c.captioner->binder);
-        teach_class(&c, !o->go_on);
+        teach_class(&c, bos, !o->go_on);
         ok = lesson_save(&c.lesson, o->model, err);
         lesson_release(&c.lesson);
     }

@@ -195,7 +195,7 @@ static double answer(Class *c, const Tensor *words, const Questions *q, const Te
     if (q->n == 0)
         return 0;
     const Tensor *asked = op_gather(c->lesson.tape, &words, 1, q->rows, q->n);
-    return lesson_likely(&c->lesson, op_token_logp(c->lesson.tape, asked, table, q->answers, NULL), weight);
+    return lesson_likely(&c->lesson, op_token_logp(c->lesson.tape, asked, table, NULL, q->answers, NULL), weight);
 }
 
 static Questions questions(const Tensor *words, Arena *arena)

@@ -98,12 +98,12 @@ static int object_at(const Sight *sight, double x, double y, double reach, doubl
 }
 
 /* Patches that are neither under an object nor far from all are not asked. */
-static void ask_sight(Exam *e, const Sight *sight, size_t first_row, size_t side)
+static void ask_sight(Exam *e, const Sight *sight, size_t first_patch, size_t side)
 {
     const double patch = 1 / (double)side;
     for (size_t p = 0; p < side * side; p++) {
         double x = ((double)(p % side) + 0.5) * patch, y = ((double)(p / side) + 0.5) * patch;
-        size_t row = first_row + 1 + p;
+        size_t row = first_patch + p;
         int object = object_at(sight, x, y, 0.8, 0.55 * patch);
         if (object >= 0) {
             ask_object(e, sight->scene, object, row);
@@ -153,7 +153,7 @@ static void see_step(Lesson *l, const Gallery *g, const Vit *vit, Tensor *const 
     free(pixels);
     exam_begin(e, n * rows);
     for (size_t i = 0; i < n; i++)
-        ask_sight(e, &g->sights[numbers[i]], i * rows, side / vit->config.patch);
+        ask_sight(e, &g->sights[numbers[i]], (i + 1) * rows - vit->patches, side / vit->config.patch);
     double loss = 0, losses[QUESTIONS];
     for (int q = 0; q < QUESTIONS; q++) {
         const Answers *a = &e->of[q];
@@ -161,14 +161,14 @@ static void see_step(Lesson *l, const Gallery *g, const Vit *vit, Tensor *const 
         if (a->n == 0)
             continue;
         Tensor *asked = op_gather(l->tape, &x, 1, a->rows, a->n);
-        losses[q] = lesson_likely(l, op_token_logp(l->tape, asked, tables[q], a->answers, NULL), 1);
+        losses[q] = lesson_likely(l, op_token_logp(l->tape, asked, tables[q], NULL, a->answers, NULL), 1);
         loss += losses[q];
     }
     exam_say(l, losses);
     lesson_learn(l, loss);
 }
 
-static bool see(const Gallery *g, const TeachOptions *o, Binder *binder, const Vit *vit, Error *err)
+static bool see(const Gallery *g, const TeachOptions *o, Binder *binder, const Vit *vit, const char *name, Error *err)
 {
     Lesson l;
     Exam exam = {0};
@@ -176,7 +176,7 @@ static bool see(const Gallery *g, const TeachOptions *o, Binder *binder, const V
     if (vit->config.image != (size_t)g->side)
         return error_set(err, "%s takes images of %zu pixels, not %d", o->model, vit->config.image, g->side);
     lesson_begin(&l, &(LessonOptions){"see", o->steps, o->rate, 0.02, o->seed}, binder);
-    lesson_teach(&l, "vision_model", true);
+    lesson_teach(&l, name, true);
     for (int q = 0; q < QUESTIONS; q++)
         tables[q] = lesson_table(&l, questions[q].name, questions[q].answers, vit->config.hidden);
     while (lesson_step(&l))
@@ -199,11 +199,11 @@ bool teach_see(const Gallery *g, const TeachOptions *o, const Kernels *kernels, 
     json_decref(json);
     if (clip) {
         Clip *c = clip_open(o->model, kernels, err);
-        ok = c && see(g, o, &c->base.binder, &c->vit, err);
+        ok = c && see(g, o, &c->base.binder, &c->vit, "vision_model", err);
         scorer_free(c ? &c->base : NULL);
     } else {
         Captioner *c = captioner_open(o->model, kernels, err);
-        ok = c && see(g, o, &c->binder, &c->vit, err);
+        ok = c && see(g, o, &c->binder, &c->vit, c->family->vision, err);
         captioner_free(c);
     }
     return ok;
