@@ -44,5 +44,6 @@ dry_run() {
     ) || exit
     available=$(awk '/^MemAvailable:/ {printf "%.0f", $2 * 1024}' /proc/meminfo)
     jq -n -r --slurpfile stages <(printf '%s' "$parts") --slurpfile options <(options_origins "$planned") --argjson tokens "$tokens" --argjson batch "$value" \
-        --argjson longest "$longest" --argjson available "${available:-null}" --arg features "$features" --arg json "$plan_json" --arg verbose "${verbose[*]}" -f "$stages_folder/plan.jq"
+        --argjson longest "$longest" --argjson available "${available:-null}" --arg features "$features" --arg json "$plan_json" --arg verbose "${verbose[*]}" -f "$stages_folder/plan.jq" ||
+        recipe_die 'cannot write the plan'
 }

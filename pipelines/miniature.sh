@@ -2,7 +2,7 @@
 # The paper on the bundled miniature: the settings and steps that demo, premise and reproduce share. Source it after stages.sh.
 #
 # Each setting can also be given in the environment. MODELS is a folder with captioner/, itm/, judge/ (the CLIP that measures and
-# takes no part in training) and clip/ (VLRM-RS's). The models were trained on scenes of render seed 7: no seed here is 7.
+# takes no part in training), clip/ (VLRM-RS's), smolvlm/ (another captioner) and language/ (another reference). The models were trained on scenes of render seed 7: no seed here is 7.
 
 if [ -z "${MODELS-}" ]; then
     MODELS=${VLRM_SHARE:-$(readlink -m "$stages_folder/..")}/tiny # as installed
@@ -50,7 +50,9 @@ mini_main=(VLRM VLRM-RS no-reference)
 mini_compared=(VLRM rloo group greedy)
 : "${MINI_GROUP:=8}" "${MINI_LONGER:=680}" "${MINI_CURVE_FRAMES:=300}" "${MINI_PARTS:=8}"
 : "${MINI_CRITIC_WARMUP:=20}" "${MINI_VALUE_UPDATES:=4}" # of the rows that help the value head
-mini_followed=(VLRM VLRM-RS) # the first seed of these measured every MINI_EVERY steps too
+mini_other=(another-captioner another-captioner-lora-llm another-reference) # the paper with other models, every seed too
+mini_models=(captioner itm judge clip) # what must be there; vlrm reproduce adds what only its last rows take
+mini_followed=(VLRM VLRM-RS)           # the first seed of these measured every MINI_EVERY steps too
 : "${MINI_LATE:=3}"
 
 # mini_among ROW ROWS...: whether it is one of them.
@@ -85,6 +87,17 @@ mini_rows() {
     mini_row "$1" train-lora-llm --train lora-llm
     mini_row "$1" train-query+projection --train query,projection
     mini_row "$1" train-projection --train projection
+    mini_row "$1" another-captioner --model "$MODELS/smolvlm"
+    mini_row "$1" another-captioner-lora-llm --model "$MODELS/smolvlm" --train lora-llm
+    mini_row "$1" another-reference --ref "$MODELS/language"
+}
+
+# mini_captioner ROW: the captioner that a row starts from.
+mini_captioner() {
+    case $1 in
+    another-captioner*) echo "$MODELS/smolvlm" ;;
+    *) echo "$MODELS/captioner" ;;
+    esac
 }
 
 # mini_steps ROW: how many steps a row is trained.
@@ -98,20 +111,21 @@ mini_steps() {
 # mini_check TOOL...: the models are there, and so are the tools.
 mini_check() {
     local name
-    for name in captioner itm judge clip; do
-        [ -e "$MODELS/$name/config.json" ] || recipe_die "no model in $MODELS/$name: MODELS=DIR names a folder with captioner, itm, judge and clip"
+    for name in "${mini_models[@]}"; do
+        [ -e "$MODELS/$name/config.json" ] || recipe_die "no model in $MODELS/$name: MODELS=DIR names a folder with ${mini_models[*]}"
     done
     for name; do command -v "$name" >/dev/null || recipe_die "$name is not installed"; done
 }
 
-# mini_seal FOLDER: everything in it is of one choice of settings and models; refuses a folder of another.
+# mini_seal FOLDER: everything in it is of one choice of settings and models; refuses a folder of another. Settings and models that
+# were not there when it was begun have made nothing in it: they are taken.
 mini_seal() {
     local name
     {
         declare -p "${!MINI_@}" | sed -n '/MINI_SEEDS\|MINI_JOBS\|MINI_ROWS/d; s/^declare -[^ ]* //p' # what adds results and changes none is left out
-        for name in captioner itm judge clip; do echo "$name=$(vlrm-weights digest "$MODELS/$name")"; done
+        for name in "${mini_models[@]}"; do echo "$name=$(vlrm-weights digest "$MODELS/$name")"; done
     } >"$1/settings.now"
-    if [ -e "$1/settings" ]; then
+    if [ -e "$1/settings" ] && grep -qvxFf "$1/settings.now" "$1/settings"; then
         diff "$1/settings" "$1/settings.now" >&2 || recipe_die "$1 was begun with other settings or models (above): remove it, or choose another folder"
     fi
     mv -- "$1/settings.now" "$1/settings"
@@ -172,10 +186,11 @@ mini_score() {
     mv -- "$writing" "$to"
 }
 
-# mini_evaluate WORLD TO [POLICY]: TO.vlrm (beam captions, as the paper evaluates), TO.json (vlrm-eval), TO.truth.json.
+# mini_evaluate WORLD TO [POLICY]: TO.vlrm (beam captions, as the paper evaluates), TO.json (vlrm-eval), TO.truth.json. TO ends in
+# ROW.SEED.
 mini_evaluate() {
     mkdir -p -- "$(dirname -- "$2")"
-    [ -e "$2.json" ] || "$BASH" "$stages_folder/evaluate.sh" --model "$MODELS/captioner" ${3:+--policy="$3"} --frames "$1.vlrm" \
+    [ -e "$2.json" ] || "$BASH" "$stages_folder/evaluate.sh" --model "$(mini_captioner "${2##*/}")" ${3:+--policy="$3"} --frames "$1.vlrm" \
         --captions "$2.vlrm" --clip "$MODELS/judge" --itm "$MODELS/itm" --cache="$1.cache" --output="$2.json"
     mini_score "$1" "$2.vlrm"
 }

@@ -4,7 +4,8 @@
 # usage: vlrm reproduce [RUN]
 #
 # Takes 75 minutes on two cores. Trains VLRM and VLRM-RS with several seeds and each ablation with one, two trainings side by side;
-# compares the value head with baselines that need none, by captions and by seconds, three seeds each; captions 1,000 and more
+# compares the value head with baselines that need none, by captions and by seconds, three seeds each; trains another captioner, and
+# with another reference, three seeds each; captions 1,000 and more
 # held-out frames, and those of a world drawn otherwise, with what came out and measures them: recall under a CLIP that took no
 # part in training, and the truth. Everything is put into the folder RUN (default: run/reproduce): results.json, reproduction.md
 # (the report; `make reproduce` copies it to doc/), page/index.html, runs/, logs/. A run that is finished is not run again: the
@@ -19,6 +20,7 @@ case ${1-} in
 esac
 run=${1:-run/reproduce}
 stages_begin reproduce "$run"
+mini_models+=(smolvlm language)
 mini_check jq sqlite3 gnuplot bc
 mini_seal "$run"
 mkdir -p -- "$run/runs" "$run/results/test" "$run/results/other"
@@ -128,12 +130,13 @@ stop() {
     exit 75
 }
 
-# start_row ROW OPTIONS...: its trainings: every seed of the main and the compared rows, the first of the others.
+# start_row ROW OPTIONS...: its trainings: every seed of the main and the compared rows and of those with other models, the first of
+# the others.
 start_row() {
     local seed
     for seed in $MINI_SEEDS; do
         start "$1" "$seed" "${@:2}"
-        mini_among "$1" "${mini_main[@]}" "${mini_compared[@]}" || break
+        mini_among "$1" "${mini_main[@]}" "${mini_compared[@]}" "${mini_other[@]}" || break
     done
 }
 
@@ -230,6 +233,7 @@ for set in test other; do
     mini_truth "$run/$set" "$run/results/$set/REF-short.0" --kind short
     mini_evaluate "$run/$set" "$run/results/$set/base.0"
 done
+mini_evaluate "$run/test" "$run/results/test/another-captioner-base.0"
 trap stop INT TERM HUP
 mini_rows start_row
 finish

@@ -7,6 +7,7 @@ TERMS = {
     "longest": 60, "batch": 4096, "block": 32, "parameters": 388e6, "convert": 0.004, "adam": 0.05, "node": 8, "inside": 20e9, "between": 12e9,
     "state": 5.4e9, "policy": 0.41e9, "disk": 2e9, "every": 1,
 }
+MAY_BE_0 = {"encode", "token", "weights", "reward", "update", "deviation", "parameters", "convert", "adam", "state", "policy"}
 DRAWS = 40  # steps that are simulated
 
 
@@ -51,6 +52,18 @@ def row(t, ranks, rng):
     return mean, slowest - mean, summing(t, ranks), t["adam"] + (t["policy"] + t["state"] / t["every"]) / t["disk"]
 
 
+def number(parser, name, text, kind):
+    """What was given for a term, of the kind of its default; counts and divisors are not 0."""
+    try:
+        value = kind(float(text))
+    except (ValueError, OverflowError):
+        parser.error(f"{name} is a number, not '{text}'")
+    least = 0 if name in MAY_BE_0 else 1 if kind is int else None
+    if not (value < float("inf") and (value > 0 if least is None else value >= least)):
+        parser.error(f"{name} is {text}, expected {'more than 0' if least is None else f'{least} or more'}")
+    return value
+
+
 def main():
     parser = argparse.ArgumentParser(prog="vlrm scale", add_help=False)
     parser.add_argument("--ranks", default="1,8,64,512")
@@ -61,14 +74,12 @@ def main():
         name, _, value = word.partition("=")
         if name not in t:
             parser.error(f"'{name}' is not one of {', '.join(t)}")
-        try:
-            t[name] = type(t[name])(float(value))
-        except ValueError:
-            parser.error(f"{name} is a number, not '{value}'")
+        t[name] = number(parser, name, value, type(t[name]))
+    all_ranks = [number(parser, "--ranks", n, int) for n in options.ranks.split(",")]
     rng = random.Random(1)
     print(" ranks  captions     own    wait     sum    rest    step  faster")
     alone = None
-    for ranks in map(int, options.ranks.split(",")):
+    for ranks in all_ranks:
         parts = row(t, ranks, rng)
         step = sum(parts)
         alone = alone or step

@@ -40,14 +40,16 @@ step() {
     trap - INT TERM HUP
 }
 
-# as_rank FOLDER COMMAND...: one task of a training. A status that is no failure is kept in FOLDER, for srun would end the others by it.
+# as_rank FOLDER COMMAND...: one task of a training. A status that is no failure is kept in FOLDER, for srun would end the others by it;
+# so is the node.
 as_rank() {
     local status
     trap : INT TERM HUP # the recipe has it too
+    echo "${SLURMD_NODENAME-}" >"$1/node-${SLURM_PROCID:-0}"
     vlrm "${@:2}"
     status=$?
     case $status in 0 | 3 | 75)
-        echo "$status" >"$1/${SLURM_PROCID:-0}"
+        echo "$status" >"$1/status-${SLURM_PROCID:-0}"
         exit 0
         ;;
     esac
@@ -56,7 +58,20 @@ as_rank() {
 
 # The worst of what ranks have kept in the folder $1.
 worst_status() {
-    cat -- "$1"/* 2>/dev/null | awk '$1 == 75 {worst = 75} $1 == 3 && !worst {worst = 3} END {print worst + 0}'
+    cat -- "$1"/status-* 2>/dev/null | awk '$1 == 75 {worst = 75} $1 == 3 && !worst {worst = 3} END {print worst + 0}'
+}
+
+# tell_first RUN FOLDER SECONDS: which stage of which rank was killed first since then. Where a process of MPI dies Slurm kills the whole
+# step, often before its recipe can say so.
+tell_first() {
+    local first rank stage node
+    first=$(find "$1"/status "$1"/ranks/*/status -name '*.json' -exec jq -r --argjson since "$3" \
+        'select(.killed and .began >= $since) | "\(.time) \(input_filename)"' {} + 2>/dev/null | sort -n | head -n 1 | cut -d' ' -f2-)
+    [ -n "$first" ] || return 0
+    stage=${first##*/} stage=${stage%.json} rank=0
+    case $first in "$1"/ranks/*) rank=${first#"$1"/ranks/} rank=${rank%%/*} ;; esac
+    node=$(cat -- "$2/node-$rank" 2>/dev/null)
+    echo "vlrm slurm: rank $rank${node:+ on $node}: $stage was killed first; what it said is in ${first%/status/*}/logs/$stage.log" >&2
 }
 
 # Queues the job again, unless somebody wants it to end; exits.
@@ -72,13 +87,15 @@ queue_again() {
 }
 
 train() {
-    local run=$1 before after statuses
+    local run=$1 before after statuses began
     as_path run
     mkdir -p -- "$run" || recipe_die "cannot make $run"
     statuses=$(mktemp -d -- "$run/.statuses.$SLURM_JOB_ID.XXXXXX") || recipe_die "cannot write in $run"
     before=$(readlink -- "$run/policy/latest")
+    began=$EPOCHSECONDS
     step --mpi=pmix --kill-on-bad-exit=1 -- "$BASH" "$stages_folder/slurm.sh" as-rank "$statuses" train --run="$run" "${@:2}"
     [ "$status" != 0 ] || status=$(worst_status "$statuses")
+    case $status in 0 | 3 | 75) ;; *) tell_first "$run" "$statuses" "$began" ;; esac
     rm -rf -- "$statuses"
     [ "$status" = 75 ] || exit "$status"
     after=$(readlink -- "$run/policy/latest")
@@ -124,6 +141,7 @@ as-rank) shift; as_rank "$@" ;;
 *) usage "train, corpus, caption or evaluate is expected, not '$name'" ;;
 esac
 shift
+case ${1-} in -h | --help) recipe_help "${BASH_SOURCE[0]}"; exit ;; esac
 case ${1--} in -*) usage "$name: the folder comes first" ;; esac
 [ -n "${SLURM_JOB_ID-}" ] || recipe_die "there is no job: sbatch $name.sbatch .. makes one" 2
 if [ -n "${SLURM_CPUS_PER_TASK-}" ]; then export SRUN_CPUS_PER_TASK=$SLURM_CPUS_PER_TASK; fi # srun takes it by this name since 22.05

@@ -20,7 +20,7 @@
 # VLRM_THREADS is what there is to share (default: the processors there are for it), VLRM_PROGRAMS where the programs are.
 
 unset CDPATH
-trap stages_tell USR1
+trap stages_asked_to_tell USR1
 exec {stages_stderr}>&2 # what a recipe says of itself, also where it turns its stderr elsewhere
 stages_folder=$(readlink -f "${BASH_SOURCE[0]}")
 stages_folder=${stages_folder%/*}
@@ -33,7 +33,7 @@ PATH=$VLRM_PROGRAMS:$PATH
 
 stage_names=() stage_shares=() stage_first=() stage_length=() stage_words=()
 stage_pids=() stage_statuses=() stage_stopped=()
-stages_interrupts=0 stages_rows='' stages_watcher=''
+stages_interrupts=0 stages_rows='' stages_watcher='' stages_asked=''
 
 # recipe_die TEXT: for faults found before anything runs.
 recipe_die() {
@@ -225,11 +225,25 @@ stage_signal() {
     kill "-$1" -- "-${stage_pids[$2]}" 2>/dev/null
 }
 
-# At SIGUSR1: says how far the recipe is, and goes on.
+# At SIGUSR1: says how far the recipe is, at once or, while there are stages, in stages_wait: where a trap's command substitution
+# outlasts the read that it interrupts, bash 5.2 leaves the trap.
+stages_asked_to_tell() {
+    if [ "${#stage_pids[@]}" = 0 ]; then
+        echo "vlrm ${recipe_name:-recipe}: at work for $SECONDS s" >&"$stages_stderr"
+    else
+        stages_asked=yes
+    fi
+}
+
+# Slurm signals every process of a job: vlrm-top, just started, shall not end of it.
 stages_tell() {
-    local line=''
-    [ "${#stage_pids[@]}" = 0 ] || line=$(vlrm-top --once --show line -- "$stages_run_folder" 2>/dev/null)
-    echo "vlrm ${recipe_name:-recipe}: ${line:-at work for $SECONDS s}" >&"$stages_stderr"
+    local line
+    [ -n "$stages_asked" ] || return 0
+    trap '' USR1
+    stages_asked=''
+    line=$(vlrm-top --once --show line -- "$stages_run_folder" 2>/dev/null)
+    echo "vlrm $recipe_name: ${line:-at work for $SECONDS s}" >&"$stages_stderr"
+    trap stages_asked_to_tell USR1
 }
 
 # Whether stdout is a terminal that somebody sits at: mpirun gives its ranks one wherever its own output goes.
@@ -240,7 +254,7 @@ on_terminal() {
 # Starts what shows how far the stages are, until stages_unwatch: where stderr is a terminal, a line there; where stages_rows is set (a
 # training), a row for each step on a terminal that is stdout, and collapses on stderr wherever that goes.
 stages_watch() {
-    local show='' to=$stages_stderr
+    local show='' to=$stages_stderr after
     if [ -n "$stages_rows" ] && on_terminal; then
         show=rows to=1
     elif [ -t "$stages_stderr" ] && [ ! -t 1 ]; then
@@ -249,10 +263,12 @@ stages_watch() {
         show=collapses
     fi
     [ -n "$show" ] || return 0
+    # How many bytes there are now: the first steps may be taken before it has started.
+    after=$(stat -c %s -- "$stages_run_folder/metrics.jsonl" 2>/dev/null) || after=0
     (
         trap - INT TERM HUP EXIT
         trap '' INT USR1
-        exec setpriv --pdeathsig TERM -- vlrm-top --follow --show "$show" -- "$stages_run_folder" </dev/null >&"$to"
+        exec setpriv --pdeathsig TERM -- vlrm-top --follow --after "$after" --show "$show" -- "$stages_run_folder" </dev/null >&"$to"
     ) &
     stages_watcher=$!
 }
@@ -306,6 +322,7 @@ stages_wait() {
             fi
         done
         read -r -t 0.1 -u "$idle" _ # nobody writes: a sleep that signals interrupt and that is no process
+        stages_tell
         stages_reap
     done
     exec {idle}>&-

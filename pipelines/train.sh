@@ -150,6 +150,7 @@ say_ranks() {
     value_of batch
     batch=$value
     value_of block
+    [[ $batch =~ ^[0-9]+$ && ${value:-32} =~ ^[1-9][0-9]*$ ]] || return # its stage says what is wrong
     echo "vlrm train: $ranks ranks${hosts:+ on $hosts host$([ "$hosts" = 1 ] || echo s)}, $((batch / ranks))$([ $((batch % ranks)) = 0 ] || echo " or $((batch / ranks + 1))") captions each, blocks of ${value:-32}, integer sums" >&2
     [ $(((batch + ${value:-32} - 1) / ${value:-32})) -ge "$ranks" ] ||
         echo "vlrm train: there are fewer blocks than ranks: of $ranks only $(((batch + ${value:-32} - 1) / ${value:-32})) learn, unless --block is $((batch / ranks > 0 ? batch / ranks : 1))" >&2
@@ -179,6 +180,15 @@ keep_config() {
     fi
     sync -- "$1"
     mv -f -- "$1" "$run/train.json" || recipe_die "cannot write $run/train.json"
+}
+
+# Whether the shards, which are read once, had captions for all steps that were asked for, for whoever looks at the status alone.
+say_short() {
+    local step
+    { [ "${#streams[@]}" -gt 0 ] && has max-steps; } || return
+    step=$(readlink -- "$run/policy/latest")
+    step=$((10#0${step#step-}))
+    [ "$step" -ge "$value" ] || echo "vlrm train: the shards end after step $step, expected --max-steps $value: they are read once" >&2
 }
 
 # Ends with status $1. Options that were refused (6) are none of the run's: train.json is again what it was.
@@ -297,4 +307,5 @@ stage update all vlrm-update "${config[@]}" --run="$run" --batch 0 "${device[@]}
 stages_run
 status=$?
 [ "$rank" = 0 ] || exit "$status"
+[ "$status" != 0 ] || say_short
 end_run "$status"
