@@ -3,6 +3,7 @@
 #
 #   tests/run.sh                  everything
 #   tests/run.sh PATTERN...       only the jobs whose names match one of the globs: 'release/unit/*', 'rules/*', '*vlrm*'
+#   tests/run.sh --quick ...      the same without the single tests of programs that are tagged slow; says how many those are
 #   tests/run.sh --list           the names
 #
 # A job is one test program or file. Its output is kept in build/logs/; what failed is printed, and so is why anything was
@@ -53,7 +54,7 @@ run_job() {
     cuda/*.bats) BIN=$PWD/bin bats --tap "tests/$1" ;;
     faults/*.bats) bats --tap "tests/$1" ;;
     faults/*) "tests/$1" ;;
-    release/*.bats) BIN=$PWD/bin bats --tap "$file" ;;
+    release/*.bats) BIN=$PWD/bin bats --tap ${RUN_QUICK:+--filter-tags '!slow'} "$file" ;;
     */*.bats) BIN=$PWD/build/$variant/bin bats --tap --filter-tags "$variant" "$file" ;;
     *) "build/$variant/tests/${1#*/}" ;;
     esac
@@ -102,6 +103,7 @@ matches() {
 }
 
 case ${1-} in
+--quick) export RUN_QUICK=yes; shift ;;
 --list) list_jobs; exit ;;
 --one) run_job "$2"; exit ;;
 -*) echo "run.sh: unknown option $1" >&2; exit 2 ;;
@@ -131,5 +133,6 @@ if [ $((total_passed + total_failed)) = 0 ]; then
     echo 'run.sh: no test ran' >&2
     total_failed=1
 fi
+[ -z "${RUN_QUICK-}" ] || echo "left out: $(cat tests/*/*.bats | grep -cE '^# bats test_tags=.*slow') slow tests, which make check runs"
 printf '%d passed, %d failed, %d skipped\n' "$total_passed" "$total_failed" "$total_skipped"
 [ "$total_failed" = 0 ]

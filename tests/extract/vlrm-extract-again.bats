@@ -26,6 +26,7 @@ data, tiff = sys.stdin.buffer.read(), b"Exif\0\0II*\0\10\0\0\0\1\0\x12\1\3\0\1\0
 sys.stdout.buffer.write(data[:2] + b"\xff\xe1" + struct.pack(">H", len(tiff) + 2) + tiff + data[2:])' "$1"
 }
 
+# bats test_tags=slow
 @test "frames of every codec and container, in every choice, size and encoding, come again to the byte" {
     for f in h264.mp4 hevc.mp4 vp9.webm av1.mkv mpeg4.avi mpeg2.ts frag.mp4; do comes_again "$M/$f"; done
     ffmpeg -nostdin -v error -y -i "$M/h264.mp4" -c copy -f h264 raw.h264

@@ -20,7 +20,7 @@ held_open() {
     held_open pipe
     vlrm-extract --journal j --append o "$M/h264.mp4" pipe &
     first=$!
-    eventually 20 grep -q h264 j
+    eventually 60 grep -q h264 j
     cp j j.before
     cp o o.before
     for options in '--journal j' '--journal j --resume' '--journal j --append p' '--journal j --resume --append o' \
@@ -47,10 +47,10 @@ held_open() {
     vlrm-extract --journal j --resume --append o --list names &
     first=$!
     echo 1.mp4 >names
-    eventually 20 grep -q 1.mp4 j
+    eventually 60 grep -q 1.mp4 j
     vlrm-extract --journal j --resume --append o 2.mp4 || [ $? -eq 1 ]
     echo 3.mp4 >names
-    eventually 20 grep -q 3.mp4 j
+    eventually 60 grep -q 3.mp4 j
     killed $first
     vlrm-extract --journal j --resume --append o 1.mp4 2.mp4 3.mp4
     frames o --check
@@ -62,7 +62,7 @@ held_open() {
         rm -f j o pipe
         held_open pipe
         vlrm-extract --zstd=$zstd --journal j --append o "$M/h264.mp4" pipe &
-        eventually 20 grep -q h264 j
+        eventually 60 grep -q h264 j
         for moment in working killed; do
             [ $moment = working ] || killed $!
             exits 5 bash -c 'vlrm-cat o >lines'
@@ -83,7 +83,7 @@ held_open() {
     reader=$!
     vlrm-extract --journal j "$M/h264.mp4" pipe >stream &
     writer=$!
-    eventually 20 grep -q '#3.000' lines
+    eventually 60 grep -q '#3.000' lines
     killed $writer
     status=0
     wait $reader || status=$?

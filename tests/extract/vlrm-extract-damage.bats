@@ -22,6 +22,7 @@ setup_file() { make_clips; }
     done
 }
 
+# bats test_tags=slow
 @test "containers that end before they say they do are damaged, whether their writer could seek or not" {
     while read -r format seekable arguments; do
         whole=whole
@@ -78,6 +79,7 @@ E
     done
 }
 
+# bats test_tags=slow
 @test "a file cut anywhere gives the frames it has, says so, and exits 3" {
     for f in fast.mp4 frag.mp4 vp9.webm av1.mkv mpeg4.avi mpeg2.ts; do
         whole=$(stat -c %s "$M/$f")
@@ -107,6 +109,7 @@ E
     says unreadable
 }
 
+# bats test_tags=slow
 @test "flipped bytes, other files, nothing: a verdict each, and the rest goes on" {
     /usr/bin/python3 - "$M/fast.mp4" <<'P'
 import random, sys

@@ -147,6 +147,7 @@ print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)' "$@"
     [ "$(frames out.vlrm id | tail -1)" = 'd/a-b.webm#0.000@3' ]
 }
 
+# bats test_tags=slow
 @test "one name forty thousand times takes its time once, not forty thousand times" {
     awk 'BEGIN { print "gone(3)"; for (i = 0; i < 40000; i++) print "gone" }' >names
     exits 3 bash -c 'timeout 100 vlrm-extract --journal j --list names >out.vlrm 2>said'
@@ -221,6 +222,7 @@ print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)' "$@"
     says t.tar
 }
 
+# bats test_tags=slow
 @test "shuffled shards: the same records, and memory does not grow with the shards" {
     cp "$M/vp9.webm" 1.webm
     long=$(printf 'x%.0s' {1..180})
@@ -315,18 +317,18 @@ J
 
 @test "a FIFO that never ends hits the deadline; the rest goes on" {
     mkfifo pipe
-    sleep 30 >pipe &
+    sleep 1000 >pipe &
     held=$!
-    exits 3 timeout 20 bash -c "vlrm-extract --deadline 1 --journal j pipe '$M/h264.mp4' >out.vlrm"
+    exits 3 timeout 60 bash -c "vlrm-extract --deadline 3 --journal j pipe '$M/h264.mp4' >out.vlrm"
     kill "$held"
     [ "$(jq -r .verdict j | tr '\n' ' ')" = "timed out complete " ]
     [ "$(count)" -eq 4 ]
-    sleep 30 >pipe &
+    sleep 1000 >pipe &
     held=$!
-    exits 3 timeout 20 bash -c "vlrm-extract --deadline 1 - <pipe >out.vlrm"
+    exits 3 timeout 60 bash -c "vlrm-extract --deadline 1 - <pipe >out.vlrm"
     kill "$held"
     mkfifo silent silent.tar
-    exits 3 timeout -k 1 20 bash -c "exec vlrm-extract --deadline 1 --journal k silent silent.tar '$M/h264.mp4' >out.vlrm"
+    exits 3 timeout -k 1 60 bash -c "exec vlrm-extract --deadline 3 --journal k silent silent.tar '$M/h264.mp4' >out.vlrm"
     [ "$(jq -r .reason k | grep -c 'the time is up')" -eq 2 ]
     [ "$(count)" -eq 4 ]
 }

@@ -108,6 +108,7 @@ read_policy() {
     writers=$! reads=0
     while kill -0 "$writers" 2> "$TMP/none"; do read_policy; done
     [ "$reads" -gt 0 ]
+    eventually 60 flock -n "$TMP/run/update.lock" true # the last one may still be dying: timeout kills itself too
     "${long[@]}" > "$TMP/said"
     no_left_overs "$TMP/run"
 }

@@ -81,7 +81,8 @@ static void read_caption(const Record *r, const CaptionReader *reader)
 
 static void read_batch(Batch *b, const Record *r, bool returns)
 {
-    const BatchNeeds needs = {.returns = returns, .vocabulary = 300, .max_tokens = 20};
+    static const Captioner whole; /* it cuts no pictures */
+    const BatchNeeds needs = {.returns = returns, .vocabulary = 300, .max_tokens = 20, .captioner = &whole};
     Arena arena = {0};
     Record again;
     Error err = {0};

@@ -105,7 +105,7 @@ def configs():
         config = json.loads((TINY / family / "config.json").read_text())
         more = TINY / family / "generation_config.json"
         seed("config", family, parts(config__json=config, **({"generation_config__json": more.read_text()} if more.exists() else {})))
-    for family in "smolvlm", "llava", "instructblip":
+    for family in "smolvlm", "llava", "instructblip", "blip":
         model = ROOT / "tests/golden/models/captioner" / family / "model"
         seed("config", family, parts(**{name.replace(".", "__"): (model / name).read_text() for name in ("config.json", "generation_config.json", "preprocessor_config.json")}))
     opt = {"model_type": "opt", "hidden_size": 16, "num_attention_heads": 4, "vocab_size": 99, "word_embed_proj_dim": 16,

@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
 """A captioner's folder for test_captioner.c and the programs' tests, by ../shared/oracle/families.py in float64.
 
-    make_captioner.py ORACLE OUT --family smolvlm|llava|instructblip --size tiny|odd [--seed N]
+    make_captioner.py ORACLE OUT --family smolvlm|llava|instructblip|joycaption|blip --size tiny|odd [--seed N]
 
 OUT gets model/ (the checkpoint as published) and, of two images and five captions: parity.safetensors, all that families.py says of them
 (forward, policy and policy-lora), with prompt, tokens and tokens.counts; images/ and generate.jsonl. Pixels are rounded to float32 before the model
 sees them, as every processor gives them: a double build can then come to 1e-9. Run it by pillow_only.py.
 """
-import argparse, json, pathlib, shutil, sys, tempfile
+import argparse, importlib, json, pathlib, shutil, sys, tempfile
 import torch
 from safetensors.torch import load_file, save_file
 
@@ -22,10 +22,9 @@ sys.path.insert(0, str(a.oracle))
 import families  # noqa: E402
 
 families.IMAGES, families.CAPTIONS = 2, 5
-if a.family == "instructblip":  # which the oracle does not have
+if a.family in ("instructblip", "joycaption", "blip"):  # which the oracle does not have, or as a larger one
     sys.path.insert(0, str(pathlib.Path(__file__).parent))
-    import families_instructblip
-    families.FAMILIES["instructblip"] = families_instructblip.instructblip
+    families.FAMILIES[a.family] = getattr(importlib.import_module("families_" + a.family), a.family)
 exact = families.pixel_values
 families.pixel_values = lambda *args: exact(*args).float().double()
 with tempfile.TemporaryDirectory() as made:
@@ -50,7 +49,10 @@ with tempfile.TemporaryDirectory() as made:
     out["tokens.counts"] = torch.tensor([len(c) for c in captions])
     shutil.rmtree(a.out, ignore_errors=True)
     shutil.copytree(made / a.family, a.out / "model")
+    if a.family == "joycaption":
+        weights = a.out / "model/model.safetensors"
+        save_file({k: v.half() for k, v in load_file(weights).items()}, weights, metadata={"format": "pt"})
     shutil.copytree(reference / "images", a.out / "images")
-    for file in ("generate.jsonl", "captions.jsonl", "prompt.json"):
-        shutil.copy(reference / file, a.out)
+    for file in (*reference.glob("generate*.jsonl"), reference / "captions.jsonl", reference / "prompt.json"):
+        shutil.copy(file, a.out)
     save_file({k: v.contiguous().clone() for k, v in out.items()}, a.out / "parity.safetensors")

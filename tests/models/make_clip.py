@@ -61,7 +61,8 @@ def open_clip():
     from open_clip.transform import image_transform
     take("vocab.json", "merges.txt", "tokenizer_config.json")
     bos, *_, eos = rows[1]["ids"]
-    vision = dict(image_size=30, patch_size=10, width=36, layers=3, head_width=18, mlp_ratio=2.17)
+    size = 33 if a.custom_text else 30  # of which three pixels are in no patch
+    vision = dict(image_size=size, patch_size=10, width=36, layers=3, head_width=18, mlp_ratio=2.17)
     words = dict(context_length=20, vocab_size=eos + 1, width=28, heads=2, layers=2, mlp_ratio=3.0)
     if a.custom_text:
         vision["norm_kwargs"] = words["norm_kwargs"] = {"eps": 1e-6}
@@ -74,7 +75,7 @@ def open_clip():
     (folder / "open_clip_config.json").write_text(json.dumps({"model_cfg": model_cfg, "preprocess_cfg": preprocess}, indent=1) + "\n")
     state = {k: v.contiguous() for k, v in model.state_dict().items()}
     save_file(state, folder / "open_clip_model.safetensors") if a.open_clip == "safetensors" else torch.save(state, folder / "open_clip_pytorch_model.bin")
-    look = image_transform(30, False, **preprocess)
+    look = image_transform(size, False, **preprocess)
     pixels = torch.stack([look(Image.open(p)) for p in sorted((folder / "images").iterdir())])
     ids = [r["ids"] if len(r["ids"]) <= 20 else r["ids"][:19] + [eos] for r in rows]  # as open_clip.tokenize cuts them
     padded, model = torch.tensor([i + [0] * (20 - len(i)) for i in ids]), model.double()

@@ -183,3 +183,15 @@ logits() {
     exits 1 vlrm-eval --clip "$ROOT/tests/golden/siglip/odd" --itm ../blip-itm --no-references in.vlrm
     says "has no row in the model's table of 224"
 }
+
+@test "a processor that makes other pixels is refused by name" {
+    for kind in clip/openai siglip/tiny; do
+        rm -rf "$BATS_TEST_TMPDIR/model"
+        cp -r "$ROOT/tests/golden/$kind" "$BATS_TEST_TMPDIR/model"
+        for change in do_normalize=false rescale_factor=0.01 size=99; do
+            jq ".${change%=*} = ${change#*=}" "$ROOT/tests/golden/$kind/preprocessor_config.json" > "$BATS_TEST_TMPDIR/model/preprocessor_config.json"
+            exits 1 vlrm-eval --clip "$BATS_TEST_TMPDIR/model" /dev/null
+            says "preprocessor_config.${change%=*} is ${change#*=}, expected"
+        done
+    done
+}

@@ -137,8 +137,8 @@ static Tensor *features_of(const Case *c)
     return captioner_features(c->tape, c->captioner, golden(c, "pixel_values")->data, c->items);
 }
 
-/* Log-probabilities of all captions; caption i is of image i mod the number of them. */
-static Tensor *logp_of(const Seen *s)
+/* The rows that predict the tokens of all captions; caption i is of image i mod the number of them. */
+static Tensor *hidden_of(const Seen *s)
 {
     const Case *c = &s->c;
     const size_t rows = c->captioner->n_prefix;
@@ -146,8 +146,12 @@ static Tensor *logp_of(const Seen *s)
     LmSequence *sequences = tape_alloc(c->tape, s->captions * sizeof *sequences);
     for (size_t i = 0, first = 0; i < s->captions; first += c->token_counts[i++])
         sequences[i] = (LmSequence){i % c->items * rows, rows, c->tokens + first, c->token_counts[i]};
-    const Tensor *h = lm_hidden(c->tape, &c->captioner->lm, prefix, sequences, s->captions);
-    return lm_logp(c->tape, &c->captioner->lm, h, c->tokens, NULL);
+    return lm_hidden(c->tape, &c->captioner->lm, prefix, sequences, s->captions);
+}
+
+static Tensor *logp_of(const Seen *s)
+{
+    return lm_logp(s->c.tape, &s->c.captioner->lm, hidden_of(s), s->c.tokens, NULL);
 }
 
 static void test_values(void **state)
@@ -156,11 +160,27 @@ static void test_values(void **state)
     const Case *c = &s->c;
     const CaptionerFamily *family = c->captioner->family;
     const Tensor *seen = features_of(c);
-    if (c->captioner->vit.flavour == VIT_SIGLIP) /* what others' reference holds is a part of this */
+    if (family == &smolvlm_family) /* what others' reference holds is a part of this */
         assert_values(c, "vision", vit_norm(c->tape, &c->captioner->vit, seen));
     assert_values(c, "connector", family->rows(c->tape, c->captioner, seen, c->items));
     assert_values(c, "logp", logp_of(s));
     tape_reset(c->tape);
+}
+
+/* Entropies as a result are those that are only reported, also of a head that is not the embedding. */
+static void test_entropies(void **state)
+{
+    const Seen *s = *state;
+    const Lm *lm = &s->c.captioner->lm;
+    const Tensor *h = hidden_of(s);
+    Tensor *entropy;
+    double *reported = xcalloc(h->rows, sizeof *reported);
+    lm_logp(s->c.tape, lm, h, s->c.tokens, reported);
+    lm_logp_entropy(s->c.tape, lm, h, s->c.tokens, &entropy);
+    for (size_t i = 0; i < h->rows; i++)
+        assert_true(fabs((double)tensor_data(entropy)[i] - reported[i]) <= VALUES * reported[i]);
+    tape_reset(s->c.tape);
+    free(reported);
 }
 
 /* Runs equation 4 with the M given, backwards; the loss. */
@@ -221,10 +241,60 @@ static void test_gradients(void **state)
     parameters_release(&p);
 }
 
+/* Adapters are read back by the names that they are written under, and by those of their weights. */
+static void test_adapter_names(void **state)
+{
+    const Captioner *c = ((Seen *)*state)->c.captioner;
+    Binder *binder = &((Seen *)*state)->c.captioner->binder;
+    const char *targets[] = {c->family->vision_targets[0]};
+    char where[] = "/tmp/vlrm-test-adapters-XXXXXX", *command;
+    Error err = {0};
+    Parameters p;
+    assert_non_null(mkdtemp(where));
+    for (int old = 0; old < 2; old++) {
+        parameters_init(&p, ((Seen *)*state)->c.kernels);
+        LoraSet *lora = lora_new(binder, ADAPTER_POLICY), *again;
+        assert_true(lora_train(lora, &p, "lora-vision", c->family->vision, targets, 1, 4, 8, 1, &err));
+        const size_t n = lora_count(lora);
+        binder->adapters = old ? NULL : c->family->adapters;
+        assert_true(lora_write(lora, where, "", &err));
+        binder->adapters = c->family->adapters;
+        lora_free(lora);
+        again = lora_new(binder, ADAPTER_POLICY);
+        if (!lora_open(again, where, &err))
+            fail_msg("%s", err.text);
+        assert_int_equal(lora_count(again), n);
+        lora_free(again);
+        parameters_release(&p);
+    }
+    command = xasprintf("rm -r %s", where);
+    assert_int_equal(system(command), 0);
+    free(command);
+}
+
+/* Of a captioner whose images stand in no sequence: nothing at all, more than there are positions, an id that it has not. */
+static void refuse_words(Captioner *c)
+{
+    const size_t n = c->n_prompt, most = c->lm.config.positions;
+    int32_t *ids = xcalloc(most, sizeof *ids);
+    for (int wrong = 0; wrong < 3; wrong++) {
+        Error err = {0};
+        ids[1] = wrong == 2 ? (int32_t)c->lm.config.vocabulary : 0;
+        assert_false(captioner_prompt(c, ids, wrong == 0 ? 0 : wrong == 1 ? most : 2, &err));
+        assert_int_equal(err.status, STATUS_MISMATCH);
+        assert_int_equal(c->n_prompt, n);
+    }
+    free(ids);
+}
+
 /* A prompt that does not have the image's rows side by side, and text behind them, is refused. */
 static void test_prompts(void **state)
 {
     Captioner *c = ((Seen *)*state)->c.captioner;
+    if (c->lm.config.memory > 0) {
+        refuse_words(c);
+        return;
+    }
     const size_t n = c->n_prompt;
     int32_t *ids = xmalloc((n + 1) * sizeof *ids), first = 0;
     while (c->prompt[first] != c->image_token)
@@ -242,12 +312,14 @@ static void test_prompts(void **state)
 
 int main(void)
 {
-    const char *where[] = {"tests/golden/models/captioner/smolvlm", "tests/golden/models/captioner/smolvlm-odd",
-                           "tests/golden/models/captioner/llava", "tests/golden/models/captioner/instructblip"};
+    const char *where[] = {"tests/golden/models/captioner/smolvlm",    "tests/golden/models/captioner/smolvlm-odd",
+                           "tests/golden/models/captioner/llava",      "tests/golden/models/captioner/instructblip",
+                           "tests/golden/models/captioner/joycaption", "tests/golden/models/captioner/blip"};
     size_t folders = sizeof where / sizeof where[0];
     int failed = 0;
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_values), cmocka_unit_test(test_prompts),
-                                       cmocka_unit_test(test_gradients)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_values), cmocka_unit_test(test_entropies),
+                                       cmocka_unit_test(test_prompts), cmocka_unit_test(test_gradients),
+                                       cmocka_unit_test(test_adapter_names)};
     if (getenv("VLRM_CAPTIONER")) {
         where[0] = getenv("VLRM_CAPTIONER");
         folders = 1;

@@ -123,7 +123,7 @@ static const real *advance(Language *l, KvCache *cache, const int32_t *tokens, s
         ids[k] = at[k] == 0 ? m->config.bos : tokens[at[k] - 1];
     }
     const Span span = {.q = 0, .nq = rows, .k = 0, .nk = done + rows};
-    Tensor *x = lm_advance(l->tape, m, cache, lm_embed(l->tape, m, ids, positions, rows), at, &span, 1);
+    Tensor *x = lm_advance(l->tape, m, cache, lm_embed(l->tape, m, ids, positions, rows), at, &span, 1, NULL, NULL);
     return tensor_data(lm_logits(l->tape, m, x));
 }
 

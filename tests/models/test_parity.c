@@ -187,7 +187,7 @@ static void test_cache(void **state)
         spans[i] = (Span){.q = i * prompt, .nq = prompt, .k = i * prompt, .nk = prompt};
         slot[i] = i; /* whose caption's rows lie where */
     }
-    Tensor *x = lm_advance(c->tape, o, cache, lm_prompts(c->tape, o, prefixes(c), q, n), at, spans, n);
+    Tensor *x = lm_advance(c->tape, o, cache, lm_prompts(c->tape, o, prefixes(c), q, n), at, spans, n, NULL, NULL);
     const Tensor *logits = lm_logits(c->tape, o, x);
     const StoredTensor *expected = golden(c, "logp");
     for (size_t step = 0; step < longest; step++) {
@@ -220,7 +220,7 @@ static void test_cache(void **state)
             at[i] = own + step;
             spans[i] = (Span){.q = i, .nq = 1, .prefix = i * prompt, .n_prefix = prompt, .k = own, .nk = step + 1};
         }
-        x = lm_advance(c->tape, o, cache, lm_embed(c->tape, o, ids, positions, n), at, spans, n);
+        x = lm_advance(c->tape, o, cache, lm_embed(c->tape, o, ids, positions, n), at, spans, n, NULL, NULL);
         logits = lm_logits(c->tape, o, x);
         free(ids);
         free(positions);

@@ -75,7 +75,7 @@ static void read_batch(Batch *b, const Learner *l)
     Error err = {0};
     Record r;
     const LmConfig *text = &l->captioner->lm.config;
-    BatchNeeds needs = {false, text->vocabulary, text->positions - l->captioner->n_prefix - 1, NULL};
+    BatchNeeds needs = {false, text->vocabulary, text->positions - l->captioner->n_prefix - 1, l->captioner, NULL};
     batch_init(b, "/tmp", (size_t)16 << 20);
     Reader *reader = reader_open_json("captions.jsonl", &err);
     while (reader && b->n < CAPTIONS && reader_next(reader, &r) != RECORD_NONE)
@@ -222,7 +222,7 @@ static void planned(const char *head, StringList train, size_t *peak, size_t *pl
     *peak = tape_peak(l->tape);
     *plan = 0;
     for (size_t i = 0; i < batch.n; i++)
-        *plan += plan_bytes(l, batch.episodes[i].n, false, false);
+        *plan += plan_bytes(l, batch.episodes[i].grid, batch.episodes[i].n, false, false);
     batch_release(&batch);
     arena_release(&arena);
     learner_free(l);

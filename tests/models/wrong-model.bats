@@ -62,3 +62,30 @@ refused() {
     exits 6 vlrm-rollout --model "$TMP/vicuna" "$TMP/in.vlrm"
     says 'text_config.model_type: expected "opt", the one language model that is known behind this Q-Former'
 }
+
+@test "weights that are no numbers: no caption, no reward, no score is made of them" {
+    captions > "$TMP/in.vlrm"
+    damaged() {
+        cp -r "$ORACLE/$1" "$TMP/$1"
+        "$ROOT/tests/models/damage_weights.py" "$TMP/$1/model.safetensors" "$2"
+    }
+    damaged blip2 language_model.model.decoder.layers.0.fc1.bias
+    damaged itm vision_model.post_layernorm.bias
+    damaged clip visual_projection.weight
+    for how in --greedy --sample '--num-beams 3' '--sample --num-return 2'; do
+        # shellcheck disable=SC2086  # several words
+        exits 3 vlrm-rollout --model "$TMP/blip2" --max-new-tokens 4 $how "$TMP/in.vlrm"
+        says 'the model gives a log-probability that is no number'
+        says 'done 0,'
+    done
+    exits 3 vlrm-reward --model "$small" --itm "$ORACLE/itm" --ref "$TMP/blip2" "$TMP/in.vlrm"
+    says 'the reference model gives nan, expected a number'
+    exits 3 vlrm-reward --model "$small" --itm "$TMP/itm" "$TMP/in.vlrm"
+    says 'ITM gives nan, expected a number'
+    exits 3 vlrm-reward --model "$small" --itm "$ORACLE/itm" --clip "$TMP/clip" "$TMP/in.vlrm"
+    says 'CLIP gives nan, expected a number'
+    exits 1 vlrm-eval --clip "$TMP/clip" "$TMP/in.vlrm"
+    says 'CLIP gives nan, expected a number'
+    exits 1 vlrm-eval --clip "$ORACLE/clip" --itm "$TMP/itm" "$TMP/in.vlrm"
+    says 'ITM gives nan, expected a number'
+}

@@ -171,6 +171,20 @@ static Tensor *linear_add_relu(Tape *t, World *w)
     return op_linear_add_inplace(t, x, op_relu_inplace(t, op_linear(t, x, &w->linear[0])), &w->linear[1]);
 }
 
+/* Two layers of the same rows, of which one has an adapter and the other trained weights. */
+static Tensor *linears_two(Tape *t, World *w)
+{
+    Tensor *x = leaf(w, 5, 4), *a = leaf(w, 2, 4), *b = leaf(w, 3, 2), *frozen_weight = frozen(w, 3, 4, DTYPE_BF16),
+           *weight = leaf(w, 3, 4), *bias = leaf(w, 1, 3);
+    w->lora[0] = (Lora){*a, *b, 1.5};
+    w->linear[0] = (Linear){.weight = *frozen_weight, .lora = {[ADAPTER_POLICY] = &w->lora[0]}};
+    w->linear[1] = (Linear){.weight = *weight, .bias = *bias};
+    tape_adapter(t, ADAPTER_POLICY);
+    Tensor *y = op_linears(t, x, (const Linear *const[]){&w->linear[0], &w->linear[1]}, 2);
+    tape_adapter(t, ADAPTER_NONE);
+    return y;
+}
+
 /* norms */
 
 static Tensor *layernorm_sized(Tape *t, World *w, size_t rows, size_t cols)
@@ -351,14 +365,14 @@ static Tensor *logp_trained(Tape *t, World *w)
 {
     static const int32_t targets[] = {4, 0, 10, 4};
     Tensor *x = leaf(w, 4, 6), *table = leaf(w, 11, 6);
-    return op_token_logp(t, x, table, targets, NULL);
+    return op_token_logp(t, x, table, NULL, targets, NULL);
 }
 
 static Tensor *logp_frozen(Tape *t, World *w)
 {
     static const int32_t targets[] = {18};
     Tensor *x = leaf(w, 1, 5), *table = frozen(w, 19, 5, DTYPE_F16);
-    return op_token_logp(t, x, table, targets, NULL);
+    return op_token_logp(t, x, table, NULL, targets, NULL);
 }
 
 /* More rows than a block of logits. */
@@ -368,14 +382,22 @@ static Tensor *logp_blocks(Tape *t, World *w)
     for (int32_t i = 0; i < 300; i++)
         targets[i] = i % 5;
     Tensor *x = leaf(w, 300, 2), *table = leaf(w, 5, 2);
-    return op_token_logp(t, x, table, targets, NULL);
+    return op_token_logp(t, x, table, NULL, targets, NULL);
 }
 
 static Tensor *logp_entropy(Tape *t, World *w)
 {
     static const int32_t targets[] = {2, 6, 0};
     Tensor *x = leaf(w, 3, 5), *table = frozen(w, 7, 5, DTYPE_F32), *entropy;
-    Tensor *logp = op_token_logp_entropy(t, x, table, targets, &entropy);
+    Tensor *logp = op_token_logp_entropy(t, x, table, NULL, targets, &entropy);
+    return op_add(t, logp, entropy);
+}
+
+static Tensor *logp_bias(Tape *t, World *w)
+{
+    static const int32_t targets[] = {2, 6, 0};
+    Tensor *x = leaf(w, 3, 5), *table = frozen(w, 7, 5, DTYPE_F32), *bias = frozen(w, 1, 7, DTYPE_REAL), *entropy;
+    Tensor *logp = op_token_logp_entropy(t, x, table, bias, targets, &entropy);
     return op_add(t, logp, entropy);
 }
 
@@ -393,6 +415,7 @@ static const Case cases[] = {
     {"linear_add", linear_add},
     {"linear_add_only", linear_add_only},
     {"linear_add_relu", linear_add_relu},
+    {"linears_two", linears_two},
     {"layernorm_odd", layernorm_odd},
     {"layernorm_wide", layernorm_wide},
     {"layernorm_frozen", layernorm_frozen},
@@ -429,6 +452,7 @@ static const Case cases[] = {
     {"logp_frozen", logp_frozen},
     {"logp_blocks", logp_blocks},
     {"logp_entropy", logp_entropy},
+    {"logp_bias", logp_bias},
     {"segments_two", checkpoint_two},
     {"segments_nested", checkpoint_nested},
     {"segments_fewer", checkpoint_fewer},

@@ -257,13 +257,13 @@ static void test_unrecorded_log_probabilities(void **state)
         values[i] = (real)(i * 7919 % 1009) / 250 - 2;
     for (size_t i = 0; i < ROWS; i++)
         targets[i] = (int32_t)(i % 5 == 0 ? WORDS - 1 : i % 5 == 1 ? 8191 : i % 5 == 2 ? 8192 : i * 97 % WORDS);
-    const Tensor *table = tape_input(tape, WORDS, COLS, values, false);
+    const Tensor *table = tape_input(tape, WORDS, COLS, values, false), *bias = tape_input(tape, 1, WORDS, values + 7, false);
     tape_record(tape, true);
     const Tensor *x = tape_input(tape, ROWS, COLS, values, true);
-    memcpy(recorded, op_token_logp(tape, x, table, targets, NULL)->data, sizeof recorded);
+    memcpy(recorded, op_token_logp(tape, x, table, bias, targets, NULL)->data, sizeof recorded);
     tape_record(tape, false);
     Tape *t = tape_new(kernels_cpu(COMPUTE_F32));
-    const real *streamed = tensor_data(op_token_logp(t, x, table, targets, NULL));
+    const real *streamed = tensor_data(op_token_logp(t, x, table, bias, targets, NULL));
     for (size_t i = 0; i < ROWS; i++)
         assert_true(fabs((double)streamed[i] - (double)recorded[i]) <= 4e-7 * (1 + fabs((double)recorded[i])));
     assert_true(tape_peak(t) < (size_t)256 * WORDS * sizeof(real));

@@ -60,6 +60,9 @@ eval votes_file()'
     vlrm-ballot --count --json votes.json more.json | jq -e '.questions.detail | .b == 10 and .shared == 5 and .alpha == null'
     exits 1 vlrm-ballot --count votes.json votes.json
     says 'by the same voter'
+    jq 'del(.voter)' votes.json >nobody.json
+    exits 6 vlrm-ballot --count nobody.json
+    says 'nobody.json: has no voter'
 }
 
 # bats test_tags=asan
@@ -90,6 +93,8 @@ eval votes_file()'
     jq -nc '{id: "elsewhere", caption: {text: "a bus"}}' >other.jsonl
     exits 6 vlrm-ballot base.vlrm other.jsonl -o page.html
     says 'no frame is in both'
+    exits 2 vlrm-ballot base.vlrm <(cat base.vlrm) -o page.html
+    says 'a stream is read twice: give a file, no pipe'
     exits 4 vlrm-ballot base.vlrm base.vlrm -o page.html
     says 'nothing to vote on'
     head -c 600 better.vlrm >cut.vlrm

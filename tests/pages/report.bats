@@ -64,6 +64,14 @@ eval document.querySelector("#trained tbody").textContent'
     answers_are '["a", "b"]' 2 true 1 '"bb66"'
     exits 2 vlrm-report a ./a -o page.html
     says 'two runs are called a'
+    # The command that it shows is one to copy, whatever the run is called; a run without a step has no curves.
+    mv b "b's run"
+    : >"b's run/metrics.jsonl"
+    vlrm-report "b's run" -o page.html
+    browse 'open page.html 1200 900
+eval document.querySelector("#missing").textContent.match(/vlrm cron-eval .*(?= --frames FRAMES)/)[0].slice(21)
+eval document.querySelector("#missing").textContent.includes("No step of b\u0027s run")'
+    answers_are "\"'b'\\\\''s run=b'\\\\''s run'\"" true
 }
 
 @test "a trained run: rewards of kept batches, token by token" {

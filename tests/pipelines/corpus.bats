@@ -64,6 +64,7 @@ shards() {
     says 'no journal shards/shard-00000-of-00003.journal'
 }
 
+# bats test_tags=slow
 @test "killed with -9 at any moment, the same command completes it: every record, none twice" {
     vlrm-extract 'vi deos' >all.vlrm
     local delay killed=0
@@ -74,23 +75,30 @@ shards() {
         if kill -9 $! 2>/dev/null; then echo "killed after $delay s"; fi
         wait $! 2>/dev/null || killed=$((killed + 1)) # else it was done already
         # What the killed driver had started ends by itself; until then its shard is refused ("being made by another process").
-        eventually 20 "$ROOT/bin/vlrm" corpus --out shards --shards 2 --jobs 2 'vi deos'
+        eventually 60 "$ROOT/bin/vlrm" corpus --out shards --shards 2 --jobs 2 'vi deos'
         [ "$(ids shards/*.vlrm)" = "$(ids all.vlrm)" ]
         [ "$(ls -A shards)" = "$(printf 'shard-0000%s\n' {0,1}-of-00002.{journal,vlrm})" ] # and nothing else is left
     done
     [ "$killed" -gt 0 ]
 }
 
+# at_work RECIPE: whether it extracts by now, or is done.
+at_work() {
+    pgrep -f "vlrm-extract --shard [01]/2 --journal $PWD/shards/" >/dev/null || ! kill -0 "$1" 2>/dev/null
+}
+
+# bats test_tags=slow
 @test "SIGTERM gives 75, leaves nothing running, and the same command completes it" {
     vlrm-extract --every 0.2 'vi deos' >all.vlrm
-    "$ROOT/bin/vlrm" corpus --out shards --shards 2 --jobs 2 'vi deos' -- --every 0.2 3>&- &
-    sleep 0.3
-    kill -TERM $! 2>/dev/null || [ $? = 1 ] # it may have ended by now
+    "$ROOT/bin/vlrm" corpus --out "$PWD/shards" --shards 2 --jobs 2 'vi deos' -- --every 0.2 3>&- &
+    local recipe=$!
+    eventually 60 at_work "$recipe"
+    kill -TERM "$recipe" 2>/dev/null || [ $? = 1 ] # it may have ended by now
     local status=0
-    wait $! || status=$?
+    wait "$recipe" || status=$?
     [ "$status" = 75 ] || [ "$status" = 0 ]
-    no pgrep -f "vlrm-extract --shard [01]/2 --journal shards/"
-    exits 0 "$ROOT/bin/vlrm" corpus --out shards --shards 2 --jobs 2 'vi deos' -- --every 0.2
+    eventually 60 no pgrep -f "vlrm-extract --shard [01]/2 --journal $PWD/shards/" >/dev/null
+    eventually 60 "$ROOT/bin/vlrm" corpus --out "$PWD/shards" --shards 2 --jobs 2 'vi deos' -- --every 0.2
     [ "$(ids shards/*.vlrm)" = "$(ids all.vlrm)" ]
 }
 
@@ -130,6 +138,7 @@ corpus() {
     "$ROOT/bin/vlrm" corpus --out shards --shards 2 --jobs 2 "$@"
 }
 
+# bats test_tags=slow
 @test "new sources: finished shards are left as they are, status 6 and their names; --redo makes them again" {
     corpus 'vi deos'
     cp 'vi deos/{1}.mp4' 'vi deos/{7}.mp4'
@@ -150,6 +159,7 @@ corpus() {
     [ "$(stat -c %i%y shards/*)" = "$before" ]
 }
 
+# bats test_tags=slow
 @test "another file of the same name: status 6 and its name; one that was only touched is the same; members of shards too" {
     tar -cf shard.tar -C 'vi deos' '{5}.mp4' '{6}.mp4'
     tar -czf packed.tgz -C 'vi deos' '{4}.mp4'
@@ -173,6 +183,7 @@ corpus() {
     exits 3 corpus 'vi deos' shard.tar packed.tgz
 }
 
+# bats test_tags=slow
 @test "other options behind --: status 6 and what differs; those of the machine are no others" {
     corpus 'vi deos'
     exits 6 corpus 'vi deos' -- --every 0.2 --max 3
@@ -192,6 +203,7 @@ corpus() {
     [ "$(ids shards/*.vlrm)" = "$(ids <(vlrm-extract --every 0.2 'vi deos'))" ]
 }
 
+# bats test_tags=slow
 @test "--retry failed does the failed sources of finished shards again; what is repaired comes in" {
     cp 'vi deos/{4}.mp4' whole.mp4
     head -c 3000 whole.mp4 >'vi deos/{4}.mp4'

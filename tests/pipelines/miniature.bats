@@ -20,6 +20,8 @@ random_models() {
     ln -sfn "$oracle/itm" "$MODELS/itm"
     ln -sfn "$oracle/clip" "$MODELS/clip"
     ln -sfn "$oracle/clip" "$MODELS/judge"
+    ln -sfn "$ROOT/tests/golden/models/captioner/smolvlm/model" "$MODELS/smolvlm"
+    ln -sfn "$oracle/blip2" "$MODELS/language"
 }
 
 @test "demo: trains, measures before and after, shows captions and says where the page is" {
@@ -52,6 +54,7 @@ random_models() {
 }
 
 # The premise of reinforcement, as share/tiny/README.md says it was measured. Captions are drawn by frame ids, which name the folder.
+# bats test_tags=slow
 @test "premise: the bundled scorer prefers the longer truth, and the truth to a changed detail; the judge finds long truths" {
     [ -d "$ROOT/share/tiny" ] || skip 'no share/tiny: there are no bundled models to ask'
     MINI_PREMISE_FRAMES=500 exits 0 "$vlrm" premise run
@@ -81,9 +84,10 @@ nobody_writes() {
     no pgrep -f -- "--run $1/runs"
 }
 
+# bats test_tags=slow
 @test "reproduce: interrupted it stops its trainings; then it goes on and reports every row, and is done" {
     export MINI_SEEDS='1 2' MINI_LONGER=6 MINI_CURVE_FRAMES=6 MINI_GROUP=4 MINI_PARTS=2 MINI_CRITIC_WARMUP=2 MINI_VALUE_UPDATES=2
-    export MINI_ROWS='VLRM VLRM-RS no-reference no-bad-penalty rloo greedy critic-all value-head-linear train-all+lora-vision train-lora-llm train-projection'
+    export MINI_ROWS='VLRM VLRM-RS no-reference no-bad-penalty rloo greedy critic-all value-head-linear train-all+lora-vision train-lora-llm train-projection another-captioner another-reference'
     "$vlrm" reproduce "$PWD/run" >out 2>err &
     recipe=$!
     eventually 60 test -s run/runs/VLRM.1/metrics.jsonl
@@ -96,13 +100,22 @@ nobody_writes() {
     exits 0 "$vlrm" reproduce "$PWD/run"
     says "the report: $PWD/run/reproduction.md"
     report=run/reproduction.md
-    for row in REF base VLRM VLRM-RS no-reference no-bad-penalty rloo greedy critic-all value-head-linear train-projection train-lora-llm 'train-all+lora-vision'; do
+    for row in REF base VLRM VLRM-RS no-reference no-bad-penalty rloo greedy critic-all value-head-linear train-projection train-lora-llm 'train-all+lora-vision' another-captioner-base another-captioner another-reference; do
         grep -qE "^\| ${row/+/.} \|( [0-9.-]+( ± [0-9.]+)? \|){8} [12] \|$" "$report" || { echo "no row $row"; cat "$report"; false; }
     done
     jq -e '(.rows | map(select(.set == "test" and .row == "VLRM")) | map(.seed)) == [1, 2]' run/results.json
     [ "$(wc -l <run/runs/VLRM.1.seconds) $(wc -l <run/runs/no-reference.2.seconds)" = '2 1' ] # that one was interrupted
     jq -e '(.rows | map(select(.set == "other")) | map(.row) | unique) == ["REF", "REF-short", "VLRM", "VLRM-RS", "base", "no-reference"]' run/results.json
-    jq -e '(.steps | map(select(.run == "VLRM").step) | sort) == [0, 2, 4] and (.trainings | length) == 16' run/results.json
+    jq -e '(.steps | map(select(.run == "VLRM").step) | sort) == [0, 2, 4] and (.trainings | length) == 20' run/results.json
+    # Another captioner, with every seed, and as it was.
+    jq -e '.rows | map(select(.set == "test" and (.row | startswith("another-captioner"))) | "\(.row) \(.seed)") == ["another-captioner-base 0",
+        "another-captioner 1", "another-captioner 2"]' run/results.json
+    [ "$(grep -cE '^\| another captioner( \(SmolVLM-shaped\), base|, VLRM: its connector) \|( [0-9.]+( ± [0-9.]+)? \|){6} [12] \|$' "$report")" = 2 ]
+    jq -e --arg model "$(vlrm-weights digest "$MODELS/smolvlm")" '.digests.base == $model' run/runs/another-captioner.2/config.json
+    # Another reference, with every seed: its own rewards by the same captioner.
+    jq -e '.rows | map(select(.set == "test" and .row == "another-reference").seed) == [1, 2]' run/results.json
+    [ "$(grep -cE '^\| VLRM, ref by another LM \|( [0-9.]+( ± [0-9.]+)? \|){6} 2 \|$' "$report")" = 1 ]
+    no diff <(jq .ref.mean run/runs/VLRM.1/metrics.jsonl | head -n 1) <(jq .ref.mean run/runs/another-reference.1/metrics.jsonl | head -n 1)
     # Other baselines, by captions and by seconds, and how noisy their gradients are.
     jq -e '[.rows[] | select(.row == "rloo" and (.set | startswith("curve-"))) | .set] | unique == ["curve-2", "curve-4", "curve-6"]' run/results.json
     jq -e '.trainings | map(select(.row == "rloo" or .row == "greedy" or .row == "VLRM")) | length == 6 and all(.all.grad_agreement > 0 and .all.grad_agreement <= 1 and (.clock | length >= 2) and (.clock | map(.seconds) | . == sort))' run/results.json
@@ -129,6 +142,10 @@ nobody_writes() {
     more='VLRM-RS is at least VLRM in R@1, both by their last policies kept'
     [ "$(verdict "$more" '["mean", "r@1"]' 0.93 0.92 0.89 0.97)" = '0.930 | yes' ]
     [ "$(verdict "$more" '["mean", "r@1"]' 0.93 0.92 0.89 0.95)" = '0.920 | **no**' ]
+    # A run begun before some setting or model was there goes on; one with another setting does not.
+    sed -i '/^language=/d; /^MINI_LATE=/d' run/settings
+    MINI_BATCH=9 exits 1 "$vlrm" reproduce "$PWD/run"
+    says 'begun with other settings or models'
     # Once more: nothing is trained again, the report is the same.
     cp "$report" before.md
     touch -d 2000-01-01 run/runs/*/metrics.jsonl run/results/*/*
@@ -137,6 +154,7 @@ nobody_writes() {
     cmp "$report" before.md
 }
 
+# bats test_tags=slow
 @test "reproduce: a training that fails is named, with its log" {
     mkdir other
     cp -RL "$MODELS/." other

@@ -53,6 +53,23 @@ stages_are_near() {
     stages_are_near "$TINY/captioner" "$TINY/itm" 40 40
 }
 
+# scorers_are_near OPTION...: the plan of vlrm-reward with these scorers against its run on `captions`.
+scorers_are_near() {
+    peak vlrm-reward --model "$TINY/captioner" "$@" captions
+  near "$(vlrm-reward --model "$TINY/captioner" "$@" --plan 40 | jq .private)" "$most"
+}
+
+@test "scorers of every kind, and what waits for its batch" {
+    frames_make 48
+    vlrm-rollout --model "$TINY/captioner" --sample --features --min-new-tokens 40 --max-new-tokens 40 frames >captions
+    scorers_are_near --itm "$TINY/itm" --clip "$TINY/clip"
+    scorers_are_near --itm "$TINY/itm" --clip "$TINY/clip" --batch 48
+    scorers_are_near --itm "$TINY/itm" --clip "$ROOT/tests/golden/siglip/tiny" --batch 48
+    scorers_are_near --no-itm --clip "$TINY/clip" --batch 48
+    scorers_are_near --itm "$ROOT/tests/golden/blip-itm/tiny" --itm-max-tokens 35
+    scorers_are_near --itm "$TINY/itm" --ref "$TINY/language"
+}
+
 @test "a random checkpoint of another shape, in f32, whose vocabulary is large" {
     frames_make 48
     vlrm-weights random --shape blip2-mini --out blip2
@@ -60,8 +77,18 @@ stages_are_near() {
     cp "$TINY"/captioner/{vocab.json,merges.txt,tokenizer_config.json} blip2
     cp "$TINY"/itm/{vocab.txt,tokenizer_config.json} itm
     stages_are_near blip2 itm 4 60
+    # Seconds are of the work that is counted: each stage's, and more of it for longer captions.
+    for plan in 60-{1..3} 4-{1..3}; do
+        "$BIN/vlrm" plan --model blip2 --itm itm --batch 48 --tokens "${plan%-*}" --json >"plan-$plan.json"
+        jq -e '. as $p | [.stages[] | (."seconds a caption" // empty) * 48, ."seconds a step" // empty] as [$rollout, $reward, $update] |
+            .seconds | .rollout == $rollout and .reward == $reward and .update == $update and .step == .rollout + .reward + .update and all(.[]; . > 0)' "plan-$plan.json"
+    done
+    # Two to ten times as much, of the least of three: who measures may lose his processor.
+    jq -n -e --slurpfile long <(cat plan-60-*.json) --slurpfile short <(cat plan-4-*.json) \
+        'all("rollout", "reward", "update"; . as $stage | ([$long[].seconds[$stage]] | min) > ([$short[].seconds[$stage]] | min))'
 }
 
+# bats test_tags=slow
 @test "true shapes without values: parameters, memory of each stage, and what does not fit" {
     vlrm-weights random --shape blip2-opt-2.7b --zero --dtype bf16 --out zero
     vlrm-weights random --shape blip2-itm-vit-g --zero --dtype bf16 --out itm
@@ -96,15 +123,18 @@ stages_are_near() {
     says '--model is required'
     exits 1 "$BIN/vlrm" plan --model nowhere --itm "$TINY/itm"
     says nowhere/config.json
+    exits 1 bash -c '"$@" >/dev/full' _ "$ROOT/bin/vlrm" plan --model "$TINY/captioner" --itm "$TINY/itm"
+    says 'cannot write the plan'
 }
 
+# bats test_tags=slow
 @test "shorter captions: seconds and the update's memory are of them, room elsewhere is for the longest" {
     local plan=("$BIN/vlrm" plan --model "$TINY/captioner" --itm "$TINY/itm" --batch 64 --json)
     "${plan[@]}" >long.json
     "${plan[@]}" --tokens 10 >short.json
     rewards() { vlrm-reward --model "$TINY/captioner" --itm "$TINY/itm" --batch 64 --plan 40 "$@" | jq '.memory.records // 0'; }
     [ "$(rewards)" = 0 ] # only what waits for its batch is kept
-    [ "$(rewards --clip "$TINY/clip")" = $((64 * 37 * 128 * 2)) ]
+    [ "$(rewards --clip "$TINY/clip")" = $((64 * (37 * 128 * 2 + 48 * 48 * 3))) ] # features and a picture each
     part() { jq ".stages[] | select(.stage == \"$2\") | $3" "$1"; }
     [ "$(part long.json rollout '.memory["keys and values"]')" = "$(part short.json rollout '.memory["keys and values"]')" ]
     [ "$(part long.json reward .private)" -gt $(($(part short.json reward .private) * 9 / 10)) ]

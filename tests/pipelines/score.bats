@@ -25,7 +25,7 @@ judge_start() {
     /usr/bin/python3 "$ROOT/tests/pipelines/judge.py" "$TMP/port" "$TMP/asked" < "$TMP/hold" 3>&- &
     judge=$!
     exec {judging}> "$TMP/hold"
-    eventually 30 test -s "$TMP/port"
+    eventually 60 test -s "$TMP/port"
     url=http://127.0.0.1:$(cat "$TMP/port")/v1
 }
 

@@ -13,12 +13,19 @@ setup() {
     unset NO_COLOR
 }
 
-# made_wait PROGRAM: a program of that name, in front of the others, that is there a while longer: so that a line is seen.
+# made_wait PROGRAM TEXT: a program of that name, in front of the others, that begins once the screen has said TEXT.
 made_wait() {
     mkdir -p programs
     ln -sf "$ROOT"/bin/* programs/
     rm "programs/$1"
-    printf '#!/bin/bash\nsleep 2.5\nexec %q/bin/%s "$@"\n' "$ROOT" "$1" >"programs/$1"
+    cat >"programs/$1" <<PROGRAM
+#!/bin/bash
+for ((tenth = 0; tenth < 600; tenth++)); do
+    if tr '\r' '\n' <${PWD@Q}/screen | grep -qE ${2@Q}; then break; fi
+    sleep 0.1
+done
+exec ${ROOT@Q}/bin/$1 "\$@"
+PROGRAM
     chmod +x "programs/$1"
     export VLRM_PROGRAMS=$PWD/programs
 }
@@ -30,7 +37,7 @@ moved() {
 }
 
 @test "evaluate: how far its stages are, then a table" {
-    made_wait vlrm-eval
+    made_wait vlrm-eval 'extract [0-9]+ frames'
     for columns in 80 200; do
         on_terminal $columns "$vlrm" evaluate --model "$ORACLE/blip2" --clip "$ORACLE/clip" --greedy "$ORACLE/f64/images"
         moved 'extract [0-9]+ frames'
@@ -39,6 +46,7 @@ moved() {
         [ "$(widest)" -le $columns ]
     done
     # What goes to a file is what it was.
+    unset VLRM_PROGRAMS
     on_terminal 80 "$vlrm" evaluate --model "$ORACLE/blip2" --clip "$ORACLE/clip" --greedy --output=report.json "$ORACLE/f64/images"
     jq -e '.runs[0].captions == 30' report.json
     no grep -q r@1 screen
@@ -47,13 +55,14 @@ moved() {
 @test "corpus: shards and sources that are done; what is no media is said once for all shards" {
     cp -r "$ORACLE/f64/images" in
     for i in 1 2 3 4 5 6 7; do echo text >in/$i.txt; done
-    made_wait vlrm-extract
+    made_wait vlrm-extract '[0-4] of 4 shards, [0-9]+ sources done'
     for columns in 80 200; do
         on_terminal $columns "$vlrm" corpus --shards 4 --jobs 2 --out shards-$columns in
         moved '[0-4] of 4 shards, [0-9]+ sources done'
         [ "$(grep -c 'skipped 7 files that are no picture or video' screen)" = 1 ]
         [ "$(grep -c skipped screen)" = 1 ]
     done
+    unset VLRM_PROGRAMS
     "$vlrm" corpus --shards 4 --out shards-none in 2>said
     no grep -q 'sources done' said
 }

@@ -97,7 +97,9 @@ trains() {
     vlrm-extract "$TMP/clips" | vlrm-cat | jq -r 'select(.id) | "\(.frame.source) \(.frame.pts)"' | sort -u > "$TMP/keyframes"
     jq -r '"\(.frame.source) \(.frame.pts)"' "$TMP/records" | sort -u | comm -23 - "$TMP/keyframes" | diff /dev/null -
     # The same again in two goes, the first one killed on its way.
-    "${train[@]}" --batch 6 --max-steps 6 --run "$TMP/killed" "$TMP/clips" > "$TMP/out" 2> "$TMP/err" &
+    killed=("${train[@]}" --batch 6 --max-steps 6 --run "$TMP/killed" --filter "vlrm-cat --bin=base64 | $ROOT/tests/pipelines/gate.py $TMP/gate | vlrm-cat --from=json" "$TMP/clips")
+    echo 4 > "$TMP/gate"
+    "${killed[@]}" > "$TMP/out" 2> "$TMP/err" &
     recipe=$!
     eventually 60 test -s "$TMP/killed/metrics.jsonl"
     kill -9 "$recipe"
@@ -106,7 +108,8 @@ trains() {
     [ "$status" = 137 ]
     eventually 60 flock -n "$TMP/killed/lock" true
     eventually 60 flock -n "$TMP/killed/update.lock" true
-    "${train[@]}" --batch 6 --max-steps 6 --run "$TMP/killed" "$TMP/clips" > /dev/null
+    echo 6 > "$TMP/gate"
+    "${killed[@]}" > /dev/null
     cmp "$TMP/run/state/step-000006/policy.safetensors" "$TMP/killed/state/step-000006/policy.safetensors"
     cmp "$TMP/run/state/step-000006/value.safetensors" "$TMP/killed/state/step-000006/value.safetensors"
 }

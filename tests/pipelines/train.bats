@@ -6,6 +6,7 @@ setup() {
     TMP=$BATS_TEST_TMPDIR
     export VLRM_THREADS=1 VLRM_GRACE_SECONDS=1
     train=("$ROOT/bin/vlrm" train --model "$ORACLE/blip2" --itm "$ORACLE/itm" --learning-rate 1e-3 --warmup-steps 2)
+    gated=(--filter "vlrm-cat --bin=base64 | $ROOT/tests/pipelines/gate.py $TMP/gate | vlrm-cat --from=json")
 }
 
 # same_parameters A B STEP
@@ -40,11 +41,12 @@ process_of() {
     pgrep -P "$1" -f "vlrm-$2 .*--config" | head -1
 }
 
-# Starts the recipe `long` and kills the stage $1 when a step more has been taken.
+# Starts the recipe `long` and kills the stage $1 when a step more has been taken, and before $2 steps more (default: 5).
 kill_stage() {
     local before recipe pid status=0
     before=$(cat "$TMP/killed/metrics.jsonl" 2> /dev/null | wc -l)
-    "${long[@]}" --run "$TMP/killed" > "$TMP/out" 2> "$TMP/err" &
+    echo $((before + ${2:-5})) > "$TMP/gate"
+    "${long[@]}" "${gated[@]}" --run "$TMP/killed" > "$TMP/out" 2> "$TMP/err" &
     recipe=$!
     eventually 60 step_taken "$before"
     pid=$(process_of "$recipe" "$1")
@@ -65,6 +67,7 @@ measured() {
     jq -c 'del(.seconds, .images_per_second, .peak_memory_mib, .activations_mib)' "$1/metrics.jsonl"
 }
 
+# bats test_tags=slow
 @test "any stage killed: it is named, the others stop, the same command continues to the same parameters" {
     long=("${train[@]}" --batch 5 --max-new-tokens 12 --max-steps 120 "$ORACLE/f64/images")
     "${long[@]}" --run "$TMP/whole" > "$TMP/whole.out"
@@ -73,7 +76,8 @@ measured() {
         kill_stage "$stage"
     done
     [ "$(readlink "$TMP/killed/policy/latest")" != step-000120 ]
-    "${long[@]}" --run "$TMP/killed" > /dev/null
+    echo 120 > "$TMP/gate"
+    "${long[@]}" "${gated[@]}" --run "$TMP/killed" > /dev/null
     same_parameters "$TMP/whole" "$TMP/killed" 120
     [ "$(jq -s 'map(.step) == [range(1; 121)]' "$TMP/killed/metrics.jsonl")" = true ]
     diff <(measured "$TMP/whole") <(measured "$TMP/killed")
@@ -95,6 +99,7 @@ hold_up_stages() {
 }
 
 # Batches that go through the models in many groups, unlike those above, which a device rounds each by what is in it.
+# bats test_tags=slow
 @test "the bundled models, 128 captions a step: held up or killed, the same parameters" {
     [ -d "$ROOT/share/tiny" ] || skip 'no share/tiny: there are no bundled models to train'
     vlrm-world-render --split train --seed 21 --clips 30 --size 96 --out "$TMP/clips"
@@ -107,24 +112,28 @@ hold_up_stages() {
     wait "$recipe"
     same_parameters "$TMP/whole" "$TMP/slow" 3
     diff <(measured "$TMP/whole") <(measured "$TMP/slow")
-    kill_stage rollout
-    "${long[@]}" --run "$TMP/killed" > /dev/null
+    kill_stage rollout 2
+    echo 3 > "$TMP/gate"
+    "${long[@]}" "${gated[@]}" --run "$TMP/killed" > /dev/null
     same_parameters "$TMP/whole" "$TMP/killed" 3
 }
 
 @test "interrupted: status 75 after a whole step, then on to the same parameters" {
     long=("${train[@]}" --batch 5 --max-new-tokens 12 --max-steps 20)
     "${long[@]}" --run "$TMP/whole" "$ORACLE/f64/images" > /dev/null
-    "${long[@]}" --run "$TMP/killed" "$ORACLE/f64/images" > "$TMP/out" 2> "$TMP/err" &
+    echo 8 > "$TMP/gate"
+    "${long[@]}" "${gated[@]}" --run "$TMP/killed" "$ORACLE/f64/images" > "$TMP/out" 2> "$TMP/err" &
     recipe=$!
     eventually 60 step_taken 1
     kill -TERM "$recipe"
     wait "$recipe" || status=$?
     [ "$status" = 75 ]
-    "${long[@]}" --run "$TMP/killed" "$ORACLE/f64/images" > /dev/null
+    echo 20 > "$TMP/gate"
+    "${long[@]}" "${gated[@]}" --run "$TMP/killed" "$ORACLE/f64/images" > /dev/null
     same_parameters "$TMP/whole" "$TMP/killed" 20
 }
 
+# bats test_tags=slow
 @test "batches sampled by policies older than --keep: those are kept, and a run that is taken up has them" {
     lagging=("${train[@]}" --run "$TMP/run" --batch 5 --max-new-tokens 12 --max-lag 4 --keep 1 --patience 5)
     "${lagging[@]}" --max-steps 6 "$ORACLE/f64/images" > /dev/null

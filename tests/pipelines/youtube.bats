@@ -70,6 +70,7 @@ records() {
     [ "$(records out | jq -r .id | sort | uniq -d | wc -l)" = 0 ]
 }
 
+# bats test_tags=slow
 @test "what fails is journaled with the reason, the rest goes on, and readers are told by status 3" {
     local status=0
     youtube --journal journal "$URL/absent.mp4" "$URL/cut.mp4" "$URL/text.mp4" "$URL/good.mp4" >out 2>said || status=$?
@@ -140,13 +141,14 @@ EOF
     done
 }
 
+# bats test_tags=slow
 @test "SIGTERM: what is written is whole, nothing goes on running, status 75" {
     mkdir fake
     printf '#!/bin/bash\n[ -e %q/once ] || { touch %q/once; exec cat %q; }\nexec -a marker-%s sleep 1000\n' "$PWD" "$PWD" "$SITE/good.mp4" "$PWD" >fake/yt-dlp
     chmod +x fake/yt-dlp
     PATH=$PWD/fake:$PATH
     "$ROOT/bin/vlrm" youtube --sleep 0 --journal journal "$URL/a.mp4" "$URL/b.mp4" >out 2>said 3>&- &
-    eventually 20 pgrep -f "^marker-$PWD"
+    eventually 60 pgrep -f "^marker-$PWD"
     kill -TERM $!
     local status=0
     wait $! || status=$?
@@ -156,23 +158,25 @@ EOF
     exits 75 vlrm-cat out
 }
 
+# bats test_tags=slow
 @test "killed with -9 it leaves nothing running, and --resume goes on" {
     mkdir fake
     printf '#!/bin/bash\n[ -e %q/once ] || { touch %q/once; exec cat %q; }\nexec -a marker-%s sleep 1000\n' "$PWD" "$PWD" "$SITE/good.mp4" "$PWD" >fake/yt-dlp
     chmod +x fake/yt-dlp
     TMPDIR=$PWD PATH=$PWD/fake:$PATH "$ROOT/bin/vlrm" youtube --sleep 0 --journal journal "$URL/good.mp4" "$URL/other.webm" >out 3>&- &
-    eventually 20 pgrep -f "^marker-$PWD"
-    eventually 20 pgrep -f "vlrm-extract --name $URL/other.webm"
+    eventually 60 pgrep -f "^marker-$PWD"
+    eventually 60 pgrep -f "vlrm-extract --name $URL/other.webm"
     kill -9 $!
     wait $! || [ $? = 137 ]
-    eventually 20 no pgrep -f "^marker-$PWD"
-    eventually 20 no pgrep -f "vlrm-extract --name $URL/other.webm"
+    eventually 60 no pgrep -f "^marker-$PWD"
+    eventually 60 no pgrep -f "vlrm-extract --name $URL/other.webm"
     [ "$(jq -r .source journal)" = "$URL/good.mp4" ]
     youtube --journal journal --resume "$URL/good.mp4" "$URL/other.webm" >rest
     [ "$(records out | wc -l)" = 4 ]
     [ "$(records rest | wc -l)" = 3 ]
 }
 
+# bats test_tags=slow
 @test "a journal that is another file, or cannot be written, is said before anything is fetched" {
     printf 'RIFF\0\0' >image
     cp image before

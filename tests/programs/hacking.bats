@@ -14,6 +14,7 @@ load common
     says 'vlrm-cat.bats: '
 }
 
+# bats test_tags=slow
 @test "make compile-commands names every file that is compiled" {
     cd "$ROOT"
     make -s --no-print-directory compile-commands

@@ -39,7 +39,7 @@ ends_well() {
     vlrm-rollout --model "$TMP/blip2" --greedy --max-new-tokens 4 "$TMP/pipe" > "$TMP/out" 2> "$TMP/said" &
     local rollout=$! hold
     exec {hold}> "$TMP/pipe"
-    eventually 20 grep -q blip2/model.safetensors "/proc/$rollout/maps"
+    eventually 60 grep -q blip2/model.safetensors "/proc/$rollout/maps"
     truncate -s 5000 "$TMP/blip2/model.safetensors"
     cat "$TMP/in.vlrm" >&"$hold" || echo "it ended before it had read all"
     exec {hold}>&-

@@ -4,12 +4,13 @@
 on_terminal() {
     /usr/bin/python3 - "$@" <<'PYTHON'
 import fcntl, os, pty, select, struct, sys, termios
+screen = open("screen", "wb") # before the program begins: it shall not find what one before it showed
 pid, fd = pty.fork()
 if pid == 0: # the size first: what the program shows before it is set would be another's
     fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", 40, int(sys.argv[1]), 0, 0))
     os.execvp(sys.argv[2], sys.argv[2:])
 pressed = False # once: what is typed after the program's end is shown by the terminal
-with open("screen", "wb") as screen:
+with screen:
     while True:
         try:
             data = os.read(fd, 65536)

@@ -196,12 +196,14 @@ gives_up() {
     local i started=0
     mkdir -p "$TMP/run"
     : > "$TMP/run/update.lock"
-    (while flock -sn "$TMP/run/update.lock" true || [ -d "$TMP" ]; do sleep 0.002; done) & # held for an instant, time and again
+    # Held time and again, and longer than for an instant, as where who looks loses his processor.
+    (while [ -d "$TMP" ] && [ ! -e "$TMP/enough" ]; do flock -sn "$TMP/run/update.lock" sleep 0.2 || [ $? = 1 ]; done) &
     looking=$!
     for i in 1 2 3 4 5; do
         vlrm-update --model "$ORACLE/blip2" --run "$TMP/run" --prepare && started=$((started + 1))
     done
-    kill $looking
+    touch "$TMP/enough"
+    wait $looking
     [ "$started" = 5 ] && [ -e "$TMP/run/policy/latest" ]
 }
 

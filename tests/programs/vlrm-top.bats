@@ -37,7 +37,7 @@ made_run() {
     [[ $output =~ extract\ +0\ +800\ +0\ +11.9\ +rollout\ +12\ +2.3G\ +954M\ +2 ]]
     [[ $output =~ rollout\ +812\ +800\ +0\ +11.9\ +computes\ +1.0M ]]
     [[ $output =~ reward\ .*\ rollout\ .*update\ .*\ reward\  ]]
-    grep -qE '^stalled: rollout has not moved for 7[5-9] s$' <<<"$output"
+    grep -qE '^stalled: rollout has not moved for (7[5-9]|[89][0-9]) s$' <<<"$output"
     [ "$(grep -c stalled: <<<"$output")" = 1 ]
     [[ $output =~ reward\ +6\ +▁▂▂▃▄▄▅▅▆▇▇█ ]]
     [[ $output =~ sim\ +4.875\ +[▄▅]{12} ]]
@@ -58,8 +58,8 @@ made_run() {
     stage extract '.waits = "output" | .moved -= 80'
     stage rollout '.waits = "policy" | .moved -= 80'
     exits 0 vlrm-top --once run
-    grep -qE '^stalled: extract has not moved for 8[0-9] s, it waits for rollout$' <<<"$output"
-    grep -qE '^stalled: rollout has not moved for 8[0-9] s, it waits for update$' <<<"$output"
+    grep -qE '^stalled: extract has not moved for [89][0-9] s, it waits for rollout$' <<<"$output"
+    grep -qE '^stalled: rollout has not moved for [89][0-9] s, it waits for update$' <<<"$output"
 }
 
 @test "without a terminal: a row for each step, then it ends with the run" {
@@ -71,6 +71,20 @@ made_run() {
     [[ ${lines[1]} =~ ^\ +1\ +4096\ +0.50\ +4.88\ +-2.50\ +0.25\ +0.12\ +0.50\ +11.2\ +4.00 ]]
     says 'the policy may be collapsing'
     for line in "${lines[@]:0:13}"; do [ "${#line}" -le 80 ]; done
+}
+
+@test "follow: what is new begins behind --after, though more was there at the start" {
+    made_run
+    vlrm-top --follow --show rows --after "$(head -n 10 run/metrics.jsonl | wc -c)" run >rows 3>&- &
+    eventually 60 grep -q 'may be collapsing' rows
+    kill -TERM $!
+    wait $!
+    [ "$(grep -oE '^ +[0-9]+ +4096' rows | tr -s ' ')" = $' 11 4096\n 12 4096' ]
+    vlrm-top --follow --show rows --after 0 run >rows 3>&- &
+    eventually 60 grep -q 'may be collapsing' rows
+    kill -TERM $!
+    wait $!
+    [ "$(grep -cE '^ +[0-9]+ +4096' rows)" = 12 ]
 }
 
 @test "bad input: no folder, no run, a status of another kind, metrics that are none" {
@@ -93,13 +107,16 @@ made_run() {
     made_run
     printf '{"step": 13' >>run/metrics.jsonl # being written: not yet there
     exits 0 vlrm-top --once run
+    mv run $'a\e[2Jrun\n'
+    exits 0 vlrm-top --once $'a\e[2Jrun\n'
+    says 'a?[2Jrun?  step 12'
 }
 
 @test "a terminal of 80 and of 200 columns: frames in place, in colours, no line too long; q ends; NO_COLOR" {
-    made_run
     printf '%s' 'TO QUIT' >press
     export PRESS=$PWD/press
     for columns in 80 200; do
+        made_run # anew: a stage that is silent for five seconds counts as gone
         on_terminal $columns vlrm-top --interval 0.05 run
         grep -q $'\033\[H' screen
         grep -q $'\033\[31mstalled: rollout' screen
@@ -127,6 +144,17 @@ bars = [e.get("d") for e in svg.iter("{http://www.w3.org/2000/svg}path")]
 assert len(bars) >= 10 and all(d.count("z") == 12 for d in bars), bars
 PYTHON
     no "$ROOT/doc/pictures/top.py" nowhere
+}
+
+@test "README's pictures of lines are drawn by their script: long ones cut, some left out" {
+    PATH=$BIN:$PATH "$ROOT/doc/pictures/lines.py" 50 6 vlrm plan --model "$ORACLE/blip2" --itm "$ORACLE/itm" --batch 8 >plan.svg
+    python3 - plan.svg <<'PYTHON'
+import sys, xml.etree.ElementTree as tree
+words = [e for e in tree.parse(sys.argv[1]).getroot().iter("{http://www.w3.org/2000/svg}text")]
+assert len({e.get("y") for e in words}) == 7 and {"options,", "batch", "...", "step"} <= {e.text for e in words}, [e.text for e in words]
+assert all(float(e.get("x")) + float(e.get("textLength")) <= 12 + 50 * 8 for e in words)
+PYTHON
+    no "$ROOT/doc/pictures/lines.py" 50 6 false
 }
 
 @test "vlrm train: on a terminal what it will do, then rows; else JSON lines as ever; a collapse is said in both" {
@@ -159,7 +187,7 @@ rows() {
     kill -USR1 $recipe
     for pid in $(pgrep -P $recipe); do kill -USR1 "$pid" || [ ! -e "/proc/$pid" ]; done # as Slurm does to all of a step; some have ended
     eventually 60 grep -qE '^vlrm train: step [0-9]+' said
-    eventually 20 grep -qE '^vlrm-update: [0-9]+ captions' run/logs/update.log
+    eventually 60 grep -qE '^vlrm-update: [0-9]+ captions' run/logs/update.log
     eventually 60 rows $(($(wc -l <run/metrics.jsonl) + 2))
     kill -TERM $recipe
     wait $recipe || [ $? = 75 ]

@@ -36,6 +36,18 @@ none_left() {
     no leftovers
 }
 
+# Whether nobody holds the run folder any more: a process that dies is no longer found a little before its files are closed.
+run_is_free() {
+    flock -n run/lock true
+}
+
+# How many of the temporary folders have a lock that nobody holds.
+free_folders() {
+    local lock free=0
+    for lock in tmp/vlrm-try.*/lock; do if flock -n "$lock" true; then free=$((free + 1)); fi; done
+    [ "$free" = "$1" ]
+}
+
 all_run() {
     [ "$(leftovers | wc -l)" = 3 ]
 }
@@ -103,7 +115,7 @@ all_run() {
     for victim in one two three; do
         rm -rf run
         bash recipe.sh "echo \$\$ >one.pid; $(forever)" "echo \$\$ >two.pid; $(copy)" "echo \$\$ >three.pid; $(copy)" out 2>said 3>&- &
-        eventually 10 test -s one.pid -a -s two.pid -a -s three.pid
+        eventually 60 test -s one.pid -a -s two.pid -a -s three.pid
         kill -9 "$(cat $victim.pid)"
         wait $! && return 1
         [ $? = 137 ]
@@ -115,11 +127,11 @@ all_run() {
 }
 
 @test "a stage that will not end is killed, with its children" {
-    local deaf="trap '' TERM; (exec -a marker-$BATS_TEST_TMPDIR sleep 1000); sleep 1000"
-    exits 2 bash recipe.sh "$deaf" 'exit 2' cat
+    local deaf="trap '' TERM; echo >deaf; (exec -a marker-$BATS_TEST_TMPDIR sleep 1000); sleep 1000"
+    exits 2 bash recipe.sh "$deaf" 'until [ -e deaf ]; do sleep 0.05; done; exit 2' cat
     says 'two ended with status 2'
     says 'one did not end when asked to and was killed'
-    none_left
+    eventually 60 none_left # a child that was killed dies when the kernel comes to it
 }
 
 @test "what a stage leaves behind does not hold the pipe" {
@@ -129,9 +141,10 @@ all_run() {
 }
 
 @test "SIGTERM ends every stage and gives 75" {
+    export VLRM_STOP_SECONDS=60
     local polite="trap 'exit 75' TERM; echo >>ready; while :; do sleep 0.05; done"
     bash recipe.sh "$polite" "$polite" "trap 'echo whole; exit 75' TERM; echo >>ready; while :; do sleep 0.05; done" out 2>said 3>&- &
-    eventually 10 sh -c '[ "$(wc -l <ready)" = 3 ]'
+    eventually 60 sh -c '[ "$(wc -l <ready)" = 3 ]'
     kill -TERM $!
     wait $! && return 1
     [ $? = 75 ]
@@ -142,11 +155,11 @@ all_run() {
 
 @test "a second SIGTERM does not wait" {
     export VLRM_STOP_SECONDS=1000
-    local deaf="trap '' TERM; echo >>ready; while :; do sleep 0.05; done"
+    local deaf="trap 'echo >>asked' TERM; echo >>ready; while :; do sleep 0.05; done"
     bash recipe.sh "$deaf" "$deaf" "$deaf" 2>said 3>&- &
-    eventually 10 sh -c '[ "$(wc -l <ready)" = 3 ]'
+    eventually 60 sh -c '[ "$(wc -l <ready)" = 3 ]'
     kill -TERM $!
-    sleep 0.5
+    eventually 60 sh -c '[ "$(cat asked 2>/dev/null | wc -l)" -ge 3 ]' # of two signals at once a shell would see one
     kill -TERM $!
     wait $! && return 1
     [ $? = 75 ]
@@ -156,17 +169,18 @@ all_run() {
 @test "kill -9 of the recipe itself leaves no orphan" {
     bash recipe.sh "$(forever)" "$(copy)" "$(copy)" 3>&- &
     local driver=$!
-    eventually 10 all_run
+    eventually 60 all_run
     kill -9 "$driver"
-    eventually 10 none_left
+    eventually 60 none_left
 }
 
 @test "kill -9 leaves nothing in the run folder but lock and logs; what earlier versions left goes with the next run" {
     bash recipe.sh "$(forever)" "$(copy)" "$(copy)" 3>&- &
     local driver=$!
-    eventually 10 all_run
+    eventually 60 all_run
     kill -9 "$driver"
-    eventually 10 none_left
+    eventually 60 none_left
+    eventually 60 run_is_free
     [ "$(ls -A run)" = $'lock\nlogs' ]
     mkdir run/stages.aB3dE6
     mkfifo run/stages.aB3dE6/idle
@@ -190,12 +204,13 @@ EOF
     exits 1 bash kept.sh 'exit 1'
     bash kept.sh "$(forever)" 3>&- &
     local working=$!
-    eventually 10 leftovers
+    eventually 60 leftovers
     bash kept.sh "echo \$PPID >pid; $(forever)" 3>&- &
-    eventually 10 test -s pid
+    eventually 60 test -s pid
     kill -9 "$(cat pid)"
     wait $! || [ $? = 137 ]
-    eventually 10 sh -c "[ \"\$(pgrep -fc '^marker-$BATS_TEST_TMPDIR')\" = 1 ]"
+    eventually 60 free_folders 1 # one is held, and the failed one has none
+    eventually 60 sh -c "[ \"\$(pgrep -fc '^marker-$BATS_TEST_TMPDIR')\" = 1 ]"
     [ "$(find tmp -maxdepth 1 -name 'vlrm-try.*' | wc -l)" = 3 ]
     touch -d '1 hour ago' tmp/*
     exits 0 bash kept.sh true
@@ -216,7 +231,7 @@ EOF
 
 @test "one run folder, one run" {
     bash recipe.sh "echo >ready; $(forever)" cat cat 3>&- 2>/dev/null &
-    eventually 10 test -e ready
+    eventually 60 test -e ready
     exits 1 bash recipe.sh 'exit 0' cat cat
     says 'in use by another run'
     kill $!
@@ -258,6 +273,16 @@ EOF
         says "vlrm $(basename "$path" .sh) "
         exits 2 bash "$path" --no-such-option
     done
+}
+
+@test "vlrm scale: terms and ranks that no step can have are refused" {
+    exits 0 bash "$ROOT/pipelines/scale.sh" --ranks 1,8 token=0.012 state=0
+    for wrong in token=-1 batch=0 disk=0 every=0 mean=nan inside=inf block=many nothing=1 --ranks=0 --ranks=1,x; do
+        exits 2 bash "$ROOT/pipelines/scale.sh" "$wrong"
+        says "vlrm scale: error: "
+        no grep -q Traceback <<<"$output"
+    done
+    says "--ranks is a number, not 'x'"
 }
 
 @test "an installed tree works as the source tree does" {

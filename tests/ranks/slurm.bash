@@ -2,23 +2,21 @@
 # A Slurm of two nodes on loopback, of the test's own: key, sockets, ports and folders of a munged, a slurmctld and two slurmds. No
 # systemd, no cgroups. Load after common; slurm_start in setup, slurm_stop in teardown.
 
-# A port that nobody listens on, in `port`.
-slurm_port() {
-    port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+# Three ports that nobody listens on. All are held at once, so that they differ.
+slurm_ports() {
+    python3 -c 'import socket; held = [socket.create_server(("127.0.0.1", 0)) for _ in range(3)]; print(*(s.getsockname()[1] for s in held))'
 }
 
 # slurm_start FOLDER: in it, and SLURM_CONF to it; skips the test, loudly, where there is no Slurm.
 slurm_start() {
-    local program port controller first second host node
+    local program controller first second host node
     PATH=$PATH:/usr/sbin
     for program in munged slurmctld slurmd srun sbatch; do
         command -v "$program" > /dev/null || skip "no $program here (slurm-wlm, munge)"
     done
     [ "$(id -u)" = 0 ] || skip 'slurmd starts jobs as root alone'
     slurm=$1 host=$(uname -n)
-    slurm_port; controller=$port
-    slurm_port; first=$port
-    slurm_port; second=$port
+    read -r controller first second < <(slurm_ports)
     mkdir -p "$slurm"/{state,log,n1,n2,spool.n1,spool.n2,tmp.n1,tmp.n2}
     chmod 755 "$slurm"
     head -c 1024 /dev/urandom > "$slurm/key"
@@ -65,7 +63,7 @@ CONF
     for node in n1 n2; do
         slurmd -f "$slurm/$node/slurm.conf" -N $node < /dev/null > /dev/null 2>&1 3>&-
     done
-    eventually 30 slurm_up || { tail -n 5 "$slurm"/log/*; return 1; }
+    eventually 60 slurm_up || { tail -n 5 "$slurm"/log/*; return 1; }
 }
 
 # Both nodes are idle.
@@ -90,6 +88,6 @@ slurm_stop() {
     for name in slurmd.n1 slurmd.n2 slurmctld munged; do
         [ -s "$slurm/$name.pid" ] || continue
         pid=$(< "$slurm/$name.pid")
-        if kill "$pid" 2> /dev/null; then eventually 30 no kill -0 "$pid" > /dev/null 2>&1; fi
+        if kill "$pid" 2> /dev/null; then eventually 60 no kill -0 "$pid" > /dev/null 2>&1; fi
     done
 }

@@ -48,6 +48,7 @@ records() {
     vlrm-cat --bin=base64 "$1" | jq -c 'select(.id)'
 }
 
+# bats test_tags=slow
 @test "Phi and --standardise batch are of the whole batch on any number of ranks: VLRM-RS comes to the same parameters, and --record has what was used" {
     shards
     local options=(--clip "$ORACLE/clip" --no-ref --num-return 2 --batch 12) standardise
@@ -67,6 +68,7 @@ records() {
     cmp "$TMP/explained" <(vlrm-explain --model "$ORACLE/blip2" "$TMP/one.vlrm")
 }
 
+# bats test_tags=slow
 @test "what is about to learn together is said first; policies of other ranks may lie on their machines' own disks" {
     shards
     "${train[@]}" --run "$TMP/one" "$TMP/shards" > /dev/null
@@ -75,8 +77,12 @@ records() {
     [ "$(readlink "$TMP/scratch/2/policy/latest")" = step-000003 ]
     [ -e "$TMP/three/ranks/2/train.json" ] && [ ! -e "$TMP/three/ranks/2/policy" ]
     grep -qx 'vlrm train: 3 ranks on 1 host, 3 or 4 captions each, blocks of 2, integer sums' "$TMP/err"
-    ranks 2 wide --block 11 2> "$TMP/err" > /dev/null
+    ranks 2 wide --block 11 --max-steps 5 2> "$TMP/err" > /dev/null
     grep -qx 'vlrm train: there are fewer blocks than ranks: of 2 only 1 learn, unless --block is 5' "$TMP/err"
+    grep -qx 'vlrm train: the shards end after step 3, expected --max-steps 5: they are read once' "$TMP/err"
+    exits 2 mpirun --oversubscribe -n 2 "${train[@]}" --run "$TMP/none" --block 0 "$TMP/shards"
+    says 'several ranks have no --batch (the input says it) and no --block 0'
+    no grep -q 'division by 0' <<< "$output"
 }
 
 @test "of several ranks each takes a GPU of its node; where there is none it is said, and no processor takes its place" {
@@ -87,6 +93,15 @@ records() {
         says "vlrm train, rank ${r%:*} on $(uname -n): --device=cuda:${r#*:}"
         says "device cuda:${r#*:}: this build has no CUDA"
     done
+}
+
+@test "pictures cut into tiles: two ranks come to the parameters of one" {
+    shards
+    train+=(--model "$ROOT/tests/golden/models/captioner/smolvlm/model" --tiles 3)
+    "${train[@]}" --run "$TMP/one" "$TMP/shards" > /dev/null
+    ranks 2 two > /dev/null
+    same_parameters "$TMP/one" "$TMP/two" 3
+    grep -q -- "--tiles 3 makes 96" "$TMP/two/ranks/1/logs/rollout.log"
 }
 
 @test "a reward of one's own is added by every rank to its part" {
@@ -131,18 +146,74 @@ meddled() {
     wait $job || status=$?
 }
 
+# bats test_tags=slow
 @test "a rank killed by kill -9 ends the job and leaves nothing; the same command on another number of ranks goes on to the same bits" {
     shards
     ranks 2 whole "${slowly[@]}" > /dev/null
     meddled 3 -9
     [ "$status" != 0 ]
     grep -q "^vlrm train, rank 1 on $(uname -n): update ended with status 137 (killed by SIGKILL)" "$TMP/err" || { cat "$TMP/err"; false; }
-    eventually 30 no processes_of run > /dev/null
+    eventually 60 no processes_of run > /dev/null
     no steps_taken 10
     ranks 2 run "${slowly[@]}" > /dev/null
     same_parameters "$TMP/whole" "$TMP/run" 10
 }
 
+# victim STAGE: its process in rank 1's pipe; train: the script that started them all.
+victim() {
+    if [ "$1" = train ]; then
+        ps -o ppid= -p "$(victim update)" | tr -d ' '
+    else
+        pgrep -o -f -- "^[^ ]*vlrm-[a-z]* --status-file=$TMP/run/ranks/1/status/$1.json"
+    fi
+}
+
+# asked_to_end PROCESS: a stopped one, which has not taken the signal yet.
+asked_to_end() {
+    (($(sed -n 's/^ShdPnd:\s*/0x/p' "/proc/$1/status") >> 14 & 1))
+}
+
+# bereaved STAGE RANKS: the run goes on with so many ranks, a step later rank 1 loses that process, and the job ends; status in $status.
+# Its update stands still from that step until it is asked to end, so that on no machine the other steps go by.
+bereaved() {
+    local steps update
+    steps=$(cat "$TMP/run/metrics.jsonl" 2> /dev/null | wc -l)
+    ranks "$2" run "${slowly[@]}" > "$TMP/out" 2> "$TMP/err" &
+    job=$!
+    eventually 60 steps_taken $((steps + 1))
+    update=$(victim update)
+    kill -STOP "$update"
+    kill -9 "$(victim "$1")"
+    eventually 60 asked_to_end "$update"
+    kill -CONT "$update"
+    eventually 60 no kill -0 $job 2> /dev/null > /dev/null
+    status=0
+    wait $job || status=$?
+    [ "$status" != 0 ]
+    eventually 60 no processes_of run > /dev/null
+    no steps_taken 10
+}
+
+# bats test_tags=slow
+@test "kill -9 of any process of a rank ends the job, named, and leaves nothing; any number of ranks goes on to the same bits" {
+    shards
+    # So large that vlrm-cat is still at it.
+    for shard in "$TMP"/shards/*.vlrm; do
+        vlrm-cat --bin=base64 "$shard" | jq -c 'if .id then .padding = {zeros: ("0" * 100000)} else . end' | vlrm-cat --from=json > "$TMP/wide" && mv "$TMP/wide" "$shard"
+    done
+    ranks 2 whole "${slowly[@]}" > /dev/null
+    for case in extract:3 rollout:2 reward:3 train:2; do
+        bereaved "${case%:*}" "${case#*:}"
+        case $case in
+            train:*) tr '\n' ' ' < "$TMP/err" | grep -q "process rank 1 with PID [0-9]* on node $(uname -n) exited on signal 9 (Killed)" ;;
+            *) grep -q "^vlrm train, rank 1 on $(uname -n): ${case%:*} ended with status 137 (killed by SIGKILL)" "$TMP/err" ;;
+        esac || { cat "$TMP/err"; false; }
+    done
+    ranks 3 run "${slowly[@]}" > /dev/null
+    same_parameters "$TMP/whole" "$TMP/run" 10
+}
+
+# bats test_tags=slow
 @test "a rank that is asked to end ends all after the same step, as interrupted" {
     shards
     ranks 2 whole "${slowly[@]}" > /dev/null
@@ -153,6 +224,7 @@ meddled() {
     same_parameters "$TMP/whole" "$TMP/run" 10
 }
 
+# bats test_tags=slow
 @test "mpirun that is asked to end, and has the time: every rank ends after the same step, and the same command goes on" {
     shards
     train+=(--collapse-length 50) # which no caption has: each step's batch is kept
@@ -168,7 +240,7 @@ meddled() {
     grep -q "^vlrm train, rank 0 on $(uname -n): interrupted" "$TMP/err"
     grep -q "^vlrm train, rank 1 on $(uname -n): interrupted" "$TMP/err"
     no steps_taken 3
-    eventually 30 no processes_of run > /dev/null
+    eventually 60 no processes_of run > /dev/null
     touch "$TMP/go"
     ranks 2 run --batch 6 --filter "$gate" > /dev/null
     same_parameters "$TMP/whole" "$TMP/run" 5
@@ -182,6 +254,7 @@ meddled() {
     done
 }
 
+# bats test_tags=slow
 @test "one training on several ranks: the commands of the README" {
     cp -R "$ORACLE/f64/images" "$TMP/videos"
     ln -s "$ORACLE/blip2" "$ORACLE/itm" "$TMP"

@@ -184,11 +184,11 @@ refused() {
 
 @test "SIGTERM ends the stream with status 75" {
     mkfifo pipe
-    { cat s.vlrm; sleep 20; } >pipe &
+    { cat s.vlrm; exec sleep 1000; } >pipe &
     local feeder=$!
     vlrm-cat --to=stream pipe >out &
     local cat=$!
-    eventually 5 test -s out
+    eventually 60 test -s out
     kill -TERM "$cat"
     local status=0
     wait "$cat" || status=$?

@@ -100,7 +100,7 @@ setup() {
     vlrm-tokenize "$opt" "$BATS_TEST_TMPDIR/in" > "$BATS_TEST_TMPDIR/out" &
     exec 8> "$BATS_TEST_TMPDIR/in"
     echo '"a"' >&8
-    eventually 10 test -s "$BATS_TEST_TMPDIR/out"
+    eventually 60 test -s "$BATS_TEST_TMPDIR/out"
     exec 8>&-
     wait
 }

@@ -1,6 +1,6 @@
 /*
  * lib/ranks: alone; and, by starting itself again under mpirun, 1 to 4 ranks: sums, gathers, broadcasts, digests that differ, and
- * a rank that does not come.
+ * a rank that does not come, that stops when it has come, that comes late.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -17,7 +17,7 @@
 
 #include "base/clock.h"
 #include "base/hash.h"
-#include "ranks/ranks.h"
+#include "ranks/inside.h"
 
 /* ---- what each rank does, under mpirun ---- */
 
@@ -93,11 +93,18 @@ static int run_rank(const char *what, const char *size)
 {
     Error err = {0};
     Ranks *r;
-    if (!ranks_open(&r, strcmp(what, "absent") == 0 ? 1 : 0, &err))
+    const double patience = strcmp(what, "all") == 0 ? 0 : strcmp(what, "late") == 0 ? 3 : 1;
+    if (!ranks_open(&r, patience, &err))
         die("%s", err.text);
     MUST(r && ranks_size(r) == strtoul(size, NULL, 10) && ranks_hosts(r) == 1 && ranks_host(r, 0)[0]);
     if (strcmp(what, "absent") == 0 && ranks_rank(r) == 1)
         raise(SIGSTOP);
+    if (strcmp(what, "stops") == 0 && ranks_rank(r) == 1) {
+        ranks_arrive(r, "a sum");
+        raise(SIGSTOP);
+    }
+    if (strcmp(what, "late") == 0 && ranks_rank(r) == 0)
+        sleep(5); /* more than the patience, less than what the others grant rank 0 */
     check_sum(r);
     check_gather(r);
     check_broadcast(r);
@@ -179,11 +186,34 @@ static void test_absent(void **state)
     assert_null(strstr(text, "rank 2 ("));
 }
 
+/* One that has come, and then does nothing more, is named too. */
+static void test_stops(void **state)
+{
+    (void)state;
+    char text[4096];
+    skip_without_launcher();
+    assert_int_not_equal(run_ranks(3, "stops", text, sizeof text), 0);
+    assert_non_null(strstr(text, "for a sum: all ranks had come, but there is no more word from rank 1 ("));
+    assert_null(strstr(text, "rank 2 ("));
+}
+
+/* The others say that they wait; nobody hears it, and all goes on. */
+static void test_late(void **state)
+{
+    (void)state;
+    char text[4096];
+    skip_without_launcher();
+    const int status = run_ranks(3, "late", text, sizeof text);
+    if (status != 0)
+        print_message("%s", text);
+    assert_int_equal(status, 0);
+}
+
 int main(int argc, char **argv)
 {
     if (argc == 3)
         return run_rank(argv[1], argv[2]);
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_alone), cmocka_unit_test(test_together),
-                                       cmocka_unit_test(test_absent)};
+                                       cmocka_unit_test(test_absent), cmocka_unit_test(test_stops), cmocka_unit_test(test_late)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -29,8 +29,8 @@ static Slice slice(const char *s)
 
 static Tokenizer *train(TokenizerKind kind, size_t size)
 {
-    static const char *const names[] = {"vocab.json", "merges.txt", "vocab.txt"};
-    for (int i = 0; i < 3; i++) {
+    static const char *const names[] = {"vocab.json", "merges.txt", "vocab.txt", "tokenizer.json"};
+    for (int i = 0; i < 4; i++) {
         char *path = path_join(folder, names[i]);
         unlink(path);
         free(path);
@@ -102,12 +102,46 @@ static void test_bert(void **state)
     tokenizer_free(t);
 }
 
+/* SmolVLM's: special ids at both ends, each digit a piece, a caption's first word with its space. */
+static void test_bytes(void **state)
+{
+    (void)state;
+    Tokenizer *t = train(TOKENIZER_BYTES, 320);
+    TokenizerIds ids = tokenizer_ids(t);
+    assert_int_equal(ids.bos, 1);
+    assert_int_equal(ids.eos, tokenizer_size(t) - 1);
+    assert_int_equal(tokenizer_id(t, (Slice){"<image>", 7}), ids.eos - 1);
+    assert_int_equal(encode(t, " circle").count, 1);
+    assert_int_equal(encode(t, " 1993").count, 5);
+    assert_int_equal(encode(t, "<|im_start|><image><image>").count, 3);
+    expect_back(t, "a red zebra \u732b\n", "a red zebra \u732b\n");
+    tokenizer_free(t);
+}
+
+/* LLaMa-2's: words with the space before them, characters of the text, bytes for all others. */
+static void test_sentencepiece(void **state)
+{
+    (void)state;
+    Tokenizer *t = train(TOKENIZER_SENTENCEPIECE, 340);
+    TokenizerIds ids = tokenizer_ids(t);
+    assert_int_equal(ids.bos, 1);
+    assert_int_equal(ids.eos, 2);
+    assert_int_equal(encode(t, "circle").count, 1);
+    assert_int_equal(encode(t, "circle").ids[0], tokenizer_id(t, slice("\u2581circle")));
+    assert_int_equal(encode(t, "a red circle").count, 3);
+    assert_int_equal(encode(t, "\u732b").count, 4); /* the space, and three bytes */
+    assert_int_equal(encode(t, "\u732b").ids[1], 3 + 0xE7);
+    expect_back(t, "a red zebra \u732b", "a red zebra \u732b");
+    tokenizer_free(t);
+}
+
 static void test_same_each_time(void **state)
 {
     (void)state;
-    for (int kind = 0; kind < 3; kind++) {
+    static const char *const files[] = {"merges.txt", "merges.txt", "vocab.txt", "tokenizer.json", "tokenizer.json"};
+    for (int kind = 0; kind < 5; kind++) {
         size_t sizes[2];
-        char *path = path_join(folder, kind == TOKENIZER_BERT ? "vocab.txt" : "merges.txt"), *text[2];
+        char *path = path_join(folder, files[kind]), *text[2];
         Error err = {0};
         for (int k = 0; k < 2; k++) {
             tokenizer_free(train(kind, 560));
@@ -125,8 +159,8 @@ static void test_same_each_time(void **state)
 static void test_refused(void **state)
 {
     (void)state;
-    static const size_t least[] = {260, 514, 20};
-    for (int kind = 0; kind < 3; kind++) {
+    static const size_t least[] = {260, 514, 20, 263, 283};
+    for (int kind = 0; kind < 5; kind++) {
         Error err = {0};
         assert_false(tokenizer_train(folder, kind, slice(corpus), least[kind] - 1, &err));
         assert_non_null(strstr(err.text, "expected at least"));
@@ -158,8 +192,8 @@ static int teardown(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_opt),     cmocka_unit_test(test_clip),
-        cmocka_unit_test(test_bert),    cmocka_unit_test(test_same_each_time),
+        cmocka_unit_test(test_opt),     cmocka_unit_test(test_clip),          cmocka_unit_test(test_bert),
+        cmocka_unit_test(test_bytes),   cmocka_unit_test(test_sentencepiece), cmocka_unit_test(test_same_each_time),
         cmocka_unit_test(test_refused),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

@@ -177,7 +177,7 @@ edit() {
     "${update[@]}" "$TMP/pipe" > /dev/null &
     first=$!
     exec 7> "$TMP/pipe" # it has opened the run when it opens its input
-    eventually 30 no flock -n "$TMP/run/update.lock" true
+    eventually 60 no flock -n "$TMP/run/update.lock" true
     exits 1 "${update[@]}" "$TMP/in.vlrm"
     says "$TMP/run/update.lock: another vlrm-update works on this run"
     cat "$TMP/in.vlrm" >&7

@@ -2,7 +2,7 @@
 """Copies small models of the tests into share/doctor/families, for vlrm-doctor: configuration and weights, and as expected/values.safetensors those inputs
 and results of parity.safetensors that it compares.
 
-    tests/golden/models/make_families.py       needs numpy and safetensors
+    tests/golden/models/make_families.py       needs numpy and safetensors; then make_family_layers.py
 """
 import pathlib, shutil
 from safetensors.numpy import load_file, save_file
@@ -13,6 +13,8 @@ CAPTIONER = "prompt tokens tokens.counts pixel_values connector logp".split()
 FAMILIES = {
     "llava": (GOLDEN / "models/captioner/llava", "model", CAPTIONER),
     "smolvlm": (GOLDEN / "models/captioner/smolvlm", "model", CAPTIONER),
+    "instructblip": (GOLDEN / "models/captioner/instructblip", "model", CAPTIONER + ["request", "vision"]),
+    "blip": (GOLDEN / "models/captioner/blip", "model", CAPTIONER),
     "siglip": (GOLDEN / "siglip/tiny", "", "pixels ids ids.counts image text".split()),
     "blip-itm": (GOLDEN / "blip-itm/tiny", "", "pixels ids ids.counts itm_logits".split()),
     "llama": (GOLDEN / "models/language/llama", "model", "tokens tokens.counts logp".split()),

@@ -150,9 +150,14 @@ def logp(rows, inner, vocabulary, targets, dtype=None):
     return case
 
 
-def logp_entropy(w):
+def linears_two(w):
+    x, a, b, frozen, weight, bias = w.leaf(5, 4), w.leaf(2, 4), w.leaf(3, 2), w.frozen(3, 4, torch.bfloat16), w.leaf(3, 4), w.leaf(1, 3)
+    return torch.cat((F.linear(x, frozen) + 1.5 * F.linear(F.linear(x, a), b), F.linear(x, weight, bias[0])))
+
+
+def logp_entropy(w, with_bias=False):
     x, table = w.leaf(3, 5), w.frozen(7, 5, torch.float32)
-    lp = F.log_softmax(x @ table.T, -1)
+    lp = F.log_softmax(x @ table.T + (w.frozen(1, 7) if with_bias else 0), -1)
     return (lp[torch.arange(3), [2, 6, 0]] - (lp.exp() * lp).sum(-1))[:, None]
 
 
@@ -207,6 +212,7 @@ CASES = {
     "linear_add": linear_add,
     "linear_add_only": linear_add_only,
     "linear_add_relu": linear_add_relu,
+    "linears_two": linears_two,
     "layernorm_odd": layernorm(5, 7),
     "layernorm_wide": layernorm(1, 131),
     "layernorm_frozen": layernorm(3, 65, 1e-12, False),
@@ -243,6 +249,7 @@ CASES = {
     "logp_frozen": logp(1, 5, 19, [18], torch.float16),
     "logp_blocks": logp(300, 2, 5, [i % 5 for i in range(300)]),
     "logp_entropy": logp_entropy,
+    "logp_bias": lambda w: logp_entropy(w, True),
     "segments_two": segments_two,
     "segments_nested": segments_nested,
     "segments_fewer": segments_fewer,

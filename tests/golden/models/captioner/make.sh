@@ -16,3 +16,6 @@ make smolvlm smolvlm tiny
 make smolvlm-odd smolvlm odd
 make llava llava tiny
 make instructblip instructblip tiny
+make joycaption joycaption tiny
+"$python" "$here/../../../models/pillow_only.py" "$here/../../../models/make_tiles.py" "$oracle" "$here/smolvlm" "$here/smolvlm/tiles"
+make blip blip tiny
