@@ -69,12 +69,11 @@ def draw_line(row, line):
         yield f'<text x="{MARGIN + word.start() * WIDTH}" y="{y + HEIGHT - 5}" fill="{fill}" textLength="{size}">{html.escape(word[0])}</text>'
 
 
-def main():
-    frame = screen(sys.argv[1]).split("\x1b[H")[1].split("\x1b[J")[0]
-    lines = [cells(line.replace("\r", "")) for line in frame.split("\n")]
+def svg(lines, columns):
+    """Prints lines of cells as a picture."""
     while lines and not lines[-1]:
         lines.pop()
-    width, height = 2 * MARGIN + COLUMNS * WIDTH, 2 * MARGIN + len(lines) * HEIGHT
+    width, height = 2 * MARGIN + columns * WIDTH, 2 * MARGIN + len(lines) * HEIGHT
     print(f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}"')
     print('     font-family="DejaVu Sans Mono, Menlo, Consolas, monospace" font-size="13">')
     print(f'<rect width="{width}" height="{height}" rx="6" fill="#21252b"/>')
@@ -84,4 +83,10 @@ def main():
     print("</svg>")
 
 
-main()
+def main():
+    frame = screen(sys.argv[1]).split("\x1b[H")[1].split("\x1b[J")[0]
+    svg([cells(line.replace("\r", "")) for line in frame.split("\n")], COLUMNS)
+
+
+if __name__ == "__main__":
+    main()
