@@ -197,7 +197,7 @@ test:
 check:
 	tests/install-packages.sh
 	$(AGAIN) build-all
-	$(AGAIN) FUZZ_SECONDS=$(CHECK_FUZZ_SECONDS) fuzz
+	$(AGAIN) FUZZ_SECONDS=$(CHECK_FUZZ_SECONDS) FUZZ_SEED=1 fuzz
 	tests/run.sh
 
 build-test:
@@ -266,8 +266,9 @@ build/man/vlrm-%.5: formats/%.md doc/man5.awk
 
 # Fuzzers, side by side: libFuzzer with the sanitizers, from the seeds that are kept and what earlier runs found; what they look into
 # is compiled for them as a variant. tests/fuzz/run.sh runs one and says which lines it reached; all that it leaves lies in build/fuzz/.
-# `make check` gives each 8 seconds: thirteen of them take some 55 seconds of two processors.
+# `make check` gives each 8 seconds, some 55 of two processors in all, and the same seed each time: it must say the same twice.
 FUZZ_SECONDS ?= 60
+FUZZ_SEED    ?= 0
 CHECK_FUZZ_SECONDS ?= 8
 FUZZERS      := $(patsubst tests/fuzz/%.c,build/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_PARTS   := build/fuzz/libparts.a
@@ -283,7 +284,7 @@ fuzz:
 	$(AGAIN) $(FUZZERS:%=run-%)
 
 $(FUZZERS:%=run-%): run-build/fuzz/fuzz_%:
-	tests/fuzz/run.sh $* $(FUZZ_SECONDS)
+	FUZZ_SEED=$(FUZZ_SEED) tests/fuzz/run.sh $* $(FUZZ_SECONDS)
 
 # Every place of every job, where `make check` takes a sample; ends with a table. FAULTS names jobs, or leaves all.
 faults: all $(FAULT_MALLOC)

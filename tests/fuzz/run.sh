@@ -6,12 +6,12 @@
 #   tests/fuzz/run.sh NAME SECONDS        searches; what is found lies in build/fuzz/fuzz_NAME-*
 #   tests/fuzz/run.sh NAME keep           adds to the seeds a few small inputs that reach what was found, up to KEEP_BYTES in all
 #
-# An input is at most 16 kB; one that takes more than TIMEOUT seconds or 2 GB is a finding.
+# FUZZ_SEED: where chance begins (default: anew each time). An input is at most 16 kB; one that takes more than TIMEOUT seconds or 2 GB is a finding.
 set -eu
 cd "$(dirname "$0")/../.."
 name=$1 what=$2
 fuzzer=build/fuzz/fuzz_$name log=build/fuzz/$name.log corpus=build/fuzz/corpus-$name seeds=tests/fuzz/seeds/$name
-options=(-timeout="${TIMEOUT:-10}" -rss_limit_mb=2048 -max_len=16384 -print_final_stats=1 -artifact_prefix="$fuzzer-")
+options=(-timeout="${TIMEOUT:-10}" -rss_limit_mb=2048 -max_len=16384 -print_final_stats=1 -seed="${FUZZ_SEED:-0}" -artifact_prefix="$fuzzer-")
 [ ! -e "tests/fuzz/$name.dict" ] || options+=(-dict="tests/fuzz/$name.dict")
 mkdir -p "$corpus" "$seeds"
 export LLVM_PROFILE_FILE=build/fuzz/$name.profraw ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=1:allocator_may_return_null=1}
