@@ -10,11 +10,16 @@
 # skipped. The last line is "N passed, N failed, N skipped", counted in single tests. No test run is a failure, and so is a job
 # that ends with a bad status or without having run a test, whatever it printed.
 #
+# A job that failed beside others is run once more when nothing else runs, if no more than JOBS_AGAIN failed (default 4; 0: never)
+# and none hung. Where it passes then, its tests count as passed, and it is named as FLAKY before the sums, with what it printed the
+# first time: a race, of the program or of the test, for somebody to find.
+#
 # JOBS: how many at a time (default: one more than there are processors, for some jobs wait as much as they compute). LOGS: where logs go (build/logs). JOB_SECONDS: when a job counts as hung (default 900).
 set -u
 cd "$(dirname "$0")/.." || exit 1
 jobs_at_once=${JOBS:-$(($(nproc) + 1))}
 job_seconds=${JOB_SECONDS:-900}
+jobs_again=${JOBS_AGAIN:-4}
 logs=${LOGS:-build/logs}
 export CMOCKA_MESSAGE_OUTPUT=TAP LC_ALL=C.UTF-8
 unset MAKEFLAGS MAKELEVEL MFLAGS
@@ -118,6 +123,18 @@ while read -r job; do
 done < <(list_jobs)
 wait
 
+# Those that failed, alone.
+mapfile -t failed_jobs < <(cd "$logs" && find . -name '*.count' -exec awk '$2 > 0 {print FILENAME}' {} + | sed 's|^\./||; s|\.count$||' | sort)
+flaky=()
+if [ "${#failed_jobs[@]}" -le "$jobs_again" ] && ! grep -rqs '^# hung: stopped after' "$logs"; then
+    for job in "${failed_jobs[@]}"; do
+        echo "again, alone: $job"
+        mv "$logs/$job" "$logs/$job.first"
+        (SECONDS=0 && record_job "$job")
+        awk '$2 > 0 {bad = 1} END {exit bad}' "$logs/$job.count" && flaky+=("$job")
+    done
+fi
+
 total_passed=0 total_failed=0 total_skipped=0
 while read -r count; do
     read -r passed failed skipped <"$count"
@@ -133,6 +150,10 @@ if [ $((total_passed + total_failed)) = 0 ]; then
     echo 'run.sh: no test ran' >&2
     total_failed=1
 fi
+for job in "${flaky[@]}"; do
+    echo "FLAKY $job: failed beside other jobs, passed alone; the first time ($logs/$job.first):"
+    grep -A 12 -E '^not ok|^# (ended|hung|no test)' "$logs/$job.first" | head -n 40 | sed 's/^/    /'
+done
 [ -z "${RUN_QUICK-}" ] || echo "left out: $(cat tests/*/*.bats | grep -cE '^# bats test_tags=.*slow') slow tests, which make check runs"
 printf '%d passed, %d failed, %d skipped\n' "$total_passed" "$total_failed" "$total_skipped"
 [ "$total_failed" = 0 ]
