@@ -59,7 +59,8 @@ void plan_memory(Plan *p, const char *part, double bytes)
 void plan_activations(Plan *p, const Tape *t, const Kernels *kernels)
 {
     const double packed = 4 << 20; /* f32 products pack their factors by pieces, those in bf16 the left one whole */
-    const double own = 256 << 10;  /* of weights, by each thread */
+    const bool tiles = strcmp(kernels->name, "amx") == 0;
+    const double own = tiles ? 512 << 10 : 256 << 10; /* of weights, by each thread; of the tiles' sums too */
     double factor = (double)idle_largest_factor(), f32 = factor * sizeof(real);
     plan_memory(p, "activations", (double)tape_reached(t));
     plan_memory(p, "scratch", kernels->compute == COMPUTE_BF16 ? 2 * factor : f32 < packed ? f32 : packed);
