@@ -20,6 +20,14 @@ typedef struct Candidate {
     bool ends;
 } Candidate;
 
+enum { MOST_KEPT = (1 + MOST_EOS) * MAX_BEAMS };
+
+size_t beam_keeps(const GenerateOptions *options)
+{
+    const size_t each = options->eos.n > 0 ? 1 + options->eos.n : 2;
+    return each * (size_t)options->num_beams;
+}
+
 static Beam *beams_new(BeamSearch *b)
 {
     Beam *beams = arena_calloc(&b->arena, b->width, sizeof *beams);
@@ -34,7 +42,7 @@ static Beam *beams_new(BeamSearch *b)
 
 void beam_init(BeamSearch *b, const GenerateOptions *options, const int32_t *prompt, size_t n_prompt, size_t vocabulary)
 {
-    if (options->num_beams > MAX_BEAMS || vocabulary < 2 * (size_t)options->num_beams)
+    if (options->num_beams > MAX_BEAMS || vocabulary < beam_keeps(options))
         bug("%lld beams over %zu tokens", (long long)options->num_beams, vocabulary);
     *b = (BeamSearch){.options = *options, .n_prompt = n_prompt, .vocabulary = vocabulary, .width = (size_t)options->num_beams};
     b->live = beams_new(b);
@@ -103,14 +111,14 @@ static float score_with(const Beam *from, const Choices *c, real logit)
 bool beam_settled(const BeamSearch *b, size_t beam, const Choices *c)
 {
     const Beam *from = &b->live[beam];
-    size_t most = 2 * b->width;
+    size_t most = beam_keeps(&b->options);
     return most < c->n && score_with(from, c, choices_kth(c, most)) > score_with(from, c, c->rest);
 }
 
 /* The best ways on from one live beam join the best of all. */
 static size_t candidates_add(BeamSearch *b, size_t beam, const Choices *c, Candidate *best, size_t n, size_t most)
 {
-    Candidate own[2 * MAX_BEAMS];
+    Candidate own[MOST_KEPT];
     size_t n_own = 0;
     float floor_score = n == most ? best[n - 1].score : -INFINITY;
     for (size_t i = 0; i < c->n; i++) {
@@ -118,7 +126,7 @@ static size_t candidates_add(BeamSearch *b, size_t beam, const Choices *c, Candi
         int32_t id = choices_id(c, i);
         if (score > floor_score || n_own < most)
             n_own = candidate_insert(own, n_own, most,
-                                     (Candidate){score, beam, id, (double)c->logits[i] - c->lse, id == b->options.eos});
+                                     (Candidate){score, beam, id, (double)c->logits[i] - c->lse, eos_is(&b->options.eos, id)});
     }
     for (size_t i = 0; i < n_own; i++)
         n = candidate_insert(best, n, most, own[i]);
@@ -172,8 +180,8 @@ static bool can_improve(const BeamSearch *b)
 
 bool beam_step(BeamSearch *b, const Choices *choices)
 {
-    Candidate best[2 * MAX_BEAMS];
-    size_t most = 2 * b->width, n = 0, rows = beam_live(b), new_tokens = b->live[0].n - b->n_prompt + 1;
+    Candidate best[MOST_KEPT];
+    size_t most = beam_keeps(&b->options), n = 0, rows = beam_live(b), new_tokens = b->live[0].n - b->n_prompt + 1;
     bool last = new_tokens >= (size_t)b->options.max_new_tokens;
     for (size_t i = 0; i < rows; i++)
         n = candidates_add(b, i, &choices[i], best, n, most);

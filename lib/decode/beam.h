@@ -31,6 +31,9 @@ typedef struct BeamSearch {
     Arena arena;              /* everything the search owns */
 } BeamSearch;
 
+/* How many ways on a step keeps: so many that the width go on when the others end. */
+size_t beam_keeps(const GenerateOptions *options);
+
 /* A search for one caption: no beam has a token yet. options and prompt (what the n-gram rule takes to stand before) are
  * borrowed. */
 void beam_init(BeamSearch *b, const GenerateOptions *options, const int32_t *prompt, size_t n_prompt, size_t vocabulary);

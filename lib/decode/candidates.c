@@ -3,13 +3,15 @@
 
 #include <math.h>
 
+#include "decode/beam.h"
+
 enum { MOST_LISTED = 128 };
 
 /* With top_k 0 no list suffices. */
 static size_t wanted(const GenerateOptions *o, size_t vocabulary)
 {
     if (o->num_beams > 1)
-        return 2 * (size_t)o->num_beams;
+        return beam_keeps(o);
     if (!o->sample)
         return 1;
     return o->top_k > 0 && (size_t)o->top_k < vocabulary ? (size_t)o->top_k : vocabulary;
@@ -20,7 +22,7 @@ void candidates_init(Candidates *s, Arena *arena, const Kernels *kernels, const 
 {
     *s = (Candidates){.kernels = kernels, .options = options, .vocabulary = vocabulary};
     s->want = wanted(options, vocabulary);
-    s->most_banned = most_history + 1;
+    s->most_banned = most_history + MOST_EOS;
     s->banned = arena_calloc(arena, rows * s->most_banned, sizeof *s->banned);
     s->n_banned = arena_calloc(arena, rows, sizeof *s->n_banned);
     s->values = arena_calloc(arena, rows * MOST_LISTED, sizeof *s->values);

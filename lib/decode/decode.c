@@ -192,7 +192,7 @@ static void lane_choose(Decoder *d, size_t row, size_t index, uint64_t key, uint
     int32_t id = choices_id(&c, chosen);
     lane->logp[lane->n] = (double)c.logits[chosen] - c.lse;
     lane->ids[d->n_history + lane->n++] = id;
-    lane->eos = id == o->eos;
+    lane->eos = eos_is(&o->eos, id);
     lane->done = lane->eos || (int64_t)lane->n == o->max_new_tokens;
     d->tokens++;
 }
@@ -355,7 +355,7 @@ Generated decoder_result(const Decoder *d, size_t image, size_t k)
     if (d->options.num_beams > 1) {
         const Beam *b = beam_best(&d->beams[image], k);
         size_t n = b->n - d->n_history;
-        return (Generated){b->ids + d->n_history, b->logp, n, n > 0 && b->ids[b->n - 1] == d->options.eos};
+        return (Generated){b->ids + d->n_history, b->logp, n, n > 0 && eos_is(&d->options.eos, b->ids[b->n - 1])};
     }
     const Lane *lane = &d->lanes[image * d->width + k];
     return (Generated){lane->ids + d->n_history, lane->logp, lane->n, lane->eos};

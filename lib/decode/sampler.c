@@ -22,7 +22,8 @@ size_t banned_tokens(int32_t *ids, const GenerateOptions *options, History h)
         if (memcmp(h.ids + i, h.ids + h.n + 1 - n, (n - 1) * sizeof *h.ids) == 0)
             banned = id_add(ids, banned, h.ids[i + n - 1]);
     if (h.n - h.n_prompt < (size_t)options->min_new_tokens)
-        banned = id_add(ids, banned, options->eos);
+        for (size_t i = 0; i < options->eos.n; i++)
+            banned = id_add(ids, banned, options->eos.ids[i]);
     return banned;
 }
 

@@ -8,10 +8,11 @@
 #ifndef DECODE_SAMPLER_H
 #define DECODE_SAMPLER_H
 
+#include "models/config.h"
 #include "tensor/tensor.h"
 
 typedef struct GenerateOptions {
-    int32_t eos;
+    EosIds eos;
     int64_t num_beams;            /* 1: greedy or sampling */
     int64_t no_repeat_ngram_size; /* 0: off */
     int64_t min_new_tokens, max_new_tokens;
@@ -30,7 +31,7 @@ typedef struct History {
 } History;
 
 /*
- * The tokens that must not follow, each once, in no order. Room for history.n + 1 of them; returns how many there are.
+ * The tokens that must not follow, each once, in no order. Room for history.n + MOST_EOS of them; returns how many there are.
  */
 size_t banned_tokens(int32_t *ids, const GenerateOptions *options, History history);
 

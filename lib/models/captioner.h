@@ -83,7 +83,7 @@ struct Captioner {
     size_t n_request, most_request; /* most_request: that the connector has positions for */
     int32_t image_token;            /* id of <image>; -1 where there is none */
     int32_t begin;                  /* begins a prompt where the language model has a memory */
-    int32_t eos;                    /* ends a caption */
+    EosIds eos;                     /* any of them ends a caption */
     void *own;                      /* the family's */
 };
 

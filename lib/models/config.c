@@ -23,23 +23,23 @@ static bool ends_turn(const json_t *names, int32_t id)
     return name && strcmp(name, "<|eot_id|>") == 0;
 }
 
-/* Of several ids that of <|eot_id|>, where they have it: it is none of Llama 3's first, but what its chats end with. */
-static bool choose_eos(int32_t *eos, const json_t *ids, const char *folder, Error *err)
+/* Of several ids that of <|eot_id|> goes first, where they have it: it is what Llama 3's chats end with. */
+static bool put_turn_first(EosIds *eos, const char *folder, Error *err)
 {
-    json_t *names = NULL, *id;
-    size_t i;
-    if (!json_is_array(ids))
-        return true;
-    if (!config_tokenizer(&names, folder, err))
+    json_t *names = NULL;
+    if (eos->n > 1 && !config_tokenizer(&names, folder, err))
         return false;
-    json_array_foreach (ids, i, id)
-        if (json_is_integer(id) && ends_turn(names, (int32_t)json_integer_value(id)))
-            *eos = (int32_t)json_integer_value(id);
+    for (size_t i = 1; i < eos->n; i++)
+        if (ends_turn(names, eos->ids[i])) {
+            const int32_t first = eos->ids[0];
+            eos->ids[0] = eos->ids[i];
+            eos->ids[i] = first;
+        }
     json_decref(names);
     return true;
 }
 
-bool config_eos(int32_t *eos, const char *folder, Error *err)
+bool config_eos(EosIds *eos, const char *folder, Error *err)
 {
     char *path = path_join(folder, "generation_config.json");
     bool there, ok = path_exists(path, &there, err);
@@ -47,8 +47,8 @@ bool config_eos(int32_t *eos, const char *folder, Error *err)
         json_t *root = json_file_read(path, err);
         ConfigFields f = {.first = root, .what = "generation_config", .err = err, .ok = root != NULL};
         if (root)
-            *eos = config_id(&f, "eos_token_id", *eos);
-        ok = f.ok && choose_eos(eos, json_object_get(root, "eos_token_id"), folder, err);
+            *eos = config_eos_ids(&f, *eos);
+        ok = f.ok && put_turn_first(eos, folder, err);
         json_decref(root);
     }
     free(path);

@@ -24,6 +24,22 @@ typedef struct RopeConfig {
     size_t original;          /* positions trained with */
 } RopeConfig;
 
+enum { MOST_EOS = 8 };
+
+/* What ends a caption: any of these tokens. */
+typedef struct EosIds {
+    int32_t ids[MOST_EOS];
+    size_t n;
+} EosIds;
+
+static inline bool eos_is(const EosIds *eos, int32_t id)
+{
+    for (size_t i = 0; i < eos->n; i++)
+        if (eos->ids[i] == id)
+            return true;
+    return false;
+}
+
 /* A language model: what families differ in (language.h). */
 typedef struct LmConfig {
     const struct LanguageFamily *family;
@@ -36,7 +52,8 @@ typedef struct LmConfig {
     bool qkv_bias, out_bias, mlp_bias;
     size_t
         memory; /* columns of an image's rows that every layer attends to (BERT's, norms behind); 0: rows stand in the sequence */
-    int32_t bos, eos, pad;
+    int32_t bos, pad;
+    EosIds eos;
 } LmConfig;
 
 typedef struct TextTowerConfig { /* of CLIP's or SigLIP's texts (text_tower.h) */
@@ -52,8 +69,8 @@ MUST_USE bool lm_config_read(LmConfig *out, bool *inside, const char *folder, Er
 
 /* FOLDER/config.json, and its path for messages (the caller's, also where there is no such file). NULL with err set. */
 json_t *config_json(const char *folder, char **path, Error *err);
-/* What ends a caption: eos_token_id of FOLDER/generation_config.json (*eos), which stays what it is where there is none; of
- * several <|eot_id|>, or else the first. */
-MUST_USE bool config_eos(int32_t *eos, const char *folder, Error *err);
+/* eos_token_id of FOLDER/generation_config.json; *eos stays what it is where there is none. The first is what a caption ends with
+ * that is made from a text: <|eot_id|> where it is among several. */
+MUST_USE bool config_eos(EosIds *eos, const char *folder, Error *err);
 
 #endif

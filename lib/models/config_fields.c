@@ -30,7 +30,11 @@ size_t config_size(ConfigFields *f, const char *name, size_t fallback)
     return fallback;
 }
 
-/* An id, or the first of a list of ids (generation_config's eos_token_id may be one). */
+static bool is_token_id(const json_t *v)
+{
+    return json_is_integer(v) && json_integer_value(v) >= 0 && json_integer_value(v) <= INT32_MAX;
+}
+
 int32_t config_id(ConfigFields *f, const char *name, int32_t fallback)
 {
     const json_t *v = config_field(f, name);
@@ -38,10 +42,29 @@ int32_t config_id(ConfigFields *f, const char *name, int32_t fallback)
         v = json_array_get(v, 0);
     if (!v || json_is_null(v))
         return fallback;
-    if (json_is_integer(v) && json_integer_value(v) >= 0 && json_integer_value(v) <= INT32_MAX)
+    if (is_token_id(v))
         return (int32_t)json_integer_value(v);
     config_fail(f, name, "a token id");
     return fallback;
+}
+
+EosIds config_eos_ids(ConfigFields *f, EosIds fallback)
+{
+    const json_t *v = config_field(f, "eos_token_id");
+    EosIds eos = {0};
+    if (!v || json_is_null(v))
+        return fallback;
+    const size_t n = json_is_array(v) ? json_array_size(v) : 1;
+    bool ok = n > 0 && n <= MOST_EOS;
+    for (size_t i = 0; i < n && ok; i++) {
+        const json_t *id = json_is_array(v) ? json_array_get(v, i) : v;
+        ok = is_token_id(id);
+        if (ok && !eos_is(&eos, (int32_t)json_integer_value(id)))
+            eos.ids[eos.n++] = (int32_t)json_integer_value(id);
+    }
+    if (!ok)
+        config_fail(f, "eos_token_id", "a token id, or a list of one to eight");
+    return ok ? eos : fallback;
 }
 
 double config_real(ConfigFields *f, const char *name, double fallback)

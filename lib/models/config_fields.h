@@ -7,6 +7,7 @@
 
 #include "base/base.h"
 #include "base/json_file.h"
+#include "models/config.h"
 #include "models/image_input.h"
 
 /* Where fields are looked up: an object, or two, of which the first wins (CLIP's text_config_dict over text_config). */
@@ -27,6 +28,7 @@ void config_fail(ConfigFields *f, const char *name, const char *expected);
 
 size_t config_size(ConfigFields *f, const char *name, size_t fallback); /* a number from 1 to 2^24 */
 int32_t config_id(ConfigFields *f, const char *name, int32_t fallback); /* a token id, or the first of a list of them */
+EosIds config_eos_ids(ConfigFields *f, EosIds fallback); /* eos_token_id: a token id, or a list of at most MOST_EOS */
 double config_real(ConfigFields *f, const char *name, double fallback); /* a number above 0 */
 bool config_flag(ConfigFields *f, const char *name, bool fallback);
 /* A field that must have one value; what the file leaves out has the value `fallback`. */

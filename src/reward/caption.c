@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "models/config.h"
 #include "stage/caption.h"
 
 bool caption_reader_init(CaptionReader *reader, const char *folder, Error *err)
@@ -15,7 +14,7 @@ bool caption_reader_init(CaptionReader *reader, const char *folder, Error *err)
     if (!(reader->tokenizer = caption_tokenizer_open(folder, err)))
         return false;
     reader->vocabulary = (size_t)tokenizer_size(reader->tokenizer);
-    reader->eos = tokenizer_ids(reader->tokenizer).eos;
+    reader->eos = (EosIds){{tokenizer_ids(reader->tokenizer).eos}, 1};
     if (tokenizer_kind(reader->tokenizer) != TOKENIZER_BERT && !config_eos(&reader->eos, folder, err))
         return false; /* what the model ends with is not always what its tokenizer has as eos; BLIP's is */
     if (lm_config_read(&model, &inside, folder, &none) && model.vocabulary > reader->vocabulary)
@@ -39,7 +38,7 @@ static bool ids_from_record(Caption *c, Arena *arena, const CaptionReader *reade
                              (long long)ids[i], reader->vocabulary - 1);
         c->ids[i] = (int32_t)ids[i];
     }
-    c->eos = n > 0 && c->ids[n - 1] == reader->eos;
+    c->eos = n > 0 && eos_is(&reader->eos, c->ids[n - 1]);
     return true;
 }
 
@@ -55,7 +54,7 @@ static bool ids_from_text(Caption *c, Arena *arena, const CaptionReader *reader,
     memcpy(c->ids, tokens.ids, tokens.count * sizeof *c->ids);
     c->n = tokens.count;
     if (eos)
-        c->ids[c->n++] = reader->eos;
+        c->ids[c->n++] = reader->eos.ids[0];
     c->eos = eos;
     c->made = true;
     return true;

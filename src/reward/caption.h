@@ -4,6 +4,7 @@
 #ifndef REWARD_CAPTION_H
 #define REWARD_CAPTION_H
 
+#include "models/config.h"
 #include "stream/made_from.h"
 #include "text/tokenizer.h"
 
@@ -19,7 +20,7 @@ typedef struct Caption {
 typedef struct CaptionReader {
     Tokenizer *tokenizer; /* owned */
     size_t vocabulary;
-    int32_t eos; /* ends a caption */
+    EosIds eos; /* any of them ends a caption; the first is put behind one that is made from a text */
 } CaptionReader;
 
 /* The reader of a model folder's captions; the folder may hold a tokenizer alone. */

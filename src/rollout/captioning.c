@@ -27,12 +27,13 @@ static bool tokenizer_agrees(const Captioning *c, Error *err)
         return error_set_status(err, STATUS_MISMATCH, "%s: the tokenizer has %d ids, the model %zu rows", c->options.model,
                                 tokenizer_size(c->tokenizer), c->captioner->lm.config.vocabulary);
     const bool opt = tokenizer_kind(c->tokenizer) == TOKENIZER_OPT;
-    if (opt && ids.eos != c->captioner->eos)
-        warn("%s: the model ends captions with id %d, the tokenizer's newline is %d", c->options.model, c->captioner->eos,
-             ids.eos);
-    if (!opt && !tokenizer_is_special(c->tokenizer, c->captioner->eos))
-        warn("%s: the model ends captions with id %d, which its tokenizer has as an ordinary token", c->options.model,
-             c->captioner->eos);
+    const EosIds *eos = &c->captioner->eos;
+    if (opt && !eos_is(eos, ids.eos))
+        warn("%s: the model ends captions with id %d, the tokenizer's newline is %d", c->options.model, eos->ids[0], ids.eos);
+    for (size_t i = 0; i < eos->n && !opt; i++)
+        if (!tokenizer_is_special(c->tokenizer, eos->ids[i]))
+            warn("%s: the model ends captions with id %d, which its tokenizer has as an ordinary token", c->options.model,
+                 eos->ids[i]);
     const ImageInput *images = &c->captioner->images;
     if (images->cuts && images->across == 0)
         warn("%s: an image is one tile here; its own processor would add crops of it (--tiles %zu)", c->options.model,

@@ -145,7 +145,7 @@ static ModelShape shape_of(const SizeRow *r)
                                       .positions = 512,
                                       .text_input = itm};
     s.blip2.text = opt_config(r->text[0], r->text[1], r->text[2], r->text[3], r->text[0] >= 768 ? 2048 : 256, 50304);
-    s.blip2.text.eos = 50118;
+    s.blip2.text.eos = (EosIds){{50118}, 1};
     s.clip = (ClipConfig){.vision = vision_of(r, 1e-5), .projection = r->projection};
     s.clip.text = (TextTowerConfig){.hidden = r->text[0],
                                     .layers = r->text[1],

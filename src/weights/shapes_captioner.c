@@ -112,7 +112,7 @@ bool shape_captioner_find(CaptionerShape *out, const char *name, const char *tok
                  .eps = 1e-5,
                  .rope = r->siglip ? (RopeConfig){r->theta, ROPE_LLAMA3, 8, 1, 4, 8192} : (RopeConfig){.theta = r->theta},
                  .bos = 1,
-                 .eos = 2,
+                 .eos = {{2}, 1},
                  .pad = 2},
         .qformer = {.hidden = r->qformer[0],
                     .layers = r->qformer[1],

@@ -44,13 +44,14 @@ bool shape_language_find(LmConfig *out, const char *name, const char *tokenizer,
                       .rope = r->scaled.theta > 0 ? r->scaled : (RopeConfig){.theta = r->theta},
                       .tied = r->tied,
                       .bos = r->bos,
-                      .eos = r->eos,
+                      .eos = {{r->eos}, 1},
                       .pad = r->eos};
     Tokenizer *t = tokenizer ? tokenizer_open(tokenizer, err) : NULL;
     if (t) {
         TokenizerIds ids = tokenizer_ids(t);
         out->vocabulary = ((size_t)tokenizer_size(t) + 7) / 8 * 8;
-        out->eos = out->pad = ids.eos;
+        out->eos = (EosIds){{ids.eos}, 1};
+        out->pad = ids.eos;
         out->bos = ids.bos >= 0 ? ids.bos : ids.eos;
         tokenizer_free(t);
     }
@@ -70,5 +71,5 @@ json_t *shape_language_json(const LmConfig *c)
                      (json_int_t)c->kv_heads, "head_dim", (json_int_t)c->head_dim, "intermediate_size", (json_int_t)c->ffn,
                      "max_position_embeddings", (json_int_t)c->positions, "vocab_size", (json_int_t)c->vocabulary, "rms_norm_eps",
                      c->eps, "rope_theta", c->rope.theta, "rope_scaling", scaling, "hidden_act", "silu", "tie_word_embeddings",
-                     (int)c->tied, "bos_token_id", c->bos, "eos_token_id", c->eos);
+                     (int)c->tied, "bos_token_id", c->bos, "eos_token_id", c->eos.ids[0]);
 }

@@ -89,7 +89,7 @@ static LmConfig llama_config(void)
                       .eps = 1e-5,
                       .rope = {.theta = 1e4},
                       .bos = 1,
-                      .eos = 2,
+                      .eos = {{2}, 1},
                       .pad = 2};
 }
 
@@ -124,7 +124,7 @@ static void model_init(Lm *o, const LmConfig *c, Block *blocks, DType type)
 
 static double decode_seconds(const Kernels *kernels, const Lm *o, int64_t tokens)
 {
-    GenerateOptions options = {.eos = 2,
+    GenerateOptions options = {.eos = {{2}, 1},
                                .num_beams = 1,
                                .min_new_tokens = tokens,
                                .max_new_tokens = tokens,

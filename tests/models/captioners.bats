@@ -152,6 +152,27 @@ trains() {
     [ "$(vlrm-weights list "$TMP/run/policy/latest/model.safetensors" | cut -f 1 | grep -c 'crossattention\.self\.\(key\|value\)\.\(weight\|bias\)$')" = 8 ]
 }
 
+@test "of several eos_token_id any ends a caption, in beams too" {
+    into llava
+    cp -r model "$TMP/model"
+    while read -r eos; do
+        jq --argjson eos "$eos" '.eos_token_id = $eos' model/generation_config.json > "$TMP/model/generation_config.json"
+        for kind in greedy beam; do
+            local how=(--num-beams 5 --no-repeat-ngram-size 2 --min-new-tokens 4)
+            [ "$kind" = beam ] || how=(--greedy)
+            vlrm-rollout --model "$TMP/model" "${how[@]}" --max-new-tokens 20 --compute f32 "$TMP/in.vlrm" > "$TMP/out.vlrm" 2> "$TMP/said"
+            grep -q 'which its tokenizer has as an ordinary token' "$TMP/said"
+            diff <(jq -c "select(.eos == $eos).$kind" ends.jsonl) <(tokens < "$TMP/out.vlrm")
+            # The reward has the same ends.
+            vlrm-reward --model "$TMP/model" --itm "$ROOT/tests/golden/oracle/tiny/itm" --ref model "$TMP/out.vlrm" > "$TMP/rewarded.vlrm" 2> "$TMP/said"
+            vlrm-cat "$TMP/rewarded.vlrm" | jq -se 'map(select(.id)) | length == 2 and all(.[]; .reward.noeos == if .caption.eos then 0 else 1 end)'
+        done
+    done < <(jq -c .eos ends.jsonl | uniq)
+    jq '.eos_token_id = [2, "x"]' model/generation_config.json > "$TMP/model/generation_config.json"
+    exits 1 vlrm-rollout --model "$TMP/model" --greedy "$TMP/in.vlrm"
+    says 'expected a token id, or a list of one to eight'
+}
+
 @test "what is trained unless told otherwise, and a part that it has not" {
     into smolvlm
     exits 0 vlrm-update --count --model model

@@ -63,7 +63,7 @@ static void test_one_by_one(void **state)
 {
     (void)state;
     const int all = ROWS * STEPS;
-    GenerateOptions o = {.eos = 2, .num_beams = 1, .max_new_tokens = STEPS, .temperature = 2, .seed = 3};
+    GenerateOptions o = {.eos = {{2}, 1}, .num_beams = 1, .max_new_tokens = STEPS, .temperature = 2, .seed = 3};
     for (int bans = 0; bans < 2; bans++) {
         o.no_repeat_ngram_size = bans;
         o.min_new_tokens = 5 * bans;
@@ -131,7 +131,7 @@ static int search_both(const GenerateOptions *o, bool ties)
 static void test_beams(void **state)
 {
     (void)state;
-    GenerateOptions o = {.eos = 2, .num_beams = ROWS, .max_new_tokens = STEPS, .length_penalty = 1};
+    GenerateOptions o = {.eos = {{2}, 1}, .num_beams = ROWS, .max_new_tokens = STEPS, .length_penalty = 1};
     for (int bans = 0; bans < 2; bans++) {
         o.no_repeat_ngram_size = bans;
         o.min_new_tokens = 20 * bans;
@@ -145,9 +145,11 @@ static void test_bans(void **state)
 {
     (void)state;
     const int32_t history[] = {950, 950, 4, 5, 950, 4};
-    int32_t ids[7];
-    GenerateOptions o = {.eos = 2, .no_repeat_ngram_size = 1, .min_new_tokens = 4};
+    int32_t ids[6 + MOST_EOS];
+    GenerateOptions o = {.eos = {{2}, 1}, .no_repeat_ngram_size = 1, .min_new_tokens = 4};
     assert_int_equal(banned_tokens(ids, &o, (History){history, 6, 3}), 4); /* 950, 4, 5, eos */
+    o.eos = (EosIds){{2, 5, 7}, 3};
+    assert_int_equal(banned_tokens(ids, &o, (History){history, 6, 3}), 5); /* 5 is banned already */
     o.min_new_tokens = 3;
     assert_int_equal(banned_tokens(ids, &o, (History){history, 6, 3}), 3);
     o.no_repeat_ngram_size = 2;

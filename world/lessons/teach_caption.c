@@ -42,7 +42,7 @@ static LmSequence draw_caption(Class *c, const Scene *s, Dice *d, Arena *arena)
     const Tokens tokens = lesson_tokens(c->tokenizer, text + !c->captioner->n_prompt, ENCODE_LITERAL, 0, arena);
     int32_t *ids = arena_alloc(arena, (tokens.count + 1) * sizeof *ids);
     memcpy(ids, tokens.ids, tokens.count * sizeof *ids);
-    ids[tokens.count] = c->captioner->eos;
+    ids[tokens.count] = c->captioner->eos.ids[0];
     return (LmSequence){.tokens = ids, .n = tokens.count + 1};
 }
 

@@ -23,7 +23,7 @@ static LmSequence draw_caption(Class *c, uint64_t number, Arena *arena)
     const Tokens tokens = lesson_tokens(c->tokenizer, text, ENCODE_LITERAL, 0, arena);
     int32_t *ids = arena_alloc(arena, (tokens.count + 1) * sizeof *ids);
     memcpy(ids, tokens.ids, tokens.count * sizeof *ids);
-    ids[tokens.count] = c->model->lm.config.eos;
+    ids[tokens.count] = c->model->lm.config.eos.ids[0];
     return (LmSequence){.tokens = ids, .n = tokens.count + 1};
 }
 

@@ -26,7 +26,7 @@ static void read_config(LmConfig *c, ConfigFields *f, const char *model_type)
                     .mlp_bias = true,
                     .memory = config_size(f, "encoder_hidden_size", 768),
                     .bos = t.bos,
-                    .eos = t.sep,
+                    .eos = {{t.sep}, 1},
                     .pad = config_id(f, "pad_token_id", 0)};
     config_expect_flag(f, "tie_word_embeddings", true, true);
 }

@@ -18,7 +18,7 @@ typedef struct Blip2Config { /* Blip2ForConditionalGeneration, Blip2ForImageText
     size_t queries;
     size_t image_text_hidden;
     int32_t image_token; /* id of <image>; -1 in checkpoints from before it existed */
-    int32_t eos;         /* ends a caption: generation_config.json, else the text configuration */
+    EosIds eos;          /* ends a caption: generation_config.json, else the text configuration */
 } Blip2Config;
 
 /* FOLDER/config.json (and generation_config.json). */

@@ -72,8 +72,8 @@ static void read_config(LmConfig *c, ConfigFields *f, const char *model_type)
     c->mlp_bias = config_flag(f, "mlp_bias", false);
     c->tied = config_flag(f, "tie_word_embeddings", false);
     c->bos = config_id(f, "bos_token_id", 1);
-    c->eos = config_id(f, "eos_token_id", 2);
-    c->pad = config_id(f, "pad_token_id", c->eos);
+    c->eos = config_eos_ids(f, (EosIds){{2}, 1});
+    c->pad = config_id(f, "pad_token_id", c->eos.ids[0]);
     config_expect_text(f, "hidden_act", "silu", "silu");
     read_rope(&c->rope, f, 10000);
     config_expect_multiple(f, "num_attention_heads", c->heads, "num_key_value_heads", c->kv_heads);

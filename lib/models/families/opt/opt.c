@@ -21,7 +21,7 @@ LmConfig opt_config(size_t hidden, size_t layers, size_t heads, size_t ffn, size
                       .out_bias = true,
                       .mlp_bias = true,
                       .bos = 2,
-                      .eos = 2,
+                      .eos = {{2}, 1},
                       .pad = 1};
 }
 
@@ -33,7 +33,7 @@ static void read_config(LmConfig *c, ConfigFields *f, const char *model_type)
     *c = opt_config(hidden, layers, heads, ffn, config_size(f, "max_position_embeddings", 2048),
                     config_size(f, "vocab_size", 50272));
     c->bos = config_id(f, "bos_token_id", c->bos);
-    c->eos = config_id(f, "eos_token_id", c->eos);
+    c->eos = config_eos_ids(f, c->eos);
     c->pad = config_id(f, "pad_token_id", c->pad);
     config_expect_text(f, "activation_function", "relu", "relu");
     config_expect_flag(f, "do_layer_norm_before", true, true);

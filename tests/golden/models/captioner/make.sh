@@ -18,4 +18,5 @@ make llava llava tiny
 make instructblip instructblip tiny
 make joycaption joycaption tiny
 "$python" "$here/../../../models/pillow_only.py" "$here/../../../models/make_tiles.py" "$oracle" "$here/smolvlm" "$here/smolvlm/tiles"
+"$python" "$here/../../../models/pillow_only.py" "$here/../../../models/make_ends.py" "$oracle" "$here/llava" "$here/llava/ends.jsonl"
 make blip blip tiny
