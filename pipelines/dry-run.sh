@@ -12,9 +12,12 @@ options_origins() {
             + (split("\u0000") as $o | [range(0; ($o | length) - 1; 2) | {($o[.]): {value: $given[0][$o[.]], from: $o[. + 1]}}] | add // {})'
 }
 
-# stage_plan TOKENS PROGRAM OPTION...: its part, with captions of so many tokens.
+# stage_plan TOKENS PROGRAM OPTION...: its part, with captions of so many tokens. What it says of a field of $planned, which nobody has
+# given it, is of the option.
 stage_plan() {
-    "$2" --config="$planned" "${@:3}" --plan="$1" || exit
+    local status
+    { "$2" --config="$planned" "${@:3}" --plan="$1" 2>&1 >&3 3>&- | sed "s|: $planned: |: --|" >&2; status=${PIPESTATUS[0]}; } 3>&1
+    [ "$status" = 0 ] || exit "$status"
 }
 
 # expected_plan PROGRAM OPTION...: its part, with memory for captions as long as they may become, and seconds for captions of $tokens.

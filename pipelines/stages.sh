@@ -376,11 +376,12 @@ stage_last_words() {
     tail -n 6 -- "$log" | awk '/^== / {said = ""; next} {said = said $0 "\n"} END {printf "%s", said}'
 }
 
+# Fields of the options that a recipe has written and not put in place yet are options to whoever reads it.
 stage_report() {
     local status=${stage_statuses[$1]} log
     stage_log "$1" log
     echo "vlrm $recipe_name: ${stage_names[$1]} ended with status $status ($(status_text "$status")), log $log" >&2
-    stage_last_words "$1" | sed 's/^/    /' >&2
+    stage_last_words "$1" | sed -E 's/^/    /; s|: [^ ]*\.json\.writing-[A-Za-z0-9]{8}: |: --|' >&2
 }
 
 # Reports and returns what the recipe ends with.

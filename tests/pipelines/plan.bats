@@ -120,6 +120,8 @@ scorers_are_near() {
         --argjson batch 64 --argjson longest 60 --arg features --features --arg json '' --arg verbose '' -f "$ROOT/pipelines/plan.jq" | grep -qF 'update     activations'
     exits 2 "$BIN/vlrm" plan --tokens 61 --model "$TINY/captioner" --itm "$TINY/itm"
     says '--tokens is 61, expected 1 to 60'
+    exits 2 "$BIN/vlrm" plan --batch many --model "$TINY/captioner" --itm "$TINY/itm"
+    says "vlrm-rollout: --batch: 'many' is not a whole number"
     exits 2 "$BIN/vlrm" plan --itm "$TINY/itm"
     says '--model is required'
     exits 1 "$BIN/vlrm" plan --model nowhere --itm "$TINY/itm"

@@ -70,6 +70,8 @@ trains() {
     jq -e '.train == ["qformer", "lora-llm"]' "$TMP/a/config.json"
     exits 2 "${train[@]}" --run "$TMP/b" --train qformer,head "$ORACLE/f64/images"
     says "'head' is not one of"
+    exits 2 "${train[@]}" --run "$TMP/c" --batch many "$ORACLE/f64/images"
+    says "    vlrm-update: --batch: 'many' is not a whole number"
 }
 
 # Clips of a few seconds, drawn by the miniature: H.264 with hard cuts, decoded, sampled, scored and learned from.
