@@ -25,6 +25,8 @@ struct LoraSet {
     double alpha, scale;
     LoraItem **items; /* owned; an item never moves */
     size_t count, capacity;
+    const char **left; /* owned, the names borrowed: what lora_leave was given */
+    size_t n_left, left_capacity;
 };
 
 LoraSet *lora_new(Binder *b, Adapter slot)
@@ -50,6 +52,7 @@ void lora_free(LoraSet *s)
         free(item);
     }
     free(s->items);
+    free(s->left);
     free(s);
 }
 
@@ -125,6 +128,20 @@ static void train_module(LoraSet *s, Parameters *p, const char *group, BoundModu
     free(name_b);
 }
 
+void lora_leave(LoraSet *s, const char *scope)
+{
+    s->left = array_reserve(s->left, &s->left_capacity, s->n_left + 1, sizeof *s->left);
+    s->left[s->n_left++] = scope;
+}
+
+static bool is_left(const LoraSet *s, const char *module)
+{
+    for (size_t i = 0; i < s->n_left; i++)
+        if (name_within(module, s->left[i]))
+            return true;
+    return false;
+}
+
 bool lora_train(LoraSet *s, Parameters *p, const char *group, const char *scope, const char *const *targets, size_t n_targets,
                 size_t rank, double alpha, uint64_t seed, Error *err)
 {
@@ -136,7 +153,7 @@ bool lora_train(LoraSet *s, Parameters *p, const char *group, const char *scope,
         size_t matches = 0;
         for (size_t i = 0; i < s->binder->n_modules; i++) {
             BoundModule *m = &s->binder->modules[i];
-            if (!name_within(m->name, scope) || !is_target(m->name, targets[k]))
+            if (!name_within(m->name, scope) || !is_target(m->name, targets[k]) || is_left(s, m->name))
                 continue;
             matches++;
             if (!has_item(s, m))

@@ -20,6 +20,9 @@ LoraSet *lora_new(Binder *b, Adapter slot);
 /* Detaches from the layers and frees; parameters stay with their set. */
 void lora_free(LoraSet *s);
 
+/* Modules within this name (name_within; borrowed) get no adapter of lora_train. */
+void lora_leave(LoraSet *s, const char *scope);
+
 /*
  * Adds trained adapters to every bound module within `scope` whose name ends in one of the targets ("q_proj", "fc1", "qkv"), as
  * parameters of this group: A uniform in +-1/sqrt(in) as PEFT does, drawn by (seed, name); B zero. alpha and rank are one per

@@ -55,6 +55,8 @@ static bool train_value(Learner *l, Error *err)
     if (o->objective == OBJECTIVE_XE || o->baseline != BASELINE_VALUE)
         return true;
     l->value_lora = lora_new(&l->captioner->binder, ADAPTER_VALUE);
+    for (const CaptionerPart *part = l->captioner->family->parts; part->name; part++)
+        lora_leave(l->value_lora, part->prefix); /* to the value an image's rows are what the policy made of them */
     l->head = value_head_new(o->value_head, l->captioner->lm.config.hidden, &l->value, (uint64_t)o->seed, err);
     return l->head && lora_train(l->value_lora, &l->value, "value-lora", l->captioner->family->language, o->lora_targets.items,
                                  o->lora_targets.count, (size_t)o->lora_rank, o->lora_alpha, (uint64_t)o->seed, err);

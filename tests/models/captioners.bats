@@ -278,6 +278,7 @@ trains() {
     vlrm-explain --model model --fired "$TMP/rewarded.vlrm" | grep -qx 'repeat "dog": tokens 14 to 16'
     exits 0 vlrm-update --count --model model
     says 'projection: 1216 parameters' # two of 16 x 18 and their biases in both layers
+    says 'value-lora: 2176 parameters' # on eight layers of both blocks, none on the image's keys and values, which the policy makes
     exits 6 vlrm-update --count --model model --train qformer
     says 'is a BLIP captioner, which has no such part; its first is projection'
     exits 6 vlrm-reward --model model --ref model --itm "$ROOT/tests/golden/blip-itm/tiny" "$TMP/captions.vlrm"
