@@ -81,6 +81,10 @@ bool captioning_init(Captioning *c, const CaptioningOptions *options, const Kern
         return error_set(err, "--max-new-tokens %lld: the model has %zu positions", (long long)options->generate.max_new_tokens,
                          c->captioner->lm.config.positions);
     c->options.generate.eos = c->captioner->eos;
+    if (beam_keeps(&c->options.generate) > c->captioner->lm.config.vocabulary)
+        return error_set(err, "--num-beams %lld: the model has %zu tokens, expected %zu at least",
+                         (long long)options->generate.num_beams, c->captioner->lm.config.vocabulary,
+                         beam_keeps(&c->options.generate));
     if (!options->plan) {
         c->base = digest_text(checkpoint_digest(c->captioner->checkpoint, NULL, 0));
         c->encoder = digest_text(captioner_encoder_digest(c->captioner));
