@@ -31,7 +31,7 @@ typedef struct BeamSearch {
     Arena arena;              /* everything the search owns */
 } BeamSearch;
 
-/* How many ways on a step keeps: so many that the width go on when the others end. */
+/* How many candidates a step keeps (beams_to_keep of generate()): enough to go on with num_beams when all the others end. */
 size_t beam_keeps(const GenerateOptions *options);
 
 /* A search for one caption: no beam has a token yet. options and prompt (what the n-gram rule takes to stand before) are
