@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "base/hash.h"
 #include "ranks/inside.h"
+#include "ranks/joining.h"
 
 enum { SUM_PIECE = 1 << 20, BROADCAST_PIECE = 1 << 24 }; /* of one message: integers, bytes */
 
@@ -372,7 +373,10 @@ bool ranks_open(Ranks **out, double patience, Error *err)
     *out = NULL;
     if (!ranks_launched())
         return true;
-    if (!wire_open(&rank, &size, host, err))
+    Joining *joining = joining_begin(patience);
+    const bool joined = wire_open(&rank, &size, host, err);
+    joining_end(joining);
+    if (!joined)
         return false;
     Ranks *r = xcalloc(1, sizeof *r);
     *r = (Ranks){.rank = rank, .size = size, .patience = patience, .host = xcalloc(size, WIRE_HOST)};

@@ -80,11 +80,11 @@ made_run() {
     kill -TERM $!
     wait $!
     [ "$(grep -oE '^ +[0-9]+ +4096' rows | tr -s ' ')" = $' 11 4096\n 12 4096' ]
-    vlrm-top --follow --show rows --after 0 run >rows 3>&- &
-    eventually 60 grep -q 'may be collapsing' rows
+    vlrm-top --follow --show rows --after 0 run >all 3>&- &
+    eventually 60 grep -q 'may be collapsing' all
     kill -TERM $!
     wait $!
-    [ "$(grep -cE '^ +[0-9]+ +4096' rows)" = 12 ]
+    [ "$(grep -cE '^ +[0-9]+ +4096' all)" = 12 ]
 }
 
 @test "bad input: no folder, no run, a status of another kind, metrics that are none" {

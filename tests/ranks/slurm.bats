@@ -31,9 +31,9 @@ steps_taken() {
     [ "$(cat "$TMP/run/metrics.jsonl" 2> /dev/null | wc -l)" -ge "$1" ]
 }
 
-# said_twice TEXT: by two jobs with one log.
+# said_twice TEXT LOG: by two jobs with one log.
 said_twice() {
-    [ "$(grep -c -- "$1" "$TMP/log")" = 2 ]
+    [ "$(grep -c -- "$1" "$2")" = 2 ]
 }
 
 processes_of() {
@@ -82,10 +82,9 @@ shards() {
     no grep 'queued again and' "$TMP/log"
     # No batch passes: the signal that Slurm sends before the limit, sent by hand.
     train "$jobs/train.sbatch" "$TMP/run" "${options[@]}" --filter "$(gate 1)" "$TMP/shards"
-    eventually 60 said_twice 'vlrm train: 2 ranks' # from then on each takes it
-    eventually 60 processes_of 'run/ranks/1/train.json' > /dev/null
+    eventually 60 said_twice 'vlrm-update: 2 ranks' "$TMP/run/logs/update.log" # from then on both take it
     scancel --signal=TERM "$job"
-    eventually 60 slurm_is "$job" FAILED
+    eventually 60 slurm_is "$job" FAILED || { scontrol show job "$job"; cat "$TMP/log"; tail -n 20 "$TMP"/slurm/log/*; false; }
     scontrol show job "$job" | grep -q 'ExitCode=75:0'
     grep -q 'no step was taken since this job began' "$TMP/log"
     touch "$TMP/go"

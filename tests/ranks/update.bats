@@ -228,6 +228,19 @@ teardown() {
     says "for the next batch: no word from rank 1 ("
 }
 
+# bats test_tags=slow
+@test "a rank that never comes ends the others' wait: after the patience, or five seconds after a signal" {
+    deal 2
+    alone() { # shellcheck disable=SC2016
+        exits "$1" timeout 60 mpirun --oversubscribe -n 2 bash -c 'if [ $OMPI_COMM_WORLD_RANK = 1 ]; then exec sleep 1000; fi; '"$2"'"${@:2}" "$1.0"' _ \
+            "$TMP/part" "${update[@]}" --run "$TMP/run" --patience "$3"
+    }
+    alone 1 '' 3
+    says 'vlrm-update: waited 3 s for the other ranks: not all have come (--patience)'
+    alone 75 '(sleep 3; kill -TERM $$) & exec ' 0
+    says 'vlrm-update: interrupted before all ranks had come'
+}
+
 @test "several ranks have no options that look at whole batches in one place" {
     for option in --block=0 --batch=7; do
         exits 2 mpirun --oversubscribe -n 2 "${update[@]}" --run "$TMP/run" "$option"
