@@ -22,9 +22,10 @@ model = LlavaForConditionalGeneration.from_pretrained(folder, dtype=torch.float6
 processor = AutoImageProcessor.from_pretrained(folder)
 start = json.loads((fixture / "prompt.json").read_text())["ids"]
 usual = [json.loads(line) for line in (fixture / "generate.jsonl").read_text().splitlines()][:2]
-ends = [2] + [row[kind][at] for row in usual for kind in ("greedy", "beam") for at in (4, 5)]
+at = lambda ids, k: ids[min(k, len(ids) - 1)]  # of a short caption its last
+ends = [2] + [at(row[kind], k) for row in usual for kind in ("greedy", "beam") for k in (4, 5)]
 rows = []
-for eos in ([2, usual[0]["greedy"][6]], sorted(set(ends))[:4], list(dict.fromkeys(ends))[:8]):
+for eos in ([2, at(usual[0]["greedy"], 6)], sorted(set(ends))[:4], list(dict.fromkeys(ends))[:8]):
     for i in range(2):
         image = Image.open(fixture / f"images/{i:04d}.png").convert("RGB")
         pixels = processor(images=[image], return_tensors="pt")["pixel_values"].float().double()
