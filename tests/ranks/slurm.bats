@@ -31,6 +31,11 @@ steps_taken() {
     [ "$(cat "$TMP/run/metrics.jsonl" 2> /dev/null | wc -l)" -ge "$1" ]
 }
 
+# comes_to SECONDS STATE...: the job does; else what it and Slurm have said.
+comes_to() {
+    eventually "$1" slurm_is "$job" "${@:2}" || { scontrol show job "$job"; cat "$TMP/log"; tail -n 20 "$TMP"/slurm/log/*; return 1; }
+}
+
 # said_twice TEXT LOG: by two jobs with one log.
 said_twice() {
     [ "$(grep -c -- "$1" "$2")" = 2 ]
@@ -57,14 +62,14 @@ shards() {
     # The signal comes up to a minute before its time (sbatch(1)), and a job that has taken no step by then is not queued again.
     train --time=2 --signal=TERM@60 "$jobs/train.sbatch" "$TMP/run" "${options[@]}" --filter "$(gate 2)" "$TMP/shards"
     eventually 60 steps_taken 2
-    eventually 180 slurm_is "$job" PENDING || { cat "$TMP/log"; false; }
+    comes_to 180 PENDING
     grep -q "job $job is queued again" "$TMP/log"
     eventually 60 no processes_of run > /dev/null
     no steps_taken 3
     touch "$TMP/go"
     scontrol update JobId="$job" StartTime=now+5 # a credential that was just revoked is of no use
-    eventually 180 slurm_is "$job" COMPLETED FAILED || { cat "$TMP/log"; false; }
-    slurm_is "$job" COMPLETED || { scontrol show job "$job"; cat "$TMP/log"; tail -n 20 "$TMP"/slurm/log/*; false; }
+    comes_to 180 COMPLETED FAILED
+    comes_to 0 COMPLETED
     scontrol show job "$job" | grep -q 'Restarts=1'
     same_parameters "$TMP/one" "$TMP/run"
     jq -se 'map(.ranks.size) == [2, 2, 2, 2, 2]' "$TMP/run/metrics.jsonl"
@@ -77,14 +82,14 @@ shards() {
     train "$jobs/train.sbatch" "$TMP/run" "${options[@]}" --filter "$(gate 1)" "$TMP/shards"
     eventually 60 steps_taken 1
     scancel "$job"
-    eventually 60 slurm_is "$job" CANCELLED
+    comes_to 60 CANCELLED
     eventually 60 no processes_of run > /dev/null
     no grep 'queued again and' "$TMP/log"
     # No batch passes: the signal that Slurm sends before the limit, sent by hand.
     train "$jobs/train.sbatch" "$TMP/run" "${options[@]}" --filter "$(gate 1)" "$TMP/shards"
     eventually 60 said_twice 'vlrm-update: 2 ranks' "$TMP/run/logs/update.log" # from then on both take it
     scancel --signal=TERM "$job"
-    eventually 60 slurm_is "$job" FAILED || { scontrol show job "$job"; cat "$TMP/log"; tail -n 20 "$TMP"/slurm/log/*; false; }
+    comes_to 60 FAILED
     scontrol show job "$job" | grep -q 'ExitCode=75:0'
     grep -q 'no step was taken since this job began' "$TMP/log"
     touch "$TMP/go"
@@ -98,7 +103,7 @@ shards() {
     train "$jobs/train.sbatch" "$TMP/run" "${options[@]}" --batch 3 --value-updates 100 "$TMP/shards"
     eventually 60 steps_taken 1
     kill -9 "$(pgrep -f -- "vlrm-update .*--config=$TMP/run/ranks/1/train.json" | head -1)"
-    eventually 60 slurm_is "$job" FAILED
+    comes_to 60 FAILED
     # Rank 1, which was killed, or rank 0, which had a connection to it.
     grep -qE "^vlrm slurm: rank (1 on n2|0 on n1): update was killed first; what it said is in $TMP/run/(ranks/1/)?logs/update.log$" "$TMP/log" || { cat "$TMP/log"; false; }
     eventually 60 no processes_of run > /dev/null

@@ -162,51 +162,54 @@ static void test_alone(void **state)
     ranks_close(r);
 }
 
+/* All of n end well. */
+static void ends_well(int n, const char *part)
+{
+    char text[4096];
+    const int status = run_ranks(n, part, text, sizeof text);
+    if (status != 0)
+        print_message("%s", text);
+    assert_int_equal(status, 0);
+}
+
 static void test_together(void **state)
 {
     (void)state;
-    char text[4096];
     skip_without_launcher();
-    for (int n = 1; n <= 4; n += n == 1 ? 1 : 2) {
-        const int status = run_ranks(n, "all", text, sizeof text);
-        if (status != 0)
-            print_message("%s", text);
-        assert_int_equal(status, 0);
-    }
+    for (int n = 1; n <= 4; n += n == 1 ? 1 : 2)
+        ends_well(n, "all");
 }
 
 /* The wait has an end, the one who is missing is named, and nothing is left of any. */
+static void names_rank_1(const char *part, const char *said)
+{
+    char text[4096];
+    assert_int_not_equal(run_ranks(3, part, text, sizeof text), 0);
+    assert_non_null(strstr(text, said));
+    assert_null(strstr(text, "rank 2 ("));
+}
+
 static void test_absent(void **state)
 {
     (void)state;
-    char text[4096];
     skip_without_launcher();
-    assert_int_not_equal(run_ranks(3, "absent", text, sizeof text), 0);
-    assert_non_null(strstr(text, "for a sum: no word from rank 1 ("));
-    assert_null(strstr(text, "rank 2 ("));
+    names_rank_1("absent", "for a sum: no word from rank 1 (");
 }
 
 /* One that has come, and then does nothing more, is named too. */
 static void test_stops(void **state)
 {
     (void)state;
-    char text[4096];
     skip_without_launcher();
-    assert_int_not_equal(run_ranks(3, "stops", text, sizeof text), 0);
-    assert_non_null(strstr(text, "for a sum: all ranks had come, but there is no more word from rank 1 ("));
-    assert_null(strstr(text, "rank 2 ("));
+    names_rank_1("stops", "for a sum: all ranks had come, but there is no more word from rank 1 (");
 }
 
 /* The others say that they wait; nobody hears it, and all goes on. */
 static void test_late(void **state)
 {
     (void)state;
-    char text[4096];
     skip_without_launcher();
-    const int status = run_ranks(3, "late", text, sizeof text);
-    if (status != 0)
-        print_message("%s", text);
-    assert_int_equal(status, 0);
+    ends_well(3, "late");
 }
 
 int main(int argc, char **argv)
